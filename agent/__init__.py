@@ -1,0 +1,1 @@
+"""The daemon on each device: a supervisor and one worker process for each segment."""

@@ -1,0 +1,1 @@
+"""The cloud side: split, verify, deploy; later profile, plan, roll out and watch."""
