@@ -3,6 +3,6 @@
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer as Buffer
+    from typing_extensions import Buffer as Buffer  # noqa: PLC0414 (mypy: exported on purpose)
 else:
     Buffer: TypeAlias = Any

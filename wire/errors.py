@@ -212,3 +212,21 @@ class LinkDownError(CodedError):
 
     def __str__(self) -> str:
         return f"link {self.link}: not connected; the frame was not sent"
+
+
+class BrokerRefusedError(CodedError):
+    """The broker answered, and will not have us."""
+
+    code = "broker.refused"
+    exit_code = 8
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(address, reason)
+        self.address = address
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"broker {self.address}: refused us ({self.reason});"
+            " check user, password file and the broker's access rules"
+        )

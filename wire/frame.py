@@ -66,15 +66,20 @@ class Head(NamedTuple):
     crc32: int
 
     @property
+    def table_end(self) -> int:
+        """Where the table ends, in bytes from the frame's start."""
+        return HEAD_BYTES + self.meta_bytes + self.table_bytes
+
+    @property
     def payload_start(self) -> int:
         """Where the first payload begins, in bytes from the frame's start."""
-        return _aligned(HEAD_BYTES + self.meta_bytes + self.table_bytes)
+        return _aligned(self.table_end)
 
     @property
     def total_bytes(self) -> int:
         """The frame's size in bytes."""
         if not self.payload_bytes:
-            return HEAD_BYTES + self.meta_bytes + self.table_bytes
+            return self.table_end
         return self.payload_start + self.payload_bytes
 
 
@@ -115,12 +120,6 @@ def encode(frame: Frame) -> list[Buffer]:
     Raises:
         FrameError: Something does not fit the format's limits: a bug or an oversized tensor.
     """
-    meta = msgspec.msgpack.encode(frame.meta)
-    table = b"".join(_entry(tensor) for tensor in frame.tensors)
-    if len(meta) > MAX_META_BYTES or len(table) > MAX_TABLE_BYTES:
-        raise FrameError(f"meta or table too large ({len(meta)} and {len(table)} bytes)")
-    if len(frame.tensors) > MAX_TENSORS:
-        raise FrameError(f"too many tensors ({len(frame.tensors)}, at most {MAX_TENSORS})")
     payloads: list[Buffer] = []
     payload_bytes = 0
     for tensor in frame.tensors:
@@ -129,32 +128,32 @@ def encode(frame: Frame) -> list[Buffer]:
             payloads.append(_PADDING[:gap])
         payloads.append(tensor.data)
         payload_bytes += gap + tensor.data.nbytes
-    fixed = (
-        MAGIC,
-        VERSION,
-        frame.flags,
-        frame.kind,
-        0,
-        frame.generation,
-        frame.stage,
-        len(frame.tensors),
-        frame.stream,
-        frame.sequence,
-        frame.deadline_ms,
-        len(meta),
-        len(table),
-        payload_bytes,
-        0,
-    )
+    table = b"".join(_entry(tensor) for tensor in frame.tensors)
+    return [encode_front(frame, table, payload_bytes), *payloads]
+
+
+def encode_front(frame: Frame, table: bytes, payload_bytes: int) -> bytes:
+    """Return head, meta, ``table`` and the padding before payloads that follow elsewhere.
+
+    Raises:
+        FrameError: Something does not fit the format's limits.
+    """
+    meta = _packed(frame.meta)
+    if len(meta) > MAX_META_BYTES or len(table) > MAX_TABLE_BYTES:
+        raise FrameError(f"meta or table too large ({len(meta)} and {len(table)} bytes)")
+    if len(frame.tensors) > MAX_TENSORS:
+        raise FrameError(f"too many tensors ({len(frame.tensors)}, at most {MAX_TENSORS})")
     try:
-        head = _HEAD.pack(*fixed, 0)[:-4]
+        head = _HEAD.pack(
+            MAGIC, VERSION, frame.flags, frame.kind, 0, frame.generation, frame.stage,
+            len(frame.tensors), frame.stream, frame.sequence, frame.deadline_ms,
+            len(meta), len(table), payload_bytes, 0, 0,
+        )[:-4]  # fmt: skip
     except struct.error as error:
         raise FrameError(f"a number of the head is out of range ({error})") from error
     crc32 = zlib.crc32(table, zlib.crc32(meta, zlib.crc32(head)))
     front = b"".join((head, crc32.to_bytes(4, "little"), meta, table))
-    if payload_bytes:
-        front += _PADDING[: -len(front) % ALIGNMENT]
-    return [front, *payloads]
+    return front + _PADDING[: -len(front) % ALIGNMENT] if payload_bytes else front
 
 
 def total_bytes(buffers: Sequence[Buffer]) -> int:
@@ -208,14 +207,7 @@ def decode(data: Buffer, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> Frame:
         FrameError: Truncated, too long, corrupt, or not ours.
     """
     view = memoryview(data).cast("B")
-    head = decode_head(view, max_frame_bytes=max_frame_bytes)
-    if view.nbytes != head.total_bytes:
-        raise FrameError(f"{view.nbytes} bytes (expected {head.total_bytes})", at_byte=view.nbytes)
-    table_start = HEAD_BYTES + head.meta_bytes
-    table_end = table_start + head.table_bytes
-    crc32 = zlib.crc32(view[HEAD_BYTES:table_end], zlib.crc32(view[: HEAD_BYTES - 4]))
-    if crc32 != head.crc32:
-        raise FrameError("the CRC of head, meta and table differs", at_byte=60)
+    head, meta = decode_front(view, max_frame_bytes=max_frame_bytes)
     return Frame(
         kind=head.kind,
         stream=head.stream,
@@ -223,17 +215,48 @@ def decode(data: Buffer, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> Frame:
         generation=head.generation,
         stage=head.stage,
         deadline_ms=head.deadline_ms,
-        meta=_meta(view[HEAD_BYTES:table_start]),
-        tensors=_tensors(view, head, table_start, table_end),
+        meta=meta,
+        tensors=_tensors(view, head),
         flags=head.flags,
     )
+
+
+def decode_front(
+    data: Buffer, *, max_frame_bytes: int = MAX_FRAME_BYTES
+) -> tuple[Head, dict[str, Any]]:
+    """Return head and meta of the frame that fills ``data``, its CRC checked.
+
+    Raises:
+        FrameError: Truncated, too long, corrupt, or not ours.
+    """
+    view = memoryview(data).cast("B")
+    head = decode_head(view, max_frame_bytes=max_frame_bytes)
+    if view.nbytes != head.total_bytes:
+        raise FrameError(f"{view.nbytes} bytes (expected {head.total_bytes})", at_byte=view.nbytes)
+    covered = view[HEAD_BYTES : head.table_end]
+    crc32 = zlib.crc32(covered, zlib.crc32(view[: HEAD_BYTES - 4]))
+    if crc32 != head.crc32:
+        raise FrameError("the CRC of head, meta and table differs", at_byte=60)
+    return head, _meta(view[HEAD_BYTES : HEAD_BYTES + head.meta_bytes])
 
 
 def _aligned(size: int) -> int:
     return size + -size % ALIGNMENT
 
 
+def _packed(meta: Mapping[str, Any]) -> bytes:
+    try:
+        return msgspec.msgpack.encode(meta)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise FrameError(f"meta cannot be encoded ({error})", at_byte=HEAD_BYTES) from error
+
+
 def _entry(tensor: Tensor) -> bytes:
+    if tensor.dtype not in ELEMENT_TYPES or len(tensor.shape) > MAX_RANK:
+        raise FrameError(
+            f"tensor {tensor.name!r:.80} has element type {tensor.dtype} and rank"
+            f" {len(tensor.shape)} (at most {MAX_RANK}), which is not taken"
+        )
     name = tensor.name.encode()
     try:
         fixed = _ENTRY.pack(tensor.dtype, len(tensor.shape), len(name), 0, tensor.data.nbytes)
@@ -245,12 +268,13 @@ def _entry(tensor: Tensor) -> bytes:
 def _meta(view: memoryview) -> dict[str, Any]:
     try:
         return msgspec.msgpack.decode(view, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FrameError(f"meta is no map ({error})", at_byte=HEAD_BYTES) from error
 
 
-def _tensors(view: memoryview, head: Head, start: int, end: int) -> tuple[Tensor, ...]:
+def _tensors(view: memoryview, head: Head) -> tuple[Tensor, ...]:
     tensors: list[Tensor] = []
+    start, end = HEAD_BYTES + head.meta_bytes, head.table_end
     at, payload = start, head.payload_start
     last = payload + head.payload_bytes
     for _ in range(head.tensors):

@@ -6,6 +6,8 @@ what travels between two stages; it may carry tensors that the stages on both si
 """
 
 import hashlib
+import itertools
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -13,6 +15,7 @@ import msgspec
 
 from wire import canonical
 from wire.errors import ManifestError
+from wire.ids import is_id
 from wire.tensors import TensorSpec
 
 SCHEMA: Final = 1
@@ -21,6 +24,9 @@ INPUT: Final = "input"
 OUTPUT: Final = "output"
 """The `to` of the edge that leaves it."""
 MAX_MANIFEST_BYTES: Final = 4 << 20
+
+_FILE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class ModelRef(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -163,7 +169,7 @@ def decode(data: bytes, source: str = "pipeline.json") -> Manifest:
         raise ManifestError(source, f"too large ({len(data)} bytes, at most {MAX_MANIFEST_BYTES})")
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ManifestError(source, str(error)) from error
     _check(manifest, source)
     return manifest
@@ -177,10 +183,43 @@ def _check(manifest: Manifest, source: str) -> None:
         raise ManifestError(source, f"segments need distinct names (got {names})")
     chain = [INPUT, *names, OUTPUT]
     got = [(edge.source, edge.target) for edge in manifest.edges]
-    if got != list(zip(chain, chain[1:], strict=False)):
+    if got != list(itertools.pairwise(chain)):
         raise ManifestError(source, f"edges are no chain through the segments in order (got {got})")
-    for edge, segment in zip(manifest.edges, manifest.segments, strict=False):
+    _check_names(manifest, source)
+    _check_tensors(manifest, source)
+
+
+def _check_names(manifest: Manifest, source: str) -> None:
+    """Names become folders, files and parts of addresses on every device."""
+    for segment in manifest.segments:
+        if not is_id(segment.name) or segment.name in {INPUT, OUTPUT}:
+            raise ManifestError(source, f"segment name {segment.name!r:.80} is not allowed")
+        for file in segment.files:
+            if not _FILE_NAME.fullmatch(file.name) or not _SHA256.fullmatch(file.sha256):
+                raise ManifestError(
+                    source,
+                    f"segment {segment.name}: file {file.name!r:.80} has a name or digest that is"
+                    " not allowed",
+                )
+
+
+def _check_tensors(manifest: Manifest, source: str) -> None:
+    """What each edge carries was made before it, and what each reader needs is carried."""
+    made = {tensor.name for tensor in manifest.inputs}
+    for index, edge in enumerate(manifest.edges):
         carried = {tensor.name for tensor in edge.tensors}
-        missing = [t.name for t in segment.inputs if t.name not in carried]
+        if carried - made:
+            raise ManifestError(
+                source, f"edge to {edge.target}: nothing makes {sorted(carried - made)}"
+            )
+        last = index == len(manifest.segments)
+        reader = manifest.outputs if last else manifest.segments[index].inputs
+        missing = [tensor.name for tensor in reader if tensor.name not in carried]
         if missing:
-            raise ManifestError(source, f"segment {segment.name}: no edge brings {missing}")
+            raise ManifestError(source, f"{_reader(edge)}: no edge brings {missing}")
+        if not last:
+            made = carried | {tensor.name for tensor in manifest.segments[index].outputs}
+
+
+def _reader(edge: Edge) -> str:
+    return "the pipeline's output" if edge.target == OUTPUT else f"segment {edge.target}"

@@ -1,0 +1,172 @@
+"""What supervisor and worker say to each other over their socket pair.
+
+Messages are msgpack, each behind its length in four bytes. Tensors never travel here.
+"""
+
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+from wire.errors import CodedError
+from wire.messages import Assignment, StageLatency
+
+MAX_MESSAGE_BYTES: Final = 4 << 20
+HEARTBEAT_SECONDS: Final = 0.5
+T = TypeVar("T")
+_LENGTH: Final = struct.Struct("<I")
+
+
+class ChannelError(CodedError):
+    """The other side of the socket pair sent something that is no message: a bug in us."""
+
+    code = "channel.malformed"
+
+
+class BrokerAccess(msgspec.Struct, frozen=True, kw_only=True):
+    """How a worker reaches the broker for tensors; secrets as paths."""
+
+    url: str
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    max_packet_bytes: int | None = None
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Scan and open a segment; answered with ``Loaded``."""
+
+    device: str
+    site: str
+    root: str
+    assignment: Assignment
+    folder: Path
+    """The segment's folder in the store."""
+    broker: BrokerAccess
+    threads: int
+    weights: str
+    inbox_frames: int
+    inbox_bytes: int
+    max_frame_bytes: int
+    memory_bytes: int | None = None
+    """Limit of the worker's data segment; None: no limit."""
+
+
+class WarmUp(msgspec.Struct, frozen=True, tag=True):
+    """Run the golden frame and compare; answered with ``Warmed``."""
+
+
+class OpenInput(msgspec.Struct, frozen=True, tag=True):
+    """Listen on the lane and serve; answered with ``Opened``."""
+
+
+class CloseInput(msgspec.Struct, frozen=True, tag=True):
+    """Finish what is there, take nothing new; answered with ``Drained``."""
+
+
+Order = Load | WarmUp | OpenInput | CloseInput
+
+
+class Beat(msgspec.Struct, frozen=True, tag=True):
+    """The worker's own thread says that the process is alive."""
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The runtime holds the segment."""
+
+    runtime: str
+    seconds: float
+
+
+class Warmed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The golden frame gave the expected tensors."""
+
+    seconds: float
+    max_abs_diff: float
+
+
+class Opened(msgspec.Struct, frozen=True, tag=True):
+    """The worker listens on its lane."""
+
+
+class Drained(msgspec.Struct, frozen=True, tag=True):
+    """Everything taken is answered."""
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The worker cannot go on, and why."""
+
+    code: str
+    message: str
+
+
+class Stats(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Counts and histograms since the worker started."""
+
+    latency: StageLatency
+
+
+Report = Beat | Loaded | Warmed | Opened | Drained | Failed | Stats
+
+_encoder: Final = msgspec.msgpack.Encoder(enc_hook=str)
+_orders: Final = msgspec.msgpack.Decoder(Order, dec_hook=lambda kind, value: kind(value))
+_reports: Final = msgspec.msgpack.Decoder(Report)
+
+
+def encode(message: Order | Report) -> bytes:
+    """Return the message with its length before it."""
+    body = _encoder.encode(message)
+    return _LENGTH.pack(len(body)) + body
+
+
+class Inflow:
+    """Bytes in, whole messages out; for one direction of a channel."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+
+    def orders(self, data: bytes) -> Iterator[Order]:
+        """Yield the orders that ``data`` completes.
+
+        Raises:
+            ChannelError: Not an order.
+        """
+        for body in self._bodies(data):
+            yield _decoded(_orders, body)
+
+    def reports(self, data: bytes) -> Iterator[Report]:
+        """Yield the reports that ``data`` completes.
+
+        Raises:
+            ChannelError: Not a report.
+        """
+        for body in self._bodies(data):
+            yield _decoded(_reports, body)
+
+    def _bodies(self, data: bytes) -> Iterator[bytes]:
+        self._pending += data
+        while len(self._pending) >= _LENGTH.size:
+            (size,) = _LENGTH.unpack_from(self._pending)
+            if size > MAX_MESSAGE_BYTES:
+                raise ChannelError(f"a message of {size} bytes")
+            end = _LENGTH.size + size
+            if len(self._pending) < end:
+                return
+            body = bytes(self._pending[_LENGTH.size : end])
+            del self._pending[:end]
+            yield body
+
+
+def _decoded(decoder: "msgspec.msgpack.Decoder[T]", body: bytes) -> T:
+    try:
+        return decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise ChannelError(str(error)) from error
+
+
+def socket_pair() -> tuple[socket.socket, socket.socket]:
+    """Return the supervisor's end and the worker's end."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -1,0 +1,220 @@
+"""The child commands ``python -I -m agent probe|run-segment|bench``: runtimes outside a pipeline.
+
+A library or a model that crashes takes only the child with it: nothing is caught here that is not
+ours, and whoever started the child reads the exit status. Each command prints one line of JSON
+(``wire.reports``). A failure with a code is printed too, and sets the exit code.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from agent.errors import ChildFileError, RuntimeOpenError
+from agent.opening import checked_model
+from agent.runtimes import Runtime, RuntimeOptions, Tensors
+from wire import codecs, plugins, samples
+from wire.errors import CodedError
+from wire.frame import Frame, Kind
+from wire.reports import (
+    BenchReport,
+    Failure,
+    FailureReport,
+    ProbeReport,
+    Quantiles,
+    RunReport,
+    RuntimeReport,
+)
+from wire.samples import Sample
+from wire.tensors import TensorSpec
+
+PACKAGE: Final = "agent.runtimes"
+COMMANDS: Final = ("probe", "run-segment", "bench")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one child command and return its exit code; ``argv`` begins with the command."""
+    options = _parser().parse_args(argv)
+    try:
+        report = options.command(options)
+    except CodedError as error:
+        _print(FailureReport(error=Failure(code=error.code, message=str(error))))
+        return error.exit_code
+    _print(report)
+    return 0
+
+
+def probe(names: Iterable[str] = ()) -> ProbeReport:
+    """Detect and prove the runtimes ``names``, or all that there are files for.
+
+    A library that crashes ends the process: whoever wants to know which one asks for one name
+    at a time.
+
+    Raises:
+        UnknownPluginError: There is no such runtime.
+    """
+    wanted = tuple(names) or plugins.names(PACKAGE)
+    return ProbeReport(runtimes=tuple(_probed(name) for name in wanted))
+
+
+def _probed(name: str) -> RuntimeReport:
+    runtime: type[Runtime] = plugins.load(PACKAGE, name)
+    capability = runtime.detect()
+    if capability is None:
+        return RuntimeReport(name=name, works=False, reason="library or device is missing")
+    reason = None
+    try:
+        runtime.prove()
+    except CodedError as error:
+        reason = str(error)
+    return RuntimeReport(
+        name=name,
+        works=reason is None,
+        reason=reason,
+        accelerator=capability.accelerator,
+        memory_bytes=capability.memory_bytes,
+        version=capability.version,
+    )
+
+
+def _probe(options: argparse.Namespace) -> ProbeReport:
+    return probe(options.runtime)
+
+
+def _run_segment(options: argparse.Namespace) -> RunReport:
+    inputs = _samples(options.inputs)
+    runtime, open_seconds = _opened(options)
+    given: list[Sample] = []
+    outputs: tuple[TensorSpec, ...] = ()
+    run_seconds: list[float] = []
+    for sample in inputs:
+        began = time.perf_counter()
+        results = runtime.run(_arrays(sample))
+        run_seconds.append(time.perf_counter() - began)
+        outputs = outputs or _described(results)
+        if options.outputs:
+            kept = {name: results[name] for name in options.fetch or results}
+            given.append(codecs.tensors(kept))
+    runtime.close()
+    if options.outputs:
+        _write(options.outputs, given)
+    return RunReport(
+        runtime=options.runtime,
+        open_seconds=open_seconds,
+        run_seconds=tuple(run_seconds),
+        outputs=outputs,
+    )
+
+
+def _bench(options: argparse.Namespace) -> BenchReport:
+    inputs = [_arrays(sample) for sample in _samples(options.inputs)]
+    runtime, open_seconds = _opened(options)
+    runtime.run(inputs[0])  # allocations of the first run are not the pace of the others
+    seconds: list[float] = []
+    began = now = time.perf_counter()
+    while now - began < options.seconds or not seconds:
+        runtime.run(inputs[len(seconds) % len(inputs)])
+        before, now = now, time.perf_counter()
+        seconds.append(now - before)
+    runtime.close()
+    seconds.sort()
+    return BenchReport(
+        runtime=options.runtime,
+        threads=options.threads,
+        frames=len(seconds),
+        frames_per_second=len(seconds) / (now - began),
+        open_seconds=open_seconds,
+        run_seconds=Quantiles(p50=_quantile(seconds, 0.5), p95=_quantile(seconds, 0.95)),
+    )
+
+
+def _opened(options: argparse.Namespace) -> tuple[Runtime, float]:
+    plugin: type[Runtime] = plugins.load(PACKAGE, options.runtime)
+    began = time.perf_counter()
+    segment = checked_model(options.segment)
+    settings = RuntimeOptions(
+        threads=options.threads, optimisations=options.optimisations, weights=options.weights
+    )
+    runtime = plugin.open(segment, settings)
+    known = {spec.name for spec in runtime.outputs}
+    unknown = [name for name in getattr(options, "fetch", ()) if known and name not in known]
+    if unknown:
+        raise RuntimeOpenError(options.runtime, str(segment), f"it has no outputs {unknown}")
+    return runtime, time.perf_counter() - began
+
+
+def _samples(path: Path) -> list[Sample]:
+    try:
+        found = samples.decode(path.read_bytes())
+    except OSError as error:
+        raise ChildFileError(str(path), f"cannot be read ({error.strerror})") from error
+    if not found:
+        raise ChildFileError(str(path), "holds no sample")
+    return found
+
+
+def _write(path: Path, given: Sequence[Sample]) -> None:
+    try:
+        with path.open("wb") as file:
+            file.writelines(samples.encode(given))
+    except OSError as error:
+        raise ChildFileError(str(path), f"cannot be written ({error.strerror})") from error
+
+
+def _arrays(sample: Sample) -> Tensors:
+    return codecs.arrays(Frame(Kind.DATA, 0, 0, tensors=sample))
+
+
+def _described(arrays: Tensors) -> tuple[TensorSpec, ...]:
+    return tuple(
+        TensorSpec(name=name, dtype=dtype, shape=shape)
+        for name, (dtype, shape) in codecs.describe(arrays).items()
+    )
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def _print(report: msgspec.Struct) -> None:
+    sys.stdout.write(msgspec.json.encode(report).decode() + "\n")
+    sys.stdout.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -I -m agent", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    probing = commands.add_parser("probe", help="prove the runtimes of this machine")
+    probing.add_argument("--runtime", action="append", default=[], help="only this one")
+    probing.set_defaults(command=_probe)
+
+    running = commands.add_parser("run-segment", help="run samples through a segment or model")
+    running.add_argument("--outputs", type=Path, help="write the results to this file of samples")
+    running.add_argument("--fetch", nargs="+", default=[], help="write only these outputs")
+    running.set_defaults(command=_run_segment)
+
+    timing = commands.add_parser("bench", help="run samples again and again and tell the pace")
+    timing.add_argument("--seconds", type=float, default=5.0)
+    timing.set_defaults(command=_bench)
+
+    for command in (running, timing):
+        command.add_argument("--segment", type=Path, required=True, help="folder, or model file")
+        command.add_argument("--inputs", type=Path, required=True, help="file of samples")
+        command.add_argument("--runtime", default="onnx_cpu")
+        command.add_argument("--threads", type=_positive, default=1)
+        command.add_argument("--weights", choices=("prepacked", "mapped"), default="prepacked")
+        command.add_argument("--no-optimisations", dest="optimisations", action="store_false")
+    for command in (probing, running, timing):
+        command.add_argument("--json", action="store_true", help="the only form there is")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number

@@ -1,0 +1,51 @@
+"""Errors of running a segment: runtimes, their children, and what they are given to open."""
+
+from wire.errors import CodedError
+
+
+class RuntimeOpenError(CodedError):
+    """A runtime could not load a segment, or is not usable here at all."""
+
+    code = "runtime.open_failed"
+    exit_code = 3
+
+    def __init__(self, runtime: str, segment: str, problem: str) -> None:
+        super().__init__(runtime, segment, problem)
+        self.runtime = runtime
+        self.segment = segment
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"runtime {self.runtime}: cannot open {self.segment} ({self.problem});"
+            " split the model again or choose another runtime"
+        )
+
+
+class RuntimeFailedError(CodedError):
+    """A runtime did not give results for one set of inputs."""
+
+    code = "runtime.failed"
+
+    def __init__(self, runtime: str, problem: str) -> None:
+        super().__init__(runtime, problem)
+        self.runtime = runtime
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"runtime {self.runtime}: inference failed ({self.problem}); no result was made"
+
+
+class ChildFileError(CodedError):
+    """A file named on a child's command line cannot be read or written."""
+
+    code = "child.file_unusable"
+    exit_code = 3
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = path
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}; name another file"

@@ -1,0 +1,104 @@
+"""Accelerator runtimes; one file each, named as assignments name them.
+
+To add one: write ``agent/runtimes/<name>.py`` with a class that fits ``Runtime`` and ``PLUGIN =
+ThatClass``. Import the vendor library inside its methods, never at the top: the file must import
+on any machine. The contract tests find it by itself.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self
+
+from numpy.typing import NDArray
+
+from wire.tensors import TensorSpec
+
+Tensors = Mapping[str, NDArray[Any]]
+"""Arrays by tensor name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """What the accelerator offers, as told to the fleet."""
+
+    runtime: str
+    accelerator: str
+    memory_bytes: int | None
+    """Memory the accelerator can give to weights; None: not limited by itself."""
+    version: str | None = None
+    """The vendor library's version, where there is a library."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeOptions:
+    """How a segment shall be loaded and run."""
+
+    threads: int = 1
+    """Threads of one run, at least 1; runtimes without threads ignore it."""
+    optimisations: bool = True
+    """Whether the runtime may rewrite the graph: faster, but no longer bit-equal."""
+    weights: Literal["prepacked", "mapped"] = "prepacked"
+    """``prepacked`` copies weights into the order the kernels like; ``mapped`` leaves them in
+    the file, shared and evictable."""
+
+
+class Runtime(Protocol):
+    """Runs one segment. Calls come from one thread, never two at once."""
+
+    @classmethod
+    def detect(cls) -> Capability | None:
+        """Return what is here, or None if library or device is missing."""
+        ...
+
+    @classmethod
+    def prove(cls) -> None:
+        """Run a tiny inference with a known answer; a broken library may end the process.
+
+        Raises:
+            RuntimeOpenError: It cannot load anything.
+            RuntimeFailedError: It gave no answer, or a wrong one.
+        """
+        ...
+
+    @classmethod
+    def open(cls, segment: Path, options: RuntimeOptions) -> Self:
+        """Load the segment and allocate everything ``run`` will need.
+
+        Args:
+            segment: The segment's folder, or a whole model's file; already scanned.
+            options: How to load it.
+
+        Raises:
+            RuntimeOpenError: It cannot be loaded.
+        """
+        ...
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """What ``run`` takes; empty where the runtime takes anything."""
+        ...
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """What ``run`` returns; empty where that depends on the inputs."""
+        ...
+
+    def run(self, inputs: Tensors) -> Tensors:
+        """Run once.
+
+        Args:
+            inputs: At least the segment's inputs; others are ignored. They are only read, and
+                may be read-only views.
+
+        Returns:
+            The outputs by name, in memory of their own: valid as long as the caller keeps them.
+
+        Raises:
+            RuntimeFailedError: There is no result.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give memory and device back; closing twice is harmless."""
+        ...

@@ -1,0 +1,158 @@
+"""ONNX segments on the CPU, by onnxruntime: the one file that touches it.
+
+Threads never spin (spinning pools fight as soon as two sessions share cores: measured 2x slower
+for three segments on one host), and the plain ``run`` is used (bound memory saves 2 us a call).
+"""
+
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+
+from agent.errors import RuntimeFailedError, RuntimeOpenError
+from agent.runtimes import Capability, RuntimeOptions, Tensors
+from wire.tensors import TensorSpec
+
+NAME: Final = "onnx_cpu"
+SEGMENT_FILE: Final = "segment.onnx"
+PROVIDER: Final = "CPUExecutionProvider"
+
+_DTYPES: Final = {
+    "tensor(float)": 1,
+    "tensor(uint8)": 2,
+    "tensor(int8)": 3,
+    "tensor(uint16)": 4,
+    "tensor(int16)": 5,
+    "tensor(int32)": 6,
+    "tensor(int64)": 7,
+    "tensor(bool)": 9,
+    "tensor(float16)": 10,
+    "tensor(double)": 11,
+    "tensor(uint32)": 12,
+    "tensor(uint64)": 13,
+}
+
+_FATAL_ONLY: Final = 4
+"""Its log level: everything above is an exception as well, which we translate."""
+
+_PROOF: Final = bytes.fromhex(
+    "08083a610a110a01780a017712017922064d61744d756c120570726f6f662a1b0802080210014201774a10"
+    "0000803f0000004000004040000080405a130a0178120e0a0c080112080a0208010a02080262130a017912"
+    "0e0a0c080112080a0208010a02080242040a00100d"
+)
+"""An ONNX model, opset 13: y = MatMul(x, [[1, 2], [3, 4]]) with x and y float32 [1, 2]."""
+
+
+class OnnxCpuRuntime:
+    """One onnxruntime session on CPU threads."""
+
+    @classmethod
+    def detect(cls) -> Capability | None:
+        """Return what is here, or None where onnxruntime cannot be imported."""
+        try:
+            import onnxruntime as ort  # noqa: PLC0415 the file must import without it
+        except ImportError:
+            return None
+        if PROVIDER not in ort.get_available_providers():
+            return None
+        return Capability(NAME, "cpu", memory_bytes=None, version=ort.__version__)
+
+    @classmethod
+    def prove(cls) -> None:
+        """Multiply two small matrices and compare; see ``Runtime``."""
+        runtime = cls(_session(_PROOF, RuntimeOptions(), "its proof"), "its proof")
+        got = runtime.run({"x": np.ones((1, 2), np.float32)})["y"].tolist()
+        runtime.close()
+        if got != [[4.0, 6.0]]:
+            raise RuntimeFailedError(NAME, f"its proof gave {got} (expected [[4.0, 6.0]])")
+
+    @classmethod
+    def open(cls, segment: Path, options: RuntimeOptions) -> Self:
+        """Load a segment's folder or a model's file; see ``Runtime``.
+
+        By path, so that ``weights.bin`` beside it can be mapped.
+        """
+        path = segment / SEGMENT_FILE if segment.is_dir() else segment
+        return cls(_session(str(path), options, str(segment)), str(segment))
+
+    def __init__(self, session: Any, segment: str) -> None:
+        self._session = session
+        self._inputs = _specs(session.get_inputs(), segment)
+        self._outputs = _specs(session.get_outputs(), segment)
+        self._taken = [spec.name for spec in self._inputs]
+        self._given = [spec.name for spec in self._outputs]
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """What ``run`` takes, in the graph's order."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """What ``run`` returns, in the graph's order."""
+        return self._outputs
+
+    def run(self, inputs: Tensors) -> Tensors:
+        """Run once; see ``Runtime``."""
+        if self._session is None:
+            raise RuntimeFailedError(NAME, "the segment is closed")
+        missing = [name for name in self._taken if name not in inputs]
+        if missing:
+            raise RuntimeFailedError(NAME, f"inputs {missing} are missing")
+        feeds = {name: inputs[name] for name in self._taken}
+        try:
+            values = self._session.run(self._given, feeds)
+        except Exception as error:  # its exceptions have no other common base
+            raise RuntimeFailedError(NAME, _sentence(error)) from error
+        return dict(zip(self._given, values, strict=True))
+
+    def close(self) -> None:
+        """Give the session's memory back; closing twice is harmless."""
+        self._session = None
+
+
+def _session(model: str | bytes, options: RuntimeOptions, segment: str) -> Any:
+    try:
+        import onnxruntime as ort  # noqa: PLC0415 the file must import without it
+    except ImportError as error:
+        raise RuntimeOpenError(NAME, segment, f"no onnxruntime here: {error}") from error
+    try:
+        session = ort.InferenceSession(model, _options(ort, options), providers=[PROVIDER])
+    except Exception as error:  # its exceptions have no other common base
+        raise RuntimeOpenError(NAME, segment, _sentence(error)) from error
+    if session.get_providers() != [PROVIDER]:
+        raise RuntimeOpenError(NAME, segment, f"it would run on {session.get_providers()}")
+    return session
+
+
+def _options(ort: Any, options: RuntimeOptions) -> Any:
+    made = ort.SessionOptions()
+    made.intra_op_num_threads = options.threads
+    made.inter_op_num_threads = 1
+    made.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    made.log_severity_level = _FATAL_ONLY
+    made.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    made.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    if not options.optimisations:
+        made.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if options.weights == "mapped":
+        made.add_session_config_entry("session.disable_prepacking", "1")
+    return made
+
+
+def _specs(nodes: Any, segment: str) -> tuple[TensorSpec, ...]:
+    specs = []
+    for node in nodes:
+        if node.type not in _DTYPES:
+            problem = f"{node.name!r} is {node.type}, which may not cross a cut"
+            raise RuntimeOpenError(NAME, segment, problem)
+        shape = tuple("" if size is None else size for size in node.shape)
+        specs.append(TensorSpec(name=node.name, dtype=_DTYPES[node.type], shape=shape))
+    return tuple(specs)
+
+
+def _sentence(error: Exception) -> str:
+    return " ".join(str(error).split())[:400]
+
+
+PLUGIN = OnnxCpuRuntime

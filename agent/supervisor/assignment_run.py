@@ -1,0 +1,260 @@
+"""One assignment carried through its life: performs the effects of `agent.lifecycle`."""
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+from typing import Final, Protocol
+
+import structlog
+
+from agent.channel import CloseInput, Load, OpenInput, WarmUp
+from agent.fetch_errors import FetchCancelledError
+from agent.lifecycle import Effect, Event, State, advance
+from agent.outcome import STEADY_SECONDS, Outcome, Sign, judge
+from agent.restarts import Losses
+from agent.supervisor.worker_process import WorkerFailedError, WorkerLostError, WorkerProcess
+from wire.errors import CodedError
+from wire.manifest import files_digest
+from wire.messages import Assignment, Reason, ReportedAssignment, StageLatency
+
+log = structlog.get_logger()
+
+DRAIN_SECONDS: Final = 12.0
+"""A worker that has not drained after so long is ended."""
+
+
+class Surroundings(Protocol):
+    """What an assignment needs of its supervisor."""
+
+    start_seconds: float
+    silence_seconds: float
+
+    def fetch(self, assignment: Assignment, cancel: threading.Event) -> Path:
+        """Return the folder of the complete segment; blocks, called in a thread."""
+        ...
+
+    def load_order(self, assignment: Assignment, folder: Path) -> Load:
+        """Return what to tell the worker."""
+        ...
+
+    def changed(self, run: "AssignmentRun") -> None:
+        """Be told that state, reason or outcome changed."""
+        ...
+
+
+class AssignmentRun:
+    """One assignment on this device."""
+
+    def __init__(
+        self, assignment: Assignment, around: Surroundings, state: State = State.ASSIGNED
+    ) -> None:
+        self.assignment = assignment
+        self.state = state
+        self.outcome = Outcome.PENDING
+        self.reason: Reason | None = None
+        self.losses = Losses()
+        self.since_unix_ns = time.time_ns()
+        self._around = around
+        self._log = log.bind(assignment=assignment.key)
+        self._worker: WorkerProcess | None = None
+        self._folder: Path | None = None
+        self._effects: asyncio.Task[None] | None = None
+        self._retired: asyncio.Task[None] | None = None
+        self._runtime_actual: str | None = None
+        self._steady: asyncio.TimerHandle | None = None
+
+    @property
+    def latency(self) -> StageLatency | None:
+        """The worker's newest counts, while it serves."""
+        return self._worker.latency if self._worker else None
+
+    @property
+    def pid(self) -> int | None:
+        """The worker's process id, while there is one."""
+        return self._worker.pid if self._worker else None
+
+    def post(self, event: Event, reason: Reason | None = None) -> None:
+        """Take an event: change the state, cancel what was under way, begin the new effects."""
+        step = advance(self.state, event)
+        self._judge(event)
+        if step.state is not self.state:
+            self.since_unix_ns = time.time_ns()
+        if event in {Event.FAILED, Event.WORKER_LOST} or step.state is State.SERVING:
+            self.reason = reason
+        self._log.info(
+            "assignment.advanced",
+            event_name=event.value,
+            before=self.state.value,
+            after=step.state.value,
+            reason=reason.code if reason else None,
+        )
+        entered = step.state is not self.state or bool(step.effects)
+        self.state = step.state
+        before = self._effects
+        if entered and before is not None and before is not asyncio.current_task():
+            before.cancel()
+        if step.effects:
+            self._effects = asyncio.create_task(self._perform(step.effects, before))
+        self._around.changed(self)
+
+    async def settled(self) -> None:
+        """Wait until no effect is under way."""
+        while self._effects is not None and not self._effects.done():
+            await asyncio.wait([self._effects])
+
+    async def shut_down(self) -> None:
+        """Drain and end the worker without changing the assignment's state: the agent stops."""
+        if self._effects is not None and not self._effects.done():
+            self._effects.cancel()
+            await asyncio.wait([self._effects])
+        if self._worker is not None and self.state is State.SERVING:
+            await self._close_input(self._worker)
+        await self._unload()
+
+    def reported(self) -> ReportedAssignment:
+        """Return what is said of it on ``reported``."""
+        return ReportedAssignment(
+            pipeline=self.assignment.pipeline,
+            generation=self.assignment.generation,
+            stage=self.assignment.stage,
+            segment=self.assignment.segment,
+            phase=self.state.value,
+            outcome=self.outcome.value,
+            digest=files_digest(self.assignment.files),
+            runtime_asked=self.assignment.runtime,
+            runtime_actual=self._runtime_actual,
+            restarts=self.losses.total,
+            reason=self.reason,
+            since_unix_ns=self.since_unix_ns,
+            pid=self.pid,
+        )
+
+    def _judge(self, event: Event) -> None:
+        sign = _SIGNS.get(event)
+        if sign is not None:
+            self.outcome = judge(self.outcome, sign)
+        if self._steady is not None:
+            self._steady.cancel()
+            self._steady = None
+        if event is Event.OPENED and self.losses.total:
+            loop = asyncio.get_running_loop()
+            self._steady = loop.call_later(STEADY_SECONDS, self._served_steadily)
+
+    def _served_steadily(self) -> None:
+        self.outcome = judge(self.outcome, Sign.STEADY)
+        self.reason = None
+        self._around.changed(self)
+
+    async def _perform(
+        self, effects: tuple[Effect, ...], before: asyncio.Task[None] | None
+    ) -> None:
+        """Perform effects in order and post the event that the last one ends in."""
+        if before is not None and before is not asyncio.current_task():
+            await asyncio.wait([before])
+        event: Event | None = None
+        try:
+            for effect in effects:
+                event = await self._one(effect)
+        except (FetchCancelledError, asyncio.CancelledError):
+            raise
+        except WorkerLostError as error:
+            self._worker_lost(error)
+            return
+        except WorkerFailedError as error:
+            self.post(Event.FAILED, Reason(code=error.reason, message=error.message))
+            return
+        except CodedError as error:
+            self.post(Event.FAILED, Reason(code=error.code, message=str(error)))
+            return
+        except Exception as error:  # noqa: BLE001 a bug in us must become a reason, not a silent stop
+            self._log.exception("assignment.mishandled")
+            text = f"{type(error).__name__}: {error}"
+            self.post(Event.FAILED, Reason(code="internal", message=text))
+            return
+        if event is not None:
+            self.post(event)
+
+    async def _one(self, effect: Effect) -> Event | None:
+        match effect:
+            case Effect.FETCH:
+                await self._fetch()
+                return Event.FETCHED
+            case Effect.LOAD:
+                await self._load()
+                return Event.LOADED
+            case Effect.WARM_UP:
+                await self._ordered().order(WarmUp())
+                return Event.WARMED
+            case Effect.OPEN_INPUT:
+                await self._ordered().order(OpenInput())
+                return Event.OPENED
+            case Effect.CLOSE_INPUT:
+                if self._worker is not None:
+                    await self._close_input(self._worker)
+                return Event.DRAINED if self.state is State.DRAINING else None
+            case Effect.UNLOAD:
+                await self._unload()
+                return None
+
+    async def _fetch(self) -> None:
+        cancel = threading.Event()
+        try:
+            self._folder = await asyncio.to_thread(self._around.fetch, self.assignment, cancel)
+        finally:
+            cancel.set()
+
+    async def _load(self) -> None:
+        await asyncio.sleep(self.losses.delay_seconds)
+        assert self._folder is not None
+        worker = WorkerProcess(
+            lambda error: self._lost_while_idle(worker, error),
+            start_seconds=self._around.start_seconds,
+            silence_seconds=self._around.silence_seconds,
+        )
+        self._worker = worker
+        await worker.start()
+        loaded = await worker.order(self._around.load_order(self.assignment, self._folder))
+        self._runtime_actual = getattr(loaded, "runtime", None)
+
+    async def _close_input(self, worker: WorkerProcess) -> None:
+        try:
+            await asyncio.wait_for(worker.order(CloseInput()), DRAIN_SECONDS)
+        except (TimeoutError, WorkerLostError, WorkerFailedError) as error:
+            self._log.warning("assignment.not_drained", error=str(error))
+
+    async def _unload(self) -> None:
+        worker, self._worker = self._worker, None
+        self._runtime_actual = None
+        if worker is not None:
+            # what comes next may cancel this; the process must be gone all the same
+            await asyncio.shield(asyncio.create_task(worker.end()))
+
+    def _ordered(self) -> WorkerProcess:
+        if self._worker is None:
+            raise WorkerLostError("worker.lost", "has ended")
+        return self._worker
+
+    def _lost_while_idle(self, worker: WorkerProcess, error: WorkerLostError) -> None:
+        """The process ended. While an order waits for its answer, that order's end says so."""
+        busy = self._effects is not None and not self._effects.done()
+        if worker is self._worker and not busy:
+            self._worker_lost(error)
+
+    def _worker_lost(self, error: WorkerLostError) -> None:
+        reason = Reason(code=error.reason, message=error.message)
+        now = time.monotonic()
+        self.losses = self.losses.after(now)
+        if self.state is not State.DRAINING and self.losses.given_up(now):
+            text = f"{error.message}; {len(self.losses.at)} workers lost, given up"
+            self.post(Event.FAILED, Reason(code=error.reason, message=text))
+        else:
+            self.post(Event.WORKER_LOST, reason)
+
+
+_SIGNS: Final = {
+    Event.OPENED: Sign.SERVED,
+    Event.WORKER_LOST: Sign.LOST,
+    Event.FAILED: Sign.GAVE_UP,
+    Event.REVOKED: Sign.REVOKED,
+}

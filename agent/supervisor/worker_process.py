@@ -1,0 +1,223 @@
+"""A worker as its supervisor sees it: started, ordered about, watched, ended."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from agent import channel
+from agent.channel import Beat, Inflow, Opened, Order, Report, Stats
+from wire.errors import CodedError
+from wire.messages import StageLatency
+
+log = structlog.get_logger()
+
+END_SECONDS: Final = 2.0
+"""A worker told to go that is still there after so long is killed."""
+
+
+class WorkerLostError(CodedError):
+    """The worker's process ended or was killed before it gave its answer."""
+
+    code = "worker.lost"
+    retryable = True
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+        """``worker.lost``, ``worker.hung`` or ``worker.out_of_memory``."""
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"worker: {self.message}"
+
+
+class WorkerFailedError(CodedError):
+    """The worker said itself why it cannot go on: starting it again would not help."""
+
+    code = "worker.failed"
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class WorkerProcess:
+    """One worker.
+
+    Args:
+        on_lost: Called once when the process ends without having been told to.
+        start_seconds: How long it may be silent while it loads and warms.
+        silence_seconds: How long it may be silent while it serves.
+    """
+
+    def __init__(
+        self,
+        on_lost: Callable[[WorkerLostError], None],
+        *,
+        start_seconds: float,
+        silence_seconds: float,
+    ) -> None:
+        self.latency: StageLatency | None = None
+        """The newest counts it sent."""
+        self._on_lost = on_lost
+        self._start_seconds = start_seconds
+        self._silence_seconds = silence_seconds
+        self._process: asyncio.subprocess.Process | None = None
+        self._socket: socket.socket | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._answer: asyncio.Future[Report] | None = None
+        self._heard_at = 0.0
+        self._serving = False
+        self._ending = False
+        self._failure: channel.Failed | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id."""
+        return self._process.pid if self._process else None
+
+    async def start(self) -> None:
+        """Start the process.
+
+        Raises:
+            WorkerLostError: It cannot be started.
+        """
+        ours, theirs = channel.socket_pair()
+        ours.setblocking(False)
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-I", "-m", "agent.worker", str(theirs.fileno())),
+                pass_fds=[theirs.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:
+            ours.close()
+            raise WorkerLostError("worker.lost", f"cannot be started ({error})") from error
+        finally:
+            theirs.close()
+        self._socket = ours
+        self._heard_at = asyncio.get_running_loop().time()
+        self._watch = asyncio.create_task(self._listen(ours))
+
+    async def order(self, order: Order) -> Report:
+        """Give an order and wait for its answer.
+
+        Raises:
+            WorkerFailedError: The worker says that it cannot.
+            WorkerLostError: It ended first.
+        """
+        if self._socket is None or self._watch is None or self._watch.done():
+            raise WorkerLostError("worker.lost", "has ended")
+        loop = asyncio.get_running_loop()
+        self._answer = loop.create_future()
+        try:
+            await loop.sock_sendall(self._socket, channel.encode(order))
+        except OSError as error:
+            raise WorkerLostError("worker.lost", "has ended") from error
+        report = await self._answer
+        if isinstance(report, channel.Failed):
+            raise WorkerFailedError(report.code, report.message)
+        self._serving = isinstance(report, Opened)
+        return report
+
+    async def end(self) -> None:
+        """End the process: it sees its socket close; after 2 s it is killed."""
+        self._ending = True
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+        if self._process is not None:
+            try:
+                await asyncio.wait_for(self._process.wait(), END_SECONDS)
+            except TimeoutError:
+                self.kill()
+                await self._process.wait()
+        if self._watch is not None:
+            await self._watch
+        if self._socket is not None:
+            self._socket.close()
+
+    def kill(self) -> None:
+        """Kill the process at once."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+
+    async def _listen(self, ours: socket.socket) -> None:
+        """Take reports until the process is gone; kill it when it is silent for too long."""
+        assert self._process is not None
+        loop = asyncio.get_running_loop()
+        inflow = Inflow()
+        hung = False
+        while True:
+            try:
+                data = await asyncio.wait_for(loop.sock_recv(ours, 1 << 16), 1.0)
+            except TimeoutError:
+                allowed = self._silence_seconds if self._serving else self._start_seconds
+                if not hung and loop.time() - self._heard_at > allowed:
+                    hung = True
+                    self.kill()
+                continue
+            except OSError:
+                break
+            if not data:
+                break
+            self._heard_at = loop.time()
+            for report in inflow.reports(data):
+                self._take(report)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), END_SECONDS)
+        if self._process.returncode is None:
+            self.kill()
+            await self._process.wait()
+        self._gone(self._lost_error(hung=hung))
+
+    def _take(self, report: Report) -> None:
+        match report:
+            case Beat():
+                return
+            case Stats():
+                self.latency = report.latency
+                return
+            case channel.Failed():
+                self._failure = report
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(report)
+
+    def _lost_error(self, *, hung: bool) -> WorkerLostError:
+        assert self._process is not None
+        if hung:
+            return WorkerLostError("worker.hung", "sent no heartbeat and was killed")
+        if self._failure is not None:
+            return WorkerLostError(self._failure.code, self._failure.message)
+        return WorkerLostError("worker.lost", _how_it_ended(self._process.returncode))
+
+    def _gone(self, error: WorkerLostError) -> None:
+        self._serving = False
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
+            self._answer.exception()  # whoever waits has it; nobody may be waiting
+        if not self._ending:
+            log.warning("worker.lost", pid=self.pid, reason=error.reason, error=error.message)
+            self._on_lost(error)
+
+
+def _how_it_ended(status: int | None) -> str:
+    if status is None:
+        return "has gone"
+    if status < 0:
+        name = signal.Signals(-status).name if -status in set(signal.Signals) else str(-status)
+        return f"was ended by {name}"
+    return f"ended with status {status}"

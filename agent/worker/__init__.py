@@ -1,0 +1,1 @@
+"""One segment's process: a runtime, a data plane, and the hot loop between them."""

@@ -1,0 +1,172 @@
+"""The reader side of a worker: each arriving frame is checked, counted, and queued or answered.
+
+Runs in the link's reader thread. Nothing here sends a frame that has a position: answers are
+left to the compute thread, so that each hop's positions leave in order.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from agent.worker.inbox import Inbox, Waiting
+from agent.worker.stage import Stage
+from agent.worker.stats import Stats
+from wire import tensors
+from wire.buffers import Buffer
+from wire.errors import CodedError, FrameError, TensorSpecError
+from wire.frame import Frame, Kind, decode
+from wire.hop import Grant, Position
+from wire.hop_receiver import HopReceiver
+from wire.ids import is_id
+from wire.sequence import SeenStreams
+
+DRAIN_GRACE_SECONDS: Final = 1.0
+"""While draining, frames already on their way are still taken for so long."""
+
+
+class RefusedFrameError(CodedError):
+    """A frame that is not run; its client is told."""
+
+    code = "frame.refused"
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+        """The code that is counted and told."""
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Intake:
+    """Checks what comes in on the lane.
+
+    Args:
+        stage: Where we are.
+        receiver: The lane's credit.
+        inbox: Where good frames wait.
+        stats: What is counted.
+        answer: Called with a refused frame, code and sentence; must not block.
+        grant: Called with the sender's id and a grant to send; must not block for long.
+        max_frame_bytes: Larger ones are refused.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        receiver: HopReceiver,
+        inbox: Inbox,
+        stats: Stats,
+        answer: Callable[[Frame, str, str], None],
+        grant: Callable[[str, Grant], None],
+        max_frame_bytes: int,
+    ) -> None:
+        self._stage = stage
+        self._receiver = receiver
+        self._inbox = inbox
+        self._stats = stats
+        self._answer = answer
+        self._grant = grant
+        self._max_frame_bytes = max_frame_bytes
+        self._lock = threading.Lock()
+        self._seen = SeenStreams()
+        self._closing_at: float | None = None
+        self.arrived_at = time.monotonic()
+        """When the last frame came, in monotonic seconds."""
+
+    def close(self) -> None:
+        """From now on take only what was already on its way."""
+        self._closing_at = time.monotonic()
+
+    def take(self, _address: str, data: Buffer) -> None:
+        """Take one frame's bytes from the link."""
+        received = time.monotonic_ns()
+        size_bytes = memoryview(data).nbytes
+        try:
+            frame = decode(data, max_frame_bytes=self._max_frame_bytes)
+            position = self._position(frame)
+        except FrameError as error:
+            self._stats.refused(error.code)
+            return
+        if frame.kind is Kind.CREDIT:
+            with self._lock:
+                grant = self._receiver.probed(position, time.monotonic())
+            self._grant(position.sender, grant)
+            return
+        self.arrived_at = time.monotonic()
+        with self._lock:
+            missed = self._receiver.frames_missed
+            new = self._receiver.arrived(position, size_bytes, time.monotonic())
+            missed = self._receiver.frames_missed - missed
+        if missed:
+            self._stats.refused("link.lost", missed)
+        if not new:
+            self._stats.refused("frame.duplicate")
+            return
+        try:
+            self._check(frame)
+            self._queue(Waiting(frame, position, size_bytes, received))
+        except RefusedFrameError as error:
+            self._refuse(frame, position, error)
+            return
+        self._stats.received(size_bytes)
+
+    def release(self, position: Position) -> None:
+        """A frame has left the worker: its room is free again."""
+        with self._lock:
+            grant = self._receiver.released(position, time.monotonic())
+        if grant is not None:
+            self._grant(position.sender, grant)
+
+    def _queue(self, waiting: Waiting) -> None:
+        if not self._inbox.put(waiting):
+            raise RefusedFrameError("inbox.full", "the stage's inbox is full; send less at once")
+
+    def _refuse(self, frame: Frame, position: Position, error: RefusedFrameError) -> None:
+        self._stats.refused(error.reason)
+        self._answer(frame, error.reason, error.message)
+        self.release(position)
+
+    def _position(self, frame: Frame) -> Position:
+        """Return the frame's position if its sender may send here."""
+        position = Position.from_meta(frame.meta.get("hop"))
+        upstream = self._stage.upstream
+        if upstream:
+            allowed = position.sender in upstream
+        else:
+            client = frame.meta.get("client", position.sender)
+            allowed = position.sender == client
+        if not allowed:
+            raise FrameError(f"sender {position.sender!r} is no neighbour of this stage")
+        return position
+
+    def _check(self, frame: Frame) -> None:
+        """Check what belongs to the frame itself.
+
+        Raises:
+            RefusedFrameError: It is not run.
+        """
+        lane = self._stage.lane
+        if frame.kind is not Kind.DATA or not is_id(frame.meta.get("client")):
+            raise RefusedFrameError("frame.malformed", "no data frame of a client")
+        if frame.generation != lane.generation or frame.stage != lane.stage:
+            raise RefusedFrameError(
+                "frame.wrong_generation",
+                f"for generation {frame.generation}, stage {frame.stage} (here: {lane})",
+            )
+        if not self._seen.first_time(frame.stream, frame.sequence):
+            raise RefusedFrameError("frame.duplicate", f"sequence {frame.sequence} came twice")
+        if self._draining():
+            raise RefusedFrameError("worker.draining", "this worker is going away; send again")
+        contract = self._stage.assignment.contract
+        got = {tensor.name: (tensor.dtype, tensor.shape) for tensor in frame.tensors}
+        try:
+            tensors.check(f"stage {lane.stage}", contract.receives, got)
+        except TensorSpecError as error:
+            raise RefusedFrameError(error.code, str(error)) from error
+
+    def _draining(self) -> bool:
+        closing_at = self._closing_at
+        return closing_at is not None and time.monotonic() - closing_at > DRAIN_GRACE_SECONDS

@@ -1,0 +1,153 @@
+"""A worker's life: obey the supervisor's orders, beat, serve; end when the supervisor is gone.
+
+Three threads beside the link's: the main thread obeys and computes, one reads the socket pair (and
+ends the process at once when it closes: no orphans), one sends heartbeats and counts.
+"""
+
+import contextlib
+import ctypes
+import os
+import queue
+import resource
+import signal
+import socket
+import threading
+import time
+from typing import Final
+
+import structlog
+
+from agent import channel, logs
+from agent.channel import HEARTBEAT_SECONDS, CloseInput, Inflow, Load, OpenInput, Order, WarmUp
+from agent.opening import checked_segment
+from agent.worker.serving import Serving
+from agent.worker.stage import Stage, clock_id, random_number
+from wire.errors import CodedError
+from wire.topics import Site
+
+log = structlog.get_logger()
+
+ORPHANED: Final = 17
+"""Exit status when the supervisor went away."""
+STATS_BEATS: Final = 2
+"""Counts are sent with every second heartbeat."""
+
+
+class Worker:
+    """One process's state. ``run`` obeys until the input is closed and drained."""
+
+    def __init__(self, supervisor: socket.socket) -> None:
+        self._supervisor = supervisor
+        self._sending = threading.Lock()
+        self._orders: queue.Queue[Order] = queue.Queue()  # the supervisor sends four at most
+        self._serving: Serving | None = None
+
+    def run(self) -> int:
+        """Obey orders; returns the exit status."""
+        for target in (self._listen, self._beat):
+            threading.Thread(target=target, daemon=True, name=target.__name__).start()
+        try:
+            self._obey()
+        except CodedError as error:
+            log.warning("worker.failed", code=error.code, error=str(error))
+            self._report(channel.Failed(code=error.code, message=str(error)))
+        except MemoryError:
+            self._report(
+                channel.Failed(code="worker.out_of_memory", message="memory limit reached")
+            )
+        except Exception as error:  # the reason must reach the supervisor
+            log.exception("worker.failed")
+            text = f"{type(error).__name__}: {error}"
+            self._report(channel.Failed(code="internal", message=text))
+        else:
+            return 0
+        return 1
+
+    def _obey(self) -> None:
+        while True:
+            match self._orders.get():
+                case Load() as order:
+                    self._load(order)
+                case WarmUp():
+                    began = time.monotonic()
+                    largest = self._loaded().warm_up()
+                    seconds = time.monotonic() - began
+                    self._report(channel.Warmed(seconds=seconds, max_abs_diff=largest))
+                case OpenInput():
+                    self._loaded().open_input()
+                    self._report(channel.Opened())
+                    self._loaded().serve(self._close_ordered)
+                    self._report(channel.Drained())
+                    return
+                case CloseInput():
+                    self._report(channel.Drained())
+                    return
+
+    def _load(self, order: Load) -> None:
+        began = time.monotonic()
+        if order.memory_bytes is not None:
+            resource.setrlimit(resource.RLIMIT_DATA, (order.memory_bytes, order.memory_bytes))
+        checked_segment(order.folder)
+        stage = Stage(
+            device=order.device,
+            site=Site(order.site, order.root),
+            assignment=order.assignment,
+            instance=random_number(),
+            clock=clock_id(),
+        )
+        self._serving = Serving(stage, order)
+        seconds = time.monotonic() - began
+        self._report(channel.Loaded(runtime=order.assignment.runtime, seconds=seconds))
+
+    def _loaded(self) -> Serving:
+        if self._serving is None:
+            raise channel.ChannelError("ordered to warm up or serve before loading")
+        return self._serving
+
+    def _close_ordered(self) -> bool:
+        return not self._orders.empty()
+
+    def _listen(self) -> None:
+        inflow = Inflow()
+        while data := self._received():
+            for order in inflow.orders(data):
+                self._orders.put(order)
+        os._exit(ORPHANED)
+
+    def _received(self) -> bytes:
+        try:
+            return self._supervisor.recv(1 << 16)
+        except OSError:
+            return b""
+
+    def _beat(self) -> None:
+        beats = 0
+        while True:
+            time.sleep(HEARTBEAT_SECONDS)
+            beats += 1
+            serving = self._serving
+            if serving is not None and beats % STATS_BEATS == 0:
+                self._report(channel.Stats(latency=serving.snapshot()))
+            else:
+                self._report(channel.Beat())
+
+    def _report(self, message: channel.Report) -> None:
+        with self._sending:
+            try:
+                self._supervisor.sendall(channel.encode(message))
+            except OSError:
+                os._exit(ORPHANED)
+
+
+def main(descriptor: int) -> int:
+    """Run a worker on the socket pair's end ``descriptor``; returns the exit status."""
+    _die_with_parent()
+    logs.configure_from_environment()
+    return Worker(socket.socket(fileno=descriptor)).run()
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to kill this process when its supervisor ends: even a stopped one goes."""
+    pr_set_pdeathsig = 1
+    with contextlib.suppress(OSError, AttributeError):  # not on Linux: the socket pair tells
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)

@@ -1,0 +1,184 @@
+"""A loaded segment with its data plane: made, warmed, opened, served, drained."""
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+
+from agent.channel import BrokerAccess, Load
+from agent.errors import RuntimeOpenError
+from agent.runtimes import Runtime, RuntimeOptions
+from agent.worker.compute import Compute
+from agent.worker.inbox import Inbox
+from agent.worker.intake import Intake
+from agent.worker.outbound import Outbound
+from agent.worker.stage import Stage
+from agent.worker.stats import Stats
+from agent.worker.warmup import warm_up
+from wire import broker_url, plugins
+from wire.errors import BrokerUnreachableError, CodedError
+from wire.hop_receiver import HopReceiver
+from wire.links import Link, LinkOptions, open_link
+from wire.messages import StageLatency
+from wire.session import Access
+from wire.tensors import describe
+
+log = structlog.get_logger()
+
+LINK: Final = "paho"
+OPEN_SECONDS: Final = 30.0
+DRAIN_QUIET_SECONDS: Final = 1.0
+"""Drained: nothing has come for so long, and nothing is unfinished."""
+DRAIN_SECONDS: Final = 10.0
+"""At the latest."""
+OVER_WINDOW: Final = 2
+"""The inbox's last wall is so many windows: credit is the first."""
+
+
+class Serving:
+    """One segment's runtime and data plane.
+
+    Args:
+        stage: Where we are.
+        order: What the supervisor said.
+        link: Carries the frames; None opens the usual one at ``open_input``.
+    """
+
+    def __init__(self, stage: Stage, order: Load, link: Link | None = None) -> None:
+        self._stage = stage
+        self._order = order
+        self._runtime = _open_runtime(order)
+        self._stats = Stats()
+        self._inbox = Inbox(OVER_WINDOW * order.inbox_frames + 64, OVER_WINDOW * order.inbox_bytes)
+        self._link = link or _open_link(stage, order, self._fault)
+        self._outbound = Outbound(stage, self._link, self._stats, self._overdue)
+        receiver = HopReceiver(stage.instance, order.inbox_frames, order.inbox_bytes)
+        self._intake = Intake(
+            stage,
+            receiver,
+            self._inbox,
+            self._stats,
+            self._answer,
+            self._outbound.send_grant,
+            order.max_frame_bytes,
+        )
+        self._compute = Compute(
+            stage, self._runtime, self._inbox, self._intake, self._outbound, self._stats
+        )
+        self._closing_at: float | None = None
+
+    def warm_up(self) -> float:
+        """Run the golden frame; see ``agent.worker.warmup``."""
+        return warm_up(self._runtime, self._order.folder, self._order.assignment.contract.tolerance)
+
+    def open_input(self) -> None:
+        """Listen on the lane; returns when the broker for tensors has acknowledged it.
+
+        Raises:
+            BrokerRefusedError: It will not have us.
+        """
+        self._link.listen(self._stage.inbox_address(), self._intake.take)
+        self._link.listen(self._stage.credit_address(), self._outbound.take_credit)
+        try:
+            self._link.start(OPEN_SECONDS)
+        except BrokerUnreachableError as error:
+            log.warning("link.delayed", error=str(error))
+        while not self._link.up:  # the link goes on trying, and so does the heartbeat
+            time.sleep(0.1)
+
+    def serve(self, close_ordered: Callable[[], bool]) -> None:
+        """Run frames; when ``close_ordered``, drain, and give everything back."""
+
+        def finished() -> bool:
+            if self._closing_at is None:
+                if not close_ordered():
+                    return False
+                self._closing_at = time.monotonic()
+                self._intake.close()
+            return self._drained(self._closing_at)
+
+        self._compute.serve(finished)
+        self._link.close()
+        self._runtime.close()
+
+    def snapshot(self) -> StageLatency:
+        """Return counts and histograms since the worker started."""
+        assignment = self._stage.assignment
+        return self._stats.snapshot(
+            pipeline=assignment.pipeline,
+            generation=assignment.generation,
+            stage=assignment.stage,
+            instance=self._stage.instance,
+            queued_frames=len(self._inbox),
+            suspect=self._outbound.suspects(),
+        )
+
+    def _drained(self, closing_at: float) -> bool:
+        now = time.monotonic()
+        if now - closing_at > DRAIN_SECONDS:
+            return True
+        quiet = now - max(self._intake.arrived_at, closing_at) > DRAIN_QUIET_SECONDS
+        return quiet and not len(self._inbox) and self._outbound.settled
+
+    def _overdue(self) -> bool:
+        closing_at = self._closing_at
+        return closing_at is not None and time.monotonic() - closing_at > DRAIN_SECONDS
+
+    def _answer(self, frame: Any, code: str, message: str) -> None:
+        self._outbound.answer(frame, code, message)
+        self._inbox.wake()
+
+    def _fault(self, error: Exception) -> None:
+        code = error.code if isinstance(error, CodedError) else "internal"
+        self._stats.refused(code)
+        if code == "internal":
+            log.error("frame.mishandled", error=repr(error))
+
+
+def _open_runtime(order: Load) -> Runtime:
+    plugin = plugins.load("agent.runtimes", order.assignment.runtime)
+    weights: Any = order.weights
+    options = RuntimeOptions(threads=order.threads, weights=weights)
+    runtime: Runtime = plugin.open(order.folder, options)
+    problem = _contract_problem(order, runtime)
+    if problem is not None:
+        runtime.close()
+        raise RuntimeOpenError(order.assignment.runtime, order.assignment.segment, problem)
+    return runtime
+
+
+def _contract_problem(order: Load, runtime: Runtime) -> str | None:
+    """Return how the segment differs from what the assignment says of it."""
+    contract = order.assignment.contract
+    for said, found in ((contract.inputs, runtime.inputs), (contract.outputs, runtime.outputs)):
+        known = {spec.name: spec for spec in found}
+        for spec in said if known else ():
+            other = known.get(spec.name)
+            if other is None:
+                return f"it has no tensor {spec.name!r}"
+            if other.dtype != spec.dtype:
+                is_type = describe(other.dtype, other.shape)
+                return f"{spec.name!r} is {is_type}, assigned {describe(spec.dtype, spec.shape)}"
+    return None
+
+
+def _open_link(stage: Stage, order: Load, fault: Callable[[Exception], None]) -> Link:
+    broker: BrokerAccess = order.broker
+    lane = stage.lane
+    client_id = f"{stage.device}.{stage.assignment.pipeline}.{lane.generation}.{lane.stage}"
+    return open_link(
+        LINK,
+        LinkOptions(
+            url=broker_url.parse(broker.url),
+            client_id=client_id,
+            access=Access(
+                username=broker.username,
+                password_file=broker.password_file,
+                ca_file=broker.ca_file,
+            ),
+            max_packet_bytes=broker.max_packet_bytes,
+            max_frame_bytes=order.max_frame_bytes,
+            on_fault=fault,
+        ),
+    )

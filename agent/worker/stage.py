@@ -1,0 +1,77 @@
+"""Which stage of which pipeline a worker is, and where its neighbours are."""
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from wire.messages import Assignment, Peer
+from wire.topics import Lane, Site
+
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One worker's place."""
+
+    device: str
+    site: Site
+    assignment: Assignment
+    instance: int
+    """Drawn at random for this process: tells neighbours that the one before is gone."""
+    clock: str
+    """Names the monotonic clock: the same for all processes of one boot of one machine."""
+
+    @property
+    def lane(self) -> Lane:
+        """This worker's lane."""
+        return Lane(self.assignment.generation, self.assignment.stage)
+
+    @property
+    def upstream(self) -> frozenset[str]:
+        """Devices that may send frames here; empty: clients do."""
+        return frozenset(peer.device for peer in self.assignment.peers.upstream)
+
+    @property
+    def next(self) -> Peer | None:
+        """The stage that follows; None: results go to clients."""
+        return next(iter(self.assignment.peers.downstream), None)
+
+    def inbox_address(self) -> str:
+        """Where frames for this worker come in."""
+        return self.site.lane(self.device, self.assignment.pipeline, self.lane)
+
+    def credit_address(self) -> str:
+        """Where this worker hears of credits as a sender."""
+        return self.site.credit(self.device, self.assignment.pipeline, self.lane)
+
+    def next_address(self, peer: Peer) -> str:
+        """Where frames for the next stage go."""
+        lane = Lane(self.assignment.generation, peer.stage)
+        return self.site.lane(peer.device, self.assignment.pipeline, lane)
+
+    def client_address(self, client: str) -> str:
+        """Where a client's results go."""
+        return self.site.topic("out", pipeline=self.assignment.pipeline, client=client)
+
+    def grant_address(self, sender: str) -> str:
+        """Where a sender of this lane hears of its credits."""
+        pipeline = self.assignment.pipeline
+        if not self.upstream:
+            return self.site.topic("client_credit", pipeline=pipeline, client=sender)
+        before = {peer.device: peer.stage for peer in self.assignment.peers.upstream}
+        return self.site.credit(sender, pipeline, Lane(self.lane.generation, before[sender]))
+
+
+def random_number() -> int:
+    """Return a number that no other process draws."""
+    return random.SystemRandom().getrandbits(63)
+
+
+def clock_id() -> str:
+    """Return the id of this machine's monotonic clock."""
+    try:
+        return _BOOT_ID.read_text().strip().replace("-", "")[:16]
+    except OSError:
+        return f"{random_number():016x}"

@@ -1,0 +1,130 @@
+"""Run a model in a child: ``python -I -m agent run-segment|bench|probe``.
+
+The cloud side never imports a runtime. A model that crashes its runtime, or never ends, costs a
+child and becomes an error with a reason.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+from numpy.typing import NDArray
+
+from fleet.errors import ChildFailedError, ChildTimeoutError
+from wire import codecs, samples
+from wire.errors import FrameError
+from wire.frame import Frame, Kind
+from wire.reports import FailureReport, RunReport
+
+Arrays = Mapping[str, NDArray[Any]]
+Report = TypeVar("Report")
+
+COMMAND: Final = (sys.executable, "-I", "-m", "agent")
+CRASHED: Final = "child.crashed"
+"""Stands for the error code that a child which crashed could not say."""
+_SAID_CHARACTERS: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """How a child shall run a model."""
+
+    optimisations: bool = False
+    threads: int = os.cpu_count() or 1
+    limit_seconds: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a child gave."""
+
+    outputs: tuple[dict[str, NDArray[Any]], ...]
+    """One dictionary a sample; read-only arrays in memory of their own."""
+    report: RunReport
+
+
+def run(
+    model: Path,
+    inputs: Sequence[Arrays],
+    options: RunOptions,
+    *,
+    fetch: Sequence[str] | None = None,
+) -> Run:
+    """Run samples through a segment's folder or a model's file, in one session.
+
+    Args:
+        model: Folder or file.
+        inputs: One mapping a sample.
+        options: How to run.
+        fetch: Outputs to bring back; None: all, empty: none, the report alone.
+
+    Raises:
+        ChildFailedError: The child says why, or crashed.
+        ChildTimeoutError: It did not end in time.
+    """
+    with tempfile.TemporaryDirectory(prefix="paceline-") as name:
+        given, taken = Path(name, "inputs"), Path(name, "outputs")
+        with given.open("wb") as file:
+            file.writelines(samples.encode([codecs.tensors(sample) for sample in inputs]))
+        arguments = ["--segment", str(model), "--inputs", str(given)]
+        arguments += ["--threads", str(options.threads)]
+        arguments += [] if options.optimisations else ["--no-optimisations"]
+        arguments += [] if fetch == [] else ["--outputs", str(taken)]
+        arguments += ["--fetch", *fetch] if fetch else []
+        report = call("run-segment", arguments, RunReport, limit_seconds=options.limit_seconds)
+        data = taken.read_bytes() if taken.exists() else b""
+    return Run(_arrays(data), report)
+
+
+def call(
+    command: str, arguments: Sequence[str], report: type[Report], *, limit_seconds: float
+) -> Report:
+    """Run one child command and return its report.
+
+    Raises:
+        ChildFailedError: The child says why, or crashed.
+        ChildTimeoutError: It did not end within ``limit_seconds`` and was killed.
+    """
+    try:
+        ended = subprocess.run(
+            [*COMMAND, command, *arguments],
+            capture_output=True,
+            timeout=limit_seconds,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ChildTimeoutError(command, limit_seconds) from error
+    line = ended.stdout.strip().rpartition(b"\n")[2]
+    if ended.returncode:
+        raise _failure(command, ended.returncode, line, ended.stderr)
+    try:
+        return msgspec.json.decode(line, type=report)
+    except msgspec.DecodeError as error:
+        raise ChildFailedError(command, CRASHED, f"it printed no report ({error})") from error
+
+
+def _failure(command: str, status: int, line: bytes, said: bytes) -> ChildFailedError:
+    try:
+        error = msgspec.json.decode(line, type=FailureReport).error
+    except msgspec.DecodeError:
+        end = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
+        last = " ".join(said.decode(errors="replace").split())[-_SAID_CHARACTERS:]
+        return ChildFailedError(command, CRASHED, f"{end}; {last}" if last else end)
+    return ChildFailedError(command, error.code, error.message)
+
+
+def _arrays(data: bytes) -> tuple[dict[str, NDArray[Any]], ...]:
+    try:
+        found = samples.decode(data)
+        return tuple(codecs.arrays(Frame(Kind.DATA, 0, 0, tensors=sample)) for sample in found)
+    except FrameError as error:
+        raise ChildFailedError(
+            "run-segment", CRASHED, f"its outputs are damaged: {error}"
+        ) from error

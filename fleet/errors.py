@@ -1,0 +1,222 @@
+"""Errors of the cloud side: splitting, verifying, and the children that run models."""
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+
+from wire.errors import CodedError
+
+
+class UnknownFormatError(CodedError):
+    """No format plugin reads files of that suffix."""
+
+    code = "model.unknown_format"
+    exit_code = 3
+
+    def __init__(self, model: str, known: Sequence[str]) -> None:
+        super().__init__(model, known)
+        self.model = model
+        self.known = tuple(known)
+
+    def __str__(self) -> str:
+        suffixes = ", ".join(f".{name}" for name in self.known)
+        return (
+            f"{self.model}: the file's suffix is that of no model format we read (known:"
+            f" {suffixes}); convert the model or add fleet/formats/<suffix>.py"
+        )
+
+
+class NotRunnableError(CodedError):
+    """The whole model does not run here, so nothing could be compared with it."""
+
+    code = "model.not_runnable"
+    exit_code = 3
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(model, reason)
+        self.model = model
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.model}: the whole model does not run ({self.reason}); export it again"
+
+
+class NeedsExampleError(CodedError):
+    """The model does not run with the sizes and values that we made up."""
+
+    code = "model.needs_example"
+    exit_code = 3
+
+    def __init__(self, model: str, guessed: Mapping[str, int], reason: str) -> None:
+        super().__init__(model, guessed, reason)
+        self.model = model
+        self.guessed = dict(guessed)
+        """The sizes we guessed, by dimension name or by ``input[axis]``."""
+        self.reason = reason
+
+    def __str__(self) -> str:
+        guesses = ", ".join(f"{name}={size}" for name, size in self.guessed.items())
+        made_up = f"the guessed sizes {guesses}" if guesses else "made-up values"
+        return (
+            f"{self.model}: does not run with {made_up} ({self.reason});"
+            " give sizes with --dim NAME=N or an example with --input X.npz"
+        )
+
+
+class BadExampleError(CodedError):
+    """The example is not what the model takes."""
+
+    code = "model.bad_example"
+    exit_code = 3
+
+    def __init__(self, example: str, problem: str) -> None:
+        super().__init__(example, problem)
+        self.example = example
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.example}: {self.problem}; give one array for each input of the model"
+
+
+class UnknownTensorError(CodedError):
+    """A cut names a tensor that the model does not have."""
+
+    code = "cut.unknown_tensor"
+    exit_code = 3
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(name)
+        self.name = name
+        self.nearest = tuple(get_close_matches(name, known, n=3))
+
+    def __str__(self) -> str:
+        hint = f" (nearest: {', '.join(self.nearest)})" if self.nearest else ""
+        return f"cut {self.name!r}: the model computes no such tensor{hint}; correct the name"
+
+
+class InvalidCutError(CodedError):
+    """The model cannot be cut there."""
+
+    code = "cut.invalid"
+    exit_code = 3
+
+    def __init__(self, cut: str, problem: str) -> None:
+        super().__init__(cut, problem)
+        self.cut = cut
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"cut {self.cut!r}: {self.problem}; cut at other tensors"
+
+
+class NoCutError(CodedError):
+    """The model cannot be cut into so many segments."""
+
+    code = "cut.impossible"
+    exit_code = 4
+
+    def __init__(self, model: str, wanted: int, largest: int) -> None:
+        super().__init__(model, wanted, largest)
+        self.model = model
+        self.wanted = wanted
+        self.largest = largest
+
+    def __str__(self) -> str:
+        return (
+            f"{self.model}: no cut into {self.wanted} segments (largest possible:"
+            f" {self.largest}); ask for at most {self.largest} stages"
+        )
+
+
+class BadRequestError(CodedError):
+    """The options of a split contradict each other or the model."""
+
+    code = "split.bad_request"
+    exit_code = 2
+
+    def __init__(self, option: str, problem: str) -> None:
+        super().__init__(option, problem)
+        self.option = option
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.option}: {self.problem}; correct the option"
+
+
+class FolderInUseError(CodedError):
+    """The folder to write holds something that is not ours to replace."""
+
+    code = "split.folder_in_use"
+    exit_code = 3
+
+    def __init__(self, folder: str, problem: str) -> None:
+        super().__init__(folder, problem)
+        self.folder = folder
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.folder}: {self.problem}; nothing was written, name another folder"
+
+
+class ChildFailedError(CodedError):
+    """A child that ran a model ended without a report, or with a failure."""
+
+    code = "child.failed"
+
+    def __init__(self, command: str, child_code: str, reason: str) -> None:
+        super().__init__(command, child_code, reason)
+        self.command = command
+        self.child_code = child_code
+        """The child's own error code; ``child.crashed`` when it could not say one."""
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"child {self.command}: {self.child_code} ({self.reason}); see its messages"
+
+
+class ChildTimeoutError(CodedError):
+    """A child that ran a model did not end in time and was killed."""
+
+    code = "child.timed_out"
+    retryable = True
+    exit_code = 6
+
+    def __init__(self, command: str, limit_seconds: float) -> None:
+        super().__init__(command, limit_seconds)
+        self.command = command
+        self.limit_seconds = limit_seconds
+
+    def __str__(self) -> str:
+        return f"child {self.command}: no end after {self.limit_seconds:g} s; allow more time"
+
+
+class DamagedSplitError(CodedError):
+    """A file of a split is missing or is not what the manifest says."""
+
+    code = "split.damaged"
+    exit_code = 3
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = path
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}; split the model again"
+
+
+class OutputsDifferError(CodedError):
+    """The segments do not give what the whole model gives."""
+
+    code = "outputs.differ"
+    exit_code = 5
+
+    def __init__(self, subject: str, tensor: str, how: str, report: object = None) -> None:
+        super().__init__(subject, tensor, how, report)
+        self.subject = subject
+        self.tensor = tensor
+        self.how = how
+        self.report = report
+        """The `fleet.verify.VerifyReport` with all that was found."""
+
+    def __str__(self) -> str:
+        return f"{self.subject}: tensor {self.tensor!r} {self.how}; do not deploy this split"

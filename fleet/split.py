@@ -1,0 +1,155 @@
+"""Split a model: a folder with a manifest, and a folder for each segment.
+
+    DIR/pipeline.json                                canonical manifest
+    DIR/split.json                                   report for people: costs, bytes, notes
+    DIR/segments/NN-name/{segment.onnx,weights.bin,golden.frame}
+
+The folder appears whole or not at all.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+
+from fleet.errors import BadRequestError, FolderInUseError, UnknownFormatError
+from fleet.formats import CutModel, CutRequest, ModelFormat, known
+from fleet.split_folder import MANIFEST_FILE, REPORT_FILE, SEGMENTS_FOLDER, SplitReport
+from wire import ids, manifest, plugins
+from wire.manifest import INPUT, OUTPUT, SCHEMA, Answer, Edge, Manifest, Picture
+from wire.tensors import TensorSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presentation:
+    """What people see of a pipeline: its name, and how pictures go in and answers come out."""
+
+    name: str | None = None
+    """None: made from the model's file name."""
+    preprocess: Picture | None = None
+    postprocess: Answer | None = None
+
+
+def split(
+    model: Path,
+    out: Path,
+    request: CutRequest = CutRequest(),  # noqa: B008 frozen, so sharing it is harmless
+    presentation: Presentation = Presentation(),
+) -> Manifest:
+    """Cut ``model`` as ``request`` says and write the folder ``out``; return its manifest.
+
+    A folder that an earlier split wrote is replaced.
+
+    Raises:
+        CodedError: The model cannot be read, run or cut so, or ``out`` holds something else;
+            nothing was written.
+    """
+    suffix = model.suffix.removeprefix(".").lower()
+    if suffix not in known():
+        raise UnknownFormatError(str(model), known())
+    plugin: ModelFormat = plugins.load("fleet.formats", suffix)()
+    name = _name(model, presentation)
+    with _replacing(out) as folder:
+        segments = folder / SEGMENTS_FOLDER
+        segments.mkdir()
+        cut = plugin.cut(model, request, segments)
+        made = _manifest(name, cut, presentation)
+        (folder / MANIFEST_FILE).write_bytes(manifest.encode(made))
+        report = msgspec.json.encode(_report(model, cut))
+        (folder / REPORT_FILE).write_bytes(msgspec.json.format(report, indent=2) + b"\n")
+    return made
+
+
+def _name(model: Path, presentation: Presentation) -> str:
+    if presentation.name is None:
+        return ids.id_from(model.stem, "model")
+    return ids.checked(presentation.name, "pipeline name")
+
+
+def _manifest(name: str, cut: CutModel, presentation: Presentation) -> Manifest:
+    picture, answer = presentation.preprocess, presentation.postprocess
+    inputs = tuple(_laid_out(spec, picture) for spec in cut.inputs)
+    if picture and picture.input not in {spec.name for spec in inputs}:
+        raise BadRequestError("preprocess", f"the model has no input {picture.input!r}")
+    if answer and answer.output not in {spec.name for spec in cut.outputs}:
+        raise BadRequestError("postprocess", f"the model has no output {answer.output!r}")
+    places = [INPUT, *(segment.name for segment in cut.segments), OUTPUT]
+    carried = [inputs, *cut.crossings, cut.outputs]
+    edges = [
+        Edge(source=source, target=target, tensors=tensors)
+        for (source, target), tensors in zip(pairwise(places), carried, strict=True)
+    ]
+    return Manifest(
+        schema=SCHEMA,
+        name=name,
+        model=cut.model,
+        inputs=inputs,
+        outputs=cut.outputs,
+        segments=cut.segments,
+        edges=tuple(edges),
+        cut_space="order",
+        preprocess=picture,
+        postprocess=answer,
+    )
+
+
+def _laid_out(spec: TensorSpec, picture: Picture | None) -> TensorSpec:
+    if picture is None or spec.name != picture.input:
+        return spec
+    return msgspec.structs.replace(spec, layout=picture.layout)
+
+
+def _report(model: Path, cut: CutModel) -> SplitReport:
+    return SplitReport(
+        source=str(model.resolve()),
+        cuts=tuple(tuple(spec.name for spec in specs) for specs in cut.crossings),
+        cut_bytes=cut.crossing_bytes,
+        multiply_accumulates=cut.costs,
+        notes=cut.notes,
+    )
+
+
+@contextmanager
+def _replacing(out: Path) -> Iterator[Path]:
+    """Give a new folder beside ``out`` that takes its place when the block ends well."""
+    out = out.absolute()
+    _check_ours(out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    except OSError as error:
+        raise FolderInUseError(str(out), f"cannot be written ({error.strerror})") from error
+    try:
+        folder.chmod(0o755)  # temporary folders begin as nobody else's
+        yield folder
+        _swap(folder, out)
+    except OSError as error:
+        raise FolderInUseError(str(out), f"cannot be written ({error.strerror})") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_ours(out: Path) -> None:
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise FolderInUseError(str(out), "is no folder")
+    if out.is_dir() and any(out.iterdir()) and not (out / MANIFEST_FILE).is_file():
+        raise FolderInUseError(str(out), f"holds other things, and no {MANIFEST_FILE}")
+
+
+def _swap(folder: Path, out: Path) -> None:
+    if not out.exists():
+        folder.rename(out)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{out.name}-old-", dir=out.parent))
+    out.rename(old)
+    try:
+        folder.rename(out)
+    except OSError:
+        old.rename(out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,194 @@
+"""One client's connection to one pipeline: frames to the entry lane, answers back, both counted.
+
+The caller's thread sends; the link's reader thread takes grants and answers and wakes the caller.
+So positions leave in order and no lock is held while sending.
+"""
+
+import random
+import threading
+import time
+from typing import Final, Protocol
+
+from wire import frame as frames
+from wire.buffers import Buffer
+from wire.errors import FrameError, LinkDownError
+from wire.frame import Frame, Kind
+from wire.hop import Grant, Lost, Position
+from wire.hop_receiver import HopReceiver
+from wire.hop_sender import HopSender
+from wire.links import Link
+from wire.messages import Route
+from wire.topics import Lane, Site
+
+_FRONT_BYTES: Final = 2048
+_MANY: Final = 1 << 20
+_MANY_BYTES: Final = 1 << 40
+_MAX_HOPS: Final = 8
+
+
+class Recipient(Protocol):
+    """A stream: hears what becomes of its frames, in the reader thread."""
+
+    def answered(self, frame: Frame) -> None:
+        """A result or an error came."""
+        ...
+
+    def lost(self, sequence: int, code: str) -> None:
+        """A frame was lost on the way to the entry."""
+        ...
+
+
+class DataPlane:
+    """Sends to a pipeline's entry and receives its answers.
+
+    Args:
+        site: The topics.
+        pipeline: Its name.
+        client: This client's id.
+        link: Not yet started; this object listens on it and closes it.
+    """
+
+    def __init__(self, site: Site, pipeline: str, client: str, link: Link) -> None:
+        self.client = client
+        self.changed = threading.Condition()
+        """Notified whenever a grant or an answer came."""
+        self._site = site
+        self._pipeline = pipeline
+        self._link = link
+        self._hops: dict[str, HopSender] = {}
+        self._results = HopReceiver(_random_number(), _MANY, _MANY_BYTES)
+        self._recipients: dict[int, Recipient] = {}
+        link.listen(site.topic("out", pipeline=pipeline, client=client), self._answer)
+        link.listen(
+            site.topic("client_credit", pipeline=pipeline, client=client), self._take_credit
+        )
+
+    def start(self, timeout_seconds: float) -> None:
+        """Connect; see ``Link.start``."""
+        self._link.start(timeout_seconds)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._link.close()
+
+    def register(self, recipient: Recipient) -> int:
+        """Return the number of a new stream whose answers go to ``recipient``."""
+        stream = _random_number()
+        with self.changed:
+            self._recipients[stream] = recipient
+        return stream
+
+    def forget(self, stream: int) -> None:
+        """Take no more answers for a stream."""
+        with self.changed:
+            self._recipients.pop(stream, None)
+
+    def can_send(self, route: Route, size_bytes: int) -> bool:
+        """Whether the entry of ``route`` takes a frame of this size now."""
+        with self.changed:
+            return self._link.up and self._hop(route).covers(size_bytes)
+
+    def never_fits(self, route: Route, size_bytes: int) -> bool:
+        """Whether the entry takes no frame of this size at all."""
+        with self.changed:
+            return self._hop(route).never_fits(size_bytes)
+
+    def send(self, route: Route, frame: Frame) -> None:
+        """Send a frame that ``can_send`` allowed. When the link breaks now, the gap will tell."""
+        with self.changed:
+            position = self._hop(route).sent((frame.stream, frame.sequence), size_bytes(frame))
+        self._try_send(_entry(self._site, route), frame.with_meta(hop=list(position)))
+
+    def tick(self, route: Route, *, waiting: bool) -> None:
+        """Send what is due: positions that ask for credit; the sending thread calls it."""
+        now = time.monotonic()
+        lost: list[Lost] = []
+        probes: list[tuple[str, Position]] = []
+        entry = _entry(self._site, route)
+        with self.changed:
+            self._hop(route)
+            for address, hop in self._hops.items():
+                lost += hop.lost_by_silence(now)
+                position = hop.probe(now, waiting=waiting and address == entry)
+                if position is not None:
+                    probes.append((address, position))
+        self._tell(lost)
+        for address, position in probes:
+            meta = {"hop": list(position), "client": self.client}
+            self._try_send(address, Frame(Kind.CREDIT, 0, 0, meta=meta))
+
+    def _hop(self, route: Route) -> HopSender:
+        address = _entry(self._site, route)
+        hop = self._hops.get(address)
+        if hop is None:
+            hop = self._hops[address] = HopSender(_random_number(), self.client)
+            for old in list(self._hops)[:-_MAX_HOPS]:
+                del self._hops[old]
+        return hop
+
+    def _take_credit(self, _address: str, data: Buffer) -> None:
+        try:
+            grant = Grant.from_meta(frames.decode(data).meta.get("grant"))
+        except FrameError:
+            return
+        with self.changed:
+            lost = [loss for hop in self._hops.values() for loss in hop.granted(grant)]
+        self._tell(lost)
+        self._notify()
+
+    def _answer(self, _address: str, data: Buffer) -> None:
+        try:
+            frame = frames.decode(data)
+            position = Position.from_meta(frame.meta.get("hop"))
+        except FrameError:
+            return  # it will show as a gap
+        now = time.monotonic()
+        if frame.kind is Kind.CREDIT:
+            with self.changed:
+                grant = self._results.probed(position, now)
+            self._grant(frame, position, grant)
+            return
+        with self.changed:
+            new = self._results.arrived(position, memoryview(data).nbytes, now)
+            self._results.released(position, now)
+            recipient = self._recipients.get(frame.stream)
+        if new and recipient is not None and frame.kind in {Kind.RESULT, Kind.ERROR}:
+            recipient.answered(frame)
+        self._notify()
+
+    def _grant(self, probe: Frame, position: Position, grant: Grant) -> None:
+        lane = Lane(probe.generation, probe.stage)
+        address = self._site.credit(position.sender, self._pipeline, lane)
+        self._try_send(address, Frame(Kind.CREDIT, 0, 0, meta={"grant": grant.to_meta()}))
+
+    def _tell(self, lost: list[Lost]) -> None:
+        for loss in lost:
+            stream, sequence = loss.key
+            with self.changed:
+                recipient = self._recipients.get(stream)
+            if recipient is not None:
+                recipient.lost(sequence, loss.code)
+
+    def _notify(self) -> None:
+        with self.changed:
+            self.changed.notify_all()
+
+    def _try_send(self, address: str, frame: Frame) -> None:
+        try:
+            self._link.send(address, frames.encode(frame))
+        except LinkDownError:
+            return
+
+
+def size_bytes(frame: Frame) -> int:
+    """Return what a frame is reckoned as before it has its position."""
+    payload = sum(tensor.data.nbytes + frames.ALIGNMENT for tensor in frame.tensors)
+    return payload + _FRONT_BYTES
+
+
+def _entry(site: Site, route: Route) -> str:
+    return site.lane(route.stages[0].device, route.pipeline, Lane(route.generation, 0))
+
+
+def _random_number() -> int:
+    return random.SystemRandom().getrandbits(63)

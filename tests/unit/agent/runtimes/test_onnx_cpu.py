@@ -1,0 +1,168 @@
+"""onnxruntime behind our port: options, names, types and translated errors."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from agent.errors import RuntimeFailedError, RuntimeOpenError
+from agent.runtimes import RuntimeOptions, onnx_cpu
+from agent.runtimes.onnx_cpu import OnnxCpuRuntime
+from wire.tensors import ELEMENT_TYPES, TensorSpec
+
+WEIGHTS = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+def model(nodes, inputs, outputs, initializers=()):
+    """Build a model of opset 17."""
+    graph = helper.make_graph(nodes, "g", inputs, outputs, list(initializers))
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+@pytest.fixture
+def segment(tmp_path):
+    """A segment's folder: y = x @ weights, with the weights in weights.bin."""
+    weights = numpy_helper.from_array(WEIGHTS, "w")
+    made = model(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["M", 3])],
+        [weights],
+    )
+    onnx.save(
+        made,
+        tmp_path / "segment.onnx",
+        save_as_external_data=True,
+        location="weights.bin",
+        size_threshold=0,
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize("optimisations", [True, False])
+@pytest.mark.parametrize("weights", ["prepacked", "mapped"])
+def test_a_segment_with_its_weights_beside_it_runs(segment, weights, optimisations):
+    """Whatever the options, the answer is the product, in memory of its own."""
+    runtime = OnnxCpuRuntime.open(
+        segment, RuntimeOptions(threads=2, optimisations=optimisations, weights=weights)
+    )
+    x = np.ones((4, 2), np.float32)
+    x.flags.writeable = False
+
+    outputs = runtime.run({"x": x, "passing_by": x})
+    runtime.close()
+
+    assert list(outputs) == ["y"]
+    np.testing.assert_array_equal(outputs["y"], x @ WEIGHTS)
+
+
+def test_inputs_and_outputs_are_told(segment):
+    """Names, types and shapes of the graph; a dimension without a name is an empty one."""
+    runtime = OnnxCpuRuntime.open(segment, RuntimeOptions())
+
+    assert runtime.inputs == (TensorSpec(name="x", dtype=1, shape=("", 2)),)
+    assert runtime.outputs == (TensorSpec(name="y", dtype=1, shape=("M", 3)),)
+
+
+def test_a_models_file_runs_too(segment):
+    """A path to a file is the model itself."""
+    runtime = OnnxCpuRuntime.open(segment / "segment.onnx", RuntimeOptions())
+
+    assert runtime.run({"x": np.ones((1, 2), np.float32)})["y"].tolist() == [[3.0, 5.0, 7.0]]
+
+
+def test_the_element_types_agree_with_the_table():
+    """The names onnxruntime gives types are those of our numbers."""
+    spelled = {"float32": "float", "float64": "double"}
+    expected = {
+        number: f"tensor({spelled.get(element.name, element.name)})"
+        for number, element in ELEMENT_TYPES.items()
+    }
+
+    assert {number: name for name, number in onnx_cpu._DTYPES.items()} == expected
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        {},
+        {"x": np.ones((1, 3), np.float32)},
+        {"x": np.ones((1, 2), np.float64)},
+        {"x": np.ones(2, np.float32)},
+    ],
+    ids=["missing", "shape", "dtype", "rank"],
+)
+def test_wrong_inputs_are_a_failed_run(segment, inputs):
+    """The library's and our own complaints arrive as one error with a code."""
+    runtime = OnnxCpuRuntime.open(segment, RuntimeOptions())
+
+    with pytest.raises(RuntimeFailedError, match="inference failed"):
+        runtime.run(inputs)
+
+
+def test_a_closed_segment_does_not_run(segment):
+    """Closing twice is harmless; running afterwards is an error, not a crash."""
+    runtime = OnnxCpuRuntime.open(segment, RuntimeOptions())
+    runtime.close()
+    runtime.close()
+
+    with pytest.raises(RuntimeFailedError, match="closed"):
+        runtime.run({"x": np.ones((1, 2), np.float32)})
+
+
+@pytest.mark.parametrize("damage", ["junk", "no weights", "empty folder"])
+def test_a_damaged_segment_cannot_be_opened(segment, damage):
+    """Garbage, missing weights and a missing model are the same named error."""
+    match damage:
+        case "junk":
+            (segment / "segment.onnx").write_bytes(b"junk")
+        case "no weights":
+            (segment / "weights.bin").unlink()
+        case _:
+            (segment / "segment.onnx").unlink()
+
+    with pytest.raises(RuntimeOpenError, match="cannot open"):
+        OnnxCpuRuntime.open(segment, RuntimeOptions())
+
+
+def test_values_that_cannot_travel_are_refused_when_opening(tmp_path):
+    """A string output is found at once, not at the first frame."""
+    made = model(
+        [helper.make_node("Identity", ["x"], ["y"])],
+        [helper.make_tensor_value_info("x", TensorProto.STRING, [1])],
+        [helper.make_tensor_value_info("y", TensorProto.STRING, [1])],
+    )
+    onnx.save(made, tmp_path / "segment.onnx")
+
+    with pytest.raises(RuntimeOpenError, match=r"tensor\(string\)"):
+        OnnxCpuRuntime.open(tmp_path, RuntimeOptions())
+
+
+def test_threads_never_spin():
+    """Sessions on shared cores must not fight: the setting is made for every session."""
+    import onnxruntime as ort
+
+    options = onnx_cpu._options(ort, RuntimeOptions(threads=3, weights="mapped"))
+
+    assert options.intra_op_num_threads == 3
+    assert options.inter_op_num_threads == 1
+    for key in ("session.intra_op.allow_spinning", "session.inter_op.allow_spinning"):
+        assert options.get_session_config_entry(key) == "0"
+    assert options.get_session_config_entry("session.disable_prepacking") == "1"
+
+
+def test_the_proof_is_the_model_it_says():
+    """The bytes carried in the source are a valid model with the operator they name."""
+    proof = onnx.load_model_from_string(onnx_cpu._PROOF)
+    onnx.checker.check_model(proof)
+
+    assert [node.op_type for node in proof.graph.node] == ["MatMul"]
+
+
+def test_a_wrong_answer_disproves_the_runtime(monkeypatch):
+    """A library that computes something else is found out."""
+    wrong = onnx_cpu._PROOF.replace(np.float32(4).tobytes(), np.float32(5).tobytes())
+    monkeypatch.setattr(onnx_cpu, "_PROOF", wrong)
+
+    with pytest.raises(RuntimeFailedError, match=r"expected \[\[4\.0, 6\.0\]\]"):
+        OnnxCpuRuntime.prove()

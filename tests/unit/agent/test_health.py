@@ -1,0 +1,142 @@
+import math
+from itertools import count
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from agent import health
+from agent.health import Health
+from agent.probes import Reading
+from wire import messages, plugins
+
+
+class Scripted:
+    """A probe that says what the test tells it; an exception in the script is raised."""
+
+    def __init__(self, *script):
+        self.script = list(script)
+
+    def read(self):
+        """Yield the next readings of the script."""
+        step = self.script.pop(0) if len(self.script) > 1 else self.script[0]
+        if isinstance(step, Exception):
+            raise step
+        yield from step
+
+
+def _said(readings):
+    """Return what probes said, without what is said about probes."""
+    return [r for r in readings if not r.name.startswith("probe_")]
+
+
+def _sampled(times, **probes):
+    sampled = Health(probes)
+    for _ in range(times):
+        sampled.sample()
+    return sampled
+
+
+def test_newest_value_is_reported_but_the_mean_of_a_ratio():
+    """Free bytes are a state; how busy a core was is a matter of the whole time."""
+    probe = Scripted(
+        [Reading("disk_free_bytes", 9), Reading("cpu_busy_ratio", 1.0)],
+        [Reading("disk_free_bytes", 5), Reading("cpu_busy_ratio", 0.0)],
+    )
+
+    assert _said(_sampled(2, a=probe).report()) == [
+        Reading("disk_free_bytes", 5),
+        Reading("cpu_busy_ratio", 0.5),
+    ]
+
+
+def test_reported_samples_are_forgotten():
+    """A sensor that vanished is not reported for ever."""
+    sampled = _sampled(1, a=Scripted([Reading("thermal_celsius", 40)], []))
+    first = _said(sampled.report())
+    sampled.sample()
+
+    assert (len(first), _said(sampled.report())) == (1, [])
+
+
+def test_labels_tell_series_apart():
+    """Two zones are two temperatures."""
+    zones = [Reading("thermal_celsius", t, (("zone", z),)) for z, t in (("a", 40), ("b", 50))]
+
+    assert _said(_sampled(2, a=Scripted(zones)).report()) == zones
+
+
+def test_probe_that_raises_breaks_no_other_and_is_counted():
+    """One bad driver costs its own readings only."""
+    sampled = _sampled(
+        3, bad=Scripted(OSError("bus")), good=Scripted([Reading("disk_free_bytes", 1)])
+    )
+
+    readings = sampled.report()
+
+    assert _said(readings) == [Reading("disk_free_bytes", 1)]
+    assert Reading("probe_failures_total", 3, (("probe", "bad"),)) in readings
+    assert Reading("probe_failures_total", 0, (("probe", "good"),)) in readings
+    assert sampled.failures == {"bad": 3}
+
+
+def test_repeating_failure_is_logged_on_entering_and_on_recovery():
+    """A sensor that fails each second writes two lines, not thousands."""
+    failing = OSError("bus")
+
+    with capture_logs() as logs:
+        _sampled(5, bad=Scripted(failing, failing, failing, []))
+
+    assert [(entry["event"], entry["probe"]) for entry in logs] == [
+        ("probe.failed", "bad"),
+        ("probe.recovered", "bad"),
+    ]
+
+
+def test_each_probe_is_timed():
+    """A slow sensor can be found from afar."""
+    ticks = count(10.0, 0.5)
+    sampled = Health({"a": Scripted([]), "b": Scripted([])}, lambda: next(ticks))
+    sampled.sample()
+
+    assert Reading("probe_seconds", 0.5, (("probe", "b"),)) in sampled.report()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_value_that_json_cannot_say_is_left_out(value):
+    """One broken sensor must not make the whole message unsendable."""
+    assert _said(_sampled(1, a=Scripted([Reading("x_ratio", value)])).report()) == []
+
+
+def test_endless_probe_and_endless_labels_are_bounded():
+    """No sensor can make the message grow."""
+
+    class Endless:
+        def read(self):
+            for n in count():
+                yield Reading("x_total", n, (("n", f"{n}{'x' * 1000}"),))
+
+    readings = _said(_sampled(1, a=Endless()).report())
+
+    assert len(readings) == health.MAX_READINGS
+    assert max(len(r.labels[0][1]) for r in readings) == health.MAX_LABEL_LENGTH
+
+
+def test_every_shipped_probe_is_found_and_given_the_state_folder(tmp_path):
+    """A new file is a new probe; the disk is that of the agent's state."""
+    found = health.probes(tmp_path)
+
+    assert set(found) == set(plugins.names("agent.probes"))
+    assert found["disk"].state_folder == tmp_path
+
+
+def test_report_of_this_machine_fits_the_message(tmp_path):
+    """What is sampled here can be sent as it is."""
+    sampled = _sampled(2, **health.probes(tmp_path))
+
+    sent = [messages.Reading(**health.as_plain(reading)) for reading in sampled.report()]
+    received = msgspec.json.decode(msgspec.json.encode(sent), type=list[messages.Reading])
+
+    assert received == sent
+    assert {"memory_available_bytes", "disk_free_bytes"} <= {r.name for r in received}
+    assert sampled.failures == {}

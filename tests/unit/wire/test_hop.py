@@ -1,0 +1,645 @@
+"""One hop: credits, positions, gaps and probes over a channel that loses things."""
+
+from collections import deque
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from wire.errors import CreditError, FrameError
+from wire.hop import (
+    MAX_GAPS,
+    PROBE_SECONDS,
+    SILENCE_SECONDS,
+    SUSPECT_PROBES,
+    Grant,
+    Lost,
+    Position,
+)
+from wire.hop_receiver import ACTIVE_SECONDS, HopReceiver
+from wire.hop_sender import HopSender
+
+WINDOW_FRAMES = 4
+WINDOW_BYTES = 100
+COUNTS = st.integers(0, (1 << 62) - 1)
+U64 = st.integers(0, 2**64 - 1)
+
+
+class HopMachine(RuleBasedStateMachine):
+    """A sender and a receiver that restart, over a lane that loses and a return way that errs.
+
+    Frames and probes keep their order, as on a lane; grants are lost, late and repeated. A frame's
+    key is its number, so the machine knows what really became of it.
+    """
+
+    @initialize()
+    def open(self):
+        """Begin with a sender that has its first grant."""
+        self.now = 0.0
+        self.next_key = 0
+        self.next_hop = 1
+        self.lane = deque()
+        self.grants = []
+        self.receiver = HopReceiver(1, WINDOW_FRAMES, WINDOW_BYTES)
+        self.held = []
+        self.arrived = set()
+        self.finished = set()
+        self.granted = {}
+        self.gap_ranges = 0
+        self.gaps_forgotten = False
+        self.open_sender()
+        self.settle()
+
+    def open_sender(self):
+        """Open a stream; its keys are accounted for until the process that sent them ends."""
+        self.sender = HopSender(self.next_hop, "client")
+        self.next_hop += 1
+        self.registered = set()
+        self.lost = {}
+        self.silence = False
+
+    def note_lost(self, losses):
+        """Each frame is reported lost at most once, and only while it was outstanding."""
+        for key, code in losses:
+            assert key in self.registered
+            assert key not in self.lost
+            assert code in {"worker.lost", "link.lost"}
+            if code == "link.lost":
+                assert key not in self.arrived
+            self.lost[key] = code
+
+    def note_grant(self, grant):
+        """What is granted to one stream by one receiver only grows."""
+        before = self.granted.get((grant.hop, grant.receiver), grant)
+        assert grant.frames >= before.frames
+        assert grant.size_bytes >= before.size_bytes
+        assert grant.done >= before.done
+        assert len(grant.gaps) <= MAX_GAPS
+        self.granted[grant.hop, grant.receiver] = grant
+        self.grants.append(grant)
+
+    def step_lane(self):
+        """The receiver takes what is next on the lane."""
+        what, position, size_bytes, key = self.lane.popleft()
+        missed = self.receiver.frames_missed
+        if what == "probe":
+            self.note_grant(self.receiver.probed(position, self.now))
+        else:
+            assert self.receiver.arrived(position, size_bytes, self.now)
+            assert not self.receiver.arrived(position, size_bytes, self.now), "it came twice"
+            self.held.append((position, size_bytes, key))
+            self.arrived.add(key)
+        self.gap_ranges += self.receiver.frames_missed > missed
+        self.gaps_forgotten |= self.gap_ranges > MAX_GAPS
+
+    def settle(self):
+        """Without faults: everything is delivered, finished, granted and heard."""
+        self.probe_now()
+        while self.lane:
+            self.step_lane()
+        while self.held:
+            self.release(0)
+        while self.grants:
+            self.hear(0, again=False)
+
+    def probe_now(self):
+        """Time passes until a probe is due, however lately the last grant was heard."""
+        for _ in range(2):
+            self.now += PROBE_SECONDS
+            self.probe()
+
+    def probe(self):
+        """The sender probes when it is due, as if a frame waited."""
+        position = self.sender.probe(self.now, waiting=True)
+        if position is not None:
+            self.lane.append(("probe", position, 0, None))
+
+    # One rule of many actions: hypothesis switches whole rules off, and a hop that never sends, or
+    # never delivers, shows nothing.
+    @rule(
+        what=st.sampled_from(["send", "send", "deliver", "release", "exchange", "hear", "wait"]),
+        size_bytes=st.sampled_from([1, 10, 25, 60, WINDOW_BYTES]),
+        number=st.integers(0, 20),
+    )
+    def work(self, what, size_bytes, number):
+        """The hop does what it is for, in any order."""
+        if what == "send":
+            self.send(size_bytes, 1 + number % WINDOW_FRAMES)
+        elif what == "deliver":
+            self.deliver(1 + number % 8)
+        elif what == "release":
+            self.release(number)
+        elif what == "exchange":
+            self.exchange()
+        elif what == "hear":
+            self.hear(number, again=number % 3 == 0)
+        else:
+            self.wait([0.25, PROBE_SECONDS, 2.0, SILENCE_SECONDS][number % 4])
+
+    def send(self, size_bytes, repeat):
+        """Send as many frames of a size as are covered."""
+        for _ in range(repeat):
+            if not self.sender.covers(size_bytes):
+                break
+            position = self.sender.sent(self.next_key, size_bytes)
+            self.lane.append(("frame", position, size_bytes, self.next_key))
+            self.registered.add(self.next_key)
+            self.next_key += 1
+
+    def deliver(self, count):
+        """The lane delivers, in order."""
+        for _ in range(min(count, len(self.lane))):
+            self.step_lane()
+
+    def exchange(self):
+        """For a moment nothing is lost, and nothing is finished either."""
+        self.probe_now()
+        while self.lane:
+            self.step_lane()
+        while self.grants:
+            self.hear(0, again=False)
+
+    def release(self, index):
+        """The receiver finishes a frame, in any order."""
+        if not self.held:
+            return
+        position, _, key = self.held.pop(index % len(self.held))
+        self.finished.add(key)
+        grant = self.receiver.released(position, self.now)
+        if grant is not None:
+            self.note_grant(grant)
+
+    def hear(self, index, again):
+        """A grant arrives, perhaps late, perhaps to be repeated."""
+        if not self.grants:
+            return
+        index %= len(self.grants)
+        self.note_lost(self.sender.granted(self.grants[index]))
+        if not again:
+            del self.grants[index]
+
+    def wait(self, seconds):
+        """Time passes: probes, and what a silent neighbour held."""
+        self.now += seconds
+        self.probe()
+        losses = self.sender.lost_by_silence(self.now)
+        self.silence |= bool(losses)
+        self.note_lost(losses)
+
+    @rule(
+        what=st.sampled_from(["frame", "frame", "grant", "link", "receiver", "sender"]),
+        index=st.integers(0, 20),
+    )
+    def fail(self, what, index):
+        """Something is lost on the way, the link breaks, or one of the two restarts.
+
+        A restarted sender opens a new stream while the frames of its old one still travel.
+        """
+        if what == "frame" and self.lane:
+            del self.lane[index % len(self.lane)]
+        elif what == "grant" and self.grants:
+            del self.grants[index % len(self.grants)]
+        elif what == "link":
+            self.lane.clear()
+        elif what == "receiver":
+            self.receiver = HopReceiver(self.receiver.receiver + 1, WINDOW_FRAMES, WINDOW_BYTES)
+            self.held = []
+            self.gap_ranges = 0
+        elif what == "sender":
+            self.open_sender()
+
+    @invariant()
+    def no_window_is_exceeded(self):
+        """No stream has more frames or bytes with the receiver than its window."""
+        for hop in {position.hop for position, _, _ in self.held}:
+            sizes = [size for position, size, _ in self.held if position.hop == hop]
+            assert len(sizes) <= WINDOW_FRAMES
+            # A neighbour given up for silent gets a frame more: what it held is not known.
+            assert sum(sizes) <= WINDOW_BYTES or self.silence or hop != self.sender.hop
+        assert self.receiver.held_frames == len(self.held)
+        assert self.receiver.held_bytes == sum(size for _, size, _ in self.held)
+
+    @invariant()
+    def every_frame_is_outstanding_lost_or_acknowledged(self):
+        """The three are disjoint, and only what was finished is acknowledged."""
+        acknowledged = len(self.registered) - len(self.lost) - self.sender.outstanding
+        assert acknowledged >= 0
+        if not self.gaps_forgotten:
+            assert acknowledged <= len(self.finished & self.registered - set(self.lost))
+
+    def teardown(self):
+        """When faults stop, the sender gets credit again and every frame has ended."""
+        if not hasattr(self, "sender"):
+            return
+        self.grants.clear()
+        for _ in range(SUSPECT_PROBES + 3):
+            self.settle()
+        assert self.sender.covers(WINDOW_BYTES)
+        assert not self.sender.suspect
+        assert self.sender.outstanding == 0
+        if not self.gaps_forgotten:
+            assert self.registered == set(self.lost) | (self.registered & self.finished)
+            assert self.registered - self.arrived <= set(self.lost)
+
+
+HopMachine.TestCase.settings = settings(deadline=None, max_examples=150, stateful_step_count=40)
+TestHop = HopMachine.TestCase
+
+
+def pair(frames=WINDOW_FRAMES, size_bytes=WINDOW_BYTES, **options):
+    """A sender that has its first grant, and its receiver."""
+    receiver = HopReceiver(11, frames, size_bytes)
+    sender = HopSender(1, "client", **options)
+    sender.granted(receiver.probed(sender.probe(0.0, waiting=True), 0.0))
+    return sender, receiver
+
+
+def grant(**changes):
+    """A grant to stream 1 that allows much."""
+    fields = {"hop": 1, "receiver": 11, "since": 0, "done": 0, "frames": 50, "size_bytes": 5000}
+    return Grant(**{**fields, "largest_bytes": 1000, **changes})
+
+
+def test_nothing_is_sent_before_the_first_grant():
+    """Sending without credit is a bug in the caller, and is not counted as sent."""
+    sender = HopSender(1, "client")
+
+    assert not sender.covers(0)
+    with pytest.raises(CreditError):
+        sender.sent("a", 1)
+    assert (sender.sent_frames, sender.outstanding) == (0, 0)
+
+
+def test_credit_is_exactly_the_window():
+    """As many frames as the window holds, not one more, until one is finished."""
+    sender, receiver = pair(size_bytes=1000)
+    positions = [sender.sent(key, 10) for key in range(WINDOW_FRAMES)]
+    assert not sender.covers(1)
+
+    for position in positions:
+        receiver.arrived(position, 10, 0.0)
+    assert receiver.released(positions[0], 0.0) is None, "half a window gathers"
+    sender.granted(receiver.released(positions[1], 0.0))
+
+    assert sender.outstanding == 2
+    assert [sender.covers(1)] == [True]
+    sender.sent("d", 1), sender.sent("e", 1)
+    assert not sender.covers(1)
+
+
+def test_last_release_is_always_told():
+    """A sender does not wait for a probe to hear that all is done."""
+    sender, receiver = pair(frames=100)
+    position = sender.sent("a", 10)
+    receiver.arrived(position, 10, 0.0)
+
+    assert receiver.released(position, 0.0).done == 1
+
+
+@pytest.mark.parametrize(("size_bytes", "never"), [(WINDOW_BYTES, False), (WINDOW_BYTES + 1, True)])
+def test_frame_larger_than_the_window_never_fits(size_bytes, never):
+    """The sender knows it beforehand, instead of waiting for ever."""
+    sender, _ = pair()
+
+    assert sender.never_fits(size_bytes) is never
+    assert sender.covers(size_bytes) is not never
+
+
+def test_before_the_first_grant_nobody_knows_what_never_fits():
+    """No verdict without a window."""
+    assert not HopSender(1, "client").never_fits(1 << 60)
+
+
+def test_frame_larger_than_a_share_goes_alone():
+    """Four senders share 100 bytes, and each can still send a frame of 100, one at a time."""
+    receiver = HopReceiver(11, 8, 100)
+    senders = [HopSender(hop, "client") for hop in range(4)]
+    for _ in range(2):
+        for sender in senders:
+            sender.granted(receiver.probed(sender.position(), 0.0))
+
+    last = senders[-1]
+    assert last.covers(100)
+    last.sent("a", 100)
+    assert not last.covers(1)
+
+
+@given(st.integers(1, 12), st.integers(1, 20))
+def test_senders_share_the_window(count, window):
+    """What is granted to senders that are all known adds up to the window, or to one each."""
+    receiver = HopReceiver(11, window, 1000)
+    senders = [HopSender(hop, "client") for hop in range(count)]
+    for sender in senders:
+        receiver.arrived(sender.position(), 0, 0.0)
+        receiver.released(sender.position(), ACTIVE_SECONDS + 1)
+    receiver = HopReceiver(11, window, 1000)
+    for sender in senders:
+        receiver.arrived(sender.position(), 10, 0.0)
+    grants = [receiver.grant(sender.hop, 0.0) for sender in senders]
+
+    assert sum(g.frames for g in grants) <= max(window, count)
+    assert min(g.frames for g in grants) >= 1
+    assert sum(g.size_bytes for g in grants) <= 1000
+
+
+def test_silent_sender_no_longer_shares():
+    """After five seconds of silence its share goes to the others."""
+    receiver = HopReceiver(11, 8, 800)
+    first, second = HopSender(1, "a"), HopSender(2, "b")
+    receiver.probed(first.position(), 0.0)
+
+    assert receiver.probed(second.position(), 0.0).frames == 4
+    assert receiver.probed(second.position(), ACTIVE_SECONDS).frames == 8
+
+
+def test_receiver_remembers_a_bounded_number_of_streams():
+    """A stranger that opens streams without end fills no memory."""
+    receiver = HopReceiver(11, 4, 100, max_senders=2)
+    for hop in range(100):
+        receiver.arrived(Position(hop, 0, 0, "x"), 10, 0.0)
+
+    assert receiver.held_frames == 2
+    assert receiver.released(Position(0, 0, 0, "x"), 0.0) is None
+
+
+def test_gap_is_told_as_lost_by_the_link():
+    """What never arrived is known as soon as anything later does, with its key."""
+    sender, receiver = pair()
+    positions = [sender.sent(key, 10) for key in "abcd"]
+    receiver.arrived(positions[0], 10, 0.0)
+    receiver.arrived(positions[3], 10, 0.0)
+
+    assert sender.granted(receiver.grant(1, 0.0)) == [
+        Lost("b", "link.lost"),
+        Lost("c", "link.lost"),
+    ]
+    assert receiver.frames_missed == 2
+    assert sender.outstanding == 2
+
+
+def test_loss_of_the_last_frame_is_found_by_a_probe():
+    """Behind a probe nothing is on its way, so what it counts and did not come is lost."""
+    sender, receiver = pair()
+    sender.sent("a", 10)
+    lost = sender.granted(receiver.probed(sender.position(), 0.0))
+
+    assert lost == [Lost("a", "link.lost")]
+    assert sender.covers(WINDOW_BYTES)
+
+
+def test_only_the_latest_gaps_are_told():
+    """The limit of what can be told: with more gaps than MAX_GAPS unheard, the first are silent.
+
+    Such a frame ends by its deadline at the client; its credit is not lost.
+    """
+    sender, receiver = pair(frames=100)
+    for key in range(2 * (MAX_GAPS + 1)):
+        position = sender.sent(key, 1)
+        if key % 2:
+            receiver.arrived(position, 1, 0.0)
+            receiver.released(position, 0.0)
+    lost = sender.granted(receiver.grant(1, 0.0))
+
+    assert [key for key, _ in lost] == list(range(2, 2 * (MAX_GAPS + 1), 2))
+    assert sender.outstanding == 0
+
+
+def test_new_receiver_has_lost_what_the_old_one_held():
+    """Frames before the first that the new process saw are gone with the old one."""
+    sender, old = pair()
+    old.arrived(sender.sent("a", 10), 10, 0.0)
+    new = HopReceiver(12, WINDOW_FRAMES, WINDOW_BYTES)
+    new.arrived(sender.sent("b", 10), 10, 0.0)
+
+    assert sender.granted(new.grant(1, 0.0)) == [Lost("a", "worker.lost")]
+    assert sender.outstanding == 1
+
+
+def test_late_grant_of_a_dead_receiver_counts_for_nothing():
+    """It would name as done what the new process never saw."""
+    sender, old = pair()
+    late = old.grant(1, 0.0)._replace(done=99, frames=99)
+    new = HopReceiver(12, WINDOW_FRAMES, WINDOW_BYTES)
+    new.arrived(sender.sent("a", 10), 10, 0.0)
+    sender.granted(new.grant(1, 0.0))
+
+    assert sender.granted(late) == []
+    assert sender.outstanding == 1
+
+
+def test_living_receiver_comes_back_after_a_late_grant_was_believed():
+    """The first grant ever heard of a dead process may come after the living one's."""
+    sender = HopSender(1, "client")
+    living = grant(receiver=12, frames=4)
+    sender.granted(living)
+    sender.granted(grant(receiver=11, frames=0))
+    assert not sender.covers(1)
+
+    for beat in range(SUSPECT_PROBES + 1):
+        sender.probe(beat * PROBE_SECONDS, waiting=True)
+        sender.granted(living)
+    assert sender.covers(1)
+
+
+def test_older_grant_takes_nothing_back():
+    """Grants are cumulative: a late one changes nothing."""
+    sender = HopSender(1, "client")
+    sender.granted(grant())
+    sender.granted(grant(frames=1, size_bytes=1))
+
+    assert sender.covers(1000)
+
+
+def test_grant_to_another_stream_is_not_ours():
+    """After a restart, grants to the stream before still arrive."""
+    sender = HopSender(2, "client")
+    sender.granted(grant(hop=1))
+
+    assert not sender.covers(1)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.booleans()), max_size=40))
+def test_duplicates_and_older_frames_are_refused(deliveries):
+    """A position is taken once, and never after a later one."""
+    receiver = HopReceiver(11, 100, 1000)
+    highest = -1
+    for index, probe in deliveries:
+        position = Position(1, index, 10 * index, "client")
+        if probe:
+            receiver.probed(position, 0.0)
+            highest = max(highest, index - 1)
+        else:
+            assert receiver.arrived(position, 10, 0.0) is (index > highest)
+            highest = max(highest, index)
+
+
+def test_first_probe_asks_at_once_and_then_every_half_second():
+    """A sender that waits for its first credit asks without delay, then at the probes' rate."""
+    sender = HopSender(1, "client")
+    times = [step / 10 for step in range(21) if sender.probe(step / 10, waiting=True)]
+
+    assert times == [0.0, 0.5, 1.0, 1.5, 2.0]
+
+
+def test_no_probe_while_all_is_well():
+    """Grants that keep coming make probes needless; an idle sender is silent."""
+    sender, _ = pair()
+    assert sender.probe(99.0) is None
+    sender.sent("a", 1)
+
+    for step in range(10):
+        assert sender.probe(100 + step * 0.4) is None
+        sender.granted(grant())
+
+
+def test_three_unanswered_probes_make_a_suspect_and_an_answer_clears_it():
+    """Suspicion is what operators see; it ends with the first answer."""
+    sender, _ = pair()
+    sender.sent("a", 1)
+    for step in range(SUSPECT_PROBES + 1):
+        assert not sender.suspect
+        sender.probe(10 + step * PROBE_SECONDS)
+    assert sender.suspect
+
+    sender.granted(grant())
+    assert not sender.suspect
+
+
+def test_silent_neighbour_has_lost_what_it_was_sent():
+    """After five seconds without an answer to probes, every frame there ends, once."""
+    sender, _ = pair()
+    sender.sent("a", 1)
+    sender.sent("b", 1)
+    sender.probe(10.0)
+    sender.probe(10.5)
+
+    assert sender.lost_by_silence(10.5 + SILENCE_SECONDS - 0.1) == []
+    expected = [Lost("a", "worker.lost"), Lost("b", "worker.lost")]
+    assert sender.lost_by_silence(10.5 + SILENCE_SECONDS) == expected
+    assert sender.lost_by_silence(10.5 + SILENCE_SECONDS) == []
+
+
+@pytest.mark.parametrize("given_up", ["lost", "waiting"])
+def test_silence_of_long_ago_does_not_condemn_the_next_frame(given_up):
+    """After a pause in which nobody asked, a neighbour has its whole time to answer again."""
+    sender, _ = pair()
+    if given_up == "lost":
+        sender.sent("a", 1)
+    sender.probe(10.0, waiting=True)
+    sender.probe(10.5, waiting=True)
+    sender.lost_by_silence(10.5 + (SILENCE_SECONDS if given_up == "lost" else 0))
+    sender.probe(16.0)
+
+    sender.sent("b", 1)
+    assert sender.lost_by_silence(3600.0) == []
+    sender.probe(3600.0)
+    sender.probe(3600.5)
+    assert sender.lost_by_silence(3601.0) == []
+    assert sender.lost_by_silence(3600.5 + SILENCE_SECONDS) == [Lost("b", "worker.lost")]
+
+
+def test_way_to_a_client_needs_no_credit_but_hears_what_arrived():
+    """The client's own window bounds its results, so nothing waits there; losses are still told."""
+    sender = HopSender(1, "worker", credited=False)
+    receiver = HopReceiver(11, 4, 100)
+    for key in range(50):
+        position = sender.sent(key, 1000)
+        if key != 7:
+            receiver.arrived(position, 1000, 0.0)
+            receiver.released(position, 0.0)
+
+    assert not sender.never_fits(1 << 40)
+    assert sender.granted(receiver.grant(1, 0.0)) == [Lost(7, "link.lost")]
+    assert sender.outstanding == 0
+
+
+def test_memory_of_what_was_sent_without_credit_is_bounded():
+    """To a client that never answers, the oldest frames are forgotten."""
+    sender = HopSender(1, "worker", credited=False, max_outstanding=10)
+    for key in range(25):
+        sender.sent(key, 1)
+
+    assert sender.outstanding == 10
+    assert [key for key, _ in sender.granted(grant(since=25, done=25))] == list(range(15, 25))
+
+
+@given(U64, COUNTS, COUNTS)
+def test_position_survives_the_wire(hop, frames, size_bytes):
+    """A position in meta comes back as it was."""
+    position = Position(hop, frames, size_bytes, "dev-1")
+
+    assert Position.from_meta(msgspec.msgpack.decode(msgspec.msgpack.encode(position))) == position
+
+
+@given(
+    st.builds(Grant, *[U64] * 7, st.lists(st.tuples(U64, U64), max_size=MAX_GAPS).map(tuple)),
+)
+def test_grant_survives_the_wire(given_grant):
+    """A grant in meta comes back as it was."""
+    received = msgspec.msgpack.decode(msgspec.msgpack.encode(given_grant.to_meta()))
+
+    assert Grant.from_meta(received) == given_grant
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        7,
+        "1234",
+        {},
+        [],
+        [1, 2, 3],
+        [1, 2, 3, "client", 5],
+        [1, 2, 3, b"client"],
+        [1, 2, 3, "a/b"],
+        [1, 2, 3, "+"],
+        [-1, 2, 3, "client"],
+        [2**64, 2, 3, "client"],
+        [True, 2, 3, "client"],
+        [1, 2.0, 3, "client"],
+        [1, 1 << 62, 3, "client"],
+        [1, 2, 1 << 62, "client"],
+    ],
+)
+def test_what_is_no_position_is_refused(value):
+    """Any other shape, type, range or name is a FrameError."""
+    with pytest.raises(FrameError, match="no position"):
+        Position.from_meta(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "12345678",
+        [],
+        [1, 2, 3, 4, 5, 6, 7],
+        [1, 2, 3, 4, 5, 6, []],
+        [1, 2, 3, 4, 5, 6, 7, 8, []],
+        [1, 2, 3, 4, 5, 6, -7, []],
+        [1, 2, 3, 4, 5, 6, 2**64, []],
+        [1, 2, 3, 4, 5, 6, True, []],
+        [1, 2, 3, 4, 5, 6, "7", []],
+        [1, 2, 3, 4, 5, 6, 7, [[1]]],
+        [1, 2, 3, 4, 5, 6, 7, [[1, 2, 3]]],
+        [1, 2, 3, 4, 5, 6, 7, [5]],
+        [1, 2, 3, 4, 5, 6, 7, [["1", 2]]],
+        [1, 2, 3, 4, 5, 6, 7, [[1, 2]] * (MAX_GAPS + 1)],
+    ],
+)
+def test_what_is_no_grant_is_refused(value):
+    """Any other shape, type or range is a FrameError."""
+    with pytest.raises(FrameError, match="no grant"):
+        Grant.from_meta(value)
+
+
+def test_furthest_position_still_gets_a_grant_that_can_be_sent():
+    """A hostile position makes no number too large for the answer."""
+    receiver = HopReceiver(11, 1 << 20, 1 << 40)
+    furthest = Position.from_meta([1, (1 << 62) - 1, (1 << 62) - 1, "client"])
+    receiver.arrived(furthest, 1 << 30, 0.0)
+
+    assert msgspec.msgpack.encode(receiver.grant(1, 0.0).to_meta())

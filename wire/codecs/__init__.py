@@ -1,0 +1,121 @@
+"""Tensor codecs: how an array's elements are written into a frame; one file each.
+
+To add one: write ``wire/codecs/<name>.py`` with a class that fits ``Codec`` and ``PLUGIN =
+ThatClass``. A frame names its codec in ``meta["codec"]``; without one it is ``raw``.
+"""
+
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wire import plugins
+from wire.errors import FrameError, TensorSpecError, UnknownPluginError
+from wire.frame import Frame, Tensor
+from wire.tensors import ELEMENT_TYPES
+
+Arrays = Mapping[str, NDArray[Any]]
+"""Arrays by tensor name."""
+
+DEFAULT: Final = "raw"
+
+DTYPES: Final[Mapping[int, np.dtype[Any]]] = MappingProxyType(
+    {number: np.dtype(element.name).newbyteorder("<") for number, element in ELEMENT_TYPES.items()}
+)
+"""ONNX's number to the numpy dtype as it travels: little-endian."""
+
+_NUMBERS: Final[Mapping[np.dtype[Any], int]] = MappingProxyType(
+    {dtype: number for number, dtype in DTYPES.items()}
+)
+
+
+class Codec(Protocol):
+    """Writes an array's elements into a frame's tensor and back."""
+
+    def encode(self, name: str, array: NDArray[Any]) -> Tensor:
+        """Return the tensor; its data may be a view of ``array``, which must outlive it.
+
+        Raises:
+            TensorSpecError: The array's dtype may not travel.
+        """
+        ...
+
+    def decode(self, tensor: Tensor) -> NDArray[Any]:
+        """Return a read-only array; it may be a view into the frame's memory.
+
+        Raises:
+            FrameError: The bytes are not what the table says.
+        """
+        ...
+
+
+def dtype_number(dtype: np.dtype[Any], name: str = "array") -> int:
+    """Return ONNX's number for ``dtype``, in any byte order.
+
+    Raises:
+        TensorSpecError: Arrays of that dtype do not travel.
+    """
+    number = _NUMBERS.get(dtype.newbyteorder("<"))
+    if number is None:
+        known = ", ".join(str(dtype) for dtype in DTYPES.values())
+        raise TensorSpecError(
+            f"tensor {name!r:.80}", f"dtype {dtype} may not travel (expected {known})"
+        )
+    return number
+
+
+def arrays(frame: Frame) -> dict[str, NDArray[Any]]:
+    """Return the frame's tensors as read-only arrays, by name; they live as long as the frame.
+
+    Raises:
+        FrameError: The codec is unknown here, or the bytes are not what the table says.
+    """
+    codec = _received(frame.meta.get("codec", DEFAULT))
+    return {tensor.name: codec.decode(tensor) for tensor in frame.tensors}
+
+
+def tensors(arrays: Arrays, codec: str = DEFAULT) -> tuple[Tensor, ...]:
+    """Return the arrays as tensors of a frame; contiguous arrays are not copied by ``raw``.
+
+    The caller puts ``codec`` into the frame's meta unless it is ``raw``.
+
+    Raises:
+        TensorSpecError: An array's dtype may not travel.
+        UnknownPluginError: No codec of that name.
+    """
+    encode = _loaded(codec).encode
+    return tuple(encode(name, array) for name, array in arrays.items())
+
+
+def describe(arrays: Arrays) -> dict[str, tuple[int, tuple[int, ...]]]:
+    """Return element type and shape by name, as ``wire.tensors.check`` takes them.
+
+    Raises:
+        TensorSpecError: An array's dtype may not travel.
+    """
+    return dict(_described(arrays))
+
+
+def _described(arrays: Arrays) -> Iterator[tuple[str, tuple[int, tuple[int, ...]]]]:
+    for name, array in arrays.items():
+        yield name, (dtype_number(array.dtype, name), array.shape)
+
+
+@lru_cache(maxsize=16)
+def _loaded(name: str) -> Codec:
+    codec: Codec = plugins.load(__name__, name)()
+    return codec
+
+
+def _received(name: object) -> Codec:
+    if not isinstance(name, str):
+        raise FrameError(f"codec {name!r:.40} is no name")
+    try:
+        return _loaded(name)
+    except UnknownPluginError as error:
+        raise FrameError(f"codec {name!r:.40} is unknown (known: {error.known})") from error
+    except ImportError as error:
+        raise FrameError(f"codec {name!r:.40} cannot be used here ({error})") from error

@@ -1,0 +1,109 @@
+"""One hop: what a sender and the receiver of its frames say to each other.
+
+Every frame on a lane carries its *position* in the sender's stream: how many frames and bytes
+that sender sent before it. So the receiver sees a gap as soon as anything later arrives, and
+what was lost needs no credit for ever. The receiver answers with a *grant*: cumulative, so a
+lost, late or repeated one is harmless. A sender that has frames unacknowledged, or waits for
+credit, repeats its position as a *probe* every half second; behind a probe nothing is on its way,
+because a lane keeps order.
+
+No I/O, no clock.
+"""
+
+from typing import Any, Final, NamedTuple
+
+from wire.errors import FrameError
+from wire.ids import is_id
+
+PROBE_SECONDS: Final = 0.5
+SUSPECT_PROBES: Final = 3
+"""Unanswered probes that make a neighbour suspect."""
+SILENCE_SECONDS: Final = 5.0
+"""A neighbour silent for so long has lost what it was sent."""
+MAX_GAPS: Final = 8
+
+_U64: Final = 1 << 64
+_COUNTERS: Final = 1 << 62
+"""Counts of frames and bytes stay below, so that what is granted on top of them still fits."""
+
+
+class Position(NamedTuple):
+    """Where a frame stands in one sender's stream on one lane."""
+
+    hop: int
+    """The sender's stream on this lane: a number drawn at random when it opened."""
+    frames_before: int
+    """Frames sent before this one."""
+    bytes_before: int
+    """Bytes sent before this one."""
+    sender: str
+    """The device or client that hears the grants."""
+
+    @classmethod
+    def from_meta(cls, value: Any) -> "Position":
+        """Return the position in a frame's meta ``hop``.
+
+        Raises:
+            FrameError: It is none.
+        """
+        match value:
+            case [int(hop), int(frames), int(bytes_before), str(sender)] if (
+                _fits(hop, frames, bytes_before)
+                and max(frames, bytes_before) < _COUNTERS
+                and is_id(sender)
+            ):
+                return cls(hop, frames, bytes_before, sender)
+        raise FrameError("meta holds no position on this hop")
+
+
+class Grant(NamedTuple):
+    """What a receiver allows one sender; a later one says everything an earlier one said."""
+
+    hop: int
+    receiver: int
+    """The receiving process: another number means that the one before is gone."""
+    since: int
+    """The first position that this receiver is answerable for."""
+    done: int
+    """Every frame before this position is finished or lost."""
+    frames: int
+    """Frames that may be sent since the stream opened."""
+    size_bytes: int
+    """Bytes that may be sent since the stream opened."""
+    largest_bytes: int
+    """The largest single frame that is taken."""
+    gaps: tuple[tuple[int, int], ...] = ()
+    """The latest ranges [first, end) that never arrived."""
+
+    def to_meta(self) -> list[Any]:
+        """Return the grant as it stands in a credit frame's meta ``grant``."""
+        return [*self[:-1], [list(gap) for gap in self.gaps]]
+
+    @classmethod
+    def from_meta(cls, value: Any) -> "Grant":
+        """Return the grant in a credit frame's meta ``grant``.
+
+        Raises:
+            FrameError: It is none.
+        """
+        match value:
+            case [*numbers, list(ranges)] if len(numbers) == 7 and len(ranges) <= MAX_GAPS:
+                hop, receiver, since, done, frames, size_bytes, largest_bytes = numbers
+                gaps = tuple((g[0], g[1]) for g in ranges if isinstance(g, list) and len(g) == 2)
+                flat = [number for gap in gaps for number in gap]
+                if len(gaps) == len(ranges) and _fits(*numbers, *flat):
+                    return cls(hop, receiver, since, done, frames, size_bytes, largest_bytes, gaps)
+        raise FrameError("meta holds no grant")
+
+
+class Lost(NamedTuple):
+    """A frame that will never come out of the next stage."""
+
+    key: Any
+    """What the sender registered it under."""
+    code: str
+    """``worker.lost`` or ``link.lost``."""
+
+
+def _fits(*numbers: Any) -> bool:
+    return all(type(number) is int and 0 <= number < _U64 for number in numbers)

@@ -1,0 +1,145 @@
+"""The receiving side of one lane: positions, duplicates, gaps, and what each sender is granted.
+
+The lane's window is shared by the senders that were heard lately; each is granted at least one
+frame. No I/O, no clock: ``now`` is monotonic seconds. Not for two threads at once.
+"""
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from wire.hop import MAX_GAPS, Grant, Position
+
+ACTIVE_SECONDS: Final = 5.0
+"""A sender not heard for so long no longer shares the window."""
+
+
+@dataclass(slots=True)
+class _Sender:
+    """What is known of one sender's stream."""
+
+    sender: str
+    since: int
+    next_index: int
+    next_bytes: int
+    heard_at: float
+    held: OrderedDict[int, int] = field(default_factory=OrderedDict)
+    held_bytes: int = 0
+    granted_frames: int = 0
+    granted_bytes: int = 0
+    gaps: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=MAX_GAPS))
+    released_since_grant: int = 0
+
+
+class HopReceiver:
+    """All senders of one lane.
+
+    Args:
+        receiver: A number drawn at random for this process.
+        window_frames: Frames that may be held at once.
+        window_bytes: Bytes that may be held at once; also the largest frame that is taken.
+        max_senders: Streams remembered; beyond it the one silent for longest is forgotten.
+    """
+
+    def __init__(
+        self, receiver: int, window_frames: int, window_bytes: int, max_senders: int = 64
+    ) -> None:
+        self.receiver = receiver
+        self.window_frames = window_frames
+        self.window_bytes = window_bytes
+        self.frames_missed = 0
+        """Frames that never arrived, by all senders."""
+        self._max_senders = max_senders
+        self._senders: OrderedDict[int, _Sender] = OrderedDict()
+
+    @property
+    def held_frames(self) -> int:
+        """Frames that arrived and are not yet released."""
+        return sum(len(sender.held) for sender in self._senders.values())
+
+    @property
+    def held_bytes(self) -> int:
+        """Their bytes."""
+        return sum(sender.held_bytes for sender in self._senders.values())
+
+    def arrived(self, position: Position, size_bytes: int, now: float) -> bool:
+        """Take a frame; False: it is a duplicate or older than what came already."""
+        sender = self._heard(position, now)
+        if position.frames_before < sender.next_index:
+            return False
+        self._miss(sender, position)
+        sender.next_index = position.frames_before + 1
+        sender.next_bytes = position.bytes_before + size_bytes
+        sender.held[position.frames_before] = size_bytes
+        sender.held_bytes += size_bytes
+        return True
+
+    def probed(self, position: Position, now: float) -> Grant:
+        """Take a probe; returns the grant to answer with."""
+        sender = self._heard(position, now)
+        if position.frames_before > sender.next_index:
+            self._miss(sender, position)
+            sender.next_index = position.frames_before
+            sender.next_bytes = max(sender.next_bytes, position.bytes_before)
+        return self.grant(position.hop, now)
+
+    def released(self, position: Position, now: float) -> Grant | None:
+        """A frame is finished here; returns the grant to send when enough has gathered."""
+        sender = self._senders.get(position.hop)
+        if sender is None:
+            return None
+        sender.held_bytes -= sender.held.pop(position.frames_before, 0)
+        sender.released_since_grant += 1
+        share = max(1, self._share(now)[0] // 2)
+        if sender.held and sender.released_since_grant < share:
+            return None
+        return self.grant(position.hop, now)
+
+    def grant(self, hop: int, now: float) -> Grant:
+        """Return what the sender of stream ``hop`` may send now."""
+        sender = self._senders[hop]
+        frames, size_bytes = self._share(now)
+        sender.granted_frames = max(
+            sender.granted_frames, sender.next_index - len(sender.held) + frames
+        )
+        sender.granted_bytes = max(
+            sender.granted_bytes, sender.next_bytes - sender.held_bytes + size_bytes
+        )
+        sender.released_since_grant = 0
+        return Grant(
+            hop=hop,
+            receiver=self.receiver,
+            since=sender.since,
+            done=next(iter(sender.held), sender.next_index),
+            frames=sender.granted_frames,
+            size_bytes=sender.granted_bytes,
+            largest_bytes=self.window_bytes,
+            gaps=tuple(sender.gaps),
+        )
+
+    def _heard(self, position: Position, now: float) -> _Sender:
+        sender = self._senders.get(position.hop)
+        if sender is None:
+            sender = _Sender(
+                position.sender,
+                position.frames_before,
+                position.frames_before,
+                position.bytes_before,
+                now,
+            )
+            self._senders[position.hop] = sender
+            while len(self._senders) > self._max_senders:
+                self._senders.popitem(last=False)
+        sender.heard_at = now
+        self._senders.move_to_end(position.hop)
+        return sender
+
+    def _miss(self, sender: _Sender, position: Position) -> None:
+        if position.frames_before > sender.next_index:
+            sender.gaps.append((sender.next_index, position.frames_before))
+            self.frames_missed += position.frames_before - sender.next_index
+
+    def _share(self, now: float) -> tuple[int, int]:
+        active = sum(1 for s in self._senders.values() if now - s.heard_at < ACTIVE_SECONDS)
+        active = max(1, active)
+        return max(1, self.window_frames // active), self.window_bytes // active

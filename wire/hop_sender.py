@@ -1,0 +1,150 @@
+"""The sending side of one hop: how much may be sent, what is unacknowledged, what was lost.
+
+No I/O, no clock: ``now`` is monotonic seconds. Not for two threads at once; the caller locks.
+"""
+
+from collections import OrderedDict, deque
+from typing import Any
+
+from wire.errors import CreditError
+from wire.hop import PROBE_SECONDS, SILENCE_SECONDS, SUSPECT_PROBES, Grant, Lost, Position
+
+
+class HopSender:
+    """One sender's stream on one lane.
+
+    Args:
+        hop: A number drawn at random for this stream.
+        sender: The device or client id that hears the grants.
+        credited: False on the way to a client, whose own window bounds what comes back: then
+            everything may be sent, and grants only tell what arrived.
+        max_outstanding: Frames remembered without credit; the oldest is forgotten when full.
+    """
+
+    def __init__(
+        self, hop: int, sender: str, *, credited: bool = True, max_outstanding: int = 1024
+    ) -> None:
+        self.hop = hop
+        self.sender = sender
+        self.sent_frames = 0
+        self.sent_bytes = 0
+        self.credited = credited
+        self._max_outstanding = max_outstanding
+        self._outstanding: OrderedDict[int, Any] = OrderedDict()
+        self._grant: Grant | None = None
+        self._retired: deque[int] = deque(maxlen=4)
+        self._probed_at: float | None = None
+        self._unanswered = 0
+        self._silent_since: float | None = None
+
+    @property
+    def outstanding(self) -> int:
+        """Frames sent and not yet known to be finished."""
+        return len(self._outstanding)
+
+    @property
+    def suspect(self) -> bool:
+        """Whether the neighbour left several probes unanswered."""
+        return self._unanswered >= SUSPECT_PROBES
+
+    def covers(self, size_bytes: int) -> bool:
+        """Whether one more frame of ``size_bytes`` may be sent now.
+
+        A single frame needs no byte credit while nothing else is unacknowledged: a window
+        shared by many senders would else stop large frames for ever.
+        """
+        if not self.credited:
+            return True
+        grant = self._grant
+        if grant is None or self.sent_frames >= grant.frames:
+            return False
+        fits = self.sent_bytes + size_bytes <= grant.size_bytes
+        return fits or (not self._outstanding and size_bytes <= grant.largest_bytes)
+
+    def never_fits(self, size_bytes: int) -> bool:
+        """Whether the neighbour takes no frame of this size, however long one waits."""
+        return self.credited and self._grant is not None and size_bytes > self._grant.largest_bytes
+
+    def sent(self, key: Any, size_bytes: int) -> Position:
+        """Register a frame that is now sent; returns the position to put into its meta.
+
+        Raises:
+            CreditError: The frame was not covered: a bug in the caller.
+        """
+        if not self.covers(size_bytes):
+            raise CreditError(self.hop, size_bytes)
+        position = self.position()
+        self._outstanding[self.sent_frames] = key
+        if len(self._outstanding) > self._max_outstanding:
+            self._outstanding.popitem(last=False)
+        self.sent_frames += 1
+        self.sent_bytes += size_bytes
+        return position
+
+    def position(self) -> Position:
+        """Return the stream's end: the next frame's position, and what a probe carries."""
+        return Position(self.hop, self.sent_frames, self.sent_bytes, self.sender)
+
+    def granted(self, grant: Grant) -> list[Lost]:
+        """Take a grant; returns the frames that it shows to be lost."""
+        if grant.hop != self.hop or (grant.receiver in self._retired and not self.suspect):
+            return []
+        self._probed_at = None
+        self._unanswered = 0
+        self._silent_since = None
+        lost: list[Lost] = []
+        known = self._grant
+        if known is None or known.receiver != grant.receiver:
+            if known is not None:
+                # Retired until the present one falls silent: a late grant of the one before must
+                # not count, but if it was believed for the newest, the newest must come back.
+                self._retired.append(known.receiver)
+            lost += self._take(range(grant.since), "worker.lost")
+            self._grant = grant
+        else:
+            self._grant = grant._replace(
+                frames=max(known.frames, grant.frames),
+                size_bytes=max(known.size_bytes, grant.size_bytes),
+                done=max(known.done, grant.done),
+            )
+        for first, end in grant.gaps:
+            lost += self._take(range(first, end), "link.lost")
+        while self._outstanding and next(iter(self._outstanding)) < self._grant.done:
+            self._outstanding.popitem(last=False)
+        return lost
+
+    def probe(self, now: float, *, waiting: bool = False) -> Position | None:
+        """Return the position to send as a probe, or None when none is due.
+
+        Args:
+            now: Monotonic seconds.
+            waiting: A frame waits for credit.
+        """
+        if not (self._outstanding or waiting):
+            self._probed_at = None
+            self._silent_since = None
+            return None
+        opening = self._grant is None and waiting
+        if self._probed_at is None and not opening:
+            self._probed_at = now
+            return None
+        if self._probed_at is not None and now - self._probed_at < PROBE_SECONDS:
+            return None
+        self._probed_at = now
+        self._unanswered += 1
+        if self._silent_since is None:
+            self._silent_since = now
+        return self.position()
+
+    def lost_by_silence(self, now: float) -> list[Lost]:
+        """Return, and forget, what a neighbour held that has been silent for too long."""
+        if self._silent_since is None or now - self._silent_since < SILENCE_SECONDS:
+            return []
+        lost = [Lost(key, "worker.lost") for key in self._outstanding.values()]
+        self._outstanding.clear()
+        self._silent_since = None
+        return lost
+
+    def _take(self, positions: range, code: str) -> list[Lost]:
+        gone = [index for index in self._outstanding if index in positions]
+        return [Lost(self._outstanding.pop(index), code) for index in gone]

@@ -1,0 +1,94 @@
+"""Links: how frames get from one process to another; one file each, named as plans name them.
+
+A link delivers whole frames to *addresses* (lane, credit and client topics, whatever carries
+them), in order for each sender and address, or not at all: it may lose frames, and what is above
+it counts them. To add one: write ``wire/links/<name>.py`` with a class that fits ``Link`` and
+``PLUGIN = ThatClass``.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from wire import plugins
+from wire.broker_url import BrokerUrl
+from wire.buffers import Buffer
+from wire.frame import ALIGNMENT, MAX_FRAME_BYTES
+from wire.session import Access
+
+Receive = Callable[[str, Buffer], None]
+"""Called in the link's reader thread with the address and a whole frame's bytes, which belong to
+the callee from then on. Must not block."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOptions:
+    """What a link needs to know to open."""
+
+    url: BrokerUrl
+    client_id: str
+    access: Access | None = None
+    max_packet_bytes: int | None = None
+    """The broker's packet limit as configured; None: not known."""
+    max_frame_bytes: int = MAX_FRAME_BYTES
+    """Larger frames are refused."""
+    on_up: Callable[[], None] = lambda: None
+    """Called at each connection, in the link's thread."""
+    on_fault: Callable[[Exception], None] = lambda _: None
+    """Called with what ``receive`` raised, or with a refused chunk; the link goes on."""
+
+
+class Link(Protocol):
+    """A connection that carries frames."""
+
+    @property
+    def up(self) -> bool:
+        """Whether frames can be sent now."""
+        ...
+
+    def start(self, timeout_seconds: float) -> None:
+        """Connect and listen.
+
+        Raises:
+            BrokerUnreachableError: Nothing answered in time; the link goes on trying.
+            BrokerRefusedError: The other side will not have us.
+        """
+        ...
+
+    def listen(self, address: str, receive: Receive) -> None:
+        """Deliver what is sent to ``address`` to ``receive``; call it before ``start``."""
+        ...
+
+    def send(self, address: str, buffers: Sequence[Buffer]) -> None:
+        """Send one encoded frame. The buffers may be reused when this returns.
+
+        Raises:
+            LinkDownError: Not connected; the frame was not sent.
+        """
+        ...
+
+    def close(self) -> None:
+        """Send what was handed over, then disconnect; closing twice is harmless."""
+        ...
+
+
+def open_link(name: str, options: LinkOptions) -> Link:
+    """Return a link of the plugin ``name``, not yet started.
+
+    Raises:
+        UnknownPluginError: No such link.
+    """
+    link: Link = plugins.load("wire.links", name)(options)
+    return link
+
+
+def allocate(size_bytes: int) -> Buffer:
+    """Return fresh writable memory for one frame, beginning at a multiple of 64 bytes.
+
+    It belongs to the frame and is freed with the last view of it.
+    """
+    raw = np.empty(size_bytes + ALIGNMENT, dtype=np.uint8)
+    offset = -raw.ctypes.data % ALIGNMENT
+    return raw[offset : offset + size_bytes].data

@@ -1,0 +1,72 @@
+"""Frames over MQTT with paho-mqtt: the reference, and the one that works with any broker.
+
+paho takes and gives whole payloads as ``bytes``: one copy on each side. Frames above the packet
+limit travel as chunks.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from wire import chunk
+from wire.buffers import Buffer
+from wire.frame import Kind
+from wire.links import LinkOptions, Receive, allocate
+from wire.session import Events, Session
+
+_CHUNK: Final = bytes([Kind.CHUNK])
+REASSEMBLY_BYTES: Final = 256 << 20
+"""All unfinished frames of one address together."""
+
+
+class PahoLink:
+    """A link over one MQTT connection."""
+
+    def __init__(self, options: LinkOptions) -> None:
+        self._options = options
+        self._session = Session(
+            options.url,
+            options.client_id,
+            access=options.access,
+            events=Events(up=lambda _: options.on_up(), fault=options.on_fault),
+        )
+
+    @property
+    def up(self) -> bool:
+        """Whether the connection stands."""
+        return self._session.up
+
+    def start(self, timeout_seconds: float) -> None:
+        """See ``Link``."""
+        self._session.start()
+        self._session.wait_up(timeout_seconds)
+
+    def listen(self, address: str, receive: Receive) -> None:
+        """See ``Link``."""
+        reassembler = chunk.Reassembler(
+            allocate,
+            max_frame_bytes=self._options.max_frame_bytes,
+            max_bytes=max(REASSEMBLY_BYTES, self._options.max_frame_bytes),
+        )
+
+        def on_packet(topic: str, payload: bytes) -> None:
+            if payload[6:7] == _CHUNK:
+                whole = reassembler.add(payload)
+                if whole is not None:
+                    receive(topic, whole)
+            else:
+                receive(topic, payload)
+
+        self._session.subscribe(address, 0, on_packet)
+
+    def send(self, address: str, buffers: Sequence[Buffer]) -> None:
+        """See ``Link``."""
+        limit = chunk.chunk_bytes(self._options.max_packet_bytes, self._session.max_packet_bytes)
+        for packet in chunk.split(buffers, limit):
+            self._session.publish(address, b"".join(packet))
+
+    def close(self) -> None:
+        """See ``Link``."""
+        self._session.stop()
+
+
+PLUGIN = PahoLink

@@ -1,0 +1,357 @@
+"""A session with a broker over paho-mqtt: connect, dialect, will, retained, reconnect.
+
+One thread keeps one connection alive. Each connection is a fresh paho client: clean start, its own
+will (the will's session number grows with every connection), every subscription made again. So
+nothing depends on what the broker kept for us, and brokers that close silently on the dialect they
+do not speak get the other one at the next attempt.
+
+This file and `wire/links/paho.py` are the only ones that know paho.
+"""
+
+import contextlib
+import itertools
+import random
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+from wire import backoff
+from wire.broker_url import BrokerUrl
+from wire.errors import BrokerRefusedError, BrokerUnreachableError, CodedError, LinkDownError
+
+Handler = Callable[[str, bytes], None]
+"""Called with topic and payload in the session's reader thread; must not block."""
+
+CONNECT_SECONDS: Final = 5.0
+FIRST_DELAY_SECONDS: Final = 0.25
+LONGEST_DELAY_SECONDS: Final = 15.0
+
+_PROTOCOLS: Final = {
+    "5": MQTTProtocolVersion.MQTTv5,
+    "3.1.1": MQTTProtocolVersion.MQTTv311,
+}
+_OTHER: Final = {"5": "3.1.1", "3.1.1": "5"}
+
+
+class Will(NamedTuple):
+    """What the broker shall say when the connection breaks."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who we are to the broker, and whom we trust. Secrets come as files."""
+
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """What a session tells its owner, in its own threads; none of these may block."""
+
+    up: Callable[[int], None] = lambda _: None
+    """A connection (its number, from 1) stands and every subscription is acknowledged."""
+    down: Callable[[], None] = lambda: None
+    """A connection that was up is gone."""
+    fault: Callable[[Exception], None] = lambda _: None
+    """A handler raised this; the session goes on."""
+
+
+class _Subscription(NamedTuple):
+    qos: int
+    handler: Handler
+
+
+class Session:
+    """One client's session with a broker.
+
+    Args:
+        url: Where the broker is.
+        client_id: As architecture.md names them.
+        access: Credentials.
+        will: Called with the number of each connection (from 1) before it is made.
+        events: Whom to tell.
+        keepalive_seconds: MQTT's keep-alive.
+    """
+
+    def __init__(
+        self,
+        url: BrokerUrl,
+        client_id: str,
+        *,
+        access: Access | None = None,
+        will: Callable[[int], Will | None] = lambda _: None,
+        events: Events | None = None,
+        keepalive_seconds: float = 30.0,
+    ) -> None:
+        self.url = url
+        self.client_id = client_id
+        self.dialect = "5" if url.protocol == "auto" else url.protocol
+        self.max_packet_bytes: int | None = None
+        """MQTT 5 MaximumPacketSize, when the broker tells it; None is not 'no limit'."""
+        self._access = access or Access()
+        self._will = will
+        self._events = events or Events()
+        self._keepalive_seconds = keepalive_seconds
+        self._subscriptions: dict[str, _Subscription] = {}
+        self._lock = threading.Lock()
+        self._client: paho.Client | None = None
+        self._unacknowledged: set[int] = set()
+        self._up = threading.Event()
+        self._closed = threading.Event()
+        self._stopping = threading.Event()
+        self._refusal: BrokerRefusedError | None = None
+        self._problem = "not tried yet"
+        self._answered = False
+        self._thread = threading.Thread(target=self._keep, name=f"session {client_id}", daemon=True)
+
+    @property
+    def up(self) -> bool:
+        """Whether the session is connected and every subscription acknowledged."""
+        return self._up.is_set()
+
+    def start(self) -> None:
+        """Begin to connect; returns at once."""
+        self._thread.start()
+
+    def wait_up(self, timeout_seconds: float) -> None:
+        """Wait until the session is up.
+
+        Raises:
+            BrokerUnreachableError: It is not, after ``timeout_seconds``.
+            BrokerRefusedError: The broker answered and refused.
+        """
+        if not self._up.wait(timeout_seconds):
+            if self._refusal:
+                raise self._refusal
+            raise BrokerUnreachableError(str(self.url), self._problem)
+
+    def subscribe(self, topic_filter: str, qos: int, handler: Handler) -> None:
+        """Subscribe now and after every reconnect."""
+        with self._lock:
+            self._subscriptions[topic_filter] = _Subscription(qos, handler)
+            client = self._client
+            if client is not None and client.is_connected():
+                self._ask(client, topic_filter, qos)
+
+    def unsubscribe(self, topic_filter: str) -> None:
+        """Forget a subscription."""
+        with self._lock:
+            self._subscriptions.pop(topic_filter, None)
+            if self._client is not None:
+                self._client.unsubscribe(topic_filter)
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        qos: int = 0,
+        *,
+        retain: bool = False,
+        confirm_seconds: float | None = None,
+    ) -> None:
+        """Hand a message to the connection.
+
+        Args:
+            topic: Where to.
+            payload: Its bytes.
+            qos: 0 or 1.
+            retain: Whether the broker keeps it.
+            confirm_seconds: Wait so long for the broker's acknowledgement (QoS 1), or until the
+                bytes are written (QoS 0); None returns at once.
+
+        Raises:
+            LinkDownError: Not connected, or not confirmed in time.
+        """
+        client = self._client
+        if client is None or not self.up:
+            raise LinkDownError(str(self.url))
+        info = client.publish(topic, payload, qos, retain)
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise LinkDownError(str(self.url))
+        if confirm_seconds is None:
+            return
+        try:
+            info.wait_for_publish(confirm_seconds)
+        except RuntimeError as error:
+            raise LinkDownError(str(self.url)) from error
+        if not info.is_published():
+            raise LinkDownError(str(self.url))
+
+    def stop(self) -> None:
+        """Disconnect cleanly (no will is sent) and end the session's threads."""
+        self._stopping.set()
+        client = self._client
+        if client is not None:
+            client.disconnect()
+        self._closed.set()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(CONNECT_SECONDS + 1)
+
+    def _keep(self) -> None:
+        delays = self._delays()
+        for connection in itertools.count(1):
+            if self._stopping.is_set():
+                return
+            was_up = self._one_connection(connection)
+            if was_up:
+                delays = self._delays()
+            self._stopping.wait(next(delays))
+
+    def _delays(self) -> Any:
+        return backoff.delays(FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, random.Random())  # noqa: S311 jitter needs no secrecy
+
+    def _one_connection(self, connection: int) -> bool:
+        """Make one connection and wait for its end; returns whether it was up."""
+        self._closed.clear()
+        self._answered = False
+        client = self._new_client(connection)
+        with self._lock:
+            self._client = client
+            self._unacknowledged.clear()
+        try:
+            client.connect(self.url.host, self.url.port, int(self._keepalive_seconds) or 1)
+        except (OSError, ValueError) as error:
+            self._problem = str(error) or type(error).__name__
+            return False
+        client.loop_start()
+        while not self._closed.wait(1.0):
+            if self._stopping.is_set():
+                client.disconnect()
+                break
+        client.loop_stop()
+        was_up = self._up.is_set()
+        self._up.clear()
+        with self._lock:
+            self._client = None
+        if was_up:
+            self._guarded(self._events.down)
+        elif self.url.protocol == "auto" and not self._answered:
+            self._problem = "closed before CONNACK"
+            self.dialect = _OTHER[self.dialect]
+        return was_up
+
+    def _new_client(self, connection: int) -> paho.Client:
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self.client_id,
+            protocol=_PROTOCOLS[self.dialect],
+            transport="websockets" if self.url.websocket else "tcp",
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = CONNECT_SECONDS
+        client.max_inflight_messages_set(100)
+        client.on_socket_open = _without_delay
+        client.on_connect = lambda c, _u, _f, code, properties: self._connected(
+            c, connection, code, properties
+        )
+        client.on_subscribe = lambda _c, _u, mid, codes, _p: self._subscribed(
+            connection, mid, codes
+        )
+        client.on_disconnect = lambda *_: self._closed.set()
+        client.on_message = lambda _c, _u, message: self._received(message)
+        if self.url.websocket:
+            client.ws_set_options(path=self.url.path or "/mqtt")
+        self._give_credentials(client)
+        will = self._will(connection)
+        if will is not None:
+            client.will_set(will.topic, will.payload, will.qos, will.retain)
+        return client
+
+    def _give_credentials(self, client: paho.Client) -> None:
+        access = self._access
+        if access.username is not None:
+            password = None
+            if access.password_file is not None:
+                password = access.password_file.read_text().strip()
+            client.username_pw_set(access.username, password)
+        if self.url.tls:
+            context = ssl.create_default_context(cafile=access.ca_file)
+            if access.certificate_file is not None:
+                context.load_cert_chain(access.certificate_file, access.key_file)
+            client.tls_set_context(context)
+
+    def _connected(
+        self, client: paho.Client, connection: int, code: ReasonCode, properties: Any
+    ) -> None:
+        self._answered = True
+        if code.is_failure:
+            self._refuse(str(code))
+            return
+        self._refusal = None
+        self.max_packet_bytes = getattr(properties, "MaximumPacketSize", None)
+        with self._lock:
+            for topic_filter, subscription in self._subscriptions.items():
+                self._ask(client, topic_filter, subscription.qos)
+            waiting = bool(self._unacknowledged)
+        if not waiting:
+            self._rise(connection)
+
+    def _refuse(self, reason: str) -> None:
+        self._problem = reason
+        if self.url.protocol == "auto" and reason == "Unsupported protocol version":
+            self.dialect = _OTHER[self.dialect]
+        else:
+            self._refusal = BrokerRefusedError(str(self.url), reason)
+        self._closed.set()
+
+    def _ask(self, client: paho.Client, topic_filter: str, qos: int) -> None:
+        code, mid = client.subscribe(topic_filter, qos)
+        if code == MQTTErrorCode.MQTT_ERR_SUCCESS and mid is not None:
+            self._unacknowledged.add(mid)
+
+    def _subscribed(self, connection: int, mid: int, codes: list[ReasonCode]) -> None:
+        refused = [str(code) for code in codes if code.is_failure]
+        if refused:
+            self._refuse(f"a subscription was refused ({', '.join(refused)})")
+            return
+        with self._lock:
+            self._unacknowledged.discard(mid)
+            waiting = bool(self._unacknowledged)
+        if not waiting and not self._up.is_set():
+            self._rise(connection)
+
+    def _rise(self, connection: int) -> None:
+        self._up.set()
+        self._guarded(lambda: self._events.up(connection))
+
+    def _received(self, message: paho.MQTTMessage) -> None:
+        topic = message.topic
+        subscription = self._subscriptions.get(topic)
+        if subscription is not None:
+            self._guarded(lambda: subscription.handler(topic, bytes(message.payload)))
+            return
+        for topic_filter, other in list(self._subscriptions.items()):
+            if paho.topic_matches_sub(topic_filter, topic):
+                self._guarded(lambda: other.handler(topic, bytes(message.payload)))  # noqa: B023 called at once
+                return
+
+    def _guarded(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except CodedError as error:
+            self._events.fault(error)
+        except Exception as error:  # noqa: BLE001 an exception here would end paho's thread
+            self._events.fault(error)
+
+
+def _without_delay(_client: paho.Client, _userdata: Any, sock: Any) -> None:
+    """Set TCP_NODELAY: without it QoS 1 stalls 44 ms a hop on common brokers' defaults."""
+    with contextlib.suppress(OSError, AttributeError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

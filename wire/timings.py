@@ -1,0 +1,55 @@
+"""What each stage writes into a frame's meta ``timings``: the waterfall of one frame.
+
+Monotonic nanoseconds of one clock, with that clock's id: two entries with one clock can be
+compared directly; between two clocks an offset must be estimated.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+KEY: Final = "timings"
+MAX_ENTRIES: Final = 64
+
+
+class StageTimes(msgspec.Struct, frozen=True, kw_only=True):
+    """One stage's entry."""
+
+    stage: int
+    device: str
+    clock: str
+    received: int
+    """The reader thread had the whole frame."""
+    started: int
+    """The compute thread took it."""
+    run: int
+    """The runtime was called."""
+    finished: int
+    """The runtime returned."""
+    sent: int
+    """The next frame was handed to the link."""
+
+
+def appended(meta: dict[str, Any], entry: StageTimes) -> list[Any]:
+    """Return the list to set as meta ``timings`` after this stage."""
+    before = meta.get(KEY)
+    entries = before if isinstance(before, list) else []
+    return [*entries[-(MAX_ENTRIES - 1) :], plain(entry)]
+
+
+def entries(meta: dict[str, Any]) -> tuple[StageTimes, ...]:
+    """Return the entries that can be understood; a broken one is left out."""
+    found: list[StageTimes] = []
+    raw = meta.get(KEY)
+    for entry in raw if isinstance(raw, list) else []:
+        try:
+            found.append(msgspec.convert(entry, StageTimes))
+        except msgspec.ValidationError:
+            continue
+    return tuple(found)
+
+
+def plain(entry: StageTimes) -> dict[str, Any]:
+    """Return an entry as plain data."""
+    made: dict[str, Any] = msgspec.to_builtins(entry)
+    return made
