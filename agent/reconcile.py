@@ -4,16 +4,22 @@ Pure. A desired state is the whole truth for its device: what it lists is starte
 not list is revoked, and nothing is ever done because of a message that did not come.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from agent.lifecycle import State
-from wire import ids, plugins
+from agent.store_errors import BadFilesError
+from agent.store_files import check_files
+from wire import ids
 from wire.errors import BadIdError, CodedError
-from wire.messages import Assignment, Desired
+from wire.messages import Assignment, Contract, Desired, Limits, Peers
+from wire.tensors import ELEMENT_TYPES, MAX_RANK, TensorSpec
+from wire.topics import MAX_GENERATION, MAX_STAGE
 
 MAX_ASSIGNMENTS: Final = 64
+MAX_LIMIT: Final = (1 << 62) - 1
+"""What an assignment may ask for at most, whatever its unit: the kernel takes no more."""
 
 
 class RefusedDesiredError(CodedError):
@@ -44,8 +50,8 @@ class Known:
     revision: int = 0
     generations: Mapping[str, int] = field(default_factory=dict)
     """The highest generation of each pipeline."""
-    assignments: Mapping[str, Assignment] = field(default_factory=dict)
-    """The assignments accepted last, by key."""
+    assignments: Mapping[str, Assignment] | None = None
+    """The assignments accepted last, by key; None: the numbers are known, but not these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +62,21 @@ class Plan:
     revoke: tuple[str, ...]
 
 
-def check(desired: Desired, site: str, device: str, known: Known) -> None:
-    """Check that ``desired`` is for us and is news.
+def check(
+    desired: Desired, site: str, device: str, known: Known, runtimes: Collection[str]
+) -> None:
+    """Check that ``desired`` is for us, is news, and can be understood.
+
+    Args:
+        desired: What came.
+        site: Our site.
+        device: Our id.
+        known: What was accepted before.
+        runtimes: The names of the runtimes that there are here.
 
     Raises:
         RefusedDesiredError: For another device, or an assignment cannot be understood.
-        ConflictError: Older than what is known.
+        ConflictError: Older than what is known, or what is known means something else.
     """
     if (desired.site, desired.device) != (site, device):
         raise RefusedDesiredError(
@@ -72,6 +87,8 @@ def check(desired: Desired, site: str, device: str, known: Known) -> None:
             f"epoch {desired.epoch}, revision {desired.revision} is older than"
             f" {known.epoch}, {known.revision}"
         )
+    if min(desired.epoch, desired.revision) < 0:
+        raise RefusedDesiredError("epoch or revision is negative")
     if len(desired.assignments) > MAX_ASSIGNMENTS:
         raise RefusedDesiredError(
             f"{len(desired.assignments)} assignments (at most {MAX_ASSIGNMENTS})"
@@ -80,20 +97,98 @@ def check(desired: Desired, site: str, device: str, known: Known) -> None:
     if len(set(keys)) != len(keys):
         raise RefusedDesiredError("two assignments have one pipeline, generation and stage")
     for assignment in desired.assignments:
-        _check_assignment(assignment, known)
+        _check_assignment(assignment, runtimes)
+        _check_history(assignment, known)
+    _check_same_numbers(desired, known)
 
 
-def _check_assignment(assignment: Assignment, known: Known) -> None:
+def _check_assignment(assignment: Assignment, runtimes: Collection[str]) -> None:
+    """Check what is written in one assignment, without regard to what was before."""
     try:
         ids.checked(assignment.pipeline, "pipeline")
         ids.checked(assignment.segment, "segment")
         for peer in (*assignment.peers.upstream, *assignment.peers.downstream):
             ids.checked(peer.device, "peer")
-    except BadIdError as error:
+        check_files(assignment.files)
+    except (BadIdError, BadFilesError) as error:
         raise RefusedDesiredError(str(error)) from error
-    if assignment.runtime not in plugins.names("agent.runtimes"):
+    key = f"{assignment.pipeline} {assignment.generation}-{assignment.stage}"
+    if not 1 <= assignment.generation <= MAX_GENERATION:
+        raise RefusedDesiredError(f"{key}: the generation is not in 1 to {MAX_GENERATION}")
+    if not 0 <= assignment.stage <= MAX_STAGE:
+        raise RefusedDesiredError(f"{key}: the stage is not in 0 to {MAX_STAGE}")
+    if assignment.runtime not in runtimes:
         raise RefusedDesiredError(f"runtime {assignment.runtime!r:.60} is not known here")
-    before = known.assignments.get(assignment.key)
+    problem = (
+        _peers_problem(assignment.peers)
+        or _contract_problem(assignment.contract)
+        or _limits_problem(assignment.limits)
+    )
+    if problem is not None:
+        raise RefusedDesiredError(f"{key}: {problem}")
+
+
+def _peers_problem(peers: Peers) -> str | None:
+    if any(not 0 <= peer.stage <= MAX_STAGE for peer in (*peers.upstream, *peers.downstream)):
+        return f"a peer's stage is not in 0 to {MAX_STAGE}"
+    if len({peer.device for peer in peers.upstream}) != len(peers.upstream):
+        return "two stages of one device send to it (expected one)"
+    if len(peers.downstream) > 1:
+        return f"it sends to {len(peers.downstream)} stages (expected one at most)"
+    return None
+
+
+def _contract_problem(contract: Contract) -> str | None:
+    """Return why no frame could be served under ``contract``."""
+    for specs in (contract.receives, contract.sends, contract.inputs, contract.outputs):
+        names = [spec.name for spec in specs]
+        if len(set(names)) != len(names):
+            return f"two tensors have one name ({names!r:.200})"
+        problem = next(filter(None, map(_spec_problem, specs)), None)
+        if problem is not None:
+            return problem
+    received = {spec.name for spec in contract.receives}
+    made = {spec.name for spec in contract.outputs}
+    missing = {spec.name for spec in contract.inputs} - received
+    missing |= {spec.name for spec in contract.sends} - received - made
+    if missing:
+        return f"nothing brings or makes the tensors {sorted(missing)!r:.200}"
+    if min(contract.tolerance.absolute, contract.tolerance.relative) < 0:
+        return "the tolerance is negative"
+    return None
+
+
+def _spec_problem(spec: TensorSpec) -> str | None:
+    if spec.dtype not in ELEMENT_TYPES:
+        return f"tensor {spec.name!r:.80} has element type {spec.dtype}, which cannot travel"
+    if len(spec.shape) > MAX_RANK:
+        return f"tensor {spec.name!r:.80} has rank {len(spec.shape)} (at most {MAX_RANK})"
+    if any(isinstance(size, int) and not 0 <= size <= MAX_LIMIT for size in spec.shape):
+        return f"tensor {spec.name!r:.80} has an impossible shape"
+    return None
+
+
+def _limits_problem(limits: Limits) -> str | None:
+    for name in limits.__struct_fields__:
+        value = getattr(limits, name)
+        if value is not None and not 1 <= value <= MAX_LIMIT:
+            return f"limit {name} is {value} (expected 1 to {MAX_LIMIT})"
+    return None
+
+
+def _check_same_numbers(desired: Desired, known: Known) -> None:
+    """One epoch and revision say one thing: another content with them has another writer."""
+    same = (desired.epoch, desired.revision) == (known.epoch, known.revision)
+    content = {assignment.key: assignment for assignment in desired.assignments}
+    if same and known.assignments is not None and content != known.assignments:
+        raise ConflictError(
+            f"epoch {desired.epoch}, revision {desired.revision} says something else than before"
+        )
+
+
+def _check_history(assignment: Assignment, known: Known) -> None:
+    """Check an assignment against what was accepted last."""
+    before = (known.assignments or {}).get(assignment.key)
     if before is not None:
         if before != assignment:
             raise ConflictError(f"{assignment.key} means something else than before")

@@ -7,6 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from wire import codecs, frame, golden
+from wire.errors import FrameError
 from wire.frame import Frame, Kind
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -18,9 +19,12 @@ def write(folder: Path, inputs: Arrays, outputs: Arrays) -> None:
     Raises:
         FrameError: The tensors do not fit one frame.
     """
-    made = golden.join(codecs.tensors(inputs), codecs.tensors(outputs))
+    made = frame.encode(golden.join(codecs.tensors(inputs), codecs.tensors(outputs)))
+    size = frame.total_bytes(made)
+    if size > frame.MAX_FRAME_BYTES:
+        raise FrameError(f"{size} bytes of golden tensors (at most {frame.MAX_FRAME_BYTES})")
     with (folder / golden.FILE_NAME).open("wb") as file:
-        file.writelines(frame.encode(made))
+        file.writelines(made)
 
 
 def read(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:

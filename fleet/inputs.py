@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleet.errors import BadExampleError, BadRequestError
+from fleet.formats import CutRequest
 from wire import codecs
 from wire.errors import TensorSpecError
 from wire.tensors import TensorSpec, check
@@ -39,6 +40,20 @@ class Sample:
     def sizes(self) -> dict[str, tuple[int, ...]]:
         """Each input's shape."""
         return {name: array.shape for name, array in self.arrays.items()}
+
+
+def requested(specs: Sequence[TensorSpec], request: CutRequest) -> Sample:
+    """Return the sample that ``request`` asks for.
+
+    Raises:
+        BadExampleError: The example is not what the model takes.
+        BadRequestError: A size is given for what is no dynamic dimension, or twice.
+    """
+    if request.example is None:
+        return made(specs, request.dims, request.seed)
+    if request.dims:
+        raise BadRequestError("--dim", "sizes come from the example that --input names")
+    return example(specs, request.example)
 
 
 def made(specs: Sequence[TensorSpec], dims: Mapping[str, int], seed: int) -> Sample:
@@ -79,9 +94,12 @@ def example(specs: Sequence[TensorSpec], path: Path) -> Sample:
         BadExampleError: Not such a file, or not the arrays that the model takes.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+        with path.open("rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if not isinstance(loaded, np.lib.npyio.NpzFile):
+                raise BadExampleError(str(path), "holds one array without a name")
+            arrays = {name: loaded[name] for name in loaded.files}
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise BadExampleError(str(path), f"is no .npz file of plain arrays ({error})") from error
     return given(specs, arrays, str(path))
 

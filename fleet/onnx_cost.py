@@ -10,7 +10,8 @@ from math import prod
 from types import MappingProxyType
 from typing import Final
 
-from fleet.onnx_graph import Graph, Interface, Operator
+from fleet.onnx_graph import Graph, Operator
+from fleet.onnx_parts import Interface
 from fleet.onnx_shapes import TensorFacts
 
 Sizes = tuple[int, ...]

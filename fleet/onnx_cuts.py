@@ -12,7 +12,8 @@ from fleet.cuts import MAX_BYTES, MAX_TENSORS, Life, Order
 from fleet.errors import BadRequestError, InvalidCutError, NoCutError, UnknownTensorError
 from fleet.formats import CutRequest
 from fleet.onnx_cost import multiply_accumulates
-from fleet.onnx_graph import Graph, Interface, closure, crossing, depth_first, interface
+from fleet.onnx_graph import Graph
+from fleet.onnx_parts import Interface, closure, crossing, depth_first, interface
 from fleet.onnx_shapes import TensorFacts
 
 Facts = Mapping[str, TensorFacts]
@@ -42,13 +43,15 @@ def plan(graph: Graph, facts: Facts, request: CutRequest, model: str) -> Plan:
         NoCutError: There are not so many cuts.
         UnknownTensorError: A cut names a tensor that is not computed.
         InvalidCutError: A cut leaves a side empty, or carries what frames cannot.
-        BadRequestError: ``stages`` and ``at`` contradict each other.
+        BadRequestError: ``stages`` and ``at`` contradict each other, or there are no stages.
     """
     if request.at:
         if request.stages not in (1, len(request.at) + 1):
             problem = f"--at makes {len(request.at) + 1} segments"
             raise BadRequestError(f"--stages {request.stages}", problem)
         segments = _named(graph, facts, request.at)
+    elif request.stages < 1:
+        raise BadRequestError(f"--stages {request.stages}", "a model has at least 1 segment")
     else:
         segments = _chosen(graph, facts, request.stages, model)
     done: set[int] = set()

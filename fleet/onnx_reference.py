@@ -12,7 +12,8 @@ from fleet import children, onnx_segments, onnx_shapes
 from fleet.children import RunOptions
 from fleet.errors import ChildFailedError, NeedsExampleError, NotRunnableError
 from fleet.inputs import Sample
-from fleet.onnx_graph import Graph, with_constants
+from fleet.onnx_graph import Graph
+from fleet.onnx_parts import with_constants
 from fleet.onnx_segments import Part
 from fleet.onnx_shapes import TensorFacts
 from fleet.onnx_source import Source

@@ -4,7 +4,7 @@ Weights of more than a few numbers are described to the inference instead of han
 large model costs no more than a small one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -104,21 +104,23 @@ def infer(
     return found
 
 
-def agreeing(facts: TensorFacts, named: Mapping[str, int], sizes: tuple[int, ...]) -> TensorFacts:
-    """Return ``facts`` with only what a real run agrees with.
+def agreeing(
+    shapes: Sequence[tuple[Size, ...] | None], named: Mapping[str, int], sizes: tuple[int, ...]
+) -> tuple[Size, ...]:
+    """Return a tensor's shape with all that is known of it and that a real run agrees with.
 
     Args:
-        facts: As inferred from declared shapes.
+        shapes: As declared and as inferred, where they are; the first that fits a size is taken.
         named: Sizes of the dimensions that the model's inputs name; other names are made up.
         sizes: What the tensor had in a run with these.
     """
-    if facts.shape is None or len(facts.shape) != len(sizes):
-        return TensorFacts(facts.dtype, ("",) * len(sizes))
-    kept = (
-        asked if size == (asked if isinstance(asked, int) else named.get(asked)) else ""
-        for asked, size in zip(facts.shape, sizes, strict=True)
-    )
-    return TensorFacts(facts.dtype, tuple(kept))
+    kept: list[Size] = [""] * len(sizes)
+    for shape in shapes:
+        if shape is not None and len(shape) == len(sizes):
+            for axis, (asked, size) in enumerate(zip(shape, sizes, strict=True)):
+                known = asked if isinstance(asked, int) else named.get(asked)
+                kept[axis] = asked if kept[axis] == "" and known == size else kept[axis]
+    return tuple(kept)
 
 
 def _skeleton(model: ModelProto, sizes: Mapping[str, tuple[int, ...]]) -> ModelProto:

@@ -270,7 +270,11 @@ class Pipeline:
                 ),
             )
             plane = DataPlane(self._site.topics, self.name, client, link)
-            plane.start(CONNECT_SECONDS)
+            try:
+                plane.start(CONNECT_SECONDS)
+            except BaseException:
+                plane.close()
+                raise
             self._plane = plane
         return self._plane
 

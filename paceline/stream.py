@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from numpy.typing import NDArray
@@ -38,6 +38,8 @@ class Answer:
     error: FrameFailedError | None
     submitted_ns: int
     """Monotonic nanoseconds of this process."""
+    sent_ns: int | None
+    """When credit let it go to the entry; None: it never left."""
     answered_ns: int
     timings: tuple[waterfall.StageTimes, ...] = ()
 
@@ -50,6 +52,15 @@ class Answer:
         if self.error is not None:
             raise self.error
         return self.tensors[name]
+
+
+@dataclass(slots=True)
+class _Open:
+    """A frame that has not ended."""
+
+    submitted_ns: int
+    deadline_at: float
+    sent_ns: int | None = None
 
 
 class Stream:
@@ -77,7 +88,7 @@ class Stream:
         self._window = window
         self._deadline_seconds = deadline_seconds
         self._waiting: deque[Frame] = deque()
-        self._submitted: dict[int, tuple[int, float]] = {}
+        self._open: dict[int, _Open] = {}
         self._answers: dict[int, Answer] = {}
         self._next_submitted = 0
         self._next_taken = 0
@@ -112,7 +123,7 @@ class Stream:
         deadline_at = time.monotonic() + self._deadline_seconds
         with self._plane.changed:
             self.accounting.submit(frame.sequence, deadline_at)
-            self._submitted[frame.sequence] = (time.monotonic_ns(), deadline_at)
+            self._open[frame.sequence] = _Open(time.monotonic_ns(), deadline_at)
         self._next_submitted += 1
         self._waiting.append(frame)
         self.pump()
@@ -124,7 +135,7 @@ class Stream:
         while self._waiting:
             frame = self._waiting[0]
             size = size_bytes(frame)
-            if frame.sequence not in self._submitted:
+            if frame.sequence not in self._open:
                 self._waiting.popleft()  # it has ended while it waited
             elif self._plane.never_fits(route, size):
                 text = f"{size} bytes are more than the entry takes"
@@ -189,7 +200,7 @@ class Stream:
         until = time.monotonic() + LATE_SECONDS
         while self.accounting.lost and time.monotonic() < until:
             self.wait(_TICK_SECONDS)
-        for sequence in list(self._submitted):
+        for sequence in list(self._open):
             self._end(sequence, "client.closed", "the stream was closed")
         self._plane.forget(self.number)
 
@@ -228,10 +239,16 @@ class Stream:
         with self._plane.changed:
             if not self.accounting.result(frame.sequence):
                 return
-            submitted_ns, _ = self._submitted.pop(frame.sequence)
+            open_ = self._open.pop(frame.sequence)
             self.last_timings = entries
             self._answers[frame.sequence] = Answer(
-                frame.sequence, arrays, None, submitted_ns, now, entries
+                sequence=frame.sequence,
+                tensors=arrays,
+                error=None,
+                submitted_ns=open_.submitted_ns,
+                sent_ns=open_.sent_ns,
+                answered_ns=now,
+                timings=entries,
             )
 
     def lost(self, sequence: int, code: str) -> None:
@@ -260,19 +277,21 @@ class Stream:
 
     def _answered(self, sequence: int, error: FrameFailedError) -> None:
         with self._plane.changed:
-            submitted_ns, _ = self._submitted.pop(sequence)
-            self._answers[sequence] = Answer(sequence, {}, error, submitted_ns, time.monotonic_ns())
+            open_ = self._open.pop(sequence)
+            self._answers[sequence] = Answer(
+                sequence=sequence,
+                tensors={},
+                error=error,
+                submitted_ns=open_.submitted_ns,
+                sent_ns=open_.sent_ns,
+                answered_ns=time.monotonic_ns(),
+            )
 
     def _addressed(self, frame: Frame, route: Route) -> Frame:
-        _, deadline_at = self._submitted[frame.sequence]
-        left_ms = max(0, int((deadline_at - time.monotonic()) * 1000))
-        return Frame(
-            frame.kind,
-            frame.stream,
-            frame.sequence,
-            generation=route.generation,
-            stage=0,
-            deadline_ms=left_ms,
-            meta=frame.meta,
-            tensors=frame.tensors,
-        )
+        left_ms = 0
+        with self._plane.changed:
+            open_ = self._open.get(frame.sequence)
+            if open_ is not None:
+                open_.sent_ns = time.monotonic_ns()
+                left_ms = max(0, int((open_.deadline_at - time.monotonic()) * 1000))
+        return replace(frame, generation=route.generation, stage=0, deadline_ms=left_ms)

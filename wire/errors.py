@@ -127,6 +127,17 @@ class CreditError(CodedError):
 
     code = "credit.exceeded"
 
+    def __init__(self, hop: int, size_bytes: int) -> None:
+        super().__init__(hop, size_bytes)
+        self.hop = hop
+        self.size_bytes = size_bytes
+
+    def __str__(self) -> str:
+        return (
+            f"hop {self.hop:016x}: no credit for a frame of {self.size_bytes} bytes;"
+            " please report this"
+        )
+
 
 class TensorSpecError(CodedError):
     """Tensors are not those that the segment or the pipeline takes."""

@@ -6,7 +6,7 @@ from wire.errors import CodedError
 class ProtobufError(CodedError):
     """Bytes are not the protobuf message that they should be; `wire.scan` adds file and place."""
 
-    code = "model.malformed"
+    code = "protobuf.malformed"
     exit_code = 3
 
     def __init__(self, problem: str) -> None:

@@ -221,11 +221,11 @@ class Session:
         """Make one connection and wait for its end; returns whether it was up."""
         self._closed.clear()
         self._answered = False
-        client = self._new_client(connection)
-        with self._lock:
-            self._client = client
-            self._unacknowledged.clear()
         try:
+            client = self._new_client(connection)
+            with self._lock:
+                self._client = client
+                self._unacknowledged.clear()
             client.connect(self.url.host, self.url.port, int(self._keepalive_seconds) or 1)
         except (OSError, ValueError) as error:
             self._problem = str(error) or type(error).__name__

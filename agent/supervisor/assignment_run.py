@@ -63,6 +63,7 @@ class AssignmentRun:
         self._retired: asyncio.Task[None] | None = None
         self._runtime_actual: str | None = None
         self._steady: asyncio.TimerHandle | None = None
+        self._shutting_down = False
 
     @property
     def latency(self) -> StageLatency | None:
@@ -105,6 +106,9 @@ class AssignmentRun:
 
     async def shut_down(self) -> None:
         """Drain and end the worker without changing the assignment's state: the agent stops."""
+        self._shutting_down = True
+        if self._steady is not None:
+            self._steady.cancel()
         if self._effects is not None and not self._effects.done():
             self._effects.cancel()
             await asyncio.wait([self._effects])
@@ -238,7 +242,7 @@ class AssignmentRun:
     def _lost_while_idle(self, worker: WorkerProcess, error: WorkerLostError) -> None:
         """The process ended. While an order waits for its answer, that order's end says so."""
         busy = self._effects is not None and not self._effects.done()
-        if worker is self._worker and not busy:
+        if worker is self._worker and not busy and not self._shutting_down:
             self._worker_lost(error)
 
     def _worker_lost(self, error: WorkerLostError) -> None:

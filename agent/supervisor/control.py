@@ -95,11 +95,12 @@ class Control:
 
     def say_telemetry(self, kind: str, message: Health | Latency) -> None:
         """Send telemetry; when there is no connection it is not kept."""
-        self._publish(
-            self.site.topic("tele", device=self.device, kind=kind),
-            messages.encode("tele", message),
-            qos=0,
-        )
+        try:
+            payload = messages.encode("tele", message)
+        except CodedError as error:
+            log.error("message.not_encoded", kind=kind, error=str(error))
+            return
+        self._publish(self.site.topic("tele", device=self.device, kind=kind), payload, qos=0)
 
     async def stop(self) -> None:
         """Say goodbye and disconnect: no will is sent."""

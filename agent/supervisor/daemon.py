@@ -29,10 +29,10 @@ from agent.supervisor.assignment_run import AssignmentRun
 from agent.supervisor.control import Control
 from agent.supervisor.telemetry import Telemetry
 from agent.supervisor.trusted import trusted_keys
-from wire import signing
+from wire import plugins, signing
 from wire.errors import CodedError
 from wire.manifest import files_digest
-from wire.messages import Assignment, Command, Reason, Reported, Response, StageLatency
+from wire.messages import Assignment, Command, Desired, Reason, Reported, Response, StageLatency
 
 log = structlog.get_logger()
 
@@ -159,7 +159,7 @@ class Supervisor:
             inbox_frames=min(limits.inbox_frames or own.inbox_frames, own.inbox_frames),
             inbox_bytes=min(limits.inbox_bytes or own.inbox_bytes, own.inbox_bytes),
             max_frame_bytes=own.max_frame_bytes,
-            memory_bytes=limits.memory_bytes or own.worker_memory_bytes,
+            memory_bytes=_least(limits.memory_bytes, own.worker_memory_bytes),
         )
 
     def changed(self, run: AssignmentRun) -> None:
@@ -167,6 +167,8 @@ class Supervisor:
         key = run.assignment.key
         if run.state is State.RELEASED:
             self._runs.pop(key, None)
+            if key in (self._known.assignments or {}):  # it was wanted again while it drained
+                asyncio.get_running_loop().call_soon(self._start_missing)
         self._keep(
             journal.progressed(
                 self._journal, key, run.state.value, serving=run.state is State.SERVING
@@ -195,12 +197,13 @@ class Supervisor:
     def _accept(self, payload: bytes) -> Mapping[str, Assignment]:
         """Check a desired state and remember it on disk; returns what is wanted now."""
         desired = signing.verified_desired(payload, self._keys)
-        reconcile.check(desired, self._config.site, self._config.device, self._known)
+        self._check(desired, self._known)
         known = reconcile.remembered(desired, self._known)
-        if (known.epoch, known.revision) != (self._known.epoch, self._known.revision):
+        text = payload.decode()
+        if text != self._journal.desired:
             accepted = journal.accepted(
                 self._journal,
-                payload.decode(),
+                text,
                 epoch=known.epoch,
                 revision=known.revision,
                 generations={
@@ -214,10 +217,14 @@ class Supervisor:
                 "desired.accepted",
                 epoch=known.epoch,
                 revision=known.revision,
-                assignments=sorted(known.assignments),
+                assignments=sorted(known.assignments or {}),
             )
         self._known = known
-        return known.assignments
+        return known.assignments or {}
+
+    def _check(self, desired: Desired, known: reconcile.Known) -> None:
+        runtimes = plugins.names("agent.runtimes")
+        reconcile.check(desired, self._config.site, self._config.device, known, runtimes)
 
     def _reconcile(self, wanted: Mapping[str, Assignment]) -> None:
         present = {key: run.state for key, run in self._runs.items()}
@@ -229,6 +236,10 @@ class Supervisor:
         for key in plan.revoke:
             self._runs[key].post(Event.REVOKED)
 
+    def _start_missing(self) -> None:
+        if not self._stopping.is_set():
+            self._reconcile(self._known.assignments or {})
+
     def _resume(self) -> None:
         """Take up what the journal holds: the broker need not be there for it."""
         if self._journal.desired is None:
@@ -237,14 +248,19 @@ class Supervisor:
         before = self._journal.assignments
         try:
             desired = signing.verified_desired(payload, self._keys)
+            self._check(desired, reconcile.Known())  # it may have been another device's folder
         except CodedError as error:
             self._refused = Reason(code=error.code, message=str(error))
             log.warning("desired.refused", code=error.code, error=str(error), source="journal")
             return
         self._known = reconcile.remembered(desired, self._known)
-        kept = journal.keeping(self._journal, self._known.assignments)
-        for key, assignment in self._known.assignments.items():
+        wanted = self._known.assignments or {}
+        kept = journal.keeping(self._journal, wanted)
+        for key, assignment in wanted.items():
             run = AssignmentRun(assignment, self, _resumed_state(before.get(key)))
+            if run.state is State.FAILED:
+                text = "it had failed when the agent was started again; deploy it again"
+                run.reason = Reason(code="assignment.failed_before", message=text)
             self._runs[key] = run
             if key in kept.assignments:
                 kept = journal.restarted(kept, key)
@@ -290,7 +306,7 @@ class Supervisor:
             self._changed.clear()
             if all(run.state in AT_REST for run in self._runs.values()):
                 self._applied = (self._known.epoch, self._known.revision)
-                self._forget_segments()
+                await asyncio.to_thread(self._forget_segments)
             if self._control.up:
                 self._control.say_reported(self._reported())
 
@@ -305,10 +321,15 @@ class Supervisor:
         )
 
     def _forget_segments(self) -> None:
-        """Remove segments that no assignment needs any more."""
-        needed = {files_digest(a.files) for a in self._known.assignments.values()}
+        """Remove segments and downloads that no assignment needs any more; blocks.
+
+        What is wanted is read here, in the thread that deletes: what was assigned meanwhile stays.
+        """
+        wanted = (self._known.assignments or {}).values()
+        needed = {files_digest(assignment.files) for assignment in wanted}
+        partial = {file.sha256 for assignment in wanted for file in assignment.files}
         with contextlib.suppress(CodedError):  # the next change tries again
-            self._store.keep_only(needed)
+            self._store.keep_only(needed, partial)
 
     def _latencies(self) -> list[StageLatency]:
         return [run.latency for run in self._runs.values() if run.latency is not None]
@@ -333,6 +354,11 @@ class Supervisor:
             code="command.unknown", message=f"{command.command!r:.60} is unknown (ping, watch)"
         )
         return Response(id=command.id, ok=False, reason=reason)
+
+
+def _least(asked: int | None, own: int | None) -> int | None:
+    """Return the smaller of two limits; None: there is none."""
+    return min((limit for limit in (asked, own) if limit is not None), default=None)
 
 
 def _resumed_state(progress: journal.Progress | None) -> State:

@@ -43,12 +43,15 @@ class _ProbeError(Exception):
 
 
 async def _probe(*options: str) -> tuple[RuntimeInfo, ...]:
-    child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-m", "agent", "probe", "--json", *options),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-m", "agent", "probe", "--json", *options),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError as error:
+        raise _ProbeError(f"the probe cannot be started ({error.strerror})") from error
     try:
         output, _ = await asyncio.wait_for(child.communicate(), PROBE_SECONDS)
         report = msgspec.json.decode(output, type=ProbeReport)

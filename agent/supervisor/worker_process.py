@@ -79,6 +79,7 @@ class WorkerProcess:
         self._heard_at = 0.0
         self._serving = False
         self._ending = False
+        self._hung = False
         self._failure: channel.Failed | None = None
 
     @property
@@ -105,6 +106,9 @@ class WorkerProcess:
         except OSError as error:
             ours.close()
             raise WorkerLostError("worker.lost", f"cannot be started ({error})") from error
+        except BaseException:
+            ours.close()
+            raise
         finally:
             theirs.close()
         self._socket = ours
@@ -156,33 +160,43 @@ class WorkerProcess:
                 self._process.kill()
 
     async def _listen(self, ours: socket.socket) -> None:
-        """Take reports until the process is gone; kill it when it is silent for too long."""
+        """Watch the process until it is gone, and say so."""
         assert self._process is not None
-        loop = asyncio.get_running_loop()
-        inflow = Inflow()
-        hung = False
-        while True:
-            try:
-                data = await asyncio.wait_for(loop.sock_recv(ours, 1 << 16), 1.0)
-            except TimeoutError:
-                allowed = self._silence_seconds if self._serving else self._start_seconds
-                if not hung and loop.time() - self._heard_at > allowed:
-                    hung = True
-                    self.kill()
-                continue
-            except OSError:
-                break
-            if not data:
-                break
-            self._heard_at = loop.time()
-            for report in inflow.reports(data):
-                self._take(report)
+        watch = asyncio.create_task(self._kill_when_silent())
+        try:
+            await self._take_reports(ours)
+        finally:
+            watch.cancel()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), END_SECONDS)
         if self._process.returncode is None:
             self.kill()
             await self._process.wait()
-        self._gone(self._lost_error(hung=hung))
+        self._gone(self._lost_error())
+
+    async def _take_reports(self, ours: socket.socket) -> None:
+        """Take reports until the socket closes; a worker that cannot be understood is killed."""
+        loop = asyncio.get_running_loop()
+        inflow = Inflow()
+        with contextlib.suppress(OSError):
+            while data := await loop.sock_recv(ours, 1 << 16):
+                self._heard_at = loop.time()
+                try:
+                    for report in inflow.reports(data):
+                        self._take(report)
+                except channel.ChannelError as error:
+                    self._failure = channel.Failed(code=error.code, message=str(error))
+                    self.kill()
+                    return
+
+    async def _kill_when_silent(self) -> None:
+        loop = asyncio.get_running_loop()
+        while not self._hung:
+            await asyncio.sleep(min(1.0, self._silence_seconds / 2))
+            allowed = self._silence_seconds if self._serving else self._start_seconds
+            if loop.time() - self._heard_at > allowed:
+                self._hung = True
+                self.kill()
 
     def _take(self, report: Report) -> None:
         match report:
@@ -196,9 +210,9 @@ class WorkerProcess:
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(report)
 
-    def _lost_error(self, *, hung: bool) -> WorkerLostError:
+    def _lost_error(self) -> WorkerLostError:
         assert self._process is not None
-        if hung:
+        if self._hung:
             return WorkerLostError("worker.hung", "sent no heartbeat and was killed")
         if self._failure is not None:
             return WorkerLostError(self._failure.code, self._failure.message)

@@ -93,7 +93,7 @@ class Intake:
         if frame.kind is Kind.CREDIT:
             with self._lock:
                 grant = self._receiver.probed(position, time.monotonic())
-            self._grant(position.sender, grant)
+            self._tell(position.sender, grant)
             return
         self.arrived_at = time.monotonic()
         with self._lock:
@@ -118,7 +118,12 @@ class Intake:
         with self._lock:
             grant = self._receiver.released(position, time.monotonic())
         if grant is not None:
-            self._grant(position.sender, grant)
+            self._tell(position.sender, grant)
+
+    def _tell(self, sender: str, grant: Grant) -> None:
+        """Send a grant; what is larger than a frame may be is told, so it is never sent."""
+        largest_bytes = min(grant.largest_bytes, self._max_frame_bytes)
+        self._grant(sender, grant._replace(largest_bytes=largest_bytes))
 
     def _queue(self, waiting: Waiting) -> None:
         if not self._inbox.put(waiting):

@@ -18,11 +18,14 @@ from wire.errors import FrameError, LinkDownError
 from wire.frame import Frame, Kind
 from wire.hop import Grant, Lost
 from wire.hop_sender import HopSender
+from wire.ids import is_id
 from wire.links import Link
 
 MAX_CLIENTS: Final = 64
 MAX_ANSWERS: Final = 1024
 """Errors waiting to be sent; when full, the oldest is dropped and ends at its client's deadline."""
+MAX_MESSAGE_CHARACTERS: Final = 500
+"""Of an error's sentence: it may quote what came with the frame, and must fit into meta."""
 REMEMBERED_RESULTS: Final = 256
 FRONT_BYTES: Final = 2048
 """What head, meta and table are reckoned as, before a frame has its position."""
@@ -82,7 +85,7 @@ class Outbound:
         """Leave an error for a frame's client; any thread may call."""
         key = _key(frame)
         if key is not None:
-            self._answers.append(Answer(key, code, message))
+            self._answers.append(Answer(key, code, message[:MAX_MESSAGE_CHARACTERS]))
 
     def send_grant(self, sender: str, grant: Grant) -> None:
         """Tell a sender of our lane its credit; any thread may call. A lost one is repeated."""
@@ -225,7 +228,7 @@ class Outbound:
 
 def _key(frame: Frame) -> FrameKey | None:
     client: Any = frame.meta.get("client")
-    return FrameKey(client, frame.stream, frame.sequence) if isinstance(client, str) else None
+    return FrameKey(client, frame.stream, frame.sequence) if is_id(client) else None
 
 
 def _size_bytes(frame: Frame) -> int:

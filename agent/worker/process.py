@@ -109,10 +109,12 @@ class Worker:
 
     def _listen(self) -> None:
         inflow = Inflow()
-        while data := self._received():
-            for order in inflow.orders(data):
-                self._orders.put(order)
-        os._exit(ORPHANED)
+        try:
+            while data := self._received():
+                for order in inflow.orders(data):
+                    self._orders.put(order)
+        finally:
+            os._exit(ORPHANED)  # also when it cannot be understood: nobody else would see the end
 
     def _received(self) -> bytes:
         try:

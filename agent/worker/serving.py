@@ -42,13 +42,20 @@ class Serving:
     Args:
         stage: Where we are.
         order: What the supervisor said.
-        link: Carries the frames; None opens the usual one at ``open_input``.
+        link: Carries the frames, not yet started; None: the usual one.
+        runtime: Holds the segment; None: the assignment's is opened.
     """
 
-    def __init__(self, stage: Stage, order: Load, link: Link | None = None) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        order: Load,
+        link: Link | None = None,
+        runtime: Runtime | None = None,
+    ) -> None:
         self._stage = stage
         self._order = order
-        self._runtime = _open_runtime(order)
+        self._runtime = runtime or _open_runtime(order)
         self._stats = Stats()
         self._inbox = Inbox(OVER_WINDOW * order.inbox_frames + 64, OVER_WINDOW * order.inbox_bytes)
         self._link = link or _open_link(stage, order, self._fault)

@@ -8,6 +8,8 @@ from wire.histogram import Histogram
 from wire.messages import StageCounts, StageLatency
 
 STEPS: Final = ("queue", "decode", "run", "encode", "send")
+MAX_COUNT: Final = (1 << 53) - 1
+"""A count stops here: a sender may claim any number of lost frames, and JSON must carry it."""
 
 
 class Stats:
@@ -29,7 +31,7 @@ class Stats:
     def refused(self, code: str, frames: int = 1) -> None:
         """A frame was not run, for the reason ``code``."""
         with self._lock:
-            self._refused[code] += frames
+            self._refused[code] = min(self._refused[code] + frames, MAX_COUNT)
 
     def failed(self, code: str) -> None:
         """A frame was answered with an error."""

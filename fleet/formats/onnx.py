@@ -14,14 +14,17 @@ from fleet import (
     inputs,
     onnx_cuts,
     onnx_graph,
+    onnx_parts,
     onnx_segments,
     onnx_shapes,
     onnx_source,
 )
+from fleet.compare import tolerance_for
 from fleet.formats import CutModel, CutRequest, segment_names
 from fleet.onnx_cost import peak_activation_bytes
 from fleet.onnx_cuts import Plan
-from fleet.onnx_graph import Graph, Interface
+from fleet.onnx_graph import Graph
+from fleet.onnx_parts import Interface
 from fleet.onnx_reference import Reference
 from fleet.onnx_segments import Part
 from fleet.onnx_shapes import TensorFacts
@@ -45,11 +48,7 @@ class OnnxFormat:
         source = onnx_source.load(model)
         graph = onnx_graph.read(source.model.graph, model.name, source.model.functions)
         specs = onnx_shapes.input_specs(source.model, graph.inputs, model.name)
-        sample = (
-            inputs.example(specs, request.example)
-            if request.example
-            else inputs.made(specs, request.dims, request.seed)
-        )
+        sample = inputs.requested(specs, request)
         reference = Reference(source, graph, sample)
         concrete = _concrete(reference)
         plan = onnx_cuts.plan(graph, concrete, request, model.name)
@@ -88,7 +87,7 @@ class _Cut:
     def write(self, folder: Path, name: str, index: int, concrete: Facts) -> Segment:
         """Write segment ``index`` to ``folder/name`` and describe it."""
         face = self.plan.interfaces[index]
-        inside = onnx_graph.with_constants(self.graph, self.plan.segments[index], face.outputs)
+        inside = onnx_parts.with_constants(self.graph, self.plan.segments[index], face.outputs)
         part = Part(
             name=name,
             operators=inside,
@@ -113,6 +112,7 @@ class _Cut:
             operators=len(inside),
             weight_bytes=weight_bytes,
             peak_bytes=weight_bytes + peak_activation_bytes(self.graph, inside, face, concrete),
+            tolerance=tolerance_for([self.values[tensor] for tensor in face.outputs]),
         )
 
 
@@ -141,8 +141,8 @@ def _declared(reference: Reference, values: Mapping[str, NDArray[Any]]) -> dict[
         if name in sample.arrays:
             facts[name] = declared[name]
         else:
-            shape = symbolic[name].shape if name in symbolic else None
-            facts[name] = onnx_shapes.agreeing(TensorFacts(dtype, shape), sample.named, sizes)
+            shapes = [known[name].shape for known in (declared, symbolic) if name in known]
+            facts[name] = TensorFacts(dtype, onnx_shapes.agreeing(shapes, sample.named, sizes))
     return facts
 
 
@@ -171,7 +171,7 @@ def _copies(
     """Return how many constant operators stand in more than one segment."""
     seen: dict[int, int] = {}
     for inside, face in zip(segments, interfaces, strict=True):
-        for index in onnx_graph.with_constants(graph, inside, face.outputs):
+        for index in onnx_parts.with_constants(graph, inside, face.outputs):
             seen[index] = seen.get(index, 0) + 1
     return sum(1 for count in seen.values() if count > 1)
 

@@ -4,6 +4,7 @@ For tests: `paceline`'s own data plane runs over it unchanged. ``MemoryLink.lose
 frames as a broker with a full queue does.
 """
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ class MemoryLink:
         self._options = options
         self._listeners: dict[str, Receive] = {}
         self._queue: queue.Queue[_Delivery | None] = queue.Queue(QUEUED_FRAMES)
+        self._arriving = threading.Lock()
         self._up = False
         self.lose = lambda _: False
         self._thread = threading.Thread(target=self._deliver, daemon=True, name="memory link")
@@ -70,15 +72,10 @@ class MemoryLink:
         target.take(address, memory)
 
     def take(self, address: str, frame: Buffer) -> None:
-        """Queue a frame for this link's reader thread."""
-        receive = self._listeners[address]
-        while True:
-            try:
-                self._queue.put_nowait((receive, address, frame))
-            except queue.Full:
-                self._queue.get_nowait()
-            else:
-                return
+        """Queue a frame for this link's reader thread; a closed link loses it."""
+        with self._arriving:
+            if self._up:
+                self._queue_up((self._listeners[address], address, frame))
 
     def close(self) -> None:
         """See ``Link``."""
@@ -87,11 +84,19 @@ class MemoryLink:
             for address in self._listeners:
                 if hub.get(address) is self:
                     del hub[address]
-        if self._up:
-            self._up = False
-            self._queue.put(None)
-            if self._thread is not threading.current_thread():
-                self._thread.join()
+        with self._arriving:
+            was_up, self._up = self._up, False
+            if was_up:
+                self._queue_up(None)
+        if was_up and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _queue_up(self, item: _Delivery | None) -> None:
+        """Append an item; the caller holds ``_arriving``, so only the reader thread takes away."""
+        if self._queue.full():
+            with contextlib.suppress(queue.Empty):
+                self._queue.get_nowait()
+        self._queue.put_nowait(item)
 
     def _deliver(self) -> None:
         while (delivery := self._queue.get()) is not None:

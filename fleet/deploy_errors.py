@@ -1,0 +1,185 @@
+"""Errors of deploying and undeploying."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from wire.errors import CodedError
+
+
+class PlacementError(CodedError):
+    """The devices named do not fit the segments."""
+
+    code = "deploy.bad_placement"
+    exit_code = 2
+
+    def __init__(self, pipeline: str, segments: Sequence[str], devices: Sequence[str]) -> None:
+        super().__init__(pipeline, segments, devices)
+        self.pipeline = pipeline
+        self.segments = tuple(segments)
+        self.devices = tuple(devices)
+
+    def __str__(self) -> str:
+        return (
+            f"pipeline {self.pipeline}: {len(self.segments)} segments"
+            f" ({', '.join(self.segments)}) but {len(self.devices)} devices"
+            f" ({', '.join(self.devices) or 'none'});"
+            " name one device for each segment, in order (one may stand twice)"
+        )
+
+
+class UnknownSegmentError(CodedError):
+    """The split model has no segment of that name."""
+
+    code = "deploy.unknown_segment"
+    exit_code = 3
+
+    def __init__(self, segment: str, known: Sequence[str]) -> None:
+        super().__init__(segment, known)
+        self.segment = segment
+        self.known = tuple(known)
+
+    def __str__(self) -> str:
+        return (
+            f"segment {self.segment!r:.80}: the split model has none of that name"
+            f" (it has {', '.join(self.known)}); name one of those"
+        )
+
+
+class DevicesError(CodedError):
+    """Some devices cannot take part; base of those that say why for each."""
+
+    code = "device.unfit"
+    advice = "see to them and deploy again"
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__(problems)
+        self.problems = dict(problems)
+        """What is wrong, by device."""
+
+    def __str__(self) -> str:
+        told = [f"device {device}: {problem}" for device, problem in self.problems.items()]
+        return f"{', '.join(told)}; {self.advice}"
+
+
+class DevicesAbsentError(DevicesError):
+    """Devices are not there, or do not answer."""
+
+    code = "device.absent"
+    retryable = True
+    exit_code = 6
+    advice = "start their agents on this broker, site and root, then deploy again"
+
+
+class DevicesUnableError(DevicesError):
+    """Devices are there and cannot run their segment."""
+
+    code = "device.unable"
+    exit_code = 4
+    advice = "name other devices, or install what they lack and restart their agents"
+
+
+class OrdersUnknownError(DevicesError):
+    """Devices run what no order on the broker explains; writing would silently stop it."""
+
+    code = "deploy.orders_unknown"
+    exit_code = 8
+    advice = "deploy with --force to stop what nobody can prove was ordered"
+
+
+class NotDeployedError(CodedError):
+    """There is nothing to undeploy."""
+
+    code = "deploy.not_deployed"
+    exit_code = 6
+
+    def __init__(self, pipeline: str, broker: str) -> None:
+        super().__init__(pipeline, broker)
+        self.pipeline = pipeline
+        self.broker = broker
+
+    def __str__(self) -> str:
+        return (
+            f"pipeline {self.pipeline}: no route and no device of it is known on {self.broker};"
+            " check name, broker, site and root, or name its devices with --devices"
+        )
+
+
+class DeployFailedError(CodedError):
+    """Not every segment got to serve; the devices were put back to what they ran."""
+
+    code = "deploy.failed"
+    exit_code = 1
+
+    def __init__(self, pipeline: str, reasons: Mapping[str, str], *, restored: bool = True) -> None:
+        super().__init__(pipeline, reasons, restored)
+        self.pipeline = pipeline
+        self.reasons = dict(reasons)
+        """Why, by ``device, segment``."""
+        self.restored = restored
+        """Whether every device was told to go back to what it ran."""
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{where}: {why}" for where, why in self.reasons.items())
+        after = (
+            "the devices were put back to what they ran"
+            if self.restored
+            else "not every device could be put back; undeploy or deploy again"
+        )
+        return f"pipeline {self.pipeline}: not deployed ({told}); {after}"
+
+
+class DeployTimeoutError(DeployFailedError):
+    """Segments did not get to serve in time."""
+
+    code = "deploy.timed_out"
+    retryable = True
+    exit_code = 6
+
+
+class DeployRefusedError(DeployFailedError):
+    """A device refused the order."""
+
+    code = "deploy.refused"
+    exit_code = 8
+
+
+class DeploySupersededError(DeployFailedError):
+    """Somebody else wrote to the same device meanwhile."""
+
+    code = "deploy.superseded"
+    retryable = True
+    exit_code = 8
+
+
+class KeyFileError(CodedError):
+    """The signing key cannot be read, made, or trusted to be ours alone."""
+
+    code = "key.unusable"
+    exit_code = 3
+
+    def __init__(self, path: Path, problem: str, advice: str) -> None:
+        super().__init__(path, problem, advice)
+        self.path = path
+        self.problem = problem
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"signing key {self.path}: {self.problem}; {self.advice}"
+
+
+class DeploymentsFileError(CodedError):
+    """The list of what this user deployed cannot be read or written."""
+
+    code = "deployments.unusable"
+    exit_code = 3
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = path
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"list of deployments {self.path}: {self.problem};"
+            " correct or remove the file (only `paceline status` without a name needs it)"
+        )

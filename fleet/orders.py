@@ -1,0 +1,62 @@
+"""Gives orders to devices, and takes back those that a device refused."""
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from fleet.control_writer import write_retained
+from fleet.deploy_progress import Order
+from fleet.observe import Observer
+from wire import messages, signing
+from wire.messages import Desired
+from wire.session import Session
+from wire.topics import Site
+
+
+class Orders:
+    """What was ordered during one deploy or undeploy.
+
+    Args:
+        session: Up.
+        topics: The site's topics.
+        key: Signs the orders.
+        seen: Watches the devices.
+    """
+
+    def __init__(
+        self, session: Session, topics: Site, key: Ed25519PrivateKey, seen: Observer
+    ) -> None:
+        self.given: dict[str, Order] = {}
+        """The newest order to each device."""
+        self._session = session
+        self._topics = topics
+        self._key = key
+        self._seen = seen
+
+    def give(self, desired: Desired) -> None:
+        """Sign and write the desired state of a device.
+
+        Raises:
+            MessageError: It is larger than its topic may carry.
+            BrokerUnreachableError: The broker went away.
+        """
+        state = self._seen.device(desired.device)
+        refused = state.reported is not None and state.reported.refused is not None
+        signed = signing.signed(desired, self._key)
+        payload = messages.encode("desired", signed)
+        self.given[desired.device] = Order(signed, payload, state.desired, refused)
+        self._write(desired.device, payload)
+
+    def take_back(self, device: str) -> None:
+        """Put back, byte by byte, what stood there before an order that the device refused.
+
+        Raises:
+            BrokerUnreachableError: The broker went away.
+        """
+        self._write(device, self.given[device].before or b"")
+
+    def is_newest(self, device: str) -> bool:
+        """Whether nobody else gave the device an order since."""
+        order = self.given[device]
+        return self._seen.device(device).desired in {order.payload, order.before}
+
+    def _write(self, device: str, payload: bytes) -> None:
+        write_retained(self._session, self._topics.device("desired", device), payload)

@@ -1,0 +1,186 @@
+"""``paceline``: the command line. Commands are imported when they are asked for, not before."""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib.metadata import version
+from types import FrameType
+from typing import Final, NamedTuple, NoReturn
+
+import structlog
+from cyclopts import App, CycloptsError
+
+from paceline.options import FLAG_OPTIONS, VALUE_OPTIONS
+from paceline.output import Output
+from wire.errors import CodedError
+
+INTERNAL: Final = 1
+USAGE: Final = 2
+INTERRUPTED: Final = 130
+
+
+class Command(NamedTuple):
+    """One command: where it is, and what `--help` says of it without importing it."""
+
+    name: str
+    target: str
+    summary: str
+    example: str
+
+
+COMMANDS: Final = (
+    Command(
+        "split",
+        "paceline.commands.split:split",
+        "Cut a model into segments.",
+        "paceline split model.onnx --stages 3 --out parts",
+    ),
+    Command(
+        "verify",
+        "paceline.commands.verify:verify",
+        "Show that the segments give what the whole model gives.",
+        "paceline verify parts --model model.onnx",
+    ),
+    Command(
+        "deploy",
+        "paceline.commands.deploy:deploy",
+        "Put the segments on devices and wait until they serve.",
+        "paceline deploy parts --to pi-1,pi-2,pi-3 --name detector",
+    ),
+    Command(
+        "status",
+        "paceline.commands.status:status",
+        "Show what the devices of a pipeline do; without a name: of all that you deployed.",
+        "paceline status detector",
+    ),
+    Command(
+        "run",
+        "paceline.commands.run:run",
+        "Feed a pipeline with a picture or with tensors.",
+        "paceline run detector --input photo.jpg --output answer.jpg",
+    ),
+    Command(
+        "undeploy",
+        "paceline.commands.undeploy:undeploy",
+        "Take a pipeline off its devices.",
+        "paceline undeploy detector",
+    ),
+    Command(
+        "demo",
+        "paceline.commands.demo:demo",
+        "Watch a real model run across three agents on this machine.",
+        "paceline demo --seconds 10",
+    ),
+)
+SHOWN: Final = (
+    Command(
+        "config",
+        "paceline.commands.config:show",
+        "Print every setting and where it comes from.",
+        "paceline config show",
+    ),
+    Command(
+        "key",
+        "paceline.commands.key:show",
+        "Print the public half of the signing key, as agents list it in trust.keys.",
+        "paceline key show > deployer.pub",
+    ),
+)
+"""Groups of commands that have only `show` yet."""
+
+
+def application() -> App:
+    """Return the command line."""
+    app = App(
+        name="paceline",
+        help="Run one neural network across several small machines, and watch it from one place.",
+        help_epilogue="Begin with: `paceline demo`",
+        version=version("paceline"),
+        result_action="return_value",
+        exit_on_error=False,
+        print_error=False,
+        suppress_keyboard_interrupt=False,
+    )
+    for command in COMMANDS:
+        _register(app, command, command.name)
+    for command in SHOWN:
+        group = App(name=command.name, help=command.summary)
+        _register(group, command, "show")
+        app.command(group)
+    return app
+
+
+def _register(app: App, command: Command, name: str) -> None:
+    app.command(
+        command.target,
+        name=name,
+        help=command.summary,
+        help_epilogue=f"Example: `{command.example}`",
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and exit with its code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return the exit code."""
+    tokens = with_options_last(arguments)
+    debug = "--debug" in tokens or bool(os.environ.get("PACELINE_DEBUG"))
+    output = Output("--json" in tokens, sys.stdout, sys.stderr)
+    _configure_logs("debug" if debug else "warning")
+    try:
+        return int(application()(tokens) or 0)
+    except CycloptsError as error:
+        output.error("usage", f"{error} (see paceline --help)")
+        return USAGE
+    except CodedError as error:
+        if debug:
+            traceback.print_exc()
+        output.coded_error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        output.error("interrupted", "interrupted")
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 a person gets a line, not a traceback
+        if debug:
+            traceback.print_exc()
+        text = f"{type(error).__name__}: {error}; this is a bug in paceline (--debug shows more)"
+        output.error("internal", text)
+        return INTERNAL
+
+
+def with_options_last(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with the shared options that stand before the command behind it."""
+    tokens = list(arguments)
+    leading: list[str] = []
+    while tokens:
+        name, has_value, _ = tokens[0].partition("=")
+        if name in FLAG_OPTIONS or (name in VALUE_OPTIONS and has_value):
+            leading.append(tokens.pop(0))
+        elif name in VALUE_OPTIONS and len(tokens) > 1:
+            leading += [tokens.pop(0), tokens.pop(0)]
+        else:
+            break
+    end = tokens.index("--") if "--" in tokens else len(tokens)
+    return [*tokens[:end], *leading, *tokens[end:]]
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Let SIGTERM unwind like Ctrl-C: what was begun is put back."""
+    raise KeyboardInterrupt
+
+
+def _configure_logs(level: str) -> None:
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The commands of ``paceline``; one file each. Nothing here is imported before it is asked for."""

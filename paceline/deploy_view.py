@@ -1,0 +1,76 @@
+"""Shows how far a deploy is, on a terminal; silent elsewhere."""
+
+import time
+from types import TracebackType
+from typing import Final, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from fleet.deploy_progress import Progress, StageProgress, Verdict
+from paceline.formatting import seconds_text, size_text
+from paceline.output import Output
+
+_STYLES: Final = {
+    Verdict.WAITING: "yellow",
+    Verdict.SERVING: "green",
+    Verdict.FAILED: "red",
+    Verdict.REFUSED: "red",
+    Verdict.SUPERSEDED: "red",
+}
+
+
+class DeployView:
+    """Takes `Progress`; a context manager. What it shows is gone when it ends."""
+
+    def __init__(self, output: Output) -> None:
+        self._live = _live(output.aside) if output.live else None
+        self._began = time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        """Show this instead of what was shown."""
+        if self._live is not None:
+            seconds = time.monotonic() - self._began
+            self._live.update(drawn(progress, seconds), refresh=True)
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+
+def drawn(progress: Progress, seconds: float) -> Group:
+    """Return what a terminal shows of ``progress`` after ``seconds``."""
+    head = Spinner("dots", Text(f"{progress.step}: {progress.text} ({seconds_text(seconds)})"))
+    return Group(head, _table(progress.stages)) if progress.stages else Group(head)
+
+
+def _table(stages: tuple[StageProgress, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for stage in stages:
+        reason = stage.reason.message if stage.reason else ""
+        table.add_row(
+            f"  {stage.stage}",
+            stage.device,
+            stage.segment,
+            size_text(stage.size_bytes),
+            Text(stage.phase, style=_STYLES[stage.verdict]),
+            Text(reason, style="dim", overflow="ellipsis", no_wrap=True),
+        )
+    return table
+
+
+def _live(console: Console) -> Live:
+    return Live(console=console, transient=True, refresh_per_second=8)

@@ -1,0 +1,30 @@
+"""Numbers as people read them."""
+
+from typing import Final
+
+_UNITS: Final = ("B", "KiB", "MiB", "GiB", "TiB")
+_SECONDS_A: Final = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+def size_text(size_bytes: float) -> str:
+    """Return a size with its unit, such as ``3.4 MiB``."""
+    for unit in _UNITS:
+        if size_bytes < 1024 or unit == _UNITS[-1]:
+            break
+        size_bytes /= 1024
+    return f"{size_bytes:.0f} {unit}" if unit == "B" else f"{size_bytes:.1f} {unit}"
+
+
+def seconds_text(seconds: float) -> str:
+    """Return a short duration, such as ``340 ms`` or ``2.1 s``."""
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms" if seconds >= 0.0095 else f"{seconds * 1000:.1f} ms"
+    return f"{seconds:.1f} s"
+
+
+def age_text(seconds: float) -> str:
+    """Return how long ago something was, roughly, such as ``3 min``; clocks may disagree."""
+    for unit, size in _SECONDS_A:
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return "now"

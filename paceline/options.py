@@ -1,0 +1,87 @@
+"""Options that many commands share."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+from cyclopts import Group, Parameter
+
+from paceline import settings
+from paceline.output import Output
+from paceline.settings import Loaded
+
+_SITE: Final = Group("Site", sort_key=90)
+_OUTPUT: Final = Group("Output", sort_key=91)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputOptions:
+    """How to answer."""
+
+    json: Annotated[bool, Parameter(negative=(), group=_OUTPUT, show_default=False)] = False
+    """Print one JSON object on stdout."""
+    debug: Annotated[bool, Parameter(negative=(), group=_OUTPUT, show_default=False)] = False
+    """Show tracebacks and debug logs (also PACELINE_DEBUG=1)."""
+
+    @property
+    def output(self) -> Output:
+        """Where the command's words go."""
+        return Output(self.json, sys.stdout, sys.stderr)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteOptions:
+    """How to reach a site; each can also be set by PACELINE_* or in the settings file."""
+
+    broker: Annotated[str | None, Parameter(group=_SITE)] = None
+    """The broker, such as mqtt://localhost:1883 (PACELINE_BROKER_URL)."""
+    site: Annotated[str | None, Parameter(group=_SITE)] = None
+    """The site's id (PACELINE_SITE)."""
+    root: Annotated[str | None, Parameter(group=_SITE)] = None
+    """The first level of every topic (PACELINE_ROOT)."""
+    username: Annotated[str | None, Parameter(group=_SITE)] = None
+    """Who we are to the broker (PACELINE_BROKER_USERNAME)."""
+    password_file: Annotated[Path | None, Parameter(group=_SITE)] = None
+    """A file that holds the password (PACELINE_BROKER_PASSWORD_FILE)."""
+    ca_file: Annotated[Path | None, Parameter(group=_SITE)] = None
+    """Certificates that may sign the broker's (PACELINE_BROKER_CA_FILE)."""
+    config: Annotated[Path | None, Parameter(group=_SITE)] = None
+    """The settings file (PACELINE_CONFIG); ~/.config/paceline/config.yaml."""
+
+    def load(self) -> Loaded:
+        """Return the settings.
+
+        Raises:
+            CodedError: Something is wrong with them; see `paceline.settings.load`.
+        """
+        return settings.load(
+            os.environ,
+            {
+                "broker.url": self.broker,
+                "broker.username": self.username,
+                "broker.password_file": self.password_file,
+                "broker.ca_file": self.ca_file,
+                "site": self.site,
+                "root": self.root,
+            },
+            self.config,
+        )
+
+
+VALUE_OPTIONS: Final = frozenset(
+    {
+        "--broker",
+        "--site",
+        "--root",
+        "--username",
+        "--password-file",
+        "--ca-file",
+        "--config",
+    }
+)
+FLAG_OPTIONS: Final = frozenset({"--json", "--debug"})
+"""Options that may also stand before the command."""

@@ -1,0 +1,57 @@
+"""Keeps the user's list of deployments; a list that cannot be kept spoils no deploy."""
+
+import os
+import time
+from pathlib import Path
+
+from fleet import deployments
+from fleet.deploy import Deployment
+from fleet.deploy_errors import DeploymentsFileError
+from fleet.deployments import Entry
+from paceline.output import Output
+from wire.topics import Site
+
+
+def deployed(
+    topics: Site, broker: str, made: Deployment, folder: Path, output: Output | None = None
+) -> None:
+    """Add what was deployed to the list."""
+    entry = Entry(
+        broker=broker,
+        root=topics.root,
+        site=topics.site,
+        pipeline=made.pipeline,
+        generation=made.generation,
+        devices=tuple(stage.device for stage in made.stages),
+        folder=str(folder.resolve()),
+        deployed_unix_ns=time.time_ns(),
+    )
+    try:
+        deployments.add(deployments.default_folder(os.environ), entry)
+    except DeploymentsFileError as error:
+        _note(output, error)
+
+
+def undeployed(topics: Site, broker: str, pipeline: str, output: Output | None = None) -> None:
+    """Remove a pipeline from the list."""
+    place = (broker, topics.root, topics.site, pipeline)
+    try:
+        deployments.remove(deployments.default_folder(os.environ), place)
+    except DeploymentsFileError as error:
+        _note(output, error)
+
+
+def known(topics: Site, broker: str) -> tuple[Entry, ...]:
+    """Return what this user deployed on this site, oldest first.
+
+    Raises:
+        DeploymentsFileError: The list cannot be read.
+    """
+    here = (broker, topics.root, topics.site)
+    folder = deployments.default_folder(os.environ)
+    return tuple(entry for entry in deployments.read(folder) if entry.place[:3] == here)
+
+
+def _note(output: Output | None, error: DeploymentsFileError) -> None:
+    if output is not None:
+        output.note(f"note: {error}")

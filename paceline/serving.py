@@ -1,0 +1,30 @@
+"""Where a deploy serves the segments from, when nobody says it."""
+
+import ipaddress
+from typing import Final
+
+from wire import broker_url
+
+PORT: Final = 8788
+
+
+def listen_address(broker: str) -> str:
+    """Return ``HOST:PORT``: loopback for a broker on this machine, else every interface.
+
+    Segments are served by their SHA-256 alone: who does not know it gets nothing.
+
+    Raises:
+        BadUrlError: ``broker`` is no broker's address.
+    """
+    host = broker_url.parse(broker).host
+    return f"127.0.0.1:{PORT}" if is_loopback(host) else f"0.0.0.0:{PORT}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine, seen from itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

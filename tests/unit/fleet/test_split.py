@@ -1,0 +1,369 @@
+"""The whole of a split: the folder, the manifest, and nothing on an error."""
+
+import json
+import shutil
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from fleet import golden_files, split_folder
+from fleet.errors import (
+    BadExampleError,
+    BadRequestError,
+    DamagedSplitError,
+    FolderInUseError,
+    NeedsExampleError,
+    NoCutError,
+    NotRunnableError,
+    UnknownFormatError,
+)
+from fleet.formats import CutRequest, segment_names
+from fleet.split import Presentation, split
+from wire import manifest
+from wire.errors import BadIdError, ManifestError
+from wire.manifest import INPUT, OUTPUT, Answer, Picture, Tolerance
+from wire.model_errors import ModelError
+
+
+def files(folder):
+    """Return every file below a folder with its content."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_folder_holds_manifest_report_and_segments(saved, tmp_path, run_whole, run_chain):
+    """As the layout says; the manifest on disk is the one returned; the segments are the model."""
+    path, out = saved("skips"), tmp_path / "out"
+
+    made = split(path, out, CutRequest(stages=3, dims={"H": 10, "W": 12}))
+
+    names = ["00-head", "01-body", "02-tail"]
+    assert sorted(files(out)) == sorted(
+        ["pipeline.json", "split.json"]
+        + [
+            f"segments/{name}/{file}"
+            for name in names
+            for file in ("segment.onnx", "weights.bin", "golden.frame")
+        ]
+    )
+    assert split_folder.read(out) == made
+    assert (out / "pipeline.json").read_bytes() == manifest.encode(made)
+    assert [(edge.source, edge.target) for edge in made.edges] == [
+        (INPUT, "00-head"),
+        ("00-head", "01-body"),
+        ("01-body", "02-tail"),
+        ("02-tail", OUTPUT),
+    ]
+    feeds, expected = run_whole(path, {"H": 9, "W": 7})
+    assert run_chain(out / "segments", feeds)["y"].tobytes() == expected["y"].tobytes()
+
+
+def test_the_manifest_tells_types_shapes_and_sizes(saved, tmp_path):
+    """Dynamic dimensions keep their names where the model gives them one."""
+    made = split(saved("early_and_late"), tmp_path / "out", CutRequest(at=("a",)))
+    tensors = [[(t.name, t.dtype, t.shape) for t in edge.tensors] for edge in made.edges]
+
+    assert tensors == [
+        [("x", 1, ("N", 8)), ("late", 1, ("N", 8)), ("unread", 1, ("N",))],
+        [("late", 1, ("N", 8)), ("early", 1, ("N", 8)), ("a", 1, ("N", 8))],
+        [("early", 1, ("N", 8)), ("y", 1, ("N", 8))],
+    ]
+    assert [segment.operators for segment in made.segments] == [2, 3]
+    assert made.model.name == "early_and_late.onnx"
+    assert made.name == "early_and_late"
+
+
+def test_weights_and_peak_are_told(saved, tmp_path):
+    """A device can decide whether a segment fits before it fetches it."""
+    made = split(saved("chain"), tmp_path / "out", CutRequest(at=("b",), dims={"N": 2}))
+    head, tail = made.segments
+
+    assert head.weight_bytes == 8 * 512 * 4
+    assert tail.weight_bytes == (512 * 600 + 600 + 600 * 4) * 4
+    assert head.peak_bytes == head.weight_bytes + 2 * (512 + 512) * 4
+    assert head.tolerance.relative == Tolerance().relative
+
+
+def test_golden_frames_hold_what_the_whole_model_gives(saved, tmp_path, run_whole):
+    """Inputs and outputs of each segment, for one sample, under their own names."""
+    x = np.linspace(-1, 1, 48, dtype=np.float32).reshape(6, 8)
+    example = {"x": x, "late": x * 2, "unread": np.zeros(6, np.float32)}
+    np.savez(tmp_path / "example.npz", **example)
+
+    made = split(
+        saved("early_and_late"),
+        tmp_path / "out",
+        CutRequest(at=("a",), example=tmp_path / "example.npz"),
+    )
+    head, tail = (golden_files.read(split_folder.segment_folder(tmp_path / "out", s))
+                  for s in made.segments)  # fmt: skip
+
+    assert [list(side) for side in head] == [["x"], ["early", "a"]]
+    assert [list(side) for side in tail] == [["late", "a"], ["y"]]
+    np.testing.assert_array_equal(head[1]["early"], np.maximum(x, 0))
+    np.testing.assert_array_equal(head[1]["a"], tail[0]["a"])
+    np.testing.assert_array_equal(tail[0]["late"], x * 2)
+
+
+def test_the_same_model_gives_the_same_digests(saved, tmp_path):
+    """Manifest and every file, golden frames included."""
+    path = saved("types")
+    first, again = (
+        split(path, tmp_path / name, CutRequest(stages=2)) for name in ("first", "again")
+    )
+
+    assert first.digest == again.digest
+    assert files(tmp_path / "first") == files(tmp_path / "again")
+
+
+def test_segments_say_where_they_come_from(saved, tmp_path):
+    """The model's digest and the cuts are in the segment itself."""
+    made = split(saved("early_and_late"), tmp_path / "out", CutRequest(at=("a",)))
+    path = tmp_path / "out" / "segments" / "00-head" / "segment.onnx"
+    said = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+
+    assert said["paceline.source"] == made.model.sha256
+    assert json.loads(said["paceline.cut_in"]) == ["x"]
+    assert json.loads(said["paceline.cut_out"]) == ["early", "a"]
+
+
+def test_the_report_is_for_people(saved, tmp_path):
+    """Where the model was, what crosses, and what was guessed."""
+    path = saved("constants")
+    split(path, tmp_path / "out", CutRequest(at=("b",)))
+    report = split_folder.read_report(tmp_path / "out")
+
+    assert report.source == str(path)
+    assert report.cuts == (("b",),)
+    assert report.cut_bytes == (64 * 4,)
+    assert len(report.multiply_accumulates) == 2
+    assert report.notes == (
+        "sizes guessed for the reference run: N=1",
+        "operators on weights alone that several segments compute: 1",
+    )
+
+
+def test_types_and_shapes_that_cannot_be_inferred_are_measured(saved, tmp_path, make_model):
+    """A shape that depends on values is known from a run, and left open in the manifest."""
+    node = helper.make_node
+    graph = helper.make_graph(
+        [
+            node("NonZero", ["x"], ["places"]),
+            node("Shape", ["places"], ["shape"]),
+            node("ConstantOfShape", ["shape"], ["zeros"]),
+            node("Cos", ["zeros"], ["y"]),
+        ],
+        "g",
+        [helper.make_tensor_value_info("x", 1, [4])],
+        [helper.make_tensor_value_info("y", 1, None)],
+    )
+    path = saved(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    )
+
+    made = split(path, tmp_path / "out", CutRequest(at=("places", "zeros")))
+
+    assert [spec.shape for edge in made.edges for spec in edge.tensors] == [
+        (4,), (1, ""), (1, ""), (1, ""),
+    ]  # fmt: skip
+
+
+def test_half_precision_gets_a_tolerance_of_its_own(saved, tmp_path):
+    """float16 cannot hold what the default asks for."""
+    made = split(saved("half"), tmp_path / "out", CutRequest(stages=2))
+
+    assert {segment.tolerance.relative for segment in made.segments} == {1e-2}
+
+
+def test_how_pictures_come_in_is_put_into_the_manifest(saved, tmp_path):
+    """`preprocess` names an input and gives it a layout; `postprocess` names an output."""
+    picture = Picture(input="x", width=8, height=8)
+    answer = Answer(kind="labels", output="y")
+
+    made = split(
+        saved("skips"),
+        tmp_path / "out",
+        presentation=Presentation(name="mine", preprocess=picture, postprocess=answer),
+    )
+
+    assert (made.name, made.preprocess, made.postprocess) == ("mine", picture, answer)
+    assert made.inputs[0].layout == "NCHW"
+
+
+def test_an_earlier_split_is_replaced(saved, tmp_path):
+    """By the new one, whole; nothing of the old one stays, and nothing beside it."""
+    path, out = saved("skips"), tmp_path / "here" / "out"
+    split(path, out, CutRequest(stages=3))
+
+    split(path, out, CutRequest(stages=1))
+
+    assert [p.name for p in (out / "segments").iterdir()] == ["00-whole"]
+    assert [p.name for p in out.parent.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("what", ["file", "link", "other things"])
+def test_what_is_not_ours_is_not_replaced(saved, tmp_path, what):
+    """A file, a link or a folder of something else stays as it is."""
+    out = tmp_path / "out"
+    match what:
+        case "file":
+            out.write_text("mine")
+        case "link":
+            (tmp_path / "other").mkdir()
+            out.symlink_to(tmp_path / "other")
+        case _:
+            out.mkdir()
+            (out / "mine.txt").write_text("mine")
+
+    with pytest.raises(FolderInUseError, match="nothing was written"):
+        split(saved("skips"), out)
+
+    if what == "other things":
+        assert [p.name for p in out.iterdir()] == ["mine.txt"]
+
+
+def test_an_unwritable_place_is_an_error_with_its_path(saved, tmp_path):
+    """A file stands where a folder should be."""
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(FolderInUseError, match="cannot be written"):
+        split(saved("skips"), tmp_path / "file" / "out")
+
+
+def unrunnable(make_model):
+    """A model that no runtime takes: the operator does not exist."""
+    model = make_model("skips")
+    model.graph.node[1].op_type = "NoSuchOperator"
+    return model
+
+
+def picky(make_model):
+    """A model that runs for few sizes of its dynamic input only."""
+    model = make_model("early_and_late")
+    model.graph.node[2].CopyFrom(helper.make_node("Reshape", ["a", "seven"], ["b"]))
+    model.graph.initializer.append(helper.make_tensor("seven", 7, [2], [7, 8]))
+    return model
+
+
+ERRORS = {
+    "no format": (None, {}, UnknownFormatError, 3),
+    "no file": (None, {}, ModelError, 3),
+    "no model": (None, {}, ModelError, 3),
+    "no such operator": (unrunnable, {}, NotRunnableError, 3),
+    "picky": (picky, {}, NeedsExampleError, 3),
+    "stages": ("skips", {"stages": 99}, NoCutError, 4),
+    "dims": ("skips", {"dims": {"Q": 1}}, BadRequestError, 2),
+    "example": ("skips", {"example": True}, BadExampleError, 3),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_nothing_is_written_on_an_error(saved, tmp_path, make_model, case):
+    """Each has its code and exit code, names the culprit, and leaves no trace."""
+    what, request, error, exit_code = ERRORS[case]
+    path = tmp_path / ("model.txt" if case == "no format" else "model.onnx")
+    if case == "no model":
+        path.write_bytes(b"junk")
+    elif what:
+        path = saved(what(make_model) if callable(what) else what)
+    if "example" in request:
+        request = {"example": tmp_path / "none.npz"}
+    before = sorted(tmp_path.iterdir())
+
+    with pytest.raises(error) as refused:
+        split(path, tmp_path / "out", CutRequest(**request))
+
+    assert refused.value.exit_code == exit_code
+    assert ";" in str(refused.value)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_picky_model_says_what_was_guessed(saved, tmp_path, make_model):
+    """And runs when it is given the size that it wants."""
+    path = saved(picky(make_model))
+
+    with pytest.raises(NeedsExampleError, match=r"guessed sizes N=1 .*--dim NAME=N"):
+        split(path, tmp_path / "out")
+    assert split(path, tmp_path / "out", CutRequest(stages=2, dims={"N": 7}))
+
+
+@pytest.mark.parametrize(
+    ("presentation", "error"),
+    [
+        (Presentation(name="Not An Id"), BadIdError),
+        (Presentation(preprocess=Picture(input="q", width=1, height=1)), BadRequestError),
+        (Presentation(postprocess=Answer(kind="labels", output="q")), BadRequestError),
+    ],
+)
+def test_a_presentation_that_does_not_fit_is_refused(saved, tmp_path, presentation, error):
+    """Names that are no ids, inputs and outputs that the model does not have."""
+    with pytest.raises(error):
+        split(saved("skips"), tmp_path / "out", presentation=presentation)
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_segment_names_sort_in_their_order():
+    """However many there are, and each is an id."""
+    assert segment_names(1) == ("00-whole",)
+    assert segment_names(2) == ("00-head", "01-tail")
+    assert list(segment_names(120)) == sorted(segment_names(120))
+
+
+@pytest.fixture(scope="module")
+def split_once(tmp_path_factory):
+    """One split that tests may copy and damage."""
+    folder = tmp_path_factory.mktemp("once")
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["a"]), helper.make_node("Neg", ["a"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", 1, [4])],
+        [helper.make_tensor_value_info("y", 1, [4])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, folder / "model.onnx")
+    split(folder / "model.onnx", folder / "out", CutRequest(stages=2))
+    return folder / "out"
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (lambda p: p.unlink(), "cannot be read"),
+        (lambda p: p.write_bytes(p.read_bytes() + b"x"), "bytes"),
+        (lambda p: p.write_bytes(p.read_bytes()[:-1] + b"\xff"), "sha256"),
+    ],
+    ids=["missing", "longer", "changed"],
+)
+def test_a_damaged_split_is_named_by_the_file(split_once, tmp_path, damage, problem):
+    """Before anything of it is used."""
+    folder = shutil.copytree(split_once, tmp_path / "copy")
+    damage(folder / "segments" / "01-tail" / "golden.frame")
+
+    with pytest.raises(DamagedSplitError, match=rf"01-tail/golden\.frame.*{problem}"):
+        split_folder.read(folder)
+
+
+def test_a_folder_without_a_manifest_is_no_split(split_once, tmp_path):
+    """Missing or malformed."""
+    folder = shutil.copytree(split_once, tmp_path / "copy")
+    (folder / "pipeline.json").write_text("{}")
+    with pytest.raises(ManifestError):
+        split_folder.read(folder)
+
+    (folder / "pipeline.json").unlink()
+    with pytest.raises(DamagedSplitError, match=r"pipeline\.json"):
+        split_folder.read(folder)
+
+
+def test_a_report_that_is_damaged_is_none(split_once, tmp_path):
+    """It only helps people; nothing depends on it."""
+    folder = shutil.copytree(split_once, tmp_path / "copy")
+    (folder / "split.json").write_text("{")
+
+    assert split_folder.read_report(folder) is None
