@@ -9,7 +9,7 @@ What is written is decided in `fleet.deploy_plan`, how far it is in `fleet.deplo
 
 import contextlib
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -220,34 +220,34 @@ class _Deploying:
         Raises:
             DeployFailedError: One never will, or not in time; the devices were put back.
         """
-        began = time.monotonic()
-        ends = began + self.request.timeout_seconds
+        ends = time.monotonic() + self.request.timeout_seconds
         while True:
             before = self.seen.devices()
-            stages = self._stages(plan, time.monotonic() - began)
+            stages = self._stages(plan)
             self._tell("starting", "waiting for the segments to serve", stages)
             verdicts = {stage.verdict for stage in stages}
             if verdicts == {Verdict.SERVING}:
                 return
             late = time.monotonic() >= ends
             if late or verdicts - {Verdict.SERVING, Verdict.WAITING}:
-                raise self._failure(plan, stages)
+                raise self._failure(plan)
             left = max(0.0, ends - time.monotonic())
             self.seen.wait(lambda: self.seen.devices() != before, min(LOOK_SECONDS, left))  # noqa: B023 called at once
 
-    def _stages(self, plan: DeployPlan, waited_seconds: float) -> tuple[StageProgress, ...]:
+    def _stages(self, plan: DeployPlan) -> tuple[StageProgress, ...]:
         return deploy_progress.stages(
             plan.assignments,
             self.target.devices,
             self.orders.given,
             self.seen.devices(),
-            waited_seconds,
+            self.orders.waited_seconds,
         )
 
-    def _failure(self, plan: DeployPlan, stages: tuple[StageProgress, ...]) -> DeployFailedError:
+    def _failure(self, plan: DeployPlan) -> DeployFailedError:
         """Put the devices back and return why."""
-        refused = {stage.device for stage in stages if stage.verdict is Verdict.REFUSED}
-        restored = self._withdraw(plan, refused)
+        self.orders.refused_in_the_end()  # so that every device's reason is told
+        stages = self._stages(plan)
+        restored = self._withdraw(plan)
         verdicts = {stage.verdict for stage in stages}
         kind: type[DeployFailedError] = DeployTimeoutError
         for verdict, error in _FAILURES.items():
@@ -256,9 +256,10 @@ class _Deploying:
         reasons = dict(_reasons(stages, self.request.timeout_seconds))
         return kind(self.target.pipeline, reasons, restored=restored)
 
-    def _withdraw(self, plan: DeployPlan, refused: Collection[str] = ()) -> bool:
+    def _withdraw(self, plan: DeployPlan) -> bool:
         """Put back the devices that were given orders and were given no others since."""
         self._tell("withdrawing", "the devices go back to what they ran")
+        refused = self.orders.refused_in_the_end()
         restored = True
         for desired in plan.withdraw:
             device = desired.device

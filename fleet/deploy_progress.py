@@ -131,6 +131,17 @@ def refusals(
     return found
 
 
+def undecided(orders: Mapping[str, Order], states: Mapping[str, DeviceState]) -> tuple[str, ...]:
+    """Return the devices that have neither accepted nor refused their order, offline or not."""
+    found = []
+    for name, order in orders.items():
+        reported = states[name].reported
+        ours = (order.desired.epoch, order.desired.revision)
+        if reported is None or (reported.observed < ours and reported.refused is None):
+            found.append(name)
+    return tuple(found)
+
+
 def is_ours(order: Order, waited_seconds: float) -> bool:
     """Whether a refusal that is reported now is that of ``order``, so long after it was given."""
     return not order.refused_before or waited_seconds >= REFUSAL_SECONDS

@@ -140,17 +140,15 @@ class _Undeploying:
             UndeployRefusedError: A device refused; what stood there before is put back.
         """
         given = self.orders.given
-        began = time.monotonic()
-        ends = began + self.request.settle_seconds
+        ends = time.monotonic() + self.request.settle_seconds
 
         def leftovers() -> tuple[str, ...]:
             states = {name: self.seen.device(name) for name in given}
             return deploy_progress.leftovers(states, self.request.pipeline, None)
 
         while leftovers() and time.monotonic() < ends:
-            waited_seconds = time.monotonic() - began
-            refused = deploy_progress.refusals(given, self.seen.devices(), waited_seconds)
-            if refused:
+            if self.orders.refused():
+                refused = self.orders.refused_in_the_end()
                 for name in refused:
                     self.orders.take_back(name)
                 raise UndeployRefusedError(

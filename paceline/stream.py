@@ -146,6 +146,16 @@ class Stream:
             else:
                 break
         self._plane.tick(route, waiting=bool(self._waiting))
+        self._end_overdue()
+
+    def _end_overdue(self) -> None:
+        """End what has no answer in time; why a frame that never left did not is known here."""
+        now = time.monotonic()
+        for frame in tuple(self._waiting):
+            open_ = self._open.get(frame.sequence)
+            if open_ is not None and open_.deadline_at <= now:
+                text = f"no credit from the entry in {self._deadline_seconds:g} s"
+                self._end(frame.sequence, DEADLINE, text)
         with self._plane.changed:
             expired = self.accounting.expire(time.monotonic())
         for sequence in expired:

@@ -52,6 +52,7 @@ class Compute:
         self._stats = stats
         self._inputs = [spec.name for spec in stage.assignment.contract.inputs]
         self._sends = [spec.name for spec in stage.assignment.contract.sends]
+        self._makes = frozenset(spec.name for spec in stage.assignment.contract.outputs)
         self.busy = False
 
     def serve(self, finished: Callable[[], bool]) -> None:
@@ -118,7 +119,8 @@ class Compute:
         made = {name: outputs[name] for name in self._sends if name in outputs}
         encoded = {tensor.name: tensor for tensor in codecs.tensors(made)}
         passed = {tensor.name: tensor for tensor in frame.tensors}
-        found = [encoded.get(name) or passed.get(name) for name in self._sends]
+        # what the segment shall make is never replaced by an input of the same name
+        found = [(encoded if n in self._makes else passed).get(n) for n in self._sends]
         missing = [n for n, tensor in zip(self._sends, found, strict=True) if tensor is None]
         if missing:
             raise RuntimeFailedError("worker", f"no tensor {missing} came out of the segment")

@@ -1,8 +1,9 @@
 """``paceline split``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
+import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
@@ -13,7 +14,9 @@ from fleet.errors import BadRequestError
 from fleet.formats import CutRequest
 from paceline.formatting import size_text
 from paceline.options import OutputOptions
-from wire.manifest import Manifest
+from wire.manifest import Answer, Manifest, Picture
+
+Block = TypeVar("Block", Picture, Answer)
 
 
 def split(  # noqa: PLR0913 one for each option
@@ -26,6 +29,8 @@ def split(  # noqa: PLR0913 one for each option
     example: Annotated[Path | None, Parameter(name="--input")] = None,
     dim: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     name: str | None = None,
+    preprocess: Path | None = None,
+    postprocess: Path | None = None,
     seed: int = 0,
     how: OutputOptions = OutputOptions(),  # noqa: B008 frozen
 ) -> int:
@@ -39,6 +44,8 @@ def split(  # noqa: PLR0913 one for each option
         example: An .npz with one array for each input, where made-up ones do not do.
         dim: The size of a dynamic dimension, NAME=N; may be repeated.
         name: The pipeline's name; else made from the file's name.
+        preprocess: A JSON file that says how a picture becomes the input.
+        postprocess: A JSON file that says what people want to see of the outputs.
         seed: For made-up inputs.
         how: How to answer.
     """
@@ -49,7 +56,16 @@ def split(  # noqa: PLR0913 one for each option
         example=example,
         seed=seed,
     )
-    made = splitting.split(model, out, request, splitting.Presentation(name=name))
+    made = splitting.split(
+        model,
+        out,
+        request,
+        splitting.Presentation(
+            name=name,
+            preprocess=_block("--preprocess", preprocess, Picture),
+            postprocess=_block("--postprocess", postprocess, Answer),
+        ),
+    )
     report = split_folder.read_report(out)
     notes = report.notes if report else ()
     how.output.result(
@@ -83,6 +99,17 @@ def _stages(stages: int | None, at: str | None) -> int:
     if stages is not None and at and stages != at.count(",") + 2:
         raise BadRequestError("--stages", f"{stages} contradicts --at {at}")
     return stages or 1
+
+
+def _block(option: str, path: Path | None, kind: type[Block]) -> Block | None:
+    if path is None:
+        return None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except OSError as error:
+        raise BadRequestError(f"{option} {path}", f"cannot be read ({error.strerror})") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadRequestError(f"{option} {path}", f"is no such block ({error})") from error
 
 
 def _dimension(text: str) -> tuple[str, int]:

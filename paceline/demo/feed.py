@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from numpy.typing import NDArray
 
 from fleet import inputs
 from paceline.demo.page import draw_page
-from paceline.pictures import preprocess
+from paceline.pictures import drawing, preprocess, text_boxes
 from wire.manifest import Manifest
 
 DISTINCT: Final = 6
@@ -45,3 +46,18 @@ def made_up(manifest: Manifest) -> Feed:
     """Return seeded random inputs of the sizes that a cut without sizes takes."""
     samples = [inputs.made(manifest.inputs, {}, seed) for seed in range(DISTINCT)]
     return Feed(tuple(dict(sample.arrays) for sample in samples))
+
+
+def draw_answer(manifest: Manifest, number: int, tensors: Arrays, path: Path) -> None:
+    """Draw page ``number`` with the text boxes that were found on it into the file ``path``.
+
+    Raises:
+        PictureNotWrittenError: The file cannot be written.
+    """
+    assert manifest.preprocess is not None
+    assert manifest.postprocess is not None
+    page = preprocess.prepare(draw_page(number), manifest.preprocess)
+    found = text_boxes.find(
+        tensors[manifest.postprocess.output], manifest.postprocess, page.geometry
+    )
+    drawing.save(drawing.draw_text_boxes(page.picture, found), path)

@@ -271,7 +271,9 @@ class _Demo:
         if newest is None or prepared.manifest.postprocess is None:
             return None
         number, tensors = newest
-        return str(feeds.draw_answer(prepared.manifest, number, tensors))
+        path = prepared.model.parent / "demo.png"
+        feeds.draw_answer(prepared.manifest, number, tensors, path)
+        return str(path)
 
     def _say(self, what: str, text: str) -> None:
         self._console.print(f"[bold]{what:<10}[/] {text}")

@@ -109,13 +109,13 @@ def save(picture: "Image", path: Path) -> None:
 
 
 def _draw_score(layer: "Image", corner: tuple[float, float], score: float, unit: float) -> None:
-    """Write a score small at a box's upper right corner, inside the picture."""
+    """Write a score small to the right of a box, but inside the picture."""
     from PIL import ImageDraw  # noqa: PLC0415 an extra
 
     draw = ImageDraw.Draw(layer)
     width, height = 21 * unit, 10 * unit
-    x = min(max(corner[0] - width / 2, 0), layer.width - width)
-    y = min(max(corner[1] - height / 2, 0), layer.height - height)
+    x = min(max(corner[0] + unit, 0), layer.width - width)
+    y = min(max(corner[1], 0), layer.height - height)
     colour = SURE if score >= _SURE_FROM else UNSURE
     draw.rounded_rectangle((x, y, x + width, y + height), 3 * unit, fill=(*colour, 255))
     middle = (x + width / 2, y + height / 2)

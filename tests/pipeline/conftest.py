@@ -205,6 +205,7 @@ class Fleet:
         self._host = f"hub-{next(HOSTS)}"
         self._ending = []
         self.workers = []
+        self.routes = []
 
     def link(self, client_id):
         """Return a link of this site, not yet started."""
@@ -243,6 +244,7 @@ class Fleet:
             pipeline="p", generation=generation, epoch=1, manifest="m", stages=stages,
             receives=contracts[0].receives, outputs=contracts[-1].sends,
         )  # fmt: skip
+        self.routes.append(route)
         return route, workers
 
     def client(self, route, name="client-a"):

@@ -1,0 +1,1 @@
+"""``paceline demo``: a broker, an artifact server and agents on loopback, and a real model."""

@@ -1,0 +1,39 @@
+"""For all tests: hypothesis without its clock, and nothing left running behind a test."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from hypothesis import settings
+
+settings.register_profile("paceline", deadline=None)
+settings.load_profile("paceline")
+
+GRACE_SECONDS = 2.0
+"""What is just ending may take so long."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_running() -> Iterator[None]:
+    """Fail a test that leaves threads that would keep the process alive, or child processes."""
+    threads = set(threading.enumerate())
+    children = child_processes()
+    yield
+    left = [t for t in threading.enumerate() if t not in threads and not t.daemon]
+    for thread in left:
+        thread.join(GRACE_SECONDS)
+    assert [thread.name for thread in left if thread.is_alive()] == []
+    orphans = [psutil.Process(pid) for pid in child_processes() - children if psutil.pid_exists(pid)]
+    _, alive = psutil.wait_procs(orphans, timeout=GRACE_SECONDS)
+    assert alive == []
+
+
+def child_processes() -> set[int]:
+    """Return the ids of this process's children: one read of one small file on Linux."""
+    try:
+        threads = Path("/proc/self/task").iterdir()
+        return {int(pid) for t in threads for pid in (t / "children").read_text().split()}
+    except OSError:
+        return {child.pid for child in psutil.Process().children()}

@@ -1,0 +1,185 @@
+"""A stage's own life: the golden frame, real segments in a chain, and the drain at its end."""
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from agent.channel import BrokerAccess, Load
+from agent.errors import RuntimeOpenError
+from agent.worker.serving import Serving
+from agent.worker.stage import Stage
+from agent.worker.warmup import GoldenFrameError
+from fleet import assignments as placing
+from fleet.formats import CutRequest
+from fleet.split import split
+from wire.tensors import TensorSpec
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A small model with an output that is ready early and an input that is needed late."""
+    random = np.random.default_rng(7)
+    weights = [
+        numpy_helper.from_array(random.standard_normal((8, 8)).astype(np.float32), f"w{i}")
+        for i in range(3)
+    ]
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["x", "w0"], ["a"]),
+            helper.make_node("Relu", ["a"], ["early"]),
+            helper.make_node("MatMul", ["early", "w1"], ["b"]),
+            helper.make_node("Tanh", ["b"], ["c"]),
+            helper.make_node("MatMul", ["c", "w2"], ["d"]),
+            helper.make_node("Add", ["d", "late"], ["y"]),
+        ],
+        "g",
+        [value("x", TensorProto.FLOAT, ["N", 8]), value("late", TensorProto.FLOAT, ["N", 8])],
+        [value("y", TensorProto.FLOAT, ["N", 8]), value("early", TensorProto.FLOAT, ["N", 8])],
+        weights,
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    path = tmp_path_factory.mktemp("model") / "small.onnx"
+    onnx.save(made, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def pipeline(model):
+    """The model cut into three segments; returns its folder and manifest."""
+    folder = model.parent / "cut"
+    return folder, split(model, folder, CutRequest(stages=3))
+
+
+def placed(pipeline):
+    """Return folder, assignments and route of the pipeline on three devices."""
+    folder, manifest = pipeline
+    devices = ["d0", "d1", "d2"]
+    route = placing.route(manifest, "p", 1, 1, devices)
+    return folder / "segments", placing.assignments(manifest, "p", 1, devices), route
+
+
+def test_a_split_model_answers_as_the_whole(fleet, tools, model, pipeline):
+    """Three real segments, warmed with their golden frames, give the whole model's outputs."""
+    folder, assignments, route = placed(pipeline)
+    workers = [
+        fleet.worker(each, f"d{each.stage}", folder=folder / each.segment) for each in assignments
+    ]
+    gaps = [worker.serving.warm_up() for worker in workers]
+    whole = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
+    random = np.random.default_rng(1)
+    frames = [
+        {name: random.standard_normal((rows, 8)).astype(np.float32) for name in ("x", "late")}
+        for rows in (1, 3, 1, 5, 2)
+    ]
+
+    answers, stream = fleet.client(route).answers(frames)
+
+    assert max(gaps) < 1e-4
+    for inputs, answer in zip(frames, answers, strict=True):
+        wanted = dict(zip(("y", "early"), whole.run(["y", "early"], inputs), strict=True))
+        assert set(answer.tensors) == set(wanted)
+        for name, array in wanted.items():
+            np.testing.assert_allclose(answer[name], array, rtol=1e-4, atol=1e-5)
+    assert stream.accounting.results == 5
+
+
+def made_serving(fleet, assignment, folder):
+    """Return a stage that is loaded and not yet open."""
+    order = Load(
+        device="d0", site="default", root="paceline", assignment=assignment, folder=folder,
+        broker=BrokerAccess(url="mqtt://nowhere"), threads=1, weights="mapped", inbox_frames=1,
+        inbox_bytes=1 << 16, max_frame_bytes=1 << 16,
+    )  # fmt: skip
+    return Serving(Stage("d0", fleet.site, assignment, 1, "c"), order, fleet.link("d0.p"))
+
+
+def test_a_segment_that_differs_from_its_golden_frame_never_serves(fleet, pipeline, tmp_path):
+    """Weights that are not those the golden frame was made with are found when warming."""
+    folder, (first, *_), _ = placed(pipeline)
+    for file in (folder / first.segment).iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    damaged = onnx.load(tmp_path / "segment.onnx", load_external_data=False)
+    for tensor in damaged.graph.initializer:
+        if tensor.raw_data:
+            tensor.raw_data = bytes(len(tensor.raw_data))
+    onnx.save(damaged, tmp_path / "segment.onnx")
+    weights = tmp_path / "weights.bin"
+    weights.write_bytes(bytes(weights.stat().st_size))
+    serving = made_serving(fleet, first, tmp_path)
+
+    with pytest.raises(GoldenFrameError, match="elements differ by up to"):
+        serving.warm_up()
+
+
+@pytest.mark.parametrize(
+    ("side", "spec", "problem"),
+    [
+        ("inputs", TensorSpec(name="z", dtype=1, shape=(1,)), "no tensor 'z'"),
+        ("outputs", TensorSpec(name="early", dtype=7, shape=("N", 8)), "'early' is float32"),
+    ],
+)
+def test_a_segment_that_is_not_as_assigned_is_not_opened(fleet, pipeline, side, spec, problem):
+    """The segment's own graph must have the tensors that the assignment says."""
+    import msgspec
+
+    folder, (first, *_), _ = placed(pipeline)
+    contract = msgspec.structs.replace(first.contract, **{side: (spec,)})
+    wrong = msgspec.structs.replace(first, contract=contract)
+
+    with pytest.raises(RuntimeOpenError, match=problem):
+        made_serving(fleet, wrong, folder / first.segment)
+
+
+def test_draining_finishes_what_is_there(fleet, tools):
+    """Told to close, a stage answers everything it took, then gives link and runtime back."""
+    gated = tools.Scripted(gated=True)
+    route, (worker,) = fleet.chain(gated)
+    stream = fleet.client(route).stream()
+    for inputs in tools.numbered(5):
+        stream.submit(inputs)
+    tools.eventually(lambda: stream.wait(0.005) or worker.counts.received == 5)
+
+    worker._closing.set()
+    gated.allow(5)
+    answers = []
+    while not stream.finished:
+        stream.wait(0.1)
+        answers += stream.take()
+    worker.join()
+
+    assert [float(answer["x"][0]) for answer in answers] == [0, 1, 2, 3, 4]
+    assert (gated.closed, worker.link.up) == (True, False)
+
+
+def test_a_stage_that_is_drained_before_its_successor(fleet, tools):
+    """It waits until the next stage has finished all it was sent."""
+    gated = tools.Scripted(gated=True)
+    route, (first, second) = fleet.chain(None, gated)
+    stream = fleet.client(route).stream()
+    for inputs in tools.numbered(2):
+        stream.submit(inputs)
+    tools.eventually(lambda: stream.wait(0.005) or second.counts.received == 2)
+
+    settled_while_running = first.serving._outbound.settled
+    gated.allow(2)
+    tools.eventually(lambda: first.serving._outbound.settled)
+
+    assert not settled_while_running
+    assert second.counts.run == 2
+
+
+def test_counts_and_timings_of_a_stage(fleet, tools):
+    """Every step of every frame is counted once."""
+    route, (worker,) = fleet.chain(None)
+
+    fleet.client(route).answers(tools.numbered(6))
+    tools.eventually(lambda: worker.counts.run == 6)
+    snapshot = worker.serving.snapshot()
+
+    assert (snapshot.pipeline, snapshot.generation, snapshot.stage) == ("p", 1, 0)
+    assert (snapshot.counts.received, snapshot.counts.sent) == (6, 6)
+    assert set(snapshot.histograms) == {"queue", "decode", "run", "encode", "send"}
+    assert snapshot.suspect == ()
