@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -29,6 +30,7 @@ class Surroundings(Protocol):
 
     start_seconds: float
     silence_seconds: float
+    worker_command: Sequence[str]
 
     def fetch(self, assignment: Assignment, cancel: threading.Event) -> Path:
         """Return the folder of the complete segment; blocks, called in a thread."""
@@ -215,6 +217,7 @@ class AssignmentRun:
             lambda error: self._lost_while_idle(worker, error),
             start_seconds=self._around.start_seconds,
             silence_seconds=self._around.silence_seconds,
+            command=self._around.worker_command,
         )
         self._worker = worker
         await worker.start()

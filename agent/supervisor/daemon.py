@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from agent.lifecycle import AT_REST, Event, State
 from agent.origin import Origin
 from agent.outcome import Outcome
 from agent.store import Store
-from agent.supervisor import self_knowledge
+from agent.supervisor import self_knowledge, worker_process
 from agent.supervisor.assignment_run import AssignmentRun
 from agent.supervisor.control import Control
 from agent.supervisor.telemetry import Telemetry
@@ -65,6 +65,7 @@ class Supervisor:
     def __init__(self, config: Config) -> None:
         self.start_seconds = config.runtime.start_seconds
         self.silence_seconds = config.runtime.silence_seconds
+        self.worker_command: Sequence[str] = worker_process.COMMAND
         self._config = config
         self._keys = trusted_keys(config.trust.keys)
         self._folder = config.state_folder

@@ -5,7 +5,7 @@ import contextlib
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -19,6 +19,8 @@ log = structlog.get_logger()
 
 END_SECONDS: Final = 2.0
 """A worker told to go that is still there after so long is killed."""
+COMMAND: Final = (sys.executable, "-I", "-m", "agent.worker")
+"""What a worker is started with; the descriptor of its end of the socket pair follows."""
 
 
 class WorkerLostError(CodedError):
@@ -58,6 +60,7 @@ class WorkerProcess:
         on_lost: Called once when the process ends without having been told to.
         start_seconds: How long it may be silent while it loads and warms.
         silence_seconds: How long it may be silent while it serves.
+        command: What to start.
     """
 
     def __init__(
@@ -66,12 +69,14 @@ class WorkerProcess:
         *,
         start_seconds: float,
         silence_seconds: float,
+        command: Sequence[str] = COMMAND,
     ) -> None:
         self.latency: StageLatency | None = None
         """The newest counts it sent."""
         self._on_lost = on_lost
         self._start_seconds = start_seconds
         self._silence_seconds = silence_seconds
+        self._command = command
         self._process: asyncio.subprocess.Process | None = None
         self._socket: socket.socket | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -97,8 +102,7 @@ class WorkerProcess:
         ours.setblocking(False)
         try:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-I", "-m", "agent.worker", str(theirs.fileno())),
+                *(*self._command, str(theirs.fileno())),
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,

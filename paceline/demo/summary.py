@@ -1,5 +1,7 @@
 """What the demo says at the end: one JSON object for machines, a few lines for people."""
 
+from collections.abc import Iterator
+
 import msgspec
 from rich.console import Console
 from rich.table import Table
@@ -53,37 +55,56 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def print_summary(console: Console, summary: Summary) -> None:
-    """Print the summary for people."""
+    """Print the summary for people, in lines of at most 80 characters."""
     console.print()
     console.print(stage_table(summary.stages, summary.frames_per_second))
+    for what, text in _lines(summary):
+        console.print(f"[bold]{what:<10}[/] {text}", soft_wrap=True)
+
+
+def _lines(summary: Summary) -> Iterator[tuple[str, str]]:
     equal = "[green]equal[/]" if summary.outputs_equal else "[bold red]DIFFERENT[/]"
-    bits = "equal bit by bit" if summary.bit_equal else "[bold red]not equal bit by bit[/]"
-    console.print(
-        f"Answers   {equal} to the whole model's: {summary.answers_compared} compared,"
-        f" largest difference {summary.max_abs_diff:.2g}; {bits} with optimisations off"
+    yield (
+        "answers",
+        (
+            f"{summary.answers_compared} compared with the whole model's: {equal}"
+            f" (differ by {summary.max_abs_diff:.2g} at most)"
+        ),
     )
-    ended = summary.frames_done + summary.frames_errors + summary.frames_dropped
-    console.print(
-        f"Frames    {summary.frames_submitted} submitted = {summary.frames_done} results"
-        f" + {summary.frames_errors} errors + {summary.frames_dropped} drops"
-        f" + {summary.frames_submitted - ended} in flight; {summary.frames_lost} lost"
+    bits = "[green]equal bit by bit[/]" if summary.bit_equal else "[bold red]bits differ[/]"
+    yield "", f"and with the runtime's optimisations off: {bits}"
+    yield (
+        "frames",
+        (
+            f"{summary.frames_submitted} submitted = {summary.frames_done} results"
+            f" + {summary.frames_errors} errors + {summary.frames_dropped} drops;"
+            f" {summary.frames_lost} lost"
+        ),
     )
     if summary.errors:
         codes = ", ".join(f"{count} {code}" for code, count in sorted(summary.errors.items()))
-        console.print(f"Errors    {codes}")
-    console.print(
-        f"Latency   {summary.latency_seconds.p50 * 1e3:.0f} ms median,"
-        f" {summary.latency_seconds.p95 * 1e3:.0f} ms p95;"
-        f" first result {summary.first_frame_seconds:.1f} s after the start"
+        yield "", codes
+    yield (
+        "latency",
+        (
+            f"{summary.latency_seconds.p50 * 1e3:.0f} ms median,"
+            f" {summary.latency_seconds.p95 * 1e3:.0f} ms p95;"
+            f" first result {summary.first_frame_seconds:.1f} s after the start"
+        ),
     )
-    console.print(
-        f"Pace      [bold]{summary.frames_per_second:.1f} frames/s[/] through the pipeline,"
-        f" {summary.whole_model_frames_per_second:.1f} with the whole model in one process"
-        f" and {summary.whole_model_threads} threads"
+    yield (
+        "pace",
+        (
+            f"{summary.frames_per_second:.1f} frames/s through {len(summary.stages)} devices;"
+            f" {summary.whole_model_frames_per_second:.1f} with the whole model in one process"
+        ),
     )
-    console.print(f"          {_verdict(summary)}", style="dim")
+    yield "", "[dim]All stages share this machine's cores, so cutting gains nothing here but[/]"
+    yield "", "[dim]room. It pays with a machine for each stage, or when one is too small.[/]"
+    if summary.agents_restarted:
+        yield "agents", f"{summary.agents_restarted} started again"
     if summary.picture:
-        console.print(f"Picture   {summary.picture}")
+        yield "picture", summary.picture
 
 
 def stage_table(stages: list[StagePace], frames_per_second: float) -> Table:
@@ -114,13 +135,3 @@ def stage_table(stages: list[StagePace], frames_per_second: float) -> Table:
             style="bold" if is_slowest else None,
         )
     return table
-
-
-def _verdict(summary: Summary) -> str:
-    """Say honestly what the two figures mean on one machine."""
-    ratio = summary.frames_per_second / max(summary.whole_model_frames_per_second, 1e-9)
-    stages = len(summary.stages)
-    return (
-        f"({ratio:.2f}x: here all {stages} stages share one machine's cores, so cutting gains"
-        " nothing but room; with a machine for each stage it does)"
-    )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MAX_PIXELS: Final = 64 << 20
 """Of one picture; 192 MiB as RGB."""
-_FORMATS: Final = ("PNG", "JPEG", "MPO", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+_FORMATS: Final = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 """Others run interpreters (EPS) or are rarely used, and so rarely tested, decoders."""
 _PAPER: Final = (255, 255, 255, 255)
 
