@@ -25,6 +25,13 @@ class ChannelError(CodedError):
 
     code = "channel.malformed"
 
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"worker channel: {self.problem}; the worker is ended, please report this"
+
 
 class BrokerAccess(msgspec.Struct, frozen=True, kw_only=True):
     """How a worker reaches the broker for tensors; secrets as paths."""

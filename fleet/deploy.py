@@ -34,7 +34,7 @@ from fleet.observe import GRACE_SECONDS, Observer
 from fleet.orders import Orders
 from fleet.reading import await_devices, read_ordered
 from wire import ids, messages
-from wire.errors import CodedError
+from wire.errors import BrokerUnreachableError, CodedError
 from wire.messages import Route, RouteStage
 from wire.session import Session
 from wire.topics import Site
@@ -113,7 +113,7 @@ def deploy(
             `DeployRefusedError`, `DeploySupersededError`. The devices are put back.
         BrokerUnreachableError: The broker went away.
     """
-    target = _target(request)
+    target = checked(request)
     served = _served(request)
     with served, Observer(session, request.topics) as seen:
         orders = Orders(session, request.topics, key, seen)
@@ -121,8 +121,12 @@ def deploy(
         return _Deploying(request, target, session, keys, progress, seen, orders).run()
 
 
-def _target(request: DeployRequest) -> Target:
-    """Return what shall be, checked as far as it can be without asking anybody."""
+def checked(request: DeployRequest) -> Target:
+    """Return what shall be, checked as far as it can be without asking anybody.
+
+    Raises:
+        CodedError: The folder, its files, a name or the placement is wrong; see `deploy`.
+    """
     manifest = split_folder.read(request.folder)
     name = request.name or manifest.name
     if request.segment is not None:
@@ -273,6 +277,8 @@ class _Deploying:
             except CodedError as error:
                 restored = False
                 log.error("device.not_restored", device=device, error=str(error))
+                if isinstance(error, BrokerUnreachableError):
+                    break  # nor can the others be reached
         return restored
 
     def _settle(self, plan: DeployPlan) -> tuple[str, ...]:

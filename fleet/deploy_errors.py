@@ -83,7 +83,7 @@ class OrdersUnknownError(DevicesError):
 
     code = "deploy.orders_unknown"
     exit_code = 8
-    advice = "deploy with --force to stop what nobody can prove was ordered"
+    advice = "name the key that ordered it with --trust, or stop what it runs with --force"
 
 
 class NotDeployedError(CodedError):

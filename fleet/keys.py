@@ -44,9 +44,11 @@ def load(path: Path) -> Ed25519PrivateKey:
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             _check_ours(path, os.fstat(descriptor))
-            pem = file.read(MAX_KEY_BYTES)
+            pem = os.read(descriptor, MAX_KEY_BYTES)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         problem = f"cannot be read ({error.strerror})"
         raise KeyFileError(path, problem, "name another with --key") from error

@@ -201,4 +201,6 @@ def _after(state: DeviceState, kind: str, payload: bytes) -> DeviceState:
         value = messages.decode(kind, payload, _KINDS[kind]) if payload else None
     except MessageError as error:
         return replace(state, problem=error)
+    if isinstance(value, Status) and state.status and value.session < state.status.session:
+        return state  # the will of an earlier connection, come late: it was born again since
     return replace(state, problem=None, **{kind: value})  # type: ignore[arg-type]  # by its kind

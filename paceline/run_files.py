@@ -114,9 +114,10 @@ def write(path: Path, outputs: Arrays, said: Found | None, feed: Feed) -> None:
 
 def _tensors(path: Path) -> Feed:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # opened here: numpy leaves a file open that turns out to be no archive
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return Feed({name: archive[name] for name in archive.files})
-    except (OSError, ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         problem = f"is no .npz file of plain arrays ({error})"
         raise RunInputError(path, problem, "write it with numpy.savez") from error
 

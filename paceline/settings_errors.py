@@ -7,7 +7,7 @@ from wire.errors import CodedError
 
 
 class SettingsUnreadableError(CodedError):
-    """The settings file cannot be read at all."""
+    """The settings file, or one that it names, cannot be read at all."""
 
     code = "settings.unreadable"
     exit_code = 3
@@ -18,7 +18,7 @@ class SettingsUnreadableError(CodedError):
         self.problem = problem
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.problem}; name a readable YAML file with --config"
+        return f"{self.path}: {self.problem}; name a readable file, or correct its permissions"
 
 
 class SettingsSyntaxError(CodedError):

@@ -25,7 +25,9 @@ def nothing_is_left_running() -> Iterator[None]:
     for thread in left:
         thread.join(GRACE_SECONDS)
     assert [thread.name for thread in left if thread.is_alive()] == []
-    orphans = [psutil.Process(pid) for pid in child_processes() - children if psutil.pid_exists(pid)]
+    orphans = [
+        psutil.Process(pid) for pid in child_processes() - children if psutil.pid_exists(pid)
+    ]
     _, alive = psutil.wait_procs(orphans, timeout=GRACE_SECONDS)
     assert alive == []
 

@@ -14,6 +14,7 @@ import random
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ Handler = Callable[[str, bytes], None]
 CONNECT_SECONDS: Final = 5.0
 FIRST_DELAY_SECONDS: Final = 0.25
 LONGEST_DELAY_SECONDS: Final = 15.0
+_LOOK_SECONDS: Final = 0.05
 
 _PROTOCOLS: Final = {
     "5": MQTTProtocolVersion.MQTTv5,
@@ -137,10 +139,12 @@ class Session:
             BrokerUnreachableError: It is not, after ``timeout_seconds``.
             BrokerRefusedError: The broker answered and refused.
         """
-        if not self._up.wait(timeout_seconds):
+        ends = time.monotonic() + timeout_seconds
+        while not self._up.wait(_LOOK_SECONDS):
             if self._refusal:
                 raise self._refusal
-            raise BrokerUnreachableError(str(self.url), self._problem)
+            if time.monotonic() >= ends:
+                raise BrokerUnreachableError(str(self.url), self._problem)
 
     def subscribe(self, topic_filter: str, qos: int, handler: Handler) -> None:
         """Subscribe now and after every reconnect."""

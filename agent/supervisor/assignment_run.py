@@ -83,8 +83,8 @@ class AssignmentRun:
         self._judge(event)
         if step.state is not self.state:
             self.since_unix_ns = time.time_ns()
-        if event in {Event.FAILED, Event.WORKER_LOST} or step.state is State.SERVING:
-            self.reason = reason
+        if event in {Event.FAILED, Event.WORKER_LOST}:
+            self.reason = reason  # it stays until the worker has served steadily again
         self._log.info(
             "assignment.advanced",
             event_name=event.value,

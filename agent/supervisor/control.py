@@ -68,7 +68,8 @@ class Control:
             events=Events(up=self._up, down=self._down, fault=self._fault),
             keepalive_seconds=broker.keepalive_seconds,
         )
-        for kind, handler in (("desired", self._desired), ("cmd", self._command)):
+        handlers = {"desired": self._desired, "cmd": self._command, "status": self._heard_of_us}
+        for kind, handler in handlers.items():
             self._session.subscribe(self.site.device(kind, self.device), 1, handler)
         self._session.subscribe(self.site.filter("rebirth"), 1, lambda *_: self._soon(self._on_up))
 
@@ -145,6 +146,11 @@ class Control:
 
     def _desired(self, _topic: str, payload: bytes) -> None:
         self._soon(lambda: self._on_desired(payload))
+
+    def _heard_of_us(self, _topic: str, payload: bytes) -> None:
+        """An earlier connection's will that came late is not the last word on a retained topic."""
+        if payload and messages.decode("status", payload, Status).session < self.session_number:
+            self._soon(self.say_status)
 
     def _command(self, _topic: str, payload: bytes) -> None:
         command = messages.decode("cmd", payload, Command)

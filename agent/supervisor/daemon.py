@@ -89,6 +89,7 @@ class Supervisor:
         self._runs: dict[str, AssignmentRun] = {}
         self._changed = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._crash: BaseException | None = None
         self._applied = (0, 0)
         self._info: Any = None
         self._control = Control(
@@ -117,6 +118,8 @@ class Supervisor:
             asyncio.create_task(call)
             for call in (self._prove(), self._report(), self._telemetry.run())
         ]
+        for task in tasks:
+            task.add_done_callback(self._background_ended)
         await self._stopping.wait()
         log.info("agent.stopping", assignments=len(self._runs))
         await asyncio.gather(*(run.shut_down() for run in self._runs.values()))
@@ -127,6 +130,15 @@ class Supervisor:
         assert self._hold is not None
         os.close(self._hold)
         log.info("agent.stopped")
+        if self._crash is not None:
+            raise self._crash
+
+    def _background_ended(self, task: "asyncio.Task[None]") -> None:
+        """Stop when a background task ends by a fault: whoever started the agent starts it anew."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("agent.crashed", error=repr(error))
+            self._crash = error
+            self._stopping.set()
 
     # what an assignment needs (agent.supervisor.assignment_run.Surroundings)
 

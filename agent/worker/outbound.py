@@ -118,7 +118,7 @@ class Outbound:
             address = self._stage.next_address(peer)
             hop = self._hop(address, credited=True)
         size = _size_bytes(frame)
-        while not self._ready(hop, size):
+        while hop.never_fits(size) or not self._ready(hop, size):
             if hop.never_fits(size):
                 self.answer(frame, "frame.too_large", f"{size} bytes are more than stage takes")
                 return None

@@ -17,6 +17,7 @@ from paceline.deploy_view import DeployView
 from paceline.formatting import seconds_text
 from paceline.options import OutputOptions, SiteOptions
 from paceline.serving import listen_address
+from wire.manifest import Manifest
 
 NOBODY: Final = "none"
 
@@ -64,16 +65,17 @@ def deploy(  # noqa: PLR0913 one for each option
         force=force,
         timeout_seconds=timeout,
     )
+    manifest = deployer.checked(request).manifest  # before the broker is asked
     with connected(loaded) as session, DeployView(output) as view:
         if address and output.live:
             output.note(f"serving the segments at {address}")
         made = deployer.deploy(request, session, private, view)
     record.deployed(loaded.topics, str(session.url), made, folder, output)
-    output.result(made, lambda console: _show(console, made))
+    output.result(made, lambda console: _show(console, made, manifest))
     return 0
 
 
-def _show(console: Console, made: Deployment) -> None:
+def _show(console: Console, made: Deployment, manifest: Manifest) -> None:
     console.print(
         f"pipeline {made.pipeline}: generation {made.generation} serves"
         f" (after {seconds_text(made.serving_seconds)})"
@@ -87,4 +89,6 @@ def _show(console: Console, made: Deployment) -> None:
     if made.leftovers:
         names = ", ".join(made.leftovers)
         console.print(f"note: an older generation is still draining on {names}", style="yellow")
-    console.print(f"\nNext: paceline run {made.pipeline} --input photo.jpg --output answer.jpg")
+    source = "photo.jpg" if manifest.preprocess else "inputs.npz"
+    answer = "answer.jpg" if manifest.preprocess and manifest.postprocess else "outputs.npz"
+    console.print(f"\nNext: paceline run {made.pipeline} --input {source} --output {answer}")

@@ -62,14 +62,20 @@ class Broker:
         """The process's id; None while stopped."""
         return self._child.pid if self._child else None
 
+    @property
+    def running(self) -> bool:
+        """Whether the process is there; one that was just killed may need a moment to be gone."""
+        return self._child is not None and self._child.poll() is None
+
     def start(self) -> None:
         """Start it and wait until it accepts clients; starting a running one changes nothing.
 
         Raises:
             BrokerFailedError: It ends at once, or does not answer within 10 s.
         """
-        if self._child is not None and self._child.poll() is None:
+        if self.running:
             return
+        self.stop()  # what is left of one that ended by itself
         chosen = bool(self._ports)
         for tries_left in reversed(range(1 if chosen else _TRIES)):
             if not chosen:

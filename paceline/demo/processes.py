@@ -10,10 +10,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
-from typing import Final
+from queue import SimpleQueue
+from typing import Final, TypeAlias
 
 from paceline.demo import tether
 from paceline.demo.errors import ChildNotStartedError
@@ -21,7 +24,38 @@ from paceline.demo.errors import ChildNotStartedError
 STOP_SECONDS: Final = 5.0
 _TAIL_BYTES: Final = 8 << 10
 
-_starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="child starter")
+_Process: TypeAlias = "subprocess.Popen[bytes]"
+_Job: TypeAlias = "Callable[[], _Process]"
+
+
+class _Starter:
+    """One thread that starts every child: a daemon, so it lives exactly as long as we do."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[tuple[_Job, Future[_Process]]] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def run(self, job: _Job) -> _Process:
+        """Run ``job`` in the thread; return what it returns, or raise what it raises."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="starter", daemon=True)
+                self._thread.start()
+        started: Future[_Process] = Future()
+        self._jobs.put((job, started))
+        return started.result()
+
+    def _serve(self) -> None:
+        while True:
+            job, started = self._jobs.get()
+            try:
+                started.set_result(job())
+            except Exception as error:  # noqa: BLE001 it belongs to whoever asked
+                started.set_exception(error)
+
+
+_starter = _Starter()
 
 
 class Child:
@@ -47,7 +81,7 @@ class Child:
         self.command = tuple(command)
         self.log = log
         try:
-            self._process = _starter.submit(_start, self.command, log, environment).result()
+            self._process = _starter.run(partial(_start, self.command, log, environment))
         except OSError as error:
             raise ChildNotStartedError(self.command[0], error.strerror or str(error)) from error
 
@@ -97,9 +131,7 @@ class Child:
         return "\n".join(said.splitlines()[-lines:])
 
 
-def _start(
-    command: tuple[str, ...], log: Path, environment: Mapping[str, str] | None
-) -> "subprocess.Popen[bytes]":
+def _start(command: tuple[str, ...], log: Path, environment: Mapping[str, str] | None) -> _Process:
     wrapped = [sys.executable, "-I", "-S", str(Path(tether.__file__)), str(os.getpid()), *command]
     with log.open("ab") as output:
         return subprocess.Popen(

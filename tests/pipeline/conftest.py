@@ -1,4 +1,4 @@
-"""Real stages and real clients over links in memory: everything but the broker and the processes."""
+"""Real stages and real clients over links in memory: all but the broker and the processes."""
 
 import contextlib
 import itertools

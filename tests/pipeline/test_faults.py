@@ -79,7 +79,7 @@ def test_lost_grants_only_delay(fleet, tools):
 
 
 def test_a_link_that_loses_a_fifth_of_everything(fleet, tools):
-    """Frames, errors, grants and probes lost at random: the sum holds and nothing is unexplained."""
+    """Frames, errors, grants and probes lost at random: the sum holds, all is explained."""
     route, workers = fleet.chain(None, None)
     client = fleet.client(route)
     for number, link in enumerate([client.link, *(worker.link for worker in workers)]):

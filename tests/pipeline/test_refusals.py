@@ -1,4 +1,4 @@
-"""Frames that nobody should have sent: counted by reason, answered where that is possible, never run."""
+"""Frames that nobody should have sent: counted, answered where that is possible, never run."""
 
 import numpy as np
 import pytest
@@ -21,15 +21,15 @@ def stage(fleet, tools):
 @pytest.mark.parametrize(
     ("made", "code"),
     [
-        (dict(array=np.ones(3)), "frame.wrong_tensors"),
-        (dict(array=np.ones((3, 1), np.float32)), "frame.wrong_tensors"),
-        (dict(array=np.ones(0, np.float32)), "frame.wrong_tensors"),
-        (dict(array=GOOD, generation=2), "frame.wrong_generation"),
-        (dict(array=GOOD, generation=0), "frame.wrong_generation"),
-        (dict(array=GOOD, stage=1), "frame.wrong_generation"),
-        (dict(array=GOOD, kind=Kind.RESULT), "frame.malformed"),
-        (dict(array=GOOD, kind=Kind.ERROR), "frame.malformed"),
-        (dict(array=GOOD, deadline_ms=0), "frame.deadline"),
+        ({"array": np.ones(3)}, "frame.wrong_tensors"),
+        ({"array": np.ones((3, 1), np.float32)}, "frame.wrong_tensors"),
+        ({"array": np.ones(0, np.float32)}, "frame.wrong_tensors"),
+        ({"array": GOOD, "generation": 2}, "frame.wrong_generation"),
+        ({"array": GOOD, "generation": 0}, "frame.wrong_generation"),
+        ({"array": GOOD, "stage": 1}, "frame.wrong_generation"),
+        ({"array": GOOD, "kind": Kind.RESULT}, "frame.malformed"),
+        ({"array": GOOD, "kind": Kind.ERROR}, "frame.malformed"),
+        ({"array": GOOD, "deadline_ms": 0}, "frame.deadline"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
@@ -275,7 +275,7 @@ def test_a_flood_of_senders_does_not_stop_a_client(fleet, tools, stage):
         probe = Frame(Kind.CREDIT, 0, 0)
         sender.send_frame(fleet.lane(), probe, hop=[hop, 0, 0, sender.name])
 
-    answers, stream = fleet.client(*fleet.routes).answers(tools.numbered(5))
+    answers, _ = fleet.client(*fleet.routes).answers(tools.numbered(5))
 
     assert [answer.error for answer in answers] == [None] * 5
 

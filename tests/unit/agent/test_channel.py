@@ -1,5 +1,6 @@
 """Messages between supervisor and worker: whole, typed, bounded, in any slices."""
 
+import itertools
 import struct
 from pathlib import Path
 
@@ -44,7 +45,7 @@ REPORTS = [
 def slices(data, cuts):
     """Return ``data`` cut at these places."""
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(places)]
 
 
 @given(st.lists(st.integers(0, 10_000), max_size=20))

@@ -1,6 +1,7 @@
 """The agent's command line: configuration shown, errors as sentences, children found."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -83,4 +84,5 @@ def test_a_held_state_folder_is_named(tmp_path):
     )  # fmt: skip
 
     assert held is not None
+    os.close(held)
     assert (ended.returncode, "another agent is using it" in ended.stderr) == (3, True)

@@ -65,7 +65,7 @@ def after(*messages):
 @pytest.mark.parametrize(("site", "device"), [("s", "d2"), ("t", "d1")])
 def test_what_is_for_others_is_refused(site, device):
     """Another device's or site's desired state, replayed on our topic, is not obeyed."""
-    with pytest.raises(RefusedDesiredError, match=f"is for {site}/{device} .expected s/d1."):
+    with pytest.raises(RefusedDesiredError, match=rf"is for {site}/{device} \(expected s/d1\)"):
         checked(desired(site=site, device=device))
 
 
@@ -136,41 +136,41 @@ def test_one_generation_means_one_thing():
     """The same pipeline, generation and stage with other content is a conflict."""
     known = after(desired(assignment()))
 
-    with pytest.raises(ConflictError, match="p.1-0 means something else"):
+    with pytest.raises(ConflictError, match=r"p\.1-0 means something else"):
         checked(desired(assignment(segment="other"), revision=2), known)
 
 
 BAD = {
-    "pipeline": dict(pipeline="../p"),
-    "segment": dict(segment="a/b"),
-    "generation 0": dict(generation=0),
-    "generation negative": dict(generation=-1),
-    "generation too high": dict(generation=MAX_GENERATION + 1),
-    "stage negative": dict(stage=-1),
-    "stage too high": dict(stage=MAX_STAGE + 1),
-    "runtime": dict(runtime="tpu9"),
-    "runtime path": dict(runtime="../x"),
-    "no files": dict(files=()),
-    "file name": dict(files=(replace(FILES[0], name="../../etc/passwd"),)),
-    "file twice": dict(files=FILES * 2),
-    "digest": dict(files=(replace(FILES[0], sha256="A" * 64),)),
-    "size": dict(files=(replace(FILES[0], size_bytes=-1),)),
-    "peer": dict(peers=Peers(upstream=(Peer(device="a+b", stage=0),))),
-    "peer's stage": dict(peers=Peers(downstream=(Peer(device="d", stage=MAX_STAGE + 1),))),
-    "two next": dict(peers=Peers(downstream=(Peer(device="a", stage=1), Peer(device="b", stage=1)))),
-    "one device twice": dict(
-        peers=Peers(upstream=(Peer(device="a", stage=1), Peer(device="a", stage=2)))
-    ),
-    "limit 0": dict(limits=Limits(inbox_frames=0)),
-    "limit negative": dict(limits=Limits(threads=-4)),
-    "limit too high": dict(limits=Limits(memory_bytes=MAX_LIMIT + 1)),
-    "dtype": dict(contract=replace(CONTRACT, inputs=(replace(X, dtype=8),))),
-    "rank": dict(contract=replace(CONTRACT, receives=(replace(X, shape=(1,) * (MAX_RANK + 1)),))),
-    "size of a dimension": dict(contract=replace(CONTRACT, outputs=(replace(Y, shape=(-1,)),))),
-    "one name twice": dict(contract=replace(CONTRACT, receives=(X, X))),
-    "input from nowhere": dict(contract=replace(CONTRACT, inputs=(Y,))),
-    "output from nowhere": dict(contract=replace(CONTRACT, outputs=())),
-    "tolerance": dict(contract=replace(CONTRACT, tolerance=Tolerance(absolute=-1.0))),
+    "pipeline": {"pipeline": "../p"},
+    "segment": {"segment": "a/b"},
+    "generation 0": {"generation": 0},
+    "generation negative": {"generation": -1},
+    "generation too high": {"generation": MAX_GENERATION + 1},
+    "stage negative": {"stage": -1},
+    "stage too high": {"stage": MAX_STAGE + 1},
+    "runtime": {"runtime": "tpu9"},
+    "runtime path": {"runtime": "../x"},
+    "no files": {"files": ()},
+    "file name": {"files": (replace(FILES[0], name="../../etc/passwd"),)},
+    "file twice": {"files": FILES * 2},
+    "digest": {"files": (replace(FILES[0], sha256="A" * 64),)},
+    "size": {"files": (replace(FILES[0], size_bytes=-1),)},
+    "peer": {"peers": Peers(upstream=(Peer(device="a+b", stage=0),))},
+    "peer's stage": {"peers": Peers(downstream=(Peer(device="d", stage=MAX_STAGE + 1),))},
+    "two next": {"peers": Peers(downstream=(Peer(device="a", stage=1), Peer(device="b", stage=1)))},
+    "one device twice": {
+        "peers": Peers(upstream=(Peer(device="a", stage=1), Peer(device="a", stage=2)))
+    },
+    "limit 0": {"limits": Limits(inbox_frames=0)},
+    "limit negative": {"limits": Limits(threads=-4)},
+    "limit too high": {"limits": Limits(memory_bytes=MAX_LIMIT + 1)},
+    "dtype": {"contract": replace(CONTRACT, inputs=(replace(X, dtype=8),))},
+    "rank": {"contract": replace(CONTRACT, receives=(replace(X, shape=(1,) * (MAX_RANK + 1)),))},
+    "size of a dimension": {"contract": replace(CONTRACT, outputs=(replace(Y, shape=(-1,)),))},
+    "one name twice": {"contract": replace(CONTRACT, receives=(X, X))},
+    "input from nowhere": {"contract": replace(CONTRACT, inputs=(Y,))},
+    "output from nowhere": {"contract": replace(CONTRACT, outputs=())},
+    "tolerance": {"contract": replace(CONTRACT, tolerance=Tolerance(absolute=-1.0))},
 }
 
 

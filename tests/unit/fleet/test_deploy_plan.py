@@ -327,4 +327,4 @@ def test_reasons_are_plain_data():
     """A reason that was reported survives in an error's message."""
     error = OrdersUnknownError({"a": Reason(code="x.y", message="z").message})
 
-    assert str(error).startswith("device a: z; deploy with --force")
+    assert str(error).startswith("device a: z; name the key that ordered it with --trust")

@@ -15,8 +15,11 @@ from wire.errors import SignatureError
 def test_the_first_use_makes_a_key_that_only_its_owner_can_read(tmp_path):
     """Mode 0600 in a folder of mode 0700, and nothing else is left there."""
     path = tmp_path / "paceline" / "signing.key"
-    os.umask(0o022)
-    keys.load_or_make(path)
+    before = os.umask(0)
+    try:
+        keys.load_or_make(path)
+    finally:
+        os.umask(before)
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-SCRIPT = '''
+SCRIPT = """
 import os, signal, socket, sys, time
 from agent import channel
 
@@ -50,7 +50,7 @@ while data := supervisor.recv(1 << 16):
         say(answers[name])
         if name == "CloseInput":
             sys.exit(0)
-'''
+"""
 
 
 @pytest.fixture

@@ -152,14 +152,16 @@ def test_a_revoked_assignment_drains_and_is_released(command):
 
 def test_revoked_while_fetching_cancels_the_download(command):
     """The thread that fetches is told, and nothing is loaded."""
-    cancelled = threading.Event()
+    began, cancelled = threading.Event(), threading.Event()
 
     def fetched(cancel):
+        began.set()
         if cancel.wait(20):
             cancelled.set()
         raise FetchCancelledError("s")
 
     async def steps(run, around):
+        await asyncio.to_thread(began.wait, 20)
         run.post(Event.REVOKED)
         await run.settled()
 

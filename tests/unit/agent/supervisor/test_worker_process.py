@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from agent.channel import CloseInput, Drained, OpenInput, Opened, WarmUp, Warmed
+from agent.channel import CloseInput, Drained, Opened, OpenInput, Warmed, WarmUp
 from agent.supervisor.worker_process import WorkerFailedError, WorkerLostError, WorkerProcess
 
 
@@ -48,12 +48,12 @@ def test_orders_are_answered(command):
     ("fault", "reason", "message"),
     [
         ("die", "worker.lost", "was ended by SIGKILL"),
-        ("noise", "channel.malformed", ""),
+        ("noise", "channel.malformed", "worker channel"),
         ("hang", "worker.hung", "sent no heartbeat"),
     ],
 )
 def test_a_worker_that_ends_before_its_answer(command, fault, reason, message):
-    """Killed, senseless or silent: whoever waits for the answer hears why, and so does the owner."""
+    """Killed, senseless or silent: whoever waits for the answer hears why, and its owner too."""
     waited = []
 
     async def steps(worker):

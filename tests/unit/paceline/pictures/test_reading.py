@@ -37,7 +37,8 @@ def test_a_file_and_its_content_give_the_same_picture(tmp_path, kind):
     path.write_bytes(content)
 
     read = [np.asarray(reading.read(source)) for source in (path, str(path), content)]
-    image = np.asarray(Image.open(path).convert("RGB"))
+    with Image.open(path) as opened:
+        image = np.asarray(opened.convert("RGB"))
 
     assert image.shape == (4, 6, 3)
     assert all(np.array_equal(one, image) for one in read)

@@ -1,0 +1,81 @@
+"""Every runtime, found by itself, keeps the promises of the port."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from agent.errors import RuntimeOpenError
+from agent.runtimes import Capability, RuntimeOptions
+from wire import plugins
+
+NAMES = plugins.names("agent.runtimes")
+
+
+@pytest.fixture(params=NAMES)
+def runtime(request):
+    """Each runtime that is usable on this machine."""
+    plugin = plugins.load("agent.runtimes", request.param)
+    if plugin.detect() is None:
+        pytest.skip(f"{request.param}: no library or no device here")
+    return plugin
+
+
+@pytest.fixture
+def segment(tmp_path):
+    """A segment whose output is its input, for the runtimes that read ONNX."""
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["x_out"])],
+        "g",
+        [value("x", TensorProto.FLOAT, ["N", 2])],
+        [value("x_out", TensorProto.FLOAT, ["N", 2])],
+    )
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(
+        helper.make_model(graph, opset_imports=opset, ir_version=9), tmp_path / "segment.onnx"
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_detection_is_an_answer(name):
+    """A capability under the file's name, or None; never an exception."""
+    found = plugins.load("agent.runtimes", name).detect()
+
+    assert found is None or (isinstance(found, Capability) and found.runtime == name)
+
+
+def test_the_proof_holds(runtime):
+    """What is detected here gives the right answer here."""
+    runtime.prove()
+
+
+def test_a_run_answers_and_its_outputs_stay(runtime, segment):
+    """Read-only inputs are taken, others are ignored, outputs outlive the next run."""
+    opened = runtime.open(segment, RuntimeOptions())
+    first, second = (np.full((1, 2), n, np.float32) for n in (1, 2))
+    for array in (first, second):
+        array.flags.writeable = False
+
+    before = opened.run({"x": first, "other": first})
+    opened.run({"x": second})
+    kept = next(iter(before.values())).tolist()
+    opened.close()
+    opened.close()
+
+    assert kept == [[1.0, 1.0]]
+    assert isinstance(opened.inputs, tuple)
+    assert isinstance(opened.outputs, tuple)
+
+
+@pytest.mark.parametrize("content", [b"", b"junk" * 100])
+def test_what_is_no_segment_is_a_named_error(runtime, tmp_path, content):
+    """A runtime that reads segments refuses what is none; one that reads nothing takes anything."""
+    (tmp_path / "segment.onnx").write_bytes(content)
+    if runtime.detect().runtime == "identity":
+        runtime.open(tmp_path, RuntimeOptions()).close()
+        return
+
+    with pytest.raises(RuntimeOpenError, match="cannot open"):
+        runtime.open(tmp_path, RuntimeOptions())

@@ -1,0 +1,64 @@
+"""kill -9 of workers while frames flow."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from tests.system.feeding import Feeding
+from tests.system.place import until
+
+
+@pytest.mark.on_each_broker
+def test_a_worker_that_is_killed_comes_back(place, slow_chain):
+    """Its frames end as worker.lost, the rest flows, no frame is lost, and the reason is said."""
+    place.start("d1", "d2")
+    place.deploy(slow_chain.folder, "d1", "d2")
+    first, second = place.assignment("d1"), place.assignment("d2")
+
+    with Feeding(place.site.pipeline("p"), slow_chain, window=6) as feeding:
+        feeding.more()
+        os.kill(first.pid, signal.SIGKILL)
+        killed = time.monotonic()
+        back = place.await_phase("d1", "serving", without={first.pid, None})
+        print(f"serving again {time.monotonic() - killed:.2f} s after kill -9")
+        feeding.more()
+
+    assert back.restarts == 1
+    assert back.reason is None or back.reason.code == "worker.lost"
+    assert reasons_said(place, "d1") == {"worker.lost"}
+    assert feeding.errors["worker.lost"] > 0
+    assert set(feeding.errors) == {"worker.lost"}
+    assert place.assignment("d2").pid == second.pid
+
+
+def test_the_third_kill_within_a_minute_ends_in_failed(place, chain):
+    """It is given up with the reason; the other stages' workers stay as they are."""
+    place.start("d1", "d2")
+    place.deploy(chain.folder, "d1", "d2", "d1")
+    others = {"d1": place.workers("d1"), "d2": place.workers("d2")}
+    told = place.assignment("d2")
+    for _ in range(2):
+        os.kill(told.pid, signal.SIGKILL)
+        told = place.await_phase("d2", "serving", without={told.pid, None})
+    os.kill(told.pid, signal.SIGKILL)
+
+    told = place.await_phase("d2", "failed", code="worker.lost")
+
+    assert told.restarts == 3
+    assert told.outcome == "failing"
+    assert "SIGKILL" in told.reason.message
+    until(lambda: place.workers("d2") == set(), "no worker")
+    assert place.workers("d1") == others["d1"]
+    until(lambda: not place.ear.last("tele/health", "d2").healthy, "health that says so")
+
+
+def reasons_said(place, device):
+    """Return the codes of all reasons that a device has given for its assignments."""
+    return {
+        assignment.reason.code
+        for heard in place.ear.all("reported", device)
+        for assignment in heard.message.assignments
+        if assignment.reason
+    }

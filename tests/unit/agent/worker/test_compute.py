@@ -1,0 +1,155 @@
+"""The hot loop: one frame in, one result or one error out, and its room given back."""
+
+import numpy as np
+import pytest
+
+from agent.errors import RuntimeFailedError
+from agent.runtimes.identity import IdentityRuntime
+from agent.worker.compute import Compute
+from agent.worker.inbox import Inbox, Waiting
+from agent.worker.stats import Stats
+from wire import codecs, timings
+from wire.frame import Kind
+from wire.hop import Position
+from wire.messages import Contract
+from wire.tensors import TensorSpec
+
+
+class Neighbours:
+    """What compute hands on: results, answers and room given back."""
+
+    def __init__(self, size_bytes=100):
+        self.results, self.answers, self.released = [], [], []
+        self.ticks = 0
+        self._size_bytes = size_bytes
+
+    def forward(self, frame, deadline_ns):
+        """Take a result."""
+        self.results.append(frame)
+        return self._size_bytes
+
+    def answer(self, frame, code, message):
+        """Take an error."""
+        self.answers.append((frame.sequence, code))
+
+    def tick(self):
+        """Count."""
+        self.ticks += 1
+
+    def release(self, position):
+        """Take room back."""
+        self.released.append(position.frames_before)
+
+
+class Failing(IdentityRuntime):
+    """Refuses every frame."""
+
+    def run(self, inputs):
+        """Raise what a runtime may raise."""
+        raise RuntimeFailedError("failing", "no")
+
+
+def served(stage, frames, runtime=None, neighbours=None):
+    """Run frames through a compute loop; returns its neighbours and counts."""
+    neighbours = neighbours or Neighbours()
+    inbox, stats = Inbox(100, 1 << 20), Stats()
+    for number, frame in enumerate(frames):
+        inbox.put(Waiting(frame, Position(1, number, 0, "d0"), 50, received=number))
+    runtime = runtime or IdentityRuntime()
+    compute = Compute(stage, runtime, inbox, neighbours, neighbours, stats)
+    compute.serve(lambda: not len(inbox))
+    return neighbours, stats.snapshot(pipeline="p", generation=7, stage=1, instance=9)
+
+
+def test_a_frame_becomes_a_frame_for_the_next_stage(made):
+    """Same stream and sequence, the next stage's number, and one more entry in the waterfall."""
+    out, told = served(made.stage(), [made.frame(4, meta={"traceparent": "t"})])
+    (result,) = out.results
+    (entry,) = timings.entries(dict(result.meta))
+
+    assert (result.kind, result.sequence, result.stage, result.generation) == (Kind.DATA, 4, 2, 7)
+    assert (result.meta["traceparent"], result.meta["client"]) == ("t", "c")
+    assert (entry.stage, entry.device, entry.clock) == (1, "d1", "c")
+    assert entry.received <= entry.started <= entry.run <= entry.finished <= entry.sent
+    assert (out.released, told.counts.run) == ([0], 1)
+
+
+def test_the_last_stage_makes_results(made):
+    """They say which stage they come from."""
+    out, _ = served(made.stage(downstream=()), [made.frame()])
+
+    assert [(r.kind, r.stage) for r in out.results] == [(Kind.RESULT, 1)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [({"deadline_ms": 0}, "frame.deadline"), ({"meta": {"codec": "no"}}, "frame.malformed")],
+)
+def test_a_frame_that_is_not_run_is_answered(made, fields, code):
+    """Too late, or unreadable: an error, no result, and its room is free."""
+    out, told = served(made.stage(), [made.frame(**fields)])
+
+    assert (out.answers, out.results, out.released) == ([(0, code)], [], [0])
+    assert told.counts.run == 0
+
+
+def test_what_is_left_of_a_deadline_travels_on(made):
+    """The next stage hears how much time is left, never an instant."""
+    inbox_time = [made.frame(deadline_ms=60_000)]
+    stage = made.stage()
+    neighbours = Neighbours()
+    inbox = Inbox(1, 1 << 20)
+    import time
+
+    inbox.put(Waiting(inbox_time[0], Position(1, 0, 0, "d0"), 50, time.monotonic_ns()))
+    compute = Compute(stage, IdentityRuntime(), inbox, neighbours, neighbours, Stats())
+    compute.serve(lambda: not len(inbox))
+
+    assert 0 < neighbours.results[0].deadline_ms <= 60_000
+
+
+def test_a_failed_run_is_answered_and_the_next_frame_runs(made):
+    """Never a default answer; the loop goes on."""
+    out, told = served(made.stage(), [made.frame(0), made.frame(1)], Failing())
+
+    assert out.answers == [(0, "runtime.failed"), (1, "runtime.failed")]
+    assert (out.results, out.released, told.counts.run) == ([], [0, 1], 0)
+
+
+def test_a_frame_that_could_not_be_sent_on_is_not_counted_as_run(made):
+    """The sending side has told the client; counting it as sent would be a lie."""
+    out, told = served(made.stage(), [made.frame()], neighbours=Neighbours(size_bytes=None))
+
+    assert (told.counts.run, told.counts.sent, out.released) == (0, 0, [0])
+
+
+def test_tensors_are_passed_on_without_being_decoded(made):
+    """What a stage does not take keeps its bytes; what the contract does not send stays behind."""
+    y = TensorSpec(name="y", dtype=1, shape=("n",))
+    contract = Contract(
+        receives=(made.X, y), sends=(y, made.X), inputs=(made.X,), outputs=(made.X,)
+    )
+    tensors = codecs.tensors(
+        {n: np.full(2, i, np.float32) for i, n in enumerate(("x", "y", "left"))}
+    )
+    from dataclasses import replace
+
+    frame = replace(made.frame(), tensors=tensors)
+
+    out, _ = served(made.stage(contract=contract), [frame])
+    sent = out.results[0].tensors
+
+    assert [tensor.name for tensor in sent] == ["y", "x"]
+    assert sent[0].data is tensors[1].data
+
+
+def test_an_output_is_never_replaced_by_an_input_of_its_name(made):
+    """A runtime that forgets an output has failed, also when such a tensor came in."""
+
+    class Forgetful(IdentityRuntime):
+        def run(self, inputs):
+            return {}
+
+    out, _ = served(made.stage(), [made.frame()], Forgetful())
+
+    assert (out.answers, out.results) == ([(0, "runtime.failed")], [])

@@ -1,0 +1,72 @@
+"""The frames that wait: oldest first, bounded twice, and woken when there is something else."""
+
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.worker.inbox import Inbox, Waiting
+from wire.frame import Frame, Kind
+from wire.hop import Position
+
+
+def waiting(number, size_bytes=1):
+    """Return a frame that waits."""
+    return Waiting(Frame(Kind.DATA, 1, number), Position(1, number, 0, "c"), size_bytes, 0)
+
+
+def test_oldest_first():
+    """Frames leave in the order in which they came."""
+    inbox = Inbox(10, 100)
+    items = [waiting(n) for n in range(3)]
+
+    assert [inbox.put(item) for item in items] == [True] * 3
+    assert [inbox.get(0) for _ in range(4)] == [*items, None]
+
+
+@pytest.mark.parametrize(("sizes", "taken"), [([1, 1, 1], 2), ([60, 60], 1), ([101], 0)])
+def test_full_in_frames_or_bytes(sizes, taken):
+    """One more than fits is refused, and leaves what is there as it was."""
+    inbox = Inbox(2, 100)
+
+    assert sum(inbox.put(waiting(n, size)) for n, size in enumerate(sizes)) == taken
+    assert len(inbox) == taken
+
+
+def test_a_wake_ends_the_wait_once():
+    """`get` returns without a frame, and the next one waits again."""
+    inbox = Inbox(1, 1)
+    inbox.wake()
+
+    assert inbox.get(60) is None
+    assert inbox.get(0) is None
+
+
+def test_a_frame_that_comes_ends_the_wait():
+    """The compute thread does not sleep while there is work."""
+    inbox = Inbox(1, 1)
+    thread = threading.Timer(0.01, inbox.put, (waiting(7),))
+    thread.start()
+
+    got = inbox.get(60)
+    thread.join()
+
+    assert got.frame.sequence == 7
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(0, 40))))
+def test_the_bounds_hold_whatever_comes_and_goes(steps):
+    """None takes a frame out, a number puts one of that size in: bytes and frames stay bounded."""
+    inbox, held = Inbox(4, 100), []
+    for number, size in enumerate(steps):
+        if size is None:
+            got = inbox.get(0)
+            assert got == (held.pop(0) if held else None)
+        elif inbox.put(item := waiting(number, size)):
+            held.append(item)
+        else:
+            assert len(held) == 4 or sum(h.size_bytes for h in held) + size > 100
+
+        assert len(inbox) == len(held) <= 4
+        assert sum(h.size_bytes for h in held) <= 100

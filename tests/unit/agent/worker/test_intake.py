@@ -1,0 +1,159 @@
+"""The reader side: each frame is checked, counted, and queued or answered; never both."""
+
+import numpy as np
+import pytest
+
+from agent.worker import intake as module
+from agent.worker.inbox import Inbox
+from agent.worker.intake import Intake
+from agent.worker.stats import Stats
+from wire import codecs
+from wire.frame import Frame, Kind
+from wire.hop_receiver import HopReceiver
+
+
+class Desk:
+    """An intake with everything it tells written down."""
+
+    def __init__(self, stage, *, frames=4, size_bytes=1 << 16, max_frame_bytes=1 << 16):
+        self.answers, self.grants = [], []
+        self.stats = Stats()
+        self.inbox = Inbox(frames, size_bytes)
+        self.intake = Intake(
+            stage, HopReceiver(9, frames, size_bytes), self.inbox, self.stats,
+            lambda frame, code, _message: self.answers.append((frame.sequence, code)),
+            lambda sender, grant: self.grants.append((sender, grant)),
+            max_frame_bytes,
+        )  # fmt: skip
+
+    def refused(self):
+        """Return the counts of refusals."""
+        counts = self.stats.snapshot(pipeline="p", generation=7, stage=1, instance=9).counts
+        return counts.refused
+
+
+@pytest.fixture
+def desk(made):
+    """The desk of a stage in the middle."""
+    return Desk(made.stage())
+
+
+def sent(made, frame, index=0, *, hop=3, sender="d0", before=0):
+    """Return a frame's bytes at a position."""
+    return made.joined(frame.with_meta(hop=[hop, index, before, sender]))
+
+
+def test_a_good_frame_waits(made, desk):
+    """It is queued with its position, size and time, and nobody is answered."""
+    data = sent(made, made.frame())
+
+    desk.intake.take("lane", data)
+    waiting = desk.inbox.get(0)
+
+    assert (waiting.frame.sequence, waiting.size_bytes) == (0, len(data))
+    assert waiting.position.sender == "d0"
+    assert (desk.answers, desk.refused()) == ([], {})
+
+
+def test_a_probe_is_answered_with_a_grant(made, desk):
+    """Whoever asks for credit hears what it may send, and how large a frame may be."""
+    probe = Frame(Kind.CREDIT, 0, 0)
+
+    desk.intake.take("lane", sent(made, probe))
+    ((sender, grant),) = desk.grants
+
+    assert (sender, grant.hop, grant.receiver, grant.frames) == ("d0", 3, 9, 4)
+    assert grant.largest_bytes == 1 << 16
+
+
+def test_no_larger_frame_is_granted_than_is_taken(made):
+    """The inbox may be larger than a frame may be: then the frame's bound is told."""
+    desk = Desk(made.stage(), size_bytes=1 << 20, max_frame_bytes=1000)
+
+    desk.intake.take("lane", sent(made, Frame(Kind.CREDIT, 0, 0)))
+    desk.intake.take("lane", sent(made, made.frame(values=[0.0] * 1000)))
+
+    assert desk.grants[0][1].largest_bytes == 1000
+    assert desk.refused() == {"frame.malformed": 1}
+
+
+def test_a_gap_is_counted_as_lost(made, desk):
+    """What never came is counted when something later does."""
+    desk.intake.take("lane", sent(made, made.frame(0), 0))
+    desk.intake.take("lane", sent(made, made.frame(5), 5))
+
+    assert desk.refused() == {"link.lost": 4}
+    assert len(desk.inbox) == 2
+
+
+def test_a_refused_frame_gives_its_room_back(made, desk):
+    """It is answered, counted once, and its sender is granted another."""
+    desk.intake.take("lane", sent(made, made.frame(generation=6)))
+
+    assert desk.answers == [(0, "frame.wrong_generation")]
+    assert desk.refused() == {"frame.wrong_generation": 1}
+    assert desk.grants[-1][1].done == 1
+    assert len(desk.inbox) == 0
+
+
+def test_released_room_is_granted_in_time(made, desk):
+    """When the last frame held has left, everything is finished."""
+    for index in range(3):
+        desk.intake.take("lane", sent(made, made.frame(index), index))
+    while (waiting := desk.inbox.get(0)) is not None:
+        desk.intake.release(waiting.position)
+
+    assert desk.grants[-1][1].done == 3
+    assert desk.grants[-1][1].frames == 7
+
+
+def test_a_draining_stage_takes_what_is_on_its_way(made, desk, monkeypatch):
+    """For a grace it still takes frames; then it refuses, and says so."""
+    desk.intake.close()
+    desk.intake.take("lane", sent(made, made.frame(0), 0))
+    monkeypatch.setattr(module, "DRAIN_GRACE_SECONDS", -1.0)
+    desk.intake.take("lane", sent(made, made.frame(1), 1))
+
+    assert len(desk.inbox) == 1
+    assert desk.answers == [(1, "worker.draining")]
+
+
+def test_a_full_inbox_refuses(made):
+    """The last wall, for a sender that does not keep to its credit."""
+    desk = Desk(made.stage(), frames=2)
+    for index in range(3):
+        desk.intake.take("lane", sent(made, made.frame(index), index))
+
+    assert desk.answers == [(2, "inbox.full")]
+    assert len(desk.inbox) == 2
+
+
+@pytest.mark.parametrize(
+    ("upstream", "sender", "client", "taken"),
+    [
+        (("d0",), "d0", "c", True),
+        (("d0",), "d9", "c", False),
+        (("d0",), "c", "c", False),
+        ((), "c", "c", True),
+        ((), "d0", "c", False),
+        ((), "c", None, False),
+    ],
+)
+def test_who_may_send(made, upstream, sender, client, taken):
+    """Neighbours to a later stage, clients for themselves to the first."""
+    desk = Desk(made.stage(upstream=upstream))
+
+    desk.intake.take("lane", sent(made, made.frame(meta={"client": client}), sender=sender))
+
+    assert len(desk.inbox) == taken
+    assert desk.refused() == ({} if taken else {"frame.malformed": 1})
+
+
+def test_extra_tensors_do_no_harm(made, desk):
+    """A frame may carry more than a stage takes: it is passed on or left behind later."""
+    tensors = codecs.tensors({"x": np.ones(1, np.float32), "other": np.ones(9)})
+    rich = Frame(Kind.DATA, 5, 0, generation=7, stage=1, meta={"client": "c"}, tensors=tensors)
+
+    desk.intake.take("lane", sent(made, rich))
+
+    assert len(desk.inbox) == 1

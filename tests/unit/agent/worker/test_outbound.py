@@ -1,0 +1,212 @@
+"""The sending side: with credit to the next stage, in order, and errors never lost silently."""
+
+import itertools
+import time
+
+import pytest
+
+from agent.worker.outbound import MAX_MESSAGE_CHARACTERS, Outbound
+from agent.worker.stats import Stats
+from wire import frame
+from wire.errors import LinkDownError
+from wire.frame import Frame, Kind
+from wire.hop import Grant, Position
+
+
+class Wire:
+    """A link that keeps what is sent."""
+
+    def __init__(self):
+        self.up = True
+        self.sent = []
+
+    def send(self, address, buffers):
+        """Keep a frame, or be down."""
+        if not self.up:
+            raise LinkDownError("test")
+        data = b"".join(memoryview(b).cast("B") for b in buffers)
+        self.sent.append((address, frame.decode(data)))
+
+    def of(self, kind):
+        """Return what was sent of a kind."""
+        return [(address, made) for address, made in self.sent if made.kind is kind]
+
+
+class Desk:
+    """An outbound side over a kept wire."""
+
+    def __init__(self, stage):
+        self.stage = stage
+        self.wire = Wire()
+        self.stats = Stats()
+        self.stopping = False
+        self.outbound = Outbound(stage, self.wire, self.stats, lambda: self.stopping)
+
+    def hop(self):
+        """Return the number of the stream to the next stage, as its probe told it."""
+        probe = next(made for _, made in self.wire.of(Kind.CREDIT) if "hop" in made.meta)
+        return Position.from_meta(probe.meta["hop"]).hop
+
+    def grant(self, made, hop, *, frames=4, done=0, gaps=(), receiver=2, since=0):
+        """Bring a grant as the link's reader thread would."""
+        grant = Grant(hop, receiver, since, done, frames, 1 << 20, 1 << 16, gaps)
+        credit = Frame(Kind.CREDIT, 0, 0, meta={"grant": grant.to_meta()})
+        self.outbound.take_credit("cr", made.joined(credit))
+
+
+@pytest.fixture
+def desk(made):
+    """The outbound side of a stage in the middle, with credit."""
+    desk = Desk(made.stage())
+    desk.outbound.forward(made.frame(99), deadline_ns=time.monotonic_ns() + 10_000_000)
+    desk.grant(made, desk.hop())
+    desk.outbound.tick()
+    desk.wire.sent.clear()
+    return desk
+
+
+def test_without_credit_a_frame_waits_until_its_deadline(made):
+    """A probe asks for credit; nothing is sent, and the client is told."""
+    desk = Desk(made.stage())
+
+    soon = time.monotonic_ns() + 10_000_000
+    given_up = desk.outbound.forward(made.frame(3), deadline_ns=soon)
+    desk.outbound.tick()
+    ((address, told),) = desk.wire.of(Kind.ERROR)
+
+    assert given_up is None
+    assert desk.hop()
+    assert desk.wire.of(Kind.DATA) == []
+    assert address == "paceline/v1/default/p/p/out/c"
+    assert (told.sequence, told.meta["error"]["code"]) == (3, "frame.deadline")
+    assert told.meta["error"]["device"] == "d1"
+
+
+def test_with_credit_frames_go_to_the_next_stage_in_order(made, desk):
+    """Each with its position behind the one before."""
+    sizes = [desk.outbound.forward(made.frame(n, stage=2), None) for n in range(3)]
+    sent = desk.wire.of(Kind.DATA)
+
+    assert {address for address, _ in sent} == {"paceline/v1/default/d/d2/in/p/7-2"}
+    assert [made.meta["hop"][1] for _, made in sent] == [0, 1, 2]
+    assert [made.meta["hop"][2] for _, made in sent] == [0, *itertools.accumulate(sizes[:2])]
+
+
+def test_the_last_stage_sends_to_clients_without_credit(made):
+    """The client's own window bounds what comes back."""
+    desk = Desk(made.stage(downstream=()))
+
+    desk.outbound.forward(made.frame(0, kind=Kind.RESULT), None)
+    desk.outbound.forward(made.frame(1, kind=Kind.RESULT, meta={"client": "other"}), None)
+
+    assert [address.rpartition("/")[2] for address, _ in desk.wire.sent] == ["c", "other"]
+    assert desk.outbound.settled
+
+
+def test_a_frame_that_never_fits_is_told(made, desk):
+    """Larger than the next stage takes at all: no waiting."""
+    big = made.frame(4, values=[0.0] * 20_000)
+
+    assert desk.outbound.forward(big, None) is None
+    desk.outbound.tick()
+    ((_, told),) = desk.wire.of(Kind.ERROR)
+
+    assert told.meta["error"]["code"] == "frame.too_large"
+
+
+def test_stopping_gives_up(made):
+    """A worker that must go does not wait for credit any longer."""
+    desk = Desk(made.stage())
+    desk.stopping = True
+
+    assert desk.outbound.forward(made.frame(), None) is None
+    desk.outbound.tick()
+
+    assert desk.wire.of(Kind.ERROR)[0][1].meta["error"]["code"] == "worker.draining"
+
+
+@pytest.mark.parametrize(
+    ("grant", "expected"),
+    [
+        ({"done": 2, "gaps": ((1, 2),)}, [(1, "link.lost")]),
+        ({"done": 2, "since": 2, "receiver": 3}, [(0, "worker.lost"), (1, "worker.lost")]),
+        ({"done": 1, "since": 1, "receiver": 3}, [(0, "worker.lost")]),
+        ({"done": 2}, []),
+    ],
+)
+def test_what_the_next_stage_lost_is_told_to_the_client(made, desk, grant, expected):
+    """A gap in what arrived becomes an error; a new receiver answers from where it began."""
+    for number in range(2):
+        desk.outbound.forward(made.frame(number, stage=2), None)
+
+    desk.grant(made, desk.outbound._hops[desk.wire.sent[0][0]].hop, **grant)
+    desk.outbound.tick()
+
+    told = [(e.sequence, e.meta["error"]["code"]) for _, e in desk.wire.of(Kind.ERROR)]
+    assert told == expected
+
+
+def test_frames_are_unsettled_until_they_are_done(made, desk):
+    """A drain waits for the next stage."""
+    desk.outbound.forward(made.frame(0, stage=2), None)
+    before = desk.outbound.settled
+
+    desk.grant(made, desk.outbound._hops[desk.wire.sent[0][0]].hop, done=1)
+
+    assert (before, desk.outbound.settled) == (False, True)
+
+
+def test_errors_wait_while_the_link_is_down(made, desk):
+    """They leave when it is up again."""
+    desk.wire.up = False
+    desk.outbound.answer(made.frame(8), "x.y", "why")
+    desk.outbound.tick()
+    before = list(desk.wire.sent)
+
+    desk.wire.up = True
+    desk.outbound.tick()
+
+    assert before == []
+    assert [e.sequence for _, e in desk.wire.of(Kind.ERROR)] == [8]
+
+
+@pytest.mark.parametrize("client", ["a/b", "#", "", 5, None])
+def test_nobody_is_answered_under_a_name_that_is_no_id(made, desk, client):
+    """Such a name can be no part of a topic: there is no one to tell."""
+    desk.outbound.answer(made.frame(meta={"client": client}), "x.y", "why")
+    desk.outbound.tick()
+
+    assert desk.wire.sent == []
+    assert desk.outbound.settled
+
+
+def test_an_endless_sentence_is_cut(made, desk):
+    """An answer always fits into a frame's meta."""
+    desk.outbound.answer(made.frame(), "x.y", "z" * 100_000)
+    desk.outbound.tick()
+
+    assert len(desk.wire.sent[0][1].meta["error"]["message"]) == MAX_MESSAGE_CHARACTERS
+
+
+def test_results_of_many_clients_are_forgotten_in_time(made):
+    """However many clients there were, what is remembered of them is bounded."""
+    desk = Desk(made.stage(downstream=()))
+
+    for number in range(200):
+        client = {"client": f"c{number}"}
+        desk.outbound.forward(made.frame(0, kind=Kind.RESULT, meta=client), None)
+
+    assert len(desk.outbound._hops) == 64
+    assert len(desk.wire.sent) == 200
+
+
+@pytest.mark.parametrize("data", [b"", b"noise" * 20, "no grant"])
+def test_noise_on_the_credit_topic_is_counted(made, desk, data):
+    """It changes nothing."""
+    if data == "no grant":
+        data = made.joined(Frame(Kind.CREDIT, 0, 0, meta={"grant": [1, 2]}))
+
+    desk.outbound.take_credit("cr", data)
+    counts = desk.stats.snapshot(pipeline="p", generation=7, stage=1, instance=9).counts
+
+    assert counts.refused["frame.malformed"] == 1

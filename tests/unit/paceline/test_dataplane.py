@@ -1,0 +1,220 @@
+"""The client's connection: credit asked for and kept to, answers to whom they belong."""
+
+import numpy as np
+import pytest
+
+from paceline.dataplane import DataPlane, size_bytes
+from wire import codecs, frame
+from wire.errors import LinkDownError
+from wire.frame import Frame, Kind
+from wire.hop import Grant, Position
+from wire.messages import Route, RouteStage
+from wire.topics import Site
+
+OUT = "paceline/v1/default/p/p/out/c"
+CREDIT = "paceline/v1/default/p/p/cr/c"
+
+
+def route(generation=1, device="d0"):
+    """Return a route to one stage."""
+    stage = RouteStage(stage=0, device=device, segment="s", runtime="identity")
+    return Route(
+        pipeline="p", generation=generation, epoch=1, manifest="m", stages=(stage,),
+        receives=(), outputs=(),
+    )  # fmt: skip
+
+
+class Wire:
+    """A link that keeps what is sent and brings what the test says."""
+
+    def __init__(self):
+        self.up = True
+        self.sent = []
+        self.listening = {}
+
+    def listen(self, address, receive):
+        """Remember it."""
+        self.listening[address] = receive
+
+    def send(self, address, buffers):
+        """Keep a frame."""
+        if not self.up:
+            raise LinkDownError("test")
+        data = b"".join(memoryview(b).cast("B") for b in buffers)
+        self.sent.append((address, frame.decode(data)))
+
+    def bring(self, address, made):
+        """Deliver a frame."""
+        self.listening[address](address, b"".join(memoryview(b) for b in frame.encode(made)))
+
+
+class Recipient:
+    """A stream that notes what it hears."""
+
+    def __init__(self):
+        self.heard = []
+
+    def answered(self, made):
+        """Note an answer."""
+        self.heard.append((made.kind, made.sequence))
+
+    def lost(self, sequence, code):
+        """Note a loss."""
+        self.heard.append((code, sequence))
+
+
+class Desk:
+    """A plane, its wire, and one stream."""
+
+    def __init__(self):
+        self.wire = Wire()
+        self.plane = DataPlane(Site(), "p", "c", self.wire)
+        self.stream = Recipient()
+        self.number = self.plane.register(self.stream)
+
+    def frame(self, sequence=0):
+        """Return a small frame of the stream."""
+        tensors = codecs.tensors({"x": np.zeros(4, np.float32)})
+        return Frame(Kind.DATA, self.number, sequence, meta={"client": "c"}, tensors=tensors)
+
+    def hop(self):
+        """Return the number of the newest hop, as its probe said."""
+        self.plane.tick(route(), waiting=True)
+        return Position.from_meta(self.wire.sent[-1][1].meta["hop"]).hop
+
+    def grant(self, hop, *, frames=4, done=0, receiver=1, since=0, gaps=()):
+        """Bring a grant."""
+        made = Grant(hop, receiver, since, done, frames, 1 << 20, 1 << 16, gaps)
+        self.wire.bring(CREDIT, Frame(Kind.CREDIT, 0, 0, meta={"grant": made.to_meta()}))
+
+    def answer(self, sequence, index, *, kind=Kind.RESULT, stream=None, hop=50):
+        """Bring an answer of a worker."""
+        made = Frame(kind, self.number if stream is None else stream, sequence)
+        self.wire.bring(OUT, made.with_meta(hop=[hop, index, 100 * index, "d0"]))
+
+
+@pytest.fixture
+def desk():
+    """Return a plane that is connected."""
+    return Desk()
+
+
+def test_credit_is_asked_for_before_anything_is_sent(desk):
+    """Without a grant nothing may go; the probe tells whom to answer."""
+    allowed = desk.plane.can_send(route(), 10)
+    desk.plane.tick(route(), waiting=True)
+    ((address, probe),) = desk.wire.sent
+
+    assert not allowed
+    assert address == "paceline/v1/default/d/d0/in/p/1-0"
+    assert (probe.kind, probe.meta["client"], probe.meta["hop"][3]) == (Kind.CREDIT, "c", "c")
+
+
+def test_what_was_granted_may_be_sent(desk):
+    """So many frames and no more, each behind the one before."""
+    desk.grant(desk.hop(), frames=2)
+    for sequence in range(2):
+        assert desk.plane.can_send(route(), size_bytes(desk.frame()))
+        desk.plane.send(route(), desk.frame(sequence))
+    positions = [made.meta["hop"][1:3] for _, made in desk.wire.sent if made.kind is Kind.DATA]
+
+    assert positions == [[0, 0], [1, size_bytes(desk.frame())]]
+    assert not desk.plane.can_send(route(), 10)
+
+
+def test_a_frame_that_the_entry_never_takes(desk):
+    """The grant says how large a frame may be."""
+    before = desk.plane.never_fits(route(), 1 << 17)
+    desk.grant(desk.hop())
+
+    assert (before, desk.plane.never_fits(route(), 1 << 17)) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("grant", "heard"),
+    [
+        ({"done": 2, "gaps": ((0, 1),)}, [("link.lost", 10)]),
+        ({"done": 2, "receiver": 2, "since": 2}, [("worker.lost", 10), ("worker.lost", 11)]),
+        ({"done": 2}, []),
+    ],
+)
+def test_losses_are_told_to_their_stream(desk, grant, heard):
+    """A gap, or an entry that is another process now."""
+    hop = desk.hop()
+    desk.grant(hop)
+    for sequence in (10, 11):
+        desk.plane.send(route(), desk.frame(sequence))
+
+    desk.grant(hop, **grant)
+
+    assert desk.stream.heard == heard
+
+
+def test_answers_reach_their_stream_once(desk):
+    """A repeated position is a duplicate; another stream's answer is nobody's."""
+    desk.answer(0, 0)
+    desk.answer(0, 0)
+    desk.answer(1, 1, kind=Kind.ERROR)
+    desk.answer(2, 2, stream=12345)
+    desk.answer(3, 3, kind=Kind.DATA)
+
+    assert desk.stream.heard == [(Kind.RESULT, 0), (Kind.ERROR, 1)]
+
+
+def test_a_forgotten_stream_hears_nothing(desk):
+    """Late answers after a stream's end are dropped."""
+    desk.plane.forget(desk.number)
+    desk.answer(0, 0)
+
+    assert desk.stream.heard == []
+
+
+def test_a_workers_probe_is_answered_with_what_arrived(desk):
+    """So it learns which results were lost."""
+    desk.answer(0, 0)
+    desk.answer(3, 3)
+    probe = Frame(Kind.CREDIT, 0, 0, generation=1, stage=2, meta={"hop": [50, 5, 500, "d2"]})
+
+    desk.wire.bring(OUT, probe)
+    address, told = desk.wire.sent[-1]
+    grant = Grant.from_meta(told.meta["grant"])
+
+    assert address == "paceline/v1/default/d/d2/cr/p/1-2"
+    assert (grant.done, grant.gaps) == (5, ((1, 3), (4, 5)))
+
+
+@pytest.mark.parametrize("address", [OUT, CREDIT])
+@pytest.mark.parametrize("data", [b"", b"noise" * 30])
+def test_noise_is_ignored(desk, address, data):
+    """Bytes that are no frame change nothing."""
+    desk.wire.listening[address](address, data)
+
+    assert (desk.stream.heard, desk.wire.sent) == ([], [])
+
+
+def test_a_frame_sent_into_a_broken_link_shows_as_a_gap(desk):
+    """Its position is spent, so the receiver's next grant tells."""
+    hop = desk.hop()
+    desk.grant(hop)
+    desk.wire.up = False
+    desk.plane.send(route(), desk.frame(0))
+    desk.wire.up = True
+    desk.plane.send(route(), desk.frame(1))
+
+    assert [made.meta["hop"][1] for _, made in desk.wire.sent if made.kind is Kind.DATA] == [1]
+
+
+def test_while_the_link_is_down_nothing_is_sent(desk):
+    """Credit alone is not enough."""
+    desk.grant(desk.hop())
+    desk.wire.up = False
+
+    assert not desk.plane.can_send(route(), 10)
+
+
+def test_each_generation_has_a_stream_of_its_own(desk):
+    """The old entry's credit says nothing about the new one's."""
+    desk.grant(desk.hop())
+
+    assert desk.plane.can_send(route(), 10)
+    assert not desk.plane.can_send(route(generation=2), 10)

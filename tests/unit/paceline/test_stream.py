@@ -1,0 +1,239 @@
+"""A stream over a plane that does what the test says: in order, accounted, and never stuck."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from paceline.errors import FrameFailedError
+from paceline.stream import Stream
+from wire import codecs
+from wire.errors import TensorSpecError
+from wire.frame import Frame, Kind
+from wire.messages import Route, RouteStage
+from wire.tensors import TensorSpec
+
+ROUTE = Route(
+    pipeline="p", generation=3, epoch=1, manifest="m",
+    stages=(RouteStage(stage=0, device="d0", segment="s", runtime="identity"),),
+    receives=(TensorSpec(name="x", dtype=1, shape=(1,)),),
+    outputs=(TensorSpec(name="x", dtype=1, shape=(1,)),),
+)  # fmt: skip
+
+
+class Plane:
+    """Takes so many frames, and keeps them."""
+
+    client = "c"
+
+    def __init__(self, credit=1000):
+        self.changed = threading.Condition()
+        self.sent = []
+        self.credit = credit
+        self.fits = True
+        self.forgotten = []
+        self.waiting = []
+
+    def register(self, recipient):
+        """Return the stream's number."""
+        return 7
+
+    def forget(self, stream):
+        """Note it."""
+        self.forgotten.append(stream)
+
+    def can_send(self, route, size):
+        """Whether there is credit."""
+        return len(self.sent) < self.credit
+
+    def never_fits(self, route, size):
+        """As the test says."""
+        return not self.fits
+
+    def send(self, route, frame):
+        """Keep it."""
+        self.sent.append(frame)
+
+    def tick(self, route, *, waiting):
+        """Note whether credit was asked for."""
+        self.waiting.append(waiting)
+
+
+def one(value=0.0):
+    """Return the inputs of one frame."""
+    return {"x": np.array([value], np.float32)}
+
+
+def answer(sequence, value=0.0, **fields):
+    """Return a result as the plane brings it."""
+    return Frame(Kind.RESULT, 7, sequence, tensors=codecs.tensors(one(value)), **fields)
+
+
+def error(sequence, **told):
+    """Return an error as the plane brings it."""
+    return Frame(Kind.ERROR, 7, sequence, meta={"client": "c", "error": told})
+
+
+@pytest.fixture
+def plane():
+    """Return a plane with credit for everything."""
+    return Plane()
+
+
+@pytest.fixture
+def stream(plane):
+    """Return a stream on it."""
+    return Stream(plane, lambda: ROUTE, window=4, deadline_seconds=60)
+
+
+def test_frames_are_addressed_by_the_route(plane, stream):
+    """Generation and entry stage of the route, the client's name, and the time that is left."""
+    stream.submit(one())
+    (sent,) = plane.sent
+
+    assert (sent.kind, sent.stream, sent.sequence) == (Kind.DATA, 7, 0)
+    assert (sent.generation, sent.stage, sent.meta["client"]) == (3, 0, "c")
+    assert 0 < sent.deadline_ms <= 60_000
+
+
+def test_answers_are_taken_in_the_order_of_submission(stream):
+    """Those that come early wait for those before them."""
+    for value in range(3):
+        stream.submit(one(value))
+    stream.answered(answer(2, 2))
+    stream.answered(answer(1, 1))
+    early = list(stream.take())
+    stream.answered(answer(0, 0))
+
+    assert early == []
+    assert [float(a["x"][0]) for a in stream.take()] == [0, 1, 2]
+    assert stream.finished
+
+
+def test_the_window_counts_what_is_not_yet_taken(stream):
+    """An answer that nobody has taken still fills the window."""
+    for _ in range(4):
+        stream.submit(one())
+    stream.answered(answer(0))
+    full = stream.room
+
+    list(stream.take())
+
+    assert (full, stream.room) == (False, True)
+
+
+def test_an_error_is_an_answer_that_raises_when_it_is_used(stream):
+    """It keeps code, sentence and place."""
+    stream.submit(one())
+    stream.answered(error(0, code="runtime.failed", message="no", device="d2"))
+    (got,) = stream.take()
+
+    assert (got.error.reason, got.error.where) == ("runtime.failed", "d2")
+    with pytest.raises(FrameFailedError, match=r"frame 0: runtime\.failed on d2"):
+        got["x"]
+
+
+@pytest.mark.parametrize("told", [{}, {"code": 7}, {"code": "a" * 999, "message": "b" * 9999}])
+def test_any_error_can_be_understood(stream, told):
+    """Whatever a stage wrote into it, the frame ends with some code of bounded length."""
+    stream.submit(one())
+    stream.answered(error(0, **told))
+    (got,) = stream.take()
+
+    assert 1 <= len(got.error.reason) <= 64
+    assert len(str(got.error)) < 800
+
+
+def test_a_result_that_cannot_be_read_ends_its_frame(stream):
+    """It is an error with the reason, not a hole."""
+    stream.submit(one())
+    stream.answered(answer(0, meta={"codec": "none"}))
+    (got,) = stream.take()
+
+    assert got.error.reason == "frame.malformed"
+
+
+def test_a_second_answer_is_late(stream):
+    """Each frame ends once."""
+    stream.submit(one())
+    stream.answered(answer(0))
+    stream.answered(answer(0))
+    stream.lost(0, "link.lost")
+
+    assert (stream.accounting.results, stream.accounting.late) == (1, 2)
+    assert stream.accounting.balanced
+
+
+def test_answers_to_frames_that_were_never_submitted_change_nothing(stream):
+    """They are late, and no answer appears."""
+    stream.answered(answer(5))
+    stream.answered(error(6, code="x.y"))
+
+    assert list(stream.take()) == []
+    assert (stream.accounting.late, stream.accounting.in_flight) == (2, 0)
+
+
+def test_frames_wait_for_credit_and_ask_for_it():
+    """What cannot be sent stays here, and leaves in order when there is credit."""
+    plane = Plane(credit=1)
+    stream = Stream(plane, lambda: ROUTE, window=4, deadline_seconds=60)
+    for _ in range(3):
+        stream.submit(one())
+    asked = plane.waiting[-1]
+    plane.credit = 3
+    stream.pump()
+
+    assert asked
+    assert [frame.sequence for frame in plane.sent] == [0, 1, 2]
+    assert not plane.waiting[-1]
+
+
+def test_an_overdue_frame_that_never_left_is_explained():
+    """No credit in time: ended by deadline, with a cause, and no longer waiting."""
+    plane = Plane(credit=1)
+    stream = Stream(plane, lambda: ROUTE, window=4, deadline_seconds=0)
+    stream.submit(one())
+    stream.submit(one())
+    got = list(stream.take())
+    stream.pump()
+
+    assert [a.error.reason for a in got] == ["frame.deadline"] * 2
+    assert ["no credit" in a.error.message for a in got] == [False, True]
+    assert (len(plane.sent), stream.accounting.lost) == (1, 1)
+
+
+def test_a_frame_that_never_fits_ends_at_once(plane, stream):
+    """It is not sent, and does not stop the next."""
+    plane.fits = False
+    stream.submit(one())
+    plane.fits = True
+    stream.submit(one())
+
+    assert [frame.sequence for frame in plane.sent] == [1]
+    assert next(stream.take()).error.reason == "frame.too_large"
+
+
+@pytest.mark.parametrize("inputs", [{}, {"x": np.zeros(1)}, {"x": np.zeros(2, np.float32)}])
+def test_wrong_inputs_are_refused_before_they_count(stream, inputs):
+    """Missing, another type or another shape."""
+    with pytest.raises(TensorSpecError):
+        stream.submit(inputs)
+
+    assert stream.accounting.submitted == 0
+
+
+def test_closing_ends_everything(plane, stream):
+    """Nothing is in flight afterwards, and the plane forgets the stream."""
+    for _ in range(3):
+        stream.submit(one())
+    stream.answered(answer(1))
+    stream.close()
+    account = stream.account("p")
+
+    assert (account.results, account.errors, account.in_flight) == (1, {"client.closed": 2}, 0)
+    assert plane.forgotten == [7]
+
+
+def test_an_empty_run_is_empty(stream):
+    """No frames, no answers."""
+    assert list(stream.run([], None)) == []
