@@ -4,6 +4,7 @@ It looks names up in an index in memory and never makes a path of a URL. Connect
 in number and in silence; one too many gets 503 and comes again.
 """
 
+import contextlib
 import os
 import re
 import socket
@@ -48,7 +49,9 @@ class ListenError(CodedError):
         self.problem = problem
 
     def __str__(self) -> str:
-        return f"{self.address}: cannot listen ({self.problem}); name a free one with --listen"
+        return (
+            f"{self.address}: cannot listen ({self.problem}); name a free one (--serve, --listen)"
+        )
 
 
 class ArtifactServer:
@@ -130,10 +133,8 @@ class _Server(socketserver.ThreadingTCPServer):
         if not self._slots.acquire(blocking=False):
             log.warning("connection.refused", limit=self._slots_count)
             request.setblocking(False)
-            try:
+            with contextlib.suppress(OSError):
                 request.send(_BUSY)
-            except OSError:
-                log.debug("connection.lost")
             self.shutdown_request(request)
             return
         with self._lock:
@@ -150,19 +151,15 @@ class _Server(socketserver.ThreadingTCPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - parent's
         error = sys.exc_info()[1]
-        if isinstance(error, OSError):
-            log.debug("connection.lost", reason=str(error))
-        else:
+        if not isinstance(error, OSError):  # one who went away is nothing to tell
             log.error("request.failed", reason=repr(error)[:200])
 
     def cut(self) -> None:
         """End every connection and wait for their threads, which then have nothing to do."""
         with self._lock:
             for request in self._open:
-                try:
+                with contextlib.suppress(OSError):
                     request.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    log.debug("connection.lost")
         ends = time.monotonic() + _CUT_SECONDS
         for _ in range(self._slots_count):
             self._slots.acquire(timeout=max(0.0, ends - time.monotonic()))
@@ -185,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(send_body=False)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the parent's name
-        log.debug("request.answered", peer=self.client_address[0], line=(format % args)[:200])
+        """Say nothing: whoever serves has its own progress to show."""
 
     def _answer(self, *, send_body: bool) -> None:
         match = _PATH.fullmatch(self.path)

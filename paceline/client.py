@@ -82,7 +82,7 @@ class Site:
         self.name = f"u{os.urandom(5).hex()}"
         """What this client's ids begin with."""
         self._options = options
-        self._pipelines: list[Pipeline] = []
+        self._pipelines: dict[str, Pipeline] = {}
         self._closing = threading.Event()
         self.session = Session(options.url, f"c.{self.name}", access=options.access)
         """The control session; the deployer uses it too."""
@@ -100,15 +100,16 @@ class Site:
         return self._options
 
     def pipeline(self, name: str, *, timeout_seconds: float = ROUTE_SECONDS) -> "Pipeline":
-        """Return a pipeline that is deployed.
+        """Return a pipeline that is deployed; the same object for the same name.
 
         Raises:
             BadIdError: ``name`` is no id.
             PipelineUnknownError: It has no route.
         """
-        found = Pipeline(self, name)
+        found = self._pipelines.get(name)
+        if found is None:
+            found = self._pipelines[name] = Pipeline(self, name)
         found.wait_route(timeout_seconds)
-        self._pipelines.append(found)
         return found
 
     def deploy_model(
@@ -138,7 +139,7 @@ class Site:
     def close(self) -> None:
         """Close every pipeline and disconnect; closing twice is harmless."""
         self._closing.set()
-        for pipeline in self._pipelines:
+        for pipeline in list(self._pipelines.values()):
             pipeline.close()
         self.session.stop()
 
@@ -155,7 +156,7 @@ class Site:
 
     def _publish_accounts(self) -> None:
         while not self._closing.wait(ACCOUNT_SECONDS):
-            for pipeline in list(self._pipelines):
+            for pipeline in list(self._pipelines.values()):
                 pipeline.publish_account()
 
 
@@ -281,6 +282,7 @@ class Pipeline:
     def _take_route(self, _topic: str, payload: bytes) -> None:
         if not payload:
             self._route = None
+            self._routed.clear()
             return
         try:
             route = messages.decode("route", payload, Route)

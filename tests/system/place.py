@@ -170,7 +170,7 @@ class Place:
         with self._session() as session:
             return undeploy(request, session, self.key)
 
-    def desired(self, device, assignments=(), *, epoch=1, revision=1, key=None, **changes):
+    def desired(self, device, assignments=(), /, *, epoch=1, revision=1, key=None, **changes):
         """Return a signed desired state's bytes."""
         made = Desired(
             site="default", device=device, epoch=epoch, revision=revision,
