@@ -4,6 +4,7 @@ Threads never spin (spinning pools fight as soon as two sessions share cores: me
 for three segments on one host), and the plain ``run`` is used (bound memory saves 2 us a call).
 """
 
+import os
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -32,6 +33,12 @@ _DTYPES: Final = {
     "tensor(uint64)": 13,
 }
 
+_NOT_MAPPED: Final = "failed to map segment from shared object"
+"""How the linker ends when memory is short; on a `noexec` mount it goes on with the reason."""
+_NO_MEMORY: Final = ("annot allocate memory", "bad_alloc", "bad allocation")
+
+_NO_TELEMETRY: Final = "ORT_DISABLE_TELEMETRY"
+
 _FATAL_ONLY: Final = 4
 """Its log level: everything above is an exception as well, which we translate."""
 
@@ -50,7 +57,7 @@ class OnnxCpuRuntime:
     def detect(cls) -> Capability | None:
         """Return what is here, or None where onnxruntime cannot be imported."""
         try:
-            import onnxruntime as ort  # noqa: PLC0415 the file must import without it
+            ort = _onnxruntime()
         except ImportError:
             return None
         if PROVIDER not in ort.get_available_providers():
@@ -111,18 +118,43 @@ class OnnxCpuRuntime:
         self._session = None
 
 
+def _onnxruntime() -> Any:
+    """Import onnxruntime and keep it from reporting its use.
+
+    From 1.32 on its Linux packages send usage to their maker and leave a file in the temporary
+    folder, beginning with the import, unless the environment says no.
+    """
+    os.environ.setdefault(_NO_TELEMETRY, "1")
+    import onnxruntime  # noqa: PLC0415 the file must import without it
+
+    return onnxruntime
+
+
 def _session(model: str | bytes, options: RuntimeOptions, segment: str) -> Any:
     try:
-        import onnxruntime as ort  # noqa: PLC0415 the file must import without it
+        ort = _onnxruntime()
     except ImportError as error:
+        _check_memory(error)
         raise RuntimeOpenError(NAME, segment, f"no onnxruntime here: {error}") from error
     try:
         session = ort.InferenceSession(model, _options(ort, options), providers=[PROVIDER])
     except Exception as error:  # its exceptions have no other common base
+        _check_memory(error)
         raise RuntimeOpenError(NAME, segment, _sentence(error)) from error
     if session.get_providers() != [PROVIDER]:
         raise RuntimeOpenError(NAME, segment, f"it would run on {session.get_providers()}")
     return session
+
+
+def _check_memory(error: Exception) -> None:
+    """Raise MemoryError when that is what ``error`` says in the words of the linker or of C++.
+
+    Raises:
+        MemoryError: There was not enough: the segment is not to blame.
+    """
+    text = str(error)
+    if text.endswith(_NOT_MAPPED) or any(words in text for words in _NO_MEMORY):
+        raise MemoryError(_sentence(error)) from error
 
 
 def _options(ort: Any, options: RuntimeOptions) -> Any:

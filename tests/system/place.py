@@ -131,7 +131,7 @@ class Place:
         return self
 
     def kill(self, device):
-        """kill -9 of an agent alone; returns the ids of the workers that it had."""
+        """Kill -9 of an agent alone; returns the ids of the workers that it had."""
         workers = self.workers(device)
         os.kill(self.agents[device].pid, signal.SIGKILL)
         self.agents[device].wait(PATIENCE_SECONDS)

@@ -1,7 +1,7 @@
 """Agents that are killed, started again, asked to end; and who believes what of them."""
 
-import signal
 import os
+import signal
 
 from fleet.observe import Observer
 from tests.system.feeding import Feeding
@@ -27,6 +27,33 @@ def test_a_killed_agent_leaves_no_orphan_and_resumes(place, chain):
     assert place.status("d2").state == "online"
     assert place.status("d2").session >> 32 == (before >> 32) + 1
     assert chain.right(0, run(pipeline, chain))
+
+
+def test_a_killed_agent_in_mid_stream(place, slow_chain):
+    """What it held ends with a reason, the rest is answered once it is back; the sum holds."""
+    place.start("d1", "d2")
+    place.deploy(slow_chain.folder, "d1", "d2")
+
+    with Feeding(place.site.pipeline("p"), slow_chain) as feeding:
+        feeding.more()
+        place.kill("d2")
+        place.start("d2")
+        feeding.more(20)
+
+    print(f"errors: {dict(feeding.errors)}")
+    assert set(feeding.errors) <= {"worker.lost", "link.lost"}
+
+
+def test_two_agents_cannot_share_a_state_folder(place):
+    """The second says why and ends; the first goes on."""
+    place.start("d1")
+    until(lambda: place.status("d1"), "the birth")
+    first = place.agents["d1"]
+    place.start("d2", state_folder=str(place.folder / "d1"))
+
+    assert place.agents["d2"].wait(20) == 3
+    assert "state_folder" in place.agents["d2"].log_tail()
+    assert first.poll() is None
 
 
 def test_an_agent_starts_without_the_broker(place, whole):

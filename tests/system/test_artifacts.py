@@ -171,3 +171,25 @@ def test_a_redirect_is_not_followed(place, whole):
     assert "redirect" in told.reason.message
     assert len(server.asked) == 1
     assert elsewhere.asked == []
+
+
+def test_a_store_that_is_full(place, chain):
+    """The order that does not fit fails with the reason; what ran goes on, and says so."""
+    segments = chain.manifest.segments
+    room = sum(file.size_bytes for file in segments[0].files) + 1000
+    place.start(DEVICE, limits={"store_bytes": room})
+    pipelines = [assignments.assignments(chain.manifest, n, 1, [DEVICE] * 3) for n in ("p", "q")]
+    wanted = [pipelines[0][0], pipelines[1][1]]
+
+    with artifacts.serve([chain.folder], place.artifacts):
+        place.order(DEVICE, place.desired(DEVICE, wanted[:1]))
+        serving_one = place.await_phase(DEVICE, "serving")
+        place.order(DEVICE, place.desired(DEVICE, wanted, revision=2))
+        told = until(
+            lambda: [a for a in place.reported(DEVICE).assignments if a.phase == "failed"], "it"
+        )
+
+    assert [a.pipeline for a in told] == ["q"]
+    assert told[0].reason.code.startswith("store.")
+    assert serving_one in place.reported(DEVICE).assignments
+    assert place.workers(DEVICE) == {serving_one.pid}

@@ -1,12 +1,11 @@
 """What is on ``desired`` and cannot be obeyed is refused with a reason; what ran goes on."""
 
 import json
-import time
 
 import msgspec
 import pytest
 
-from fleet import assignments, readiness
+from fleet import assignments
 from tests.system.place import alive, until
 from wire import signing
 
@@ -59,16 +58,19 @@ class Orders:
 
 
 def unsigned(o):
+    """Return an order with an empty signature."""
     plain = json.loads(o.desired(revision=REVISION + 1))
     return json.dumps({**plain, "signature": ""}).encode()
 
 
 def edited(o):
+    """Return an order that was changed after it was signed."""
     plain = json.loads(o.desired(revision=REVISION + 1))
     return json.dumps({**plain, "assignments": []}).encode()
 
 
 def another_key(o):
+    """Return an order signed by a stranger."""
     key = signing.private_key(signing.new_private_key(), "a stranger's")
     return o.desired(revision=REVISION + 1, key=key)
 

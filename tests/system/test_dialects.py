@@ -16,9 +16,7 @@ LIMIT = 64 << 10
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory):
     """A model that only adds, whose frames are 1 MiB."""
-    return Chain(
-        tmp_path_factory.mktemp("wide"), 2, rows=512, width=512, layers=2, dense=False
-    )
+    return Chain(tmp_path_factory.mktemp("wide"), 2, rows=512, width=512, layers=2, dense=False)
 
 
 def one_dialect(broker, dialect):

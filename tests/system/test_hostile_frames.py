@@ -116,6 +116,7 @@ def test_frames_that_do_not_fit(served):
     again = stranger.good()
 
     for made in (
+        again,
         stranger.good(generation=stranger.generation + 1),
         stranger.good(stage=3),
         stranger.good(tensors=codecs.tensors({"x": np.zeros(shape, np.float64)})),
@@ -123,7 +124,6 @@ def test_frames_that_do_not_fit(served):
         stranger.good(tensors=codecs.tensors({"other": np.zeros(shape, np.float32)})),
         stranger.good(tensors=()),
         stranger.good(kind=Kind.RESULT),
-        again,
         again,
     ):
         stranger.publish(encoded(made))
@@ -157,6 +157,24 @@ def test_who_may_not_send(served):
     grown(place, "d1", before["d1"], frame__malformed=3)
 
 
+def test_chunks_that_promise_too_much(served):
+    """A petabyte announced, a place outside the frame, no numbers: refused before any memory."""
+    place, stranger = served
+    place.ask("d1", "watch")
+    before = dict(until(lambda: place.counts("d1")).refused)
+    metas = [
+        {"at": 0, "of": 1 << 50, "kind": 1, "client": CLIENT},
+        {"at": 1 << 40, "of": 1 << 20, "kind": 1},
+        {"at": -1, "of": "many", "kind": None},
+        {},
+    ]
+
+    for meta in metas:
+        stranger.publish(encoded(stranger.good(kind=Kind.CHUNK, meta=meta)))
+
+    grown(place, "d1", before, chunk__refused=len(metas))
+
+
 def test_credits_that_are_none(served):
     """Garbage where a stage hears of its credits is counted and grants nothing."""
     place, stranger = served
@@ -188,6 +206,7 @@ def test_a_stream_beside_it_all(served, slow_chain):
     assert feeding.errors == {}
     assert [place.assignment(device).pid for device in DEVICES] == pids
     assert {place.assignment(device).restarts for device in DEVICES} == {0}
+    assert [place.agents[device].poll() for device in DEVICES] == [None, None]
 
 
 def runs(place, device):

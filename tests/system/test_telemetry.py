@@ -1,5 +1,7 @@
 """What an agent says of itself, and how often."""
 
+import itertools
+
 import pytest
 
 from tests.system.place import until
@@ -20,7 +22,7 @@ def served(shared_place, whole):
 def gaps(heard):
     """Return the seconds between messages."""
     sent = [h.message.sent_unix_ns / 1e9 for h in heard]
-    return [b - a for a, b in zip(sent, sent[1:], strict=False)]
+    return [after - before for before, after in itertools.pairwise(sent)]
 
 
 def test_health_and_its_pace(served):

@@ -6,31 +6,63 @@ import time
 
 import pytest
 
+from fleet.deploy_errors import DeployFailedError
 from tests.system.feeding import Feeding
 from tests.system.place import until
 
 
 @pytest.mark.on_each_broker
-def test_a_worker_that_is_killed_comes_back(place, slow_chain):
+@pytest.mark.parametrize(("victim", "other"), [("d1", "d2"), ("d2", "d1")])
+def test_a_worker_that_is_killed_comes_back(place, slow_chain, victim, other):
     """Its frames end as worker.lost, the rest flows, no frame is lost, and the reason is said."""
     place.start("d1", "d2")
     place.deploy(slow_chain.folder, "d1", "d2")
-    first, second = place.assignment("d1"), place.assignment("d2")
+    killed, spared = place.assignment(victim), place.assignment(other)
 
     with Feeding(place.site.pipeline("p"), slow_chain, window=6) as feeding:
         feeding.more()
-        os.kill(first.pid, signal.SIGKILL)
-        killed = time.monotonic()
-        back = place.await_phase("d1", "serving", without={first.pid, None})
-        print(f"serving again {time.monotonic() - killed:.2f} s after kill -9")
+        began = time.monotonic()
+        os.kill(killed.pid, signal.SIGKILL)
+        back = place.await_phase(victim, "serving", without={killed.pid, None})
+        print(f"serving again {time.monotonic() - began:.2f} s after kill -9")
         feeding.more()
 
     assert back.restarts == 1
     assert back.reason is None or back.reason.code == "worker.lost"
-    assert reasons_said(place, "d1") == {"worker.lost"}
+    assert reasons_said(place, victim) == {"worker.lost"}
     assert feeding.errors["worker.lost"] > 0
     assert set(feeding.errors) == {"worker.lost"}
-    assert place.assignment("d2").pid == second.pid
+    assert place.assignment(other).pid == spared.pid
+
+
+def test_a_worker_that_hangs_is_killed(place, slow_chain):
+    """Stopped, not dead: without a heartbeat it is ended as worker.hung, and another serves."""
+    place.start("d1", runtime={"threads": 1, "silence_seconds": 2.0})
+    place.start("d2")
+    place.deploy(slow_chain.folder, "d1", "d2")
+    told = place.assignment("d1")
+
+    with Feeding(place.site.pipeline("p"), slow_chain) as feeding:
+        feeding.more()
+        os.kill(told.pid, signal.SIGSTOP)
+        place.await_phase("d1", "serving", without={told.pid, None})
+        feeding.more()
+
+    assert reasons_said(place, "d1") == {"worker.hung"}
+    assert set(feeding.errors) == {"worker.lost"}
+
+
+@pytest.mark.parametrize("limit", ["8MiB", "24MiB", "27MiB"])
+def test_a_worker_without_memory_is_an_event_with_a_reason(place, whole, limit):
+    """Wherever it meets the limit, that is the reason, and the agent goes on."""
+    place.start("d1", limits={"worker_memory_bytes": limit})
+
+    with pytest.raises(DeployFailedError) as caught:
+        place.deploy(whole.folder, "d1")
+
+    (why,) = caught.value.reasons.values()
+    assert why.startswith("worker.out_of_memory")
+    assert place.agents["d1"].poll() is None
 
 
 def test_the_third_kill_within_a_minute_ends_in_failed(place, chain):
