@@ -8,8 +8,8 @@ scan has found nothing in them that we do not allow.
 from pathlib import Path
 from typing import Final
 
-from wire.model_errors import ModelError
-from wire.model_files import scan_segment, scan_source
+from wire.model.errors import ModelError
+from wire.model.files import scan_segment, scan_source
 
 MODEL_FILE: Final = "segment.onnx"
 

@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from agent.artifacts.store_errors import BadFilesError
+from agent.artifacts.store_files import check_files
 from agent.lifecycle import State
-from agent.store_errors import BadFilesError
-from agent.store_files import check_files
 from wire import ids
 from wire.errors import BadIdError, CodedError
 from wire.messages import Assignment, Contract, Desired, Limits, Peers

@@ -9,7 +9,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from fleet.deploy_errors import KeyFileError
+from fleet.control.deploy_errors import KeyFileError
 from wire import signing
 from wire.errors import SignatureError
 

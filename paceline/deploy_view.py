@@ -10,7 +10,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from fleet.deploy_progress import Progress, StageProgress, Verdict
+from fleet.control.deploy_progress import Progress, StageProgress, Verdict
 from paceline.formatting import seconds_text, size_text
 from paceline.output import Output
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fleet import keys, split
-from fleet.deploy import DeployRequest, deploy
+from fleet.control.deploy import DeployRequest, deploy
 from fleet.formats import CutRequest
 from fleet.split import Presentation
 from fleet.split_folder import SEGMENTS_FOLDER
@@ -32,7 +32,7 @@ def deploy_model(
 
     Raises:
         CodedError: The model cannot be cut, or a device does not get to serve; see
-            `fleet.split.split` and `fleet.deploy.deploy`.
+            `fleet.split.split` and `fleet.control.deploy.deploy`.
     """
     with tempfile.TemporaryDirectory(prefix="paceline-") as place:
         folder = Path(place, "split")

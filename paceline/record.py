@@ -4,10 +4,10 @@ import os
 import time
 from pathlib import Path
 
-from fleet import deployments
-from fleet.deploy import Deployment
-from fleet.deploy_errors import DeploymentsFileError
-from fleet.deployments import Entry
+from fleet.control import deployments
+from fleet.control.deploy import Deployment
+from fleet.control.deploy_errors import DeploymentsFileError
+from fleet.control.deployments import Entry
 from paceline.output import Output
 from wire.topics import Site
 

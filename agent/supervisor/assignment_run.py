@@ -9,8 +9,8 @@ from typing import Final, Protocol
 
 import structlog
 
+from agent.artifacts.fetch_errors import FetchCancelledError
 from agent.channel import CloseInput, Load, OpenInput, WarmUp
-from agent.fetch_errors import FetchCancelledError
 from agent.lifecycle import Effect, Event, State, advance
 from agent.outcome import STEADY_SECONDS, Outcome, Sign, judge
 from agent.restarts import Losses

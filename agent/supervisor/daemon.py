@@ -17,13 +17,13 @@ from typing import Any, Final
 import structlog
 
 from agent import durable, journal, journal_file, reconcile
+from agent.artifacts.fetch import Fetcher
+from agent.artifacts.origin import Origin
+from agent.artifacts.store import Store
 from agent.channel import BrokerAccess, Load
 from agent.config import Config
-from agent.fetch import Fetcher
 from agent.lifecycle import AT_REST, Event, State
-from agent.origin import Origin
 from agent.outcome import Outcome
-from agent.store import Store
 from agent.supervisor import self_knowledge, worker_process
 from agent.supervisor.assignment_run import AssignmentRun
 from agent.supervisor.control import Control

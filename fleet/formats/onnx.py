@@ -8,27 +8,23 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from fleet import (
-    digests,
-    golden_files,
-    inputs,
-    onnx_cuts,
-    onnx_graph,
-    onnx_parts,
-    onnx_segments,
-    onnx_shapes,
-    onnx_source,
-)
+from fleet import digests, golden_files, inputs
 from fleet.compare import tolerance_for
 from fleet.formats import CutModel, CutRequest, segment_names
-from fleet.onnx_cost import peak_activation_bytes
-from fleet.onnx_cuts import Plan
-from fleet.onnx_graph import Graph
-from fleet.onnx_parts import Interface
-from fleet.onnx_reference import Reference
-from fleet.onnx_segments import Part
-from fleet.onnx_shapes import TensorFacts
-from fleet.onnx_source import Source
+from fleet.onnx import cuts as onnx_cuts
+from fleet.onnx import graph as onnx_graph
+from fleet.onnx import parts as onnx_parts
+from fleet.onnx import segments as onnx_segments
+from fleet.onnx import shapes as onnx_shapes
+from fleet.onnx import source as onnx_source
+from fleet.onnx.cost import peak_activation_bytes
+from fleet.onnx.cuts import Plan
+from fleet.onnx.graph import Graph
+from fleet.onnx.parts import Interface
+from fleet.onnx.reference import Reference
+from fleet.onnx.segments import Part
+from fleet.onnx.shapes import TensorFacts
+from fleet.onnx.source import Source
 from wire import codecs
 from wire.manifest import ModelRef, Segment
 from wire.tensors import TensorSpec

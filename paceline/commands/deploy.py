@@ -8,9 +8,9 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from fleet import deploy as deployer
 from fleet import keys
-from fleet.deploy import Deployment, DeployRequest
+from fleet.control import deploy as deployer
+from fleet.control.deploy import Deployment, DeployRequest
 from paceline import record
 from paceline.connection import connected
 from paceline.deploy_view import DeployView

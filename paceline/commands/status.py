@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from fleet.observe import GRACE_SECONDS, Observer
-from fleet.pipeline_status import PipelineStatus, StageStatus, pipeline_status
+from fleet.control.observe import GRACE_SECONDS, Observer
+from fleet.control.pipeline_status import PipelineStatus, StageStatus, pipeline_status
 from paceline import record
 from paceline.connection import connected
 from paceline.errors import PipelineUnknownError

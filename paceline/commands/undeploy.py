@@ -8,9 +8,9 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from fleet import keys
-from fleet import undeploy as undeployer
-from fleet.deploy_errors import DeploymentsFileError
-from fleet.undeploy import Undeployment, UndeployRequest
+from fleet.control import undeploy as undeployer
+from fleet.control.deploy_errors import DeploymentsFileError
+from fleet.control.undeploy import Undeployment, UndeployRequest
 from paceline import record
 from paceline.connection import connected
 from paceline.deploy_view import DeployView

@@ -18,7 +18,7 @@ from rich.live import Live
 
 import paceline
 from fleet import verify
-from fleet.deploy import Deployment, DeployRequest, deploy
+from fleet.control.deploy import Deployment, DeployRequest, deploy
 from fleet.formats import CutRequest
 from fleet.split import Presentation, split
 from paceline.client import Pipeline, Site

@@ -11,7 +11,7 @@ from agent.errors import RuntimeOpenError
 from agent.worker.serving import Serving
 from agent.worker.stage import Stage
 from agent.worker.warmup import GoldenFrameError
-from fleet import assignments as placing
+from fleet.control import assignments as placing
 from fleet.formats import CutRequest
 from fleet.split import split
 from wire.tensors import TensorSpec

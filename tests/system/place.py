@@ -15,8 +15,8 @@ import psutil
 import yaml
 
 import paceline
-from fleet.deploy import DeployRequest, deploy
-from fleet.undeploy import UndeployRequest, undeploy
+from fleet.control.deploy import DeployRequest, deploy
+from fleet.control.undeploy import UndeployRequest, undeploy
 from paceline.demo.processes import Child
 from wire import broker_url, messages, signing
 from wire.messages import Command, Desired, Health, Info, Latency, Reported, Response, Route, Status

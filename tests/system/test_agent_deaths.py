@@ -3,7 +3,7 @@
 import os
 import signal
 
-from fleet.observe import Observer
+from fleet.control.observe import Observer
 from tests.system.feeding import Feeding
 from tests.system.place import alive, until
 from wire import messages

@@ -6,9 +6,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from fleet import artifacts, assignments
+from fleet import artifacts
 from fleet.artifact_index import Artifact
 from fleet.artifact_server import ArtifactServer
+from fleet.control import assignments
 from tests.system.chains import Chain
 from tests.system.place import until
 

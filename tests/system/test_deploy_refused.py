@@ -2,16 +2,16 @@
 
 import pytest
 
-from fleet.deploy_errors import (
+from fleet.control.deploy_errors import (
     DeployRefusedError,
     DeployTimeoutError,
     DevicesAbsentError,
     NotDeployedError,
     OrdersUnknownError,
 )
-from fleet.observe import Observer
-from fleet.pipeline_status import pipeline_status
-from fleet.undeploy import UndeployRefusedError
+from fleet.control.observe import Observer
+from fleet.control.pipeline_status import pipeline_status
+from fleet.control.undeploy import UndeployRefusedError
 from tests.system.place import PATIENCE_SECONDS, until
 from wire import signing
 
@@ -83,7 +83,7 @@ def test_a_key_that_no_device_trusts_changes_nothing(place, slow_chain, stranger
 
 def test_an_undeploy_that_is_refused_leaves_route_and_orders(place, slow_chain, stranger, orders):
     """Also when it is forced."""
-    from fleet.undeploy import UndeployRequest, undeploy
+    from fleet.control.undeploy import UndeployRequest, undeploy
 
     place.start(*DEVICES)
     place.deploy(slow_chain.folder, *DEVICES)

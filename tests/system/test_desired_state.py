@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from fleet import assignments
+from fleet.control import assignments
 from tests.system.place import alive, until
 from wire import signing
 

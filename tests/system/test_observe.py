@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from fleet.control_writer import write_retained
-from fleet.observe import Observer
+from fleet.control.control_writer import write_retained
+from fleet.control.observe import Observer
 from wire import broker_url, messages
 from wire.errors import MessageError
 from wire.messages import Info, Reported, Route, Status

@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 import pytest
 
-from fleet.deploy_errors import DeployFailedError
+from fleet.control.deploy_errors import DeployFailedError
 from tests.system.place import alive, until
 from wire import codecs, frame, golden
 

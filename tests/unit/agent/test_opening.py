@@ -6,7 +6,7 @@ import pytest
 
 from agent.opening import checked_model, checked_segment
 from agent.runtimes.onnx_cpu import _PROOF
-from wire.model_errors import ModelError
+from wire.model.errors import ModelError
 
 
 @pytest.fixture

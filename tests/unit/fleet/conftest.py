@@ -10,11 +10,16 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from fleet import onnx_cuts, onnx_graph, onnx_parts, onnx_segments, onnx_shapes, onnx_source
 from fleet.formats import segment_names
-from fleet.onnx_parts import Interface
-from fleet.onnx_segments import Part
-from fleet.onnx_shapes import TensorFacts
+from fleet.onnx import cuts as onnx_cuts
+from fleet.onnx import graph as onnx_graph
+from fleet.onnx import parts as onnx_parts
+from fleet.onnx import segments as onnx_segments
+from fleet.onnx import shapes as onnx_shapes
+from fleet.onnx import source as onnx_source
+from fleet.onnx.parts import Interface
+from fleet.onnx.segments import Part
+from fleet.onnx.shapes import TensorFacts
 from wire import codecs
 
 F, I64, U8, BOOL, F16 = (

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from fleet import keys
-from fleet.deploy_errors import KeyFileError
+from fleet.control.deploy_errors import KeyFileError
 from wire import signing
 from wire.errors import SignatureError
 

@@ -24,7 +24,7 @@ from fleet.split import Presentation, split
 from wire import manifest
 from wire.errors import BadIdError, ManifestError
 from wire.manifest import INPUT, OUTPUT, Answer, Picture, Tolerance
-from wire.model_errors import ModelError
+from wire.model.errors import ModelError
 
 
 def files(folder):

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from fleet.deploy_progress import Progress, StageProgress, Verdict
+from fleet.control.deploy_progress import Progress, StageProgress, Verdict
 from paceline.deploy_view import DeployView, drawn
 from paceline.output import Output
 from wire.messages import Reason

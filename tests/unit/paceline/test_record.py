@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fleet import deployments
-from fleet.deploy import Deployment
+from fleet.control import deployments
+from fleet.control.deploy import Deployment
 from paceline import record
 from paceline.output import Output
 from wire.messages import RouteStage

@@ -2,7 +2,7 @@
 
 import io
 
-from fleet.pipeline_status import PipelineStatus, StageStatus
+from fleet.control.pipeline_status import PipelineStatus, StageStatus
 from paceline.commands.status import SiteStatus, show
 from paceline.output import Output
 from wire.messages import Reason

@@ -5,8 +5,8 @@ import hashlib
 import threading
 from pathlib import Path
 
+from agent.artifacts.fetch_errors import FetchCancelledError
 from agent.channel import BrokerAccess, Load
-from agent.fetch_errors import FetchCancelledError
 from agent.lifecycle import AT_REST, Event, State
 from agent.outcome import Outcome
 from agent.supervisor.assignment_run import AssignmentRun

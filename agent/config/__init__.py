@@ -1,0 +1,231 @@
+"""The agent's configuration: its types, and where each value came from.
+
+Option > environment ``PACELINE_*`` > file > default. The environment's name of a key is its
+dotted path in capitals with underscores: ``broker.url`` is ``PACELINE_BROKER_URL``; an empty
+variable counts as not set; lists are separated by commas. Unknown keys are refused with the
+nearest name. Relative paths in the file are relative to its folder. Secrets are only ever paths
+of files, so a configuration can be shown to anyone.
+"""
+
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from agent.config import source as config_source
+from agent.config import tree as config_tree
+from agent.config import values as config_values
+from agent.config.errors import ConfigValueError
+from agent.config.source import Given
+from agent.config.values import BrokerAddress, FrameSize, Name, Origin, Seconds, Size
+from wire import broker_url, ids
+
+PREFIX: Final = "PACELINE_"
+
+
+class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to reach a broker."""
+
+    url: BrokerAddress = broker_url.DEFAULT_URL
+    """`mqtt://host:1883`, `mqtts://host:8883`, `ws(s)://host/mqtt`; `?protocol=auto|5|3.1.1`."""
+    username: str | None = None
+    """None: the device's id."""
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    """Certificates that may sign the broker's; None: those of the system."""
+    keepalive_seconds: Seconds = 30.0
+    max_packet_bytes: Size | None = None
+    """The broker's limit, where it has one and does not tell; None: it is not known."""
+
+
+class Artifacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where segments are fetched."""
+
+    origin: Origin = "http://localhost:8788"
+    ca_file: Path | None = None
+    """Certificates that may sign the origin's; None: those of the system."""
+
+
+class Trust(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose assignments are obeyed."""
+
+    keys: tuple[Path, ...] = ()
+    """Public key files; none: every assignment is refused."""
+
+
+class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How workers run their segments."""
+
+    threads: Annotated[int, Meta(ge=1, le=1024)] | None = None
+    """Threads of one segment; None: the runtime decides."""
+    weights: Literal["prepacked", "mapped"] = "prepacked"
+    """``prepacked``: fastest; ``mapped``: least memory, weights stay in the page cache."""
+    start_seconds: Seconds = 120.0
+    """How long a worker may be silent while it loads and warms."""
+    silence_seconds: Seconds = 5.0
+    """How long a worker may be silent while it serves."""
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Bounds on memory and disk."""
+
+    worker_memory_bytes: Size | None = None
+    """Private memory of one worker; None: not limited."""
+    inbox_frames: Annotated[int, Meta(ge=1, le=1024)] = 4
+    inbox_bytes: Size = 64 << 20
+    max_frame_bytes: FrameSize = 64 << 20
+    store_bytes: Size | None = None
+    """All segments on disk; None: as much as the disk has."""
+
+
+class Telemetry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often the device looks at itself and says so."""
+
+    sample_seconds: Seconds = 1.0
+    send_seconds: Seconds = 5.0
+
+
+class Log(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is logged, to stderr."""
+
+    format: Literal["auto", "json", "console"] = "auto"
+    """``auto``: console on a terminal, else JSON."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything the agent can be told."""
+
+    device: Name
+    """Default: the host's name, made an id."""
+    state_folder: Path
+    """Default: ``$STATE_DIRECTORY`` (systemd), else ``~/.local/state/paceline-agent``."""
+    site: Name = "default"
+    root: Name = "paceline"
+    broker: Broker = Broker()
+    data_broker: Broker | None = None
+    """The broker for tensors; None: the same."""
+    artifacts: Artifacts = Artifacts()
+    trust: Trust = Trust()
+    runtime: Runtime = Runtime()
+    limits: Limits = Limits()
+    telemetry: Telemetry = Telemetry()
+    log: Log = Log()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration and the source of each of its values."""
+
+    config: Config
+    sources: Mapping[str, str]
+    """By dotted key: ``default``, ``agent.yaml:3``, ``environment PACELINE_SITE``, ..."""
+    unknown_environment: tuple[str, ...] = ()
+    """Variables that begin with ``PACELINE_`` and set nothing here: other programs', or slips."""
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """Return ``{dotted key: {value, source}}`` of plain data, as ``config show`` prints it."""
+        plain = msgspec.json.decode(msgspec.json.encode(self.config, enc_hook=str))
+        return {
+            key: {"value": config_tree.at(plain, key), "source": source}
+            for key, source in self.sources.items()
+        }
+
+
+def load(
+    path: Path | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, object] | None = None,
+    *,
+    host_name: str | None = None,
+) -> Loaded:
+    """Return the configuration.
+
+    Args:
+        path: The YAML file; None: there is none.
+        environ: The environment.
+        overrides: Options of the command line, by dotted key; None as a value: not given.
+        host_name: What the device's id is made from; None: this host's name.
+
+    Raises:
+        ConfigError: A source cannot be used; the error says where it is wrong.
+    """
+    values, sources = _defaults(environ, host_name)
+    if path is not None:
+        tree = config_source.read(path)
+        folder = path.absolute().parent
+        for key, given in config_tree.leaves(Config, tree):
+            values[key], sources[key] = _checked(key, given, folder, text=False), given.where
+    options = {key: value for key, value in (overrides or {}).items() if value is not None}
+    for key, given in (*_from_environment(environ), *_from_options(options)):
+        text = isinstance(given.value, str)
+        values[key], sources[key] = _checked(key, given, Path.cwd(), text=text), given.where
+    _complete_data_broker(sources)
+    return Loaded(
+        config_tree.made(Config, values),
+        MappingProxyType({key: sources[key] for key in (*KINDS, "data_broker") if key in sources}),
+        tuple(sorted(n for n in environ if n.startswith(PREFIX) and n not in _VARIABLES)),
+    )
+
+
+def _complete_data_broker(sources: dict[str, str]) -> None:
+    """Name the source of what nobody gave: each key when there is a data broker, else itself."""
+    keys = [key for key in KINDS if key.startswith("data_broker.")]
+    for key in keys if any(key in sources for key in keys) else ["data_broker"]:
+        sources.setdefault(key, "default")
+
+
+def variable(key: str) -> str:
+    """Return the environment's name of a dotted key."""
+    return PREFIX + key.replace(".", "_").upper()
+
+
+KINDS: Final[Mapping[str, Any]] = MappingProxyType(dict(config_tree.kinds(Config)))
+"""Every dotted key and its annotation."""
+_VARIABLES: Final = {variable(key): key for key in KINDS}
+
+
+def _defaults(
+    environ: Mapping[str, str], host_name: str | None
+) -> tuple[dict[str, Any], dict[str, str]]:
+    host = socket.gethostname() if host_name is None else host_name
+    values: dict[str, Any] = {"device": ids.id_from(host.split(".")[0], "device")}
+    sources = {key: "default" for key in KINDS if not key.startswith("data_broker.")}
+    sources["device"] = "default (the host's name)"
+    # systemd gives several folders separated by colons; ours is the first
+    if folder := environ.get("STATE_DIRECTORY", "").split(":")[0]:
+        values["state_folder"] = Path(folder)
+        sources["state_folder"] = "environment STATE_DIRECTORY"
+    else:
+        home = Path(environ.get("HOME") or Path.home())
+        values["state_folder"] = home / ".local" / "state" / "paceline-agent"
+    return values, sources
+
+
+def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Given]]:
+    for name, key in _VARIABLES.items():
+        if value := environ.get(name):
+            yield key, Given(value, f"environment {name}")
+
+
+def _from_options(options: Mapping[str, object]) -> Iterator[tuple[str, Given]]:
+    for key, value in options.items():
+        if key not in KINDS:
+            raise config_source.unknown(f"option {key}", "", key, KINDS)
+        plain = os.fspath(value) if isinstance(value, os.PathLike) else value
+        yield key, Given(plain, f"option {key}")
+
+
+def _checked(key: str, given: Given, folder: Path, *, text: bool) -> Any:
+    try:
+        return config_values.checked(given.value, KINDS[key], folder=folder, text=text)
+    except config_values.BadValueError as error:
+        raise ConfigValueError(
+            given.where, key + error.suffix, expected=error.expected, got=error.got
+        ) from None

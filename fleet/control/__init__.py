@@ -1,0 +1,1 @@
+"""The writer of the control plane: reads what devices say, decides, orders, watches."""

@@ -1,0 +1,338 @@
+"""Deploy a split model to devices: order, watch until all of it serves, move the route, clean up.
+
+    read what devices run and were ordered -> make beside it -> wait for SERVING
+        -> route -> settle: older generations go
+        `-> (failed, refused, too late, interrupted) withdraw: as it was before
+
+What is written is decided in `fleet.control.deploy_plan`; how far it is, in
+`fleet.control.deploy_progress`.
+"""
+
+import contextlib
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from fleet import artifacts, split_folder
+from fleet.control import assignments, deploy_plan, deploy_progress, readiness
+from fleet.control.control_writer import write_retained
+from fleet.control.deploy_errors import (
+    DeployFailedError,
+    DeployRefusedError,
+    DeploySupersededError,
+    DeployTimeoutError,
+    DevicesUnableError,
+)
+from fleet.control.deploy_plan import DeployPlan, Target
+from fleet.control.deploy_progress import Progress, ProgressHandler, StageProgress, Verdict
+from fleet.control.observe import GRACE_SECONDS, Observer
+from fleet.control.orders import Orders
+from fleet.control.reading import await_devices, read_ordered
+from wire import ids, messages
+from wire.errors import BrokerUnreachableError, CodedError
+from wire.messages import Route, RouteStage
+from wire.session import Session
+from wire.topics import Site
+
+log = structlog.get_logger()
+
+LOOK_SECONDS: Final = 0.5
+"""How often progress is judged when nothing is heard."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployRequest:
+    """What to deploy, and where."""
+
+    topics: Site
+    folder: Path
+    """What a split wrote."""
+    devices: tuple[str, ...]
+    """One for each segment, in order; one may stand twice."""
+    name: str | None = None
+    """The pipeline's; None: the manifest's."""
+    segment: str | None = None
+    """Deploy this segment alone, as a pipeline of its own."""
+    serve: str | None = None
+    """``HOST:PORT`` to serve the artifacts at until all is done; None: somebody else does."""
+    trusted: tuple[Ed25519PublicKey, ...] = ()
+    """Whose orders are carried on, besides those of our own key."""
+    force: bool = False
+    """Stop what devices run by orders that cannot be proved, instead of refusing."""
+    timeout_seconds: float = 120.0
+    """From the order to SERVING of every stage."""
+    ready_seconds: float = 3.0
+    """How long the devices may take to be there."""
+    settle_seconds: float = 20.0
+    """How long older generations may take to be gone."""
+
+
+class Deployment(msgspec.Struct, frozen=True, kw_only=True):
+    """What was deployed."""
+
+    pipeline: str
+    generation: int
+    epoch: int
+    manifest: str
+    """The manifest's digest."""
+    stages: tuple[RouteStage, ...]
+    serving_seconds: float
+    """From the order to SERVING of every stage."""
+    leftovers: tuple[str, ...] = ()
+    """Devices that had not released an older generation in time; they are ordered to."""
+
+
+def deploy(
+    request: DeployRequest,
+    session: Session,
+    key: Ed25519PrivateKey,
+    progress: ProgressHandler = lambda _: None,
+) -> Deployment:
+    """Deploy a split model and return when it serves.
+
+    Args:
+        request: What and where.
+        session: Up; its subscriptions to the topics of these devices are replaced.
+        key: Signs the orders.
+        progress: Called in this thread whenever something changed.
+
+    Raises:
+        ManifestError: The folder's manifest is not one.
+        DamagedSplitError: Its files are not those of the manifest.
+        PlacementError: Not one device for each segment.
+        DevicesAbsentError: Devices are not there.
+        DevicesUnableError: Devices lack a runtime, or speak another protocol version.
+        OrdersUnknownError: A device runs what nobody can prove was ordered.
+        ListenError: The artifacts cannot be served at that address.
+        DeployFailedError: A segment does not get to serve; its subclasses: `DeployTimeoutError`,
+            `DeployRefusedError`, `DeploySupersededError`. The devices are put back.
+        BrokerUnreachableError: The broker went away.
+    """
+    target = checked(request)
+    served = _served(request)
+    with served, Observer(session, request.topics) as seen:
+        orders = Orders(session, request.topics, key, seen)
+        keys = (key.public_key(), *request.trusted)
+        return _Deploying(request, target, session, keys, progress, seen, orders).run()
+
+
+def checked(request: DeployRequest) -> Target:
+    """Return what shall be, checked as far as it can be without asking anybody.
+
+    Raises:
+        CodedError: The folder, its files, a name or the placement is wrong; see `deploy`.
+    """
+    manifest = split_folder.read(request.folder)
+    name = request.name or manifest.name
+    if request.segment is not None:
+        manifest = assignments.single_segment_manifest(manifest, request.segment)
+        name = request.name or ids.id_from(f"{name}-{request.segment}", request.segment)
+    ids.checked(name, "pipeline")
+    assignments.check_placement(manifest, name, request.devices)
+    for device in request.devices:
+        ids.checked(device, "device")
+    return Target(name, manifest, request.devices)
+
+
+def _served(request: DeployRequest) -> AbstractContextManager[object]:
+    if request.serve is None:
+        return contextlib.nullcontext()
+    return artifacts.serve([request.folder], request.serve)
+
+
+@dataclass(slots=True)
+class _Deploying:
+    """One deploy under way."""
+
+    request: DeployRequest
+    target: Target
+    session: Session
+    keys: tuple[Ed25519PublicKey, ...]
+    progress: ProgressHandler
+    seen: Observer
+    orders: Orders
+    told: Progress | None = None
+
+    def run(self) -> Deployment:
+        """Carry it out."""
+        plan = self._planned()
+        began = time.monotonic()
+        try:
+            self._tell("ordering", f"generation {plan.generation} to {self._device_names()}")
+            for desired in plan.make:
+                self.orders.give(desired)
+            self._await_serving(plan)
+            self._tell("routing", f"the entry moves to generation {plan.generation}")
+            self._write_route(plan.route)
+        except DeployFailedError:
+            raise
+        except BaseException:
+            self._withdraw(plan)
+            raise
+        serving_seconds = time.monotonic() - began
+        leftovers = self._settle(plan)
+        return Deployment(
+            pipeline=plan.route.pipeline,
+            generation=plan.generation,
+            epoch=plan.epoch,
+            manifest=plan.route.manifest,
+            stages=plan.route.stages,
+            serving_seconds=serving_seconds,
+            leftovers=leftovers,
+        )
+
+    def _planned(self) -> DeployPlan:
+        """Read what there is and return what to write."""
+        self._tell("reading", f"what {self._device_names()} run")
+        pipeline, site = self.target.pipeline, self.request.topics.site
+        self.seen.watch_route(pipeline)
+        self.seen.watch_devices(self.target.devices)
+        await_devices(
+            self.seen,
+            self.target.devices,
+            self.request.ready_seconds,
+            lambda text: self._tell("reading", text),
+        )
+        keys, force = self.keys, self.request.force
+        ordered = read_ordered(
+            self.seen, self.target.devices, site, keys, force=force, must_answer=True
+        )
+        route = self.seen.route(pipeline)
+        left = _route_devices(route) - set(ordered)
+        if left:
+            self.seen.watch_devices(left)
+            self.seen.wait(lambda: all(self.seen.device(d).status for d in left), GRACE_SECONDS)
+            ordered |= read_ordered(self.seen, left, site, keys, force=force, must_answer=False)
+        plan = deploy_plan.plan_deploy(self.target, site, ordered, route, time.time_ns())
+        unable = readiness.inabilities(plan.assignments, self.target.devices, self.seen.devices())
+        if unable:
+            raise DevicesUnableError(unable)
+        return plan
+
+    def _write_route(self, route: Route) -> None:
+        topic = self.request.topics.topic("route", pipeline=route.pipeline)
+        write_retained(self.session, topic, messages.encode("route", route))
+
+    def _await_serving(self, plan: DeployPlan) -> None:
+        """Wait until every stage serves.
+
+        Raises:
+            DeployFailedError: One never will, or not in time; the devices were put back.
+        """
+        ends = time.monotonic() + self.request.timeout_seconds
+        while True:
+            before = self.seen.devices()
+            stages = self._stages(plan)
+            self._tell("starting", "waiting for the segments to serve", stages)
+            verdicts = {stage.verdict for stage in stages}
+            if verdicts == {Verdict.SERVING}:
+                return
+            late = time.monotonic() >= ends
+            if late or verdicts - {Verdict.SERVING, Verdict.WAITING}:
+                raise self._failure(plan)
+            left = max(0.0, ends - time.monotonic())
+            self.seen.wait(lambda: self.seen.devices() != before, min(LOOK_SECONDS, left))  # noqa: B023 called at once
+
+    def _stages(self, plan: DeployPlan) -> tuple[StageProgress, ...]:
+        return deploy_progress.stages(
+            plan.assignments,
+            self.target.devices,
+            self.orders.given,
+            self.seen.devices(),
+            self.orders.waited_seconds,
+        )
+
+    def _failure(self, plan: DeployPlan) -> DeployFailedError:
+        """Put the devices back and return why."""
+        self.orders.refused_in_the_end()  # so that every device's reason is told
+        stages = self._stages(plan)
+        restored = self._withdraw(plan)
+        verdicts = {stage.verdict for stage in stages}
+        kind: type[DeployFailedError] = DeployTimeoutError
+        for verdict, error in _FAILURES.items():
+            if verdict in verdicts:
+                kind = error
+        reasons = dict(_reasons(stages, self.request.timeout_seconds))
+        return kind(self.target.pipeline, reasons, restored=restored)
+
+    def _withdraw(self, plan: DeployPlan) -> bool:
+        """Put back the devices that were given orders and were given no others since."""
+        self._tell("withdrawing", "the devices go back to what they ran")
+        refused = self.orders.refused_in_the_end()
+        restored = True
+        for desired in plan.withdraw:
+            device = desired.device
+            if device not in self.orders.given or not self.orders.is_newest(device):
+                continue
+            try:
+                if device in refused:
+                    self.orders.take_back(device)
+                else:
+                    self.orders.give(desired)
+            except CodedError as error:
+                restored = False
+                log.error("device.not_restored", device=device, error=str(error))
+                if isinstance(error, BrokerUnreachableError):
+                    break  # nor can the others be reached
+        return restored
+
+    def _settle(self, plan: DeployPlan) -> tuple[str, ...]:
+        """Take older generations away; return the devices that still had one in the end."""
+        if not plan.settle:
+            return ()
+        self._tell("settling", "older generations drain")
+        for desired in plan.settle:
+            self.orders.give(desired)
+        return self._await_gone([desired.device for desired in plan.settle], plan.generation)
+
+    def _await_gone(self, devices: Iterable[str], generation: int) -> tuple[str, ...]:
+        names = list(devices)
+
+        def leftovers() -> tuple[str, ...]:
+            states = {name: self.seen.device(name) for name in names}
+            return deploy_progress.leftovers(states, self.target.pipeline, generation)
+
+        self.seen.wait(lambda: not leftovers(), self.request.settle_seconds)
+        return leftovers()
+
+    def _device_names(self) -> str:
+        return ", ".join(dict.fromkeys(self.target.devices))
+
+    def _tell(self, step: str, text: str, stages: tuple[StageProgress, ...] = ()) -> None:
+        told = Progress(step, text, stages)
+        if told != self.told:
+            self.told = told
+            self.progress(told)
+
+
+_FAILURES: Final = {
+    Verdict.FAILED: DeployFailedError,
+    Verdict.REFUSED: DeployRefusedError,
+    Verdict.SUPERSEDED: DeploySupersededError,
+}
+"""By what was found; the last one that applies names the error."""
+
+
+def _reasons(stages: Iterable[StageProgress], timeout_seconds: float) -> Iterator[tuple[str, str]]:
+    for stage in stages:
+        where = f"{stage.device}, {stage.segment}"
+        if stage.verdict in _FAILURES and stage.reason is not None:
+            yield where, f"{stage.reason.code} ({stage.reason.message})"
+        elif stage.verdict is Verdict.WAITING and not _ended(stages):
+            after = f" ({stage.reason.code})" if stage.reason else ""
+            yield where, f"still {stage.phase}{after} after {timeout_seconds:g} s"
+
+
+def _ended(stages: Iterable[StageProgress]) -> bool:
+    return any(stage.verdict in _FAILURES for stage in stages)
+
+
+def _route_devices(route: Route | None) -> set[str]:
+    return {stage.device for stage in route.stages} if route else set()

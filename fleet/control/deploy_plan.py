@@ -1,0 +1,219 @@
+"""What to tell which device so that a pipeline comes, moves or goes. Pure: no I/O, no clock.
+
+Make before break: first every device of the new generation gets it *beside* what it runs
+(``make``). When all of it serves, the route moves, and only then the older generations are taken
+away (``settle``). When it does not get to serve, ``withdraw`` puts the devices back.
+
+Three numbers order all that is written: the epoch grows with every deploy or undeploy, the
+revision with every write to one device, the generation with every deploy of one pipeline.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from fleet.control import assignments
+from fleet.control.deploy_errors import OrdersUnknownError
+from fleet.control.device_state import DeviceState
+from wire import signing
+from wire.errors import SignatureError
+from wire.manifest import Manifest
+from wire.messages import Assignment, Desired, Reported, Route
+
+_GONE: Final = frozenset({"released", "draining"})
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """What one device was ordered last, as far as it is proved."""
+
+    device: str
+    epoch: int = 0
+    revision: int = 0
+    assignments: tuple[Assignment, ...] = ()
+    generations: Mapping[str, int] = field(default_factory=dict)
+    """The highest generation seen of each pipeline, ordered or reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A pipeline as it shall be."""
+
+    pipeline: str
+    manifest: Manifest
+    devices: tuple[str, ...]
+    """One for each segment, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeployPlan:
+    """Everything a deploy will write, in the order of its fields; not yet signed."""
+
+    epoch: int
+    generation: int
+    assignments: tuple[Assignment, ...]
+    """By stage."""
+    make: tuple[Desired, ...]
+    withdraw: tuple[Desired, ...]
+    route: Route
+    settle: tuple[Desired, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UndeployPlan:
+    """Everything an undeploy will write before it clears the route."""
+
+    epoch: int
+    settle: tuple[Desired, ...]
+
+
+def ordered(
+    state: DeviceState, site: str, keys: Sequence[Ed25519PublicKey], *, force: bool = False
+) -> Ordered:
+    """Return what a device was ordered, checked to be ordered by one of ``keys``.
+
+    What we carry on we sign again: an order that nobody can prove must not get our signature.
+
+    Args:
+        state: What was read.
+        site: The site it must be for.
+        keys: Whose orders are carried on.
+        force: Drop what is not proved instead of refusing.
+
+    Raises:
+        OrdersUnknownError: The order is not signed by one of ``keys``, or the device runs
+            something and the broker holds no order.
+    """
+    desired, problem = _proved(state, site, keys)
+    reported = state.reported
+    running = [a for a in reported.assignments if a.phase not in _GONE] if reported else []
+    if desired is None and not force and (problem or running):
+        names = ", ".join(sorted({a.pipeline for a in running}))
+        text = problem or f"runs {names}, and the broker holds no order for it"
+        raise OrdersUnknownError({state.device: text})
+    observed = reported.observed if reported else (0, 0)
+    written = (desired.epoch, desired.revision) if desired else (0, 0)
+    return Ordered(
+        state.device,
+        epoch=max(written[0], observed[0]),
+        revision=max(written[1], observed[1]),
+        assignments=desired.assignments if desired else (),
+        generations=_generations(desired, reported),
+    )
+
+
+def _generations(desired: Desired | None, reported: Reported | None) -> dict[str, int]:
+    seen = [(a.pipeline, a.generation) for a in desired.assignments] if desired else []
+    seen += [(a.pipeline, a.generation) for a in reported.assignments] if reported else []
+    return dict(sorted(seen))  # of one pipeline, the highest comes last and stays
+
+
+def _proved(
+    state: DeviceState, site: str, keys: Sequence[Ed25519PublicKey]
+) -> tuple[Desired | None, str | None]:
+    if not state.desired:
+        return None, None
+    try:
+        desired = signing.verified_desired(state.desired, keys)
+    except SignatureError as error:
+        return None, f"its orders were not given by us ({error.problem})"
+    if (desired.site, desired.device) != (site, state.device):
+        return None, f"its orders are for {desired.site}/{desired.device}"
+    return desired, None
+
+
+def plan_deploy(
+    target: Target, site: str, devices: Mapping[str, Ordered], route: Route | None, unix_ns: int
+) -> DeployPlan:
+    """Return what to write so that ``target`` serves.
+
+    Args:
+        target: What shall be.
+        site: The site's id.
+        devices: What the devices of ``target`` and of ``route`` were ordered.
+        route: The pipeline's route as it is; None: it has none.
+        unix_ns: When this is said.
+    """
+    pipeline = target.pipeline
+    epoch = _next_epoch(devices.values(), route)
+    generation = _next_generation(pipeline, devices.values(), route, epoch)
+    made = assignments.assignments(target.manifest, pipeline, generation, target.devices)
+    write = _Writer(site, epoch, unix_ns)
+    make, withdraw, settle = [], [], []
+    for name, before in devices.items():
+        new = tuple(a for a, device in zip(made, target.devices, strict=True) if device == name)
+        others = tuple(a for a in before.assignments if a.pipeline != pipeline)
+        serving = tuple(a for a in before.assignments if _serves(a, pipeline, route))
+        if new:
+            make.append(write(name, before.revision + 1, (*others, *serving, *new)))
+            withdraw.append(write(name, before.revision + 2, (*others, *serving)))
+        if serving or (before.assignments != others and not new):
+            settle.append(write(name, before.revision + 2, (*others, *new)))
+    return DeployPlan(
+        epoch,
+        generation,
+        made,
+        tuple(make),
+        tuple(withdraw),
+        assignments.route(target.manifest, pipeline, generation, epoch, target.devices),
+        tuple(settle),
+    )
+
+
+def plan_undeploy(
+    pipeline: str, site: str, devices: Mapping[str, Ordered], route: Route | None, unix_ns: int
+) -> UndeployPlan:
+    """Return what to write so that no device runs ``pipeline``; see `plan_deploy`."""
+    epoch = _next_epoch(devices.values(), route)
+    write = _Writer(site, epoch, unix_ns)
+    settle = tuple(
+        write(name, before.revision + 1, _without(before.assignments, pipeline))
+        for name, before in devices.items()
+    )
+    return UndeployPlan(epoch, settle)
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    site: str
+    epoch: int
+    unix_ns: int
+
+    def __call__(self, device: str, revision: int, wanted: tuple[Assignment, ...]) -> Desired:
+        return Desired(
+            site=self.site,
+            device=device,
+            epoch=self.epoch,
+            revision=revision,
+            assignments=wanted,
+            issued_unix_ns=self.unix_ns,
+        )
+
+
+def _serves(assignment: Assignment, pipeline: str, route: Route | None) -> bool:
+    """Whether it is of this pipeline and clients use it, as far as we know."""
+    return assignment.pipeline == pipeline and (
+        route is None or assignment.generation == route.generation
+    )
+
+
+def _without(wanted: Iterable[Assignment], pipeline: str) -> tuple[Assignment, ...]:
+    return tuple(a for a in wanted if a.pipeline != pipeline)
+
+
+def _next_epoch(devices: Iterable[Ordered], route: Route | None) -> int:
+    return max([route.epoch if route else 0, *(d.epoch for d in devices)]) + 1
+
+
+def _next_generation(
+    pipeline: str, devices: Iterable[Ordered], route: Route | None, epoch: int
+) -> int:
+    """Return the next generation: above all that is seen, and above all that was forgotten.
+
+    Devices remember generations that nothing on the broker shows any more (after an undeploy).
+    No generation is ever above the epoch that it came with, so the epoch is above them all.
+    """
+    seen = [d.generations.get(pipeline, 0) for d in devices]
+    return max([route.generation if route else 0, epoch - 1, *seen]) + 1

@@ -1,0 +1,117 @@
+"""How a pipeline is, from its route and what its devices report. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from fleet.control.device_state import DeviceState
+from wire.messages import Reason, ReportedAssignment, Route
+
+
+class StageStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One stage of one generation on its device."""
+
+    generation: int
+    stage: int
+    device: str
+    segment: str
+    device_state: str
+    """``online``, ``offline``, ``lost``, or ``unknown`` when it was never seen."""
+    phase: str
+    """As the device reports it; ``missing`` when it does not report the stage."""
+    outcome: str | None = None
+    runtime: str | None = None
+    """The one that runs it; None: none does."""
+    restarts: int = 0
+    reason: Reason | None = None
+    since_unix_ns: int | None = None
+    """Since when it is in this phase, by the device's clock."""
+
+
+class PipelineStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A pipeline."""
+
+    pipeline: str
+    state: Literal["serving", "degraded", "down", "not_deployed"]
+    """``degraded``: some stages serve; ``not_deployed``: it has no route."""
+    generation: int | None
+    """The one that the route names."""
+    epoch: int | None
+    manifest: str | None
+    stages: tuple[StageStatus, ...]
+    """Those of the route, by stage."""
+    others: tuple[StageStatus, ...]
+    """Other generations that devices still, or already, run."""
+
+
+def pipeline_status(
+    pipeline: str, route: Route | None, states: Mapping[str, DeviceState]
+) -> PipelineStatus:
+    """Return how ``pipeline`` is; ``states`` holds every device of its route."""
+    reported = _reported(pipeline, states)
+    stages: list[StageStatus] = []
+    for stage in route.stages if route else ():
+        place = (stage.device, route.generation if route else 0, stage.stage)
+        found = reported.pop(place, None)
+        stages.append(
+            _status(found, states[stage.device])
+            if found
+            else StageStatus(
+                generation=place[1],
+                stage=stage.stage,
+                device=stage.device,
+                segment=stage.segment,
+                device_state=states[stage.device].presence,
+                phase="missing",
+            )
+        )
+    others = [_status(found, states[place[0]]) for place, found in sorted(reported.items())]
+    return PipelineStatus(
+        pipeline=pipeline,
+        state=_state(route, stages),
+        generation=route.generation if route else None,
+        epoch=route.epoch if route else None,
+        manifest=route.manifest if route else None,
+        stages=tuple(stages),
+        others=tuple(others),
+    )
+
+
+def _reported(
+    pipeline: str, states: Mapping[str, DeviceState]
+) -> dict[tuple[str, int, int], ReportedAssignment]:
+    def rows() -> Iterator[tuple[tuple[str, int, int], ReportedAssignment]]:
+        for name, state in states.items():
+            for found in state.reported.assignments if state.reported else ():
+                if found.pipeline == pipeline:
+                    yield (name, found.generation, found.stage), found
+
+    return dict(rows())
+
+
+def _status(found: ReportedAssignment, state: DeviceState) -> StageStatus:
+    return StageStatus(
+        generation=found.generation,
+        stage=found.stage,
+        device=state.device,
+        segment=found.segment,
+        device_state=state.presence,
+        phase=found.phase,
+        outcome=found.outcome,
+        runtime=found.runtime_actual,
+        restarts=found.restarts,
+        reason=found.reason,
+        since_unix_ns=found.since_unix_ns or None,
+    )
+
+
+def _state(
+    route: Route | None, stages: Sequence[StageStatus]
+) -> Literal["serving", "degraded", "down", "not_deployed"]:
+    if route is None:
+        return "not_deployed"
+    serving = [stage.phase == "serving" and stage.device_state == "online" for stage in stages]
+    if all(serving):
+        return "serving"
+    return "degraded" if any(serving) else "down"

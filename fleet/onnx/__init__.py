@@ -1,0 +1,1 @@
+"""ONNX graphs: read, understood, cut and written as segments."""

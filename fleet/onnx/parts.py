@@ -1,0 +1,96 @@
+"""Parts of an ONNX graph: what they depend on, take, give, and pass on.
+
+A part is a set of moving operators, by index; constant ones are added where they are used.
+
+Pure: changes nothing.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from fleet.onnx.graph import Graph, ancestors
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """What one segment takes and gives."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+def closure(graph: Graph, tensors: Iterable[str]) -> frozenset[int]:
+    """Return the moving operators that ``tensors`` depend on."""
+    found = ancestors(tensors, [operator.reads for operator in graph.operators], graph.maker)
+    return frozenset(index for index in found if not graph.operators[index].constant)
+
+
+def with_constants(graph: Graph, inside: Collection[int], extra: Iterable[str] = ()) -> list[int]:
+    """Return ``inside`` and the constant operators it needs, and ``extra`` too, in order."""
+    found = set(inside)
+    waiting = [name for index in inside for name in graph.operators[index].reads]
+    waiting += extra
+    while waiting:
+        index = graph.maker.get(waiting.pop(), -1)
+        if index >= 0 and index not in found and graph.operators[index].constant:
+            found.add(index)
+            waiting += graph.operators[index].reads
+    return sorted(found)
+
+
+def interface(graph: Graph, done: Collection[int], inside: Collection[int]) -> Interface:
+    """Return what the segment of operators ``inside`` takes and gives, after ``done`` have run.
+
+    The last segment also gives the outputs that are constant.
+    """
+    made = {name for index in inside for name in graph.operators[index].writes}
+    taken = {
+        name
+        for index in inside
+        for name in graph.operators[index].reads
+        if name not in made and not graph.is_constant(name)
+    }
+    later = set(graph.moving).difference(done, inside)
+    needed = {name for index in later for name in graph.operators[index].reads}
+    given = made & (needed | set(graph.outputs))
+    if not later:
+        given |= {name for name in graph.outputs if graph.is_constant(name)}
+    order = {name: place for place, name in enumerate(graph.outputs)} if not later else {}
+    return Interface(
+        tuple(sorted(taken, key=graph.rank)),
+        tuple(sorted(given, key=lambda name: (order.get(name, -1), _rank(graph, name)))),
+    )
+
+
+def crossing(graph: Graph, done: Collection[int]) -> tuple[str, ...]:
+    """Return the tensors that exist after ``done`` have run and are still needed, in order."""
+    later = set(graph.moving).difference(done)
+    needed = {name for index in later for name in graph.operators[index].reads}
+    needed.update(graph.outputs)
+    exist = {name for index in done for name in graph.operators[index].writes}
+    exist.update(graph.inputs)
+    return tuple(sorted(needed & exist, key=graph.rank))
+
+
+def depth_first(graph: Graph) -> tuple[int, ...]:
+    """Return the moving operators in an order that starts a branch only when it is needed."""
+    order: list[int] = []
+    seen: set[int] = set()
+    for output in graph.outputs:
+        stack = [(graph.maker.get(output, -1), False)]
+        while stack:
+            index, ready = stack.pop()
+            if ready:
+                order.append(index)
+                continue
+            if index < 0 or index in seen or graph.operators[index].constant:
+                continue
+            seen.add(index)
+            stack.append((index, True))
+            reads = graph.operators[index].reads
+            stack.extend((graph.maker.get(name, -1), False) for name in reversed(reads))
+    return tuple(order)
+
+
+def _rank(graph: Graph, name: str) -> tuple[int, int]:
+    return (-1, 0) if name in graph.initializers else graph.rank(name)

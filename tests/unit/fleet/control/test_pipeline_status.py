@@ -1,0 +1,89 @@
+"""How a pipeline is, from its route and the devices' reports."""
+
+import pytest
+
+from fleet.control.device_state import DeviceState
+from fleet.control.pipeline_status import pipeline_status
+from wire.messages import Reason, Reported, ReportedAssignment, Route, RouteStage, Status
+
+ROUTE = Route(
+    pipeline="p",
+    generation=3,
+    epoch=5,
+    manifest="0" * 64,
+    stages=(
+        RouteStage(stage=0, device="a", segment="s0", runtime="onnx_cpu"),
+        RouteStage(stage=1, device="b", segment="s1", runtime="onnx_cpu"),
+    ),
+    receives=(),
+    outputs=(),
+)
+
+
+def running(stage, *, generation=3, phase="serving", pipeline="p"):
+    """Return what a device reports of one stage."""
+    return ReportedAssignment(
+        pipeline=pipeline,
+        generation=generation,
+        stage=stage,
+        segment=f"s{stage}",
+        phase=phase,
+        outcome="healthy",
+        digest="",
+        runtime_asked="onnx_cpu",
+        runtime_actual="onnx_cpu",
+        reason=Reason(code="worker.lost", message="killed"),
+        since_unix_ns=9,
+    )
+
+
+def device(name, *assignments, state="online"):
+    """Return a device that reports these."""
+    reported = Reported(
+        device=name, session=1, observed=(5, 1), applied=(5, 1), assignments=assignments
+    )
+    return DeviceState(name, Status(state=state, session=1, boot="b"), reported=reported)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        (device("a", running(0)), device("b", running(1)), "serving"),
+        (device("a", running(0)), device("b", running(1, phase="loading")), "degraded"),
+        (device("a", running(0)), device("b", running(1), state="lost"), "degraded"),
+        (device("a", running(0)), DeviceState("b"), "degraded"),
+        (device("a"), device("b", running(1, generation=2)), "down"),
+    ],
+)
+def test_a_pipeline_serves_when_every_stage_does(a, b, expected):
+    """A retained report of a device that is gone is no serving stage."""
+    found = pipeline_status("p", ROUTE, {"a": a, "b": b})
+
+    assert found.state == expected
+
+
+def test_a_stage_that_nobody_reports_is_missing():
+    """The route says where it should be."""
+    found = pipeline_status("p", ROUTE, {"a": device("a", running(0)), "b": DeviceState("b")})
+    stage = found.stages[1]
+
+    assert (stage.device, stage.phase, stage.device_state) == ("b", "missing", "unknown")
+
+
+def test_other_generations_and_only_those_stand_apart():
+    """A draining generation is shown, another pipeline is not."""
+    a = device("a", running(0), running(0, generation=2, phase="draining"))
+    b = device("b", running(1), running(0, pipeline="q"))
+    found = pipeline_status("p", ROUTE, {"a": a, "b": b})
+
+    assert [(s.device, s.generation, s.phase) for s in found.others] == [("a", 2, "draining")]
+    assert found.stages[0].reason == Reason(code="worker.lost", message="killed")
+    assert found.stages[0].since_unix_ns == 9
+
+
+def test_without_a_route_what_devices_run_is_still_shown():
+    """The broker may have lost the route while the devices go on."""
+    found = pipeline_status("p", None, {"a": device("a", running(0))})
+
+    assert (found.state, found.generation, found.stages) == ("not_deployed", None, ())
+    assert [s.device for s in found.others] == ["a"]

@@ -1,0 +1,73 @@
+"""Which devices can take part in a deploy, and why the others cannot."""
+
+import pytest
+
+from fleet.control import readiness
+from fleet.control.device_state import DeviceState
+from wire.errors import MessageError
+from wire.messages import Assignment, Contract, Info, RuntimeInfo, Status
+
+ONLINE = Status(state="online", session=1, boot="b")
+CPU = RuntimeInfo(runtime="onnx_cpu", proved=True)
+ASSIGNMENT = Assignment(
+    pipeline="p",
+    generation=1,
+    stage=0,
+    segment="s0",
+    format="onnx",
+    files=(),
+    contract=Contract(receives=(), sends=(), inputs=(), outputs=()),
+    runtime="onnx_cpu",
+)
+
+
+def info(*runtimes, wire=(1, 1)):
+    """Return what a device with these runtimes says of itself."""
+    return Info(device="a", version="1", runtimes=runtimes, wire=wire)
+
+
+@pytest.mark.parametrize(
+    ("state", "problem"),
+    [
+        (DeviceState("a"), "never been seen"),
+        (DeviceState("a", Status(state="lost", session=1, boot="b"), info(CPU)), "is lost"),
+        (DeviceState("a", Status(state="offline", session=1, boot="b")), "is offline"),
+        (DeviceState("a", ONLINE), "not yet said what it is"),
+        (
+            DeviceState("a", ONLINE, info(CPU), problem=MessageError("info", "no JSON")),
+            "cannot be understood",
+        ),
+    ],
+)
+def test_a_device_that_is_not_there_says_why(state, problem):
+    """Never seen, gone, still starting, or of another world."""
+    assert problem in readiness.absences({"a": state})["a"]
+
+
+def test_a_device_that_is_online_and_known_is_there():
+    """Nothing is missing."""
+    assert readiness.absences({"a": DeviceState("a", ONLINE, info(CPU))}) == {}
+
+
+@pytest.mark.parametrize(
+    ("told", "problem"),
+    [
+        (info(), "no runtime onnx_cpu for segment s0 (it has none)"),
+        (info(RuntimeInfo(runtime="identity", proved=True)), "(it has identity)"),
+        (info(RuntimeInfo(runtime="onnx_cpu", reason="no module")), "does not work (no module)"),
+        (info(CPU, wire=(2, 3)), "speaks protocol versions 2 to 3 (we speak 1 to 1)"),
+        (None, "has not said what it is"),
+    ],
+)
+def test_a_device_that_cannot_run_its_segment_says_why(told, problem):
+    """A runtime counts only when a real inference proved it."""
+    states = {"a": DeviceState("a", ONLINE, told)}
+
+    assert problem in readiness.inabilities([ASSIGNMENT], ["a"], states)["a"]
+
+
+def test_versions_that_overlap_are_enough():
+    """A newer agent that still speaks our version takes part."""
+    states = {"a": DeviceState("a", ONLINE, info(CPU, wire=(1, 5)))}
+
+    assert readiness.inabilities([ASSIGNMENT], ["a"], states) == {}

@@ -1,0 +1,1 @@
+"""A model file as data: structure without tensors' bytes, and the scan that every file passes."""
