@@ -9,7 +9,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -113,7 +113,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`postprocess`: what people want to see of the output tensors."""
 
-    kind: str
+    kind: Literal["labels", "text_boxes"]
     """``labels`` (top-k of a score vector) or ``text_boxes`` (boxes of a probability map)."""
     output: str
     threshold: float = 0.3

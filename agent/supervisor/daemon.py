@@ -112,6 +112,10 @@ class Supervisor:
             start=self._journal.start_counter,
             state_folder=str(self._folder),
         )
+        if not self._keys:
+            log.warning(
+                "trust.found_empty", effect="every order is refused: list a key in trust.keys"
+            )
         self._resume()
         self._control.start()
         tasks = [

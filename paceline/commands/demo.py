@@ -23,7 +23,7 @@ def demo(
 
     Args:
         headless: No live table; ends by itself.
-        seconds: How long to stream; else until Ctrl-C, headless 10 s.
+        seconds: How long to stream; else until Ctrl-C, or 10 s headless or without a terminal.
         model: Any ONNX model; else text detection with real weights.
         devices: How many agents, and segments.
         broker: Which broker to start.

@@ -14,6 +14,7 @@ from fleet.errors import BadRequestError
 from fleet.formats import CutRequest
 from paceline.formatting import size_text
 from paceline.options import OutputOptions
+from paceline.pictures.preprocess import check
 from wire.manifest import Answer, Manifest, Picture
 
 Block = TypeVar("Block", Picture, Answer)
@@ -62,7 +63,7 @@ def split(  # noqa: PLR0913 one for each option
         request,
         splitting.Presentation(
             name=name,
-            preprocess=_block("--preprocess", preprocess, Picture),
+            preprocess=_picture(preprocess),
             postprocess=_block("--postprocess", postprocess, Answer),
         ),
     )
@@ -99,6 +100,13 @@ def _stages(stages: int | None, at: str | None) -> int:
     if stages is not None and at and stages != at.count(",") + 2:
         raise BadRequestError("--stages", f"{stages} contradicts --at {at}")
     return stages or 1
+
+
+def _picture(path: Path | None) -> Picture | None:
+    block = _block("--preprocess", path, Picture)
+    if block is not None:
+        check(block)
+    return block
 
 
 def _block(option: str, path: Path | None, kind: type[Block]) -> Block | None:

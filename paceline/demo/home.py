@@ -4,11 +4,12 @@ Each is a process of its own in a folder of its own; a dead agent is started aga
 ``with`` block ends all of them and removes the folder.
 """
 
+import os
 import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -72,6 +73,7 @@ class Home:
                 *("--listen", self._artifacts_address, str(folder)),
             ],
             log=self.folder / "artifacts.log",
+            environment=own_environment(os.environ),
         )
 
     def pids(self) -> dict[str, int]:
@@ -128,6 +130,7 @@ class Home:
         return Child(
             [sys.executable, "-I", "-m", "agent", "--config", str(config)],
             log=self.folder / f"{device}.log",
+            environment=own_environment(os.environ),
         )
 
     def _keep(self) -> None:
@@ -136,6 +139,11 @@ class Home:
                 if child.poll() is not None and not self._stopping.is_set():
                     self.restarts += 1
                     self._agents[device] = self._start_agent(device)
+
+
+def own_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without the user's settings: they are for the user's own site."""
+    return {name: value for name, value in environ.items() if not name.startswith("PACELINE_")}
 
 
 def _free_port() -> int:

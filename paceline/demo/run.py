@@ -64,7 +64,7 @@ class DemoOptions:
     headless: bool = False
     """No live table; ends by itself."""
     seconds: float | None = None
-    """How long to stream; None: until Ctrl-C, headless 10 s."""
+    """How long to stream; None: until Ctrl-C, or 10 s where nobody watches."""
     as_json: bool = False
     """The summary as one line of JSON on stdout; everything else goes to stderr."""
     model: Path | None = None
@@ -175,7 +175,8 @@ class _Demo:
 
     @property
     def _seconds(self) -> float | None:
-        if self._options.seconds is None and self._options.headless:
+        unwatched = self._options.headless or not self._console.is_terminal
+        if self._options.seconds is None and unwatched:
             return HEADLESS_SECONDS
         return self._options.seconds
 

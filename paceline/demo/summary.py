@@ -99,8 +99,12 @@ def _lines(summary: Summary) -> Iterator[tuple[str, str]]:
             f" {summary.whole_model_frames_per_second:.1f} with the whole model in one process"
         ),
     )
-    yield "", "[dim]All stages share this machine's cores, so cutting gains nothing here but[/]"
-    yield "", "[dim]room. It pays with a machine for each stage, or when one is too small.[/]"
+    if summary.whole_model_frames_per_second > summary.frames_per_second:
+        yield "", "[dim]All stages share this machine's cores, so cutting gains nothing here but[/]"
+        yield "", "[dim]room. It pays with a machine for each stage, or when one is too small.[/]"
+    else:
+        yield "", "[dim]On one machine the whole model is usually faster: something else was[/]"
+        yield "", "[dim]running while it was measured. Run the demo again on a quiet machine.[/]"
     if summary.agents_restarted:
         yield "agents", f"{summary.agents_restarted} started again"
     if summary.picture:

@@ -16,6 +16,9 @@ from paceline.demo.errors import ModelUnavailableError
 from tests.system.conftest import brokers, start_broker
 from tests.system.place import until
 
+NOBODYS_BROKER = "mqtt://127.0.0.1:1"
+"""A user's own setting, which the demo and its agents must not follow."""
+
 PACELINE = str(Path(sys.executable).with_name("paceline"))
 
 
@@ -32,7 +35,7 @@ class Demo:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "TMPDIR": str(scratch)},
+            env={**os.environ, "TMPDIR": str(scratch), "PACELINE_BROKER_URL": NOBODYS_BROKER},
         )
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
