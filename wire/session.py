@@ -336,6 +336,7 @@ class Session:
         self._guarded(lambda: self._events.up(connection))
 
     def _received(self, message: paho.MQTTMessage) -> None:
+        _acknowledge_quickly(self._client)
         topic = message.topic
         subscription = self._subscriptions.get(topic)
         if subscription is not None:
@@ -353,6 +354,14 @@ class Session:
             self._events.fault(error)
         except Exception as error:  # noqa: BLE001 an exception here would end paho's thread
             self._events.fault(error)
+
+
+def _acknowledge_quickly(client: paho.Client | None) -> None:
+    """Arm TCP_QUICKACK, which the kernel forgets: brokers without TCP_NODELAY stall 40 ms else."""
+    with contextlib.suppress(OSError, AttributeError):
+        sock: Any = client.socket() if client is not None else None
+        if sock is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
 def _without_delay(_client: paho.Client, _userdata: Any, sock: Any) -> None:
