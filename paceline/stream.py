@@ -9,7 +9,7 @@ from typing import Any, Final
 from numpy.typing import NDArray
 
 from paceline.dataplane import DataPlane, size_bytes
-from paceline.errors import FrameFailedError
+from paceline.errors import FrameFailedError, PipelineUnknownError
 from wire import codecs, tensors
 from wire import timings as waterfall
 from wire.accounting import DEADLINE, Accounting
@@ -131,7 +131,11 @@ class Stream:
 
     def pump(self) -> None:
         """Send what may be sent, and end what is overdue; the submitting thread calls it."""
-        route = self._route()
+        try:
+            route = self._route()
+        except PipelineUnknownError:
+            self._end_waiting()
+            return
         while self._waiting:
             frame = self._waiting[0]
             size = size_bytes(frame)
@@ -146,6 +150,13 @@ class Stream:
             else:
                 break
         self._plane.tick(route, waiting=bool(self._waiting))
+        self._end_overdue()
+
+    def _end_waiting(self) -> None:
+        """The pipeline was undeployed: what has not left never will, the rest may be answered."""
+        while self._waiting:
+            frame = self._waiting.popleft()
+            self._end(frame.sequence, "pipeline.undeployed", "taken off its devices meanwhile")
         self._end_overdue()
 
     def _end_overdue(self) -> None:
