@@ -37,6 +37,8 @@ class RunOptions:
 
     optimisations: bool = False
     threads: int = os.cpu_count() or 1
+    mapped: bool = False
+    """Leave weights in their file instead of copying them: slower, for models that fill memory."""
     limit_seconds: float = 600.0
 
 
@@ -75,6 +77,7 @@ def run(
         arguments = ["--segment", str(model), "--inputs", str(given)]
         arguments += ["--threads", str(options.threads)]
         arguments += [] if options.optimisations else ["--no-optimisations"]
+        arguments += ["--weights", "mapped"] if options.mapped else []
         arguments += [] if fetch == [] else ["--outputs", str(taken)]
         arguments += ["--fetch", *fetch] if fetch else []
         report = call("run-segment", arguments, RunReport, limit_seconds=options.limit_seconds)

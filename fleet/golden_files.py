@@ -6,15 +6,17 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from fleet import digests
 from wire import codecs, frame, golden
 from wire.errors import FrameError
 from wire.frame import Frame, Kind
+from wire.manifest import File
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def write(folder: Path, inputs: Arrays, outputs: Arrays) -> None:
-    """Write ``golden.frame`` into a segment's folder.
+def write(folder: Path, inputs: Arrays, outputs: Arrays) -> File:
+    """Write ``golden.frame`` into a segment's folder and return what it is.
 
     Raises:
         FrameError: The tensors do not fit one frame.
@@ -25,6 +27,7 @@ def write(folder: Path, inputs: Arrays, outputs: Arrays) -> None:
         raise FrameError(f"{size} bytes of golden tensors (at most {frame.MAX_FRAME_BYTES})")
     with (folder / golden.FILE_NAME).open("wb") as file:
         file.writelines(made)
+    return digests.file(folder / golden.FILE_NAME)
 
 
 def read(folder: Path) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:

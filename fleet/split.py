@@ -2,6 +2,7 @@
 
     DIR/pipeline.json                                canonical manifest
     DIR/split.json                                   report for people: costs, bytes, notes
+    DIR/chunks.json                                  which ranges of weights can be found again
     DIR/segments/NN-name/{segment.onnx,weights.bin,golden.frame}
 
 The folder appears whole or not at all.
@@ -17,9 +18,16 @@ from pathlib import Path
 
 import msgspec
 
+from fleet import chunks
 from fleet.errors import BadRequestError, FolderInUseError, UnknownFormatError
 from fleet.formats import CutModel, CutRequest, ModelFormat, known
-from fleet.split_folder import MANIFEST_FILE, REPORT_FILE, SEGMENTS_FOLDER, SplitReport
+from fleet.split_folder import (
+    CHUNKS_FILE,
+    MANIFEST_FILE,
+    REPORT_FILE,
+    SEGMENTS_FOLDER,
+    SplitReport,
+)
 from wire import ids, manifest, plugins
 from wire.manifest import INPUT, OUTPUT, SCHEMA, Answer, Edge, Manifest, Picture
 from wire.tensors import TensorSpec
@@ -60,6 +68,7 @@ def split(
         cut = plugin.cut(model, request, segments)
         made = _manifest(name, cut, presentation)
         (folder / MANIFEST_FILE).write_bytes(manifest.encode(made))
+        (folder / CHUNKS_FILE).write_bytes(chunks.encode(cut.chunks))
         report = msgspec.json.encode(_report(model, cut))
         (folder / REPORT_FILE).write_bytes(msgspec.json.format(report, indent=2) + b"\n")
     return made

@@ -12,6 +12,7 @@ from wire.manifest import Manifest, Segment
 
 MANIFEST_FILE: Final = "pipeline.json"
 REPORT_FILE: Final = "split.json"
+CHUNKS_FILE: Final = "chunks.json"
 SEGMENTS_FOLDER: Final = "segments"
 
 

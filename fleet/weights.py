@@ -1,17 +1,28 @@
-"""Lay out ``weights.bin``: tensors that can be mapped, each at a place of its own.
+"""Lay out and write ``weights.bin``: tensors that can be mapped, each at a place of its own.
 
 Tensors of 1 MiB and more begin at multiples of 64 KiB, so that they can be mapped with any page
 size; smaller ones at multiples of 64. Those under 1 KiB do not come here: they stay in the model.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Final, NamedTuple
+
+from fleet.chunks import Chunk, Chunker
+from wire.manifest import File
 
 INLINE_BYTES: Final = 1 << 10
 """Tensors smaller than this stay in the model's own file."""
 LARGE_BYTES: Final = 1 << 20
 LARGE_ALIGNMENT: Final = 64 << 10
 ALIGNMENT: Final = 64
+_HOLE_BYTES: Final = 64 << 10
+_ZEROS: Final = memoryview(bytes(4 << 20))
+
+Pieces = Callable[[str], Iterable[memoryview]]
+"""Gives a tensor's bytes by its name; each piece is valid until the next is asked for."""
 
 
 class Placed(NamedTuple):
@@ -19,26 +30,53 @@ class Placed(NamedTuple):
 
     name: str
     offset_bytes: int
-    data: bytes
+    size_bytes: int
 
 
-def place(tensors: Iterable[tuple[str, bytes]]) -> tuple[Placed, ...]:
-    """Return where each tensor goes: large ones first, otherwise in the order given."""
-    found = sorted(tensors, key=lambda tensor: len(tensor[1]) < LARGE_BYTES)
+class Written(NamedTuple):
+    """What was written."""
+
+    file: File
+    chunks: tuple[Chunk, ...]
+
+
+def place(tensors: Iterable[tuple[str, int]]) -> tuple[Placed, ...]:
+    """Return where each tensor (name and size) goes: large ones first, else in the order given."""
+    found = sorted(tensors, key=lambda tensor: tensor[1] < LARGE_BYTES)
     placed: list[Placed] = []
     end = 0
-    for name, data in found:
-        alignment = LARGE_ALIGNMENT if len(data) >= LARGE_BYTES else ALIGNMENT
+    for name, size in found:
+        alignment = LARGE_ALIGNMENT if size >= LARGE_BYTES else ALIGNMENT
         offset = end + -end % alignment
-        placed.append(Placed(name, offset, data))
-        end = offset + len(data)
+        placed.append(Placed(name, offset, size))
+        end = offset + size
     return tuple(placed)
 
 
-def pieces(placed: Sequence[Placed]) -> Iterator[bytes]:
-    """Yield the file's content, gaps as zeros."""
-    end = 0
-    for tensor in placed:
-        yield bytes(tensor.offset_bytes - end)
-        yield tensor.data
-        end = tensor.offset_bytes + len(tensor.data)
+def write(path: Path, placed: Sequence[Placed], pieces: Pieces) -> Written:
+    """Write the tensors to the file ``path``; what stands between them is zero.
+
+    Large pieces that are all zero become holes: such a file takes no room, and reads the same.
+    """
+    whole, chunker, end = hashlib.sha256(), Chunker(), 0
+    with path.open("wb") as file:
+        for tensor in placed:
+            gap = _ZEROS[: tensor.offset_bytes - end]
+            whole.update(gap)
+            chunker.begin(tensor.offset_bytes, tensor.size_bytes >= LARGE_BYTES)
+            end = tensor.offset_bytes
+            for piece in pieces(tensor.name):
+                whole.update(piece)
+                chunker.add(piece)
+                if len(piece) < _HOLE_BYTES or piece != _ZEROS[: len(piece)]:
+                    _put(file.fileno(), piece, end)
+                end += len(piece)
+        file.truncate(end)
+    made = File(name=path.name, sha256=whole.hexdigest(), size_bytes=end)
+    return Written(made, chunker.finished())
+
+
+def _put(file: int, piece: memoryview, at: int) -> None:
+    while piece:
+        done = os.pwrite(file, piece, at)
+        piece, at = piece[done:], at + done

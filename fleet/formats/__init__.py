@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from fleet.chunks import Chunk
 from wire import plugins
 from wire.manifest import ModelRef, Segment
 from wire.tensors import TensorSpec
@@ -44,6 +45,8 @@ class CutModel:
     """What one frame carries across each cut, for the sizes of the sample."""
     costs: tuple[int, ...]
     """Multiply-accumulates of each segment, for the sizes of the sample."""
+    chunks: Mapping[str, tuple[Chunk, ...]] = field(default_factory=dict)
+    """Ranges of each segment's weights that can be found again, by the segment's name."""
     notes: tuple[str, ...] = ()
     """What a reader of the report should know."""
 

@@ -1,17 +1,20 @@
 """ONNX models: read, run once for reference, cut, and write as segments."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from fleet import digests, golden_files, inputs
+from fleet import golden_files, inputs
+from fleet.chunks import Chunk
 from fleet.compare import tolerance_for
 from fleet.formats import CutModel, CutRequest, segment_names
 from fleet.onnx import cuts as onnx_cuts
+from fleet.onnx import folding as onnx_folding
 from fleet.onnx import graph as onnx_graph
 from fleet.onnx import parts as onnx_parts
 from fleet.onnx import segments as onnx_segments
@@ -41,29 +44,47 @@ class OnnxFormat:
 
     def cut(self, model: Path, request: CutRequest, folder: Path) -> CutModel:
         """Cut ``model`` and write its segments; see ``ModelFormat``."""
-        source = onnx_source.load(model)
-        graph = onnx_graph.read(source.model.graph, model.name, source.model.functions)
-        specs = onnx_shapes.input_specs(source.model, graph.inputs, model.name)
-        sample = inputs.requested(specs, request)
-        reference = Reference(source, graph, sample)
-        concrete = _concrete(reference)
-        plan = onnx_cuts.plan(graph, concrete, request, model.name)
-        values = {**sample.arrays, **reference.values(plan.crossing_tensors, concrete)}
-        cut = _Cut(source, graph, plan, values, _declared(reference, values))
-        names = segment_names(len(plan.segments))
-        segments = [cut.write(folder, name, i, concrete) for i, name in enumerate(names)]
-        return CutModel(
-            model=source.ref,
-            inputs=specs,
-            outputs=cut.specs(graph.outputs),
-            segments=tuple(segments),
-            crossings=tuple(cut.specs(names) for names in plan.crossings),
-            crossing_bytes=tuple(
-                sum(values[name].nbytes for name in names) for names in plan.crossings
-            ),
-            costs=plan.costs,
-            notes=_notes(graph, plan, sample),
-        )
+        with (
+            onnx_source.opened(model) as source,
+            tempfile.TemporaryDirectory(prefix="scratch-", dir=folder.parent) as scratch,
+        ):
+            return _cut(source, request, folder, Path(scratch))
+
+
+def _cut(source: Source, request: CutRequest, folder: Path, scratch: Path) -> CutModel:
+    graph = _read(source)
+    specs = onnx_shapes.input_specs(source.model, graph.inputs, source.ref.name)
+    sample = inputs.requested(specs, request)
+    facts = onnx_shapes.infer(source.model, sample.sizes)
+    folded = onnx_folding.fold(source, graph, facts, scratch)
+    if folded:
+        graph = _read(source)
+        facts = onnx_shapes.infer(source.model, sample.sizes)
+    reference = Reference(source, graph, scratch / "reference", facts)
+    _measure_missing(reference, sample)
+    plan = onnx_cuts.plan(graph, facts, request, source.ref.name)
+    seen = reference.run(sample, values={*plan.crossing_tensors, *graph.outputs})
+    values = {**sample.arrays, **seen.values}
+    cut = _Cut(source, graph, plan, values, _declared(source, sample, values))
+    names = segment_names(len(plan.segments))
+    written = [cut.write(folder, name, i, facts) for i, name in enumerate(names)]
+    return CutModel(
+        model=source.ref,
+        inputs=specs,
+        outputs=cut.specs(graph.outputs),
+        segments=tuple(segment for segment, _ in written),
+        crossings=tuple(cut.specs(names) for names in plan.crossings),
+        crossing_bytes=tuple(
+            sum(values[name].nbytes for name in names) for names in plan.crossings
+        ),
+        costs=plan.costs,
+        chunks={segment.name: chunks for segment, chunks in written},
+        notes=tuple(_notes(cut, sample)),
+    )
+
+
+def _read(source: Source) -> Graph:
+    return onnx_graph.read(source.model.graph, source.ref.name, source.model.functions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +101,10 @@ class _Cut:
         """Return the specs of tensors that a run gave values for."""
         return tuple(onnx_shapes.spec(name, self.declared[name]) for name in names)
 
-    def write(self, folder: Path, name: str, index: int, concrete: Facts) -> Segment:
-        """Write segment ``index`` to ``folder/name`` and describe it."""
+    def write(
+        self, folder: Path, name: str, index: int, concrete: Facts
+    ) -> tuple[Segment, tuple[Chunk, ...]]:
+        """Write segment ``index`` to ``folder/name``; describe it, and its weights' chunks."""
         face = self.plan.interfaces[index]
         inside = onnx_parts.with_constants(self.graph, self.plan.segments[index], face.outputs)
         part = Part(
@@ -89,49 +112,62 @@ class _Cut:
             operators=inside,
             inputs={tensor: self.declared[tensor] for tensor in face.inputs},
             outputs={tensor: self.declared[tensor] for tensor in face.outputs},
-            metadata=_metadata(self.source, face),
+            metadata=self._metadata(index),
         )
         place = folder / name
         place.mkdir()
-        weight_bytes = onnx_segments.write(place, self.source.model, self.graph, part)
-        golden_files.write(
+        written = onnx_segments.write(place, self.source, self.graph, part)
+        golden = golden_files.write(
             place,
             {tensor: self.values[tensor] for tensor in face.inputs},
             {tensor: self.values[tensor] for tensor in face.outputs},
         )
-        return Segment(
+        peak = peak_activation_bytes(self.graph, inside, face, concrete)
+        segment = Segment(
             name=name,
             format="onnx",
-            files=digests.files(place),
+            files=tuple(sorted((*written.files, golden), key=lambda file: file.name)),
             inputs=self.specs(face.inputs),
             outputs=self.specs(face.outputs),
             operators=len(inside),
-            weight_bytes=weight_bytes,
-            peak_bytes=weight_bytes + peak_activation_bytes(self.graph, inside, face, concrete),
+            weight_bytes=written.weight_bytes,
+            peak_bytes=written.weight_bytes + peak,
             tolerance=tolerance_for([self.values[tensor] for tensor in face.outputs]),
         )
+        return segment, written.chunks
+
+    def _metadata(self, index: int) -> dict[str, str]:
+        """Return what a segment says of itself to whoever finds it alone."""
+        face = self.plan.interfaces[index]
+        return {
+            "paceline.source": self.source.ref.sha256,
+            "paceline.plan": json.dumps(self.plan.crossings),
+            "paceline.stage": f"{index + 1} of {len(self.plan.segments)}",
+            "paceline.cut_in": json.dumps(face.inputs),
+            "paceline.cut_out": json.dumps(face.outputs),
+        }
 
 
-def _concrete(reference: Reference) -> dict[str, TensorFacts]:
-    """Return types and sizes of all tensors for the sample: inferred, or else from a run."""
-    found = onnx_shapes.infer(reference.source.model, reference.sample.sizes)
-    graph = reference.graph
+def _measure_missing(reference: Reference, sample: inputs.Sample) -> None:
+    """Add types and sizes that inference does not know to the reference's facts, from a run."""
+    graph, facts = reference.graph, reference.facts
     missing = [
         name
         for index in graph.moving
         for name in graph.operators[index].writes
-        if name not in found or (found[name].movable and found[name].sizes is None)
+        if name not in facts or (facts[name].movable and facts[name].sizes is None)
     ]
     if missing:
-        found |= reference.sizes(missing, found)
-    return found
+        seen = reference.run(sample, sizes=missing)
+        facts.update((s.name, TensorFacts(s.dtype, s.shape)) for s in seen.sizes.values())
 
 
-def _declared(reference: Reference, values: Mapping[str, NDArray[Any]]) -> dict[str, TensorFacts]:
+def _declared(
+    source: Source, sample: inputs.Sample, values: Mapping[str, NDArray[Any]]
+) -> dict[str, TensorFacts]:
     """Return types and shapes of the tensors that have values, dynamic dimensions kept."""
-    symbolic = onnx_shapes.infer(reference.source.model)
-    declared = onnx_shapes.declared(reference.source.model)
-    sample = reference.sample
+    symbolic = onnx_shapes.infer(source.model)
+    declared = onnx_shapes.declared(source.model)
     facts: dict[str, TensorFacts] = {}
     for name, (dtype, sizes) in codecs.describe(values).items():
         if name in sample.arrays:
@@ -142,23 +178,13 @@ def _declared(reference: Reference, values: Mapping[str, NDArray[Any]]) -> dict[
     return facts
 
 
-def _metadata(source: Source, face: Interface) -> dict[str, str]:
-    return {
-        "paceline.source": source.ref.sha256,
-        "paceline.cut_in": json.dumps(face.inputs),
-        "paceline.cut_out": json.dumps(face.outputs),
-    }
-
-
-def _notes(graph: Graph, plan: Plan, sample: inputs.Sample) -> tuple[str, ...]:
-    notes = []
+def _notes(cut: _Cut, sample: inputs.Sample) -> Iterator[str]:
     if sample.guessed:
         guesses = ", ".join(f"{name}={size}" for name, size in sample.guessed.items())
-        notes.append(f"sizes guessed for the reference run: {guesses}")
-    copies = _copies(graph, plan.segments, plan.interfaces)
+        yield f"sizes guessed for the reference run: {guesses}"
+    copies = _copies(cut.graph, cut.plan.segments, cut.plan.interfaces)
     if copies:
-        notes.append(f"operators on weights alone that several segments compute: {copies}")
-    return tuple(notes)
+        yield f"operators on weights alone that several segments compute: {copies}"
 
 
 def _copies(

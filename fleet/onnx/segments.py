@@ -4,10 +4,10 @@ The segment keeps the model's names, opsets and functions. The same operators in
 bytes out.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from onnx import (
     FunctionProto,
@@ -18,14 +18,16 @@ from onnx import (
     TensorProto,
     ValueInfoProto,
     helper,
-    numpy_helper,
 )
 
-from fleet import weights
+from fleet import digests, weights
+from fleet.chunks import Chunk
 from fleet.onnx.graph import Graph, bodies
 from fleet.onnx.shapes import TensorFacts
+from fleet.onnx.source import Source
+from fleet.onnx.stored import Held, Stored
+from wire.manifest import File
 from wire.model.element_data import elements, size_bytes
-from wire.tensors import ELEMENT_TYPES
 
 MODEL_FILE: Final = "segment.onnx"
 WEIGHTS_FILE: Final = "weights.bin"
@@ -45,11 +47,58 @@ class Part:
     metadata: Mapping[str, str]
 
 
-def write(folder: Path, model: ModelProto, graph: Graph, part: Part) -> int:
-    """Write the segment into ``folder``, which exists, and return its weights' size in bytes."""
+class SegmentFiles(NamedTuple):
+    """What was written for one segment."""
+
+    files: tuple[File, ...]
+    chunks: tuple[Chunk, ...]
+    weight_bytes: int
+
+
+def write(folder: Path, source: Source, graph: Graph, part: Part) -> SegmentFiles:
+    """Write the segment into ``folder``, which exists."""
+    weights_of = _initializers(source.model, graph, part)
+    stored = {tensor.name: _stored(tensor, source) for tensor in weights_of}
+    outside = {name: found for name, found in stored.items() if found is not None}
+    placed = weights.place((name, found.size_bytes) for name, found in outside.items())
+    written = weights.write(folder / WEIGHTS_FILE, placed, lambda name: outside[name].pieces())
+    places = {tensor.name: tensor for tensor in placed}
+    made = _structure(source.model, graph, part)
+    made.graph.input.extend(_weights_as_inputs(source.model, weights_of))
+    for tensor in weights_of:
+        if tensor.name in places:
+            made.graph.initializer.append(_outside(tensor, places[tensor.name]))
+        else:
+            made.graph.initializer.append(source.files.whole(tensor))
+    path = folder / MODEL_FILE
+    path.write_bytes(made.SerializeToString(deterministic=True))
+    total = sum(_size_bytes(tensor) for tensor in weights_of)
+    sparse = _sparse_bytes(made.graph.sparse_initializer)
+    return SegmentFiles((digests.file(path), written.file), written.chunks, total + sparse)
+
+
+def rewrite_structure(folder: Path, source: Source, graph: Graph, part: Part) -> File:
+    """Write ``segment.onnx`` anew beside the weights that `write` wrote for the same operators."""
+    old = ModelProto.FromString((folder / MODEL_FILE).read_bytes())
+    made = _structure(source.model, graph, part)
+    made.graph.input.extend(
+        _weights_as_inputs(source.model, _initializers(source.model, graph, part))
+    )
+    made.graph.initializer.extend(old.graph.initializer)
+    path = folder / MODEL_FILE
+    path.write_bytes(made.SerializeToString(deterministic=True))
+    return digests.file(path)
+
+
+def weights_used(source: Source, graph: Graph, part: Part) -> dict[str, int]:
+    """Return the weights that a part uses, by name, and their sizes in bytes."""
+    return {t.name: _size_bytes(t) for t in _initializers(source.model, graph, part)}
+
+
+def _structure(model: ModelProto, graph: Graph, part: Part) -> ModelProto:
+    """Return the segment without its dense weights."""
     nodes = [graph.operators[index].node for index in part.operators]
-    used = {name for index in part.operators for name in graph.operators[index].reads}
-    used.update(part.outputs)
+    used = _used(graph, part)
     made = ModelProto(ir_version=model.ir_version, producer_name="paceline")
     made.opset_import.extend(model.opset_import)
     made.functions.extend(_functions(model, nodes))
@@ -61,20 +110,27 @@ def write(folder: Path, model: ModelProto, graph: Graph, part: Part) -> int:
     made.graph.input.extend(_value(name, facts) for name, facts in part.inputs.items())
     made.graph.output.extend(_value(name, facts) for name, facts in part.outputs.items())
     made.graph.value_info.extend(_inner_values(model, graph, part))
-    initializers = [tensor for tensor in model.graph.initializer if tensor.name in used]
-    sparse = [tensor for tensor in model.graph.sparse_initializer if tensor.values.name in used]
-    made.graph.input.extend(_weights_as_inputs(model, initializers))
-    made.graph.sparse_initializer.extend(sparse)
-    outside = {tensor.name: _elements(tensor) for tensor in initializers}
-    placed = weights.place((n, data) for n, data in outside.items() if data is not None)
-    places = {tensor.name: tensor for tensor in placed}
-    for tensor in initializers:
-        inside = tensor.name not in places
-        made.graph.initializer.append(tensor if inside else _outside(tensor, places[tensor.name]))
-    (folder / MODEL_FILE).write_bytes(made.SerializeToString(deterministic=True))
-    with (folder / WEIGHTS_FILE).open("wb") as file:
-        file.writelines(weights.pieces(placed))
-    return sum(_size_bytes(tensor) for tensor in initializers) + _sparse_bytes(sparse)
+    made.graph.sparse_initializer.extend(
+        tensor for tensor in model.graph.sparse_initializer if tensor.values.name in used
+    )
+    return made
+
+
+def _used(graph: Graph, part: Part) -> set[str]:
+    used = {name for index in part.operators for name in graph.operators[index].reads}
+    return used.union(part.outputs)
+
+
+def _initializers(model: ModelProto, graph: Graph, part: Part) -> list[TensorProto]:
+    used = _used(graph, part)
+    return [tensor for tensor in model.graph.initializer if tensor.name in used]
+
+
+def _stored(tensor: TensorProto, source: Source) -> Stored | Held | None:
+    """Return the bytes of a tensor that goes into ``weights.bin``; None: it stays inside."""
+    if _size_bytes(tensor) < weights.INLINE_BYTES:
+        return None
+    return source.files.stored(tensor)
 
 
 def _value(name: str, facts: TensorFacts) -> ValueInfoProto:
@@ -118,25 +174,13 @@ def _functions(model: ModelProto, nodes: Sequence[NodeProto]) -> list[FunctionPr
     return [f for f in model.functions if (f.domain, f.name) in called]
 
 
-def _elements(tensor: TensorProto) -> bytes | None:
-    """Return a tensor's raw bytes, or None when it stays in the model's file."""
-    if _size_bytes(tensor) < weights.INLINE_BYTES:
-        return None
-    data: bytes | None = None
-    if tensor.HasField("raw_data"):
-        data = tensor.raw_data
-    elif tensor.data_type in ELEMENT_TYPES:
-        data = numpy_helper.to_array(tensor).tobytes()
-    return data  # strings stay, and packed types that are not raw
-
-
 def _outside(tensor: TensorProto, placed: weights.Placed) -> TensorProto:
     made = TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
     made.data_location = TensorProto.EXTERNAL
     for key, value in (
         ("location", WEIGHTS_FILE),
         ("offset", str(placed.offset_bytes)),
-        ("length", str(len(placed.data))),
+        ("length", str(placed.size_bytes)),
     ):
         made.external_data.append(StringStringEntryProto(key=key, value=value))
     return made
@@ -148,5 +192,5 @@ def _size_bytes(tensor: TensorProto) -> int:
     return size_bytes(elements(tuple(tensor.dims)), tensor.data_type)
 
 
-def _sparse_bytes(tensors: Sequence[SparseTensorProto]) -> int:
+def _sparse_bytes(tensors: Iterable[SparseTensorProto]) -> int:
     return sum(_size_bytes(tensor.values) + _size_bytes(tensor.indices) for tensor in tensors)

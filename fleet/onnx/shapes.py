@@ -1,12 +1,11 @@
 """Element types and shapes of an ONNX graph's tensors: as declared, and for one set of sizes.
 
-Weights of more than a few numbers are described to the inference instead of handed to it, so a
-large model costs no more than a small one.
+Weights that are not in the structure are described to the inference instead of handed to it: what
+a shape depends on is smaller.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import onnx
 from onnx import GraphProto, ModelProto, TensorProto, TypeProto, ValueInfoProto, helper
@@ -16,9 +15,6 @@ from wire.tensors import ELEMENT_TYPES, TensorSpec
 
 Size = int | str
 """A dimension: a number, a name, or empty when nothing is known of it."""
-
-_SMALL_ELEMENTS: Final = 1024
-"""Weights up to this may be sizes that a shape depends on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +135,7 @@ def _skeleton(model: ModelProto, sizes: Mapping[str, tuple[int, ...]]) -> ModelP
         elif value.name not in weights:
             made.graph.input.append(value)
     for tensor in model.graph.initializer:
-        if _elements(tensor) <= _SMALL_ELEMENTS:
+        if tensor.data_location != TensorProto.EXTERNAL:
             made.graph.initializer.append(tensor)
         else:
             made.graph.input.append(
@@ -148,13 +144,6 @@ def _skeleton(model: ModelProto, sizes: Mapping[str, tuple[int, ...]]) -> ModelP
     made.graph.sparse_initializer.extend(model.graph.sparse_initializer)
     made.graph.output.extend(ValueInfoProto(name=value.name) for value in model.graph.output)
     return made
-
-
-def _elements(tensor: TensorProto) -> int:
-    total = 1
-    for size in tensor.dims:
-        total *= size
-    return total
 
 
 def _values(graph: GraphProto) -> Iterator[tuple[str, TensorFacts]]:

@@ -1,8 +1,12 @@
-"""Read an ONNX model from outside into one form: scanned, in memory, weights as initializers."""
+"""Read an ONNX model from outside into one form: scanned, flat, its weights left in their files.
 
-import hashlib
-import os
-from collections.abc import Iterator
+What comes out is a skeleton (`wire.model.skeleton`): functions are written out where they are
+called, Constant operators became initializers, and the weights of 1 KiB and more are references
+that `WeightFiles` follows.
+"""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,14 +18,18 @@ from onnx import (
     ModelProto,
     NodeProto,
     TensorProto,
+    inliner,
     numpy_helper,
 )
 
 from fleet.onnx.graph import bodies
+from fleet.onnx.stored import WeightFiles
 from wire.manifest import ModelRef
 from wire.model.element_data import elements, size_bytes
-from wire.model.errors import ExternalDataError, ModelMalformedError
-from wire.model.files import map_model, opened_beside, scan_source
+from wire.model.errors import ModelMalformedError, OperatorRefusedError
+from wire.model.files import map_model, scan_source, scanned_source
+from wire.model.operator_domains import ALLOWED_DOMAINS
+from wire.model.skeleton import IN_FILE, INLINE_BYTES, skeleton
 
 _SCALARS = {
     "value_float": np.float32,
@@ -33,10 +41,14 @@ _SCALARS = {
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A model as it is cut: no weight lies outside it, or in a Constant operator."""
+    """A model as it is cut: its structure, and where its weights are."""
 
     model: ModelProto
+    """Flat, no operator a Constant with a tensor; large initializers are references."""
     ref: ModelRef
+    files: WeightFiles
+    weight_bytes: int
+    """Of all its tensors."""
 
 
 def identify(path: Path) -> ModelRef:
@@ -45,39 +57,100 @@ def identify(path: Path) -> ModelRef:
     Raises:
         ModelError: No such file, no model, or one that the scan refuses (``model.*``).
     """
-    locations = sorted(scan_source(path).needed_bytes)
-    data = memoryview(map_model(path))
-    sha256, total_bytes = hashlib.sha256(data), data.nbytes
-    for location in locations:
-        with opened_beside(path, location) as file, os.fdopen(os.dup(file), "rb") as stream:
-            sha256.update(hashlib.file_digest(stream, "sha256").digest())
-            total_bytes += os.fstat(file).st_size
-    return ModelRef(name=path.name, sha256=sha256.hexdigest(), size_bytes=total_bytes)
+    beside = scan_source(path).needed_bytes
+    with WeightFiles(path) as files:
+        return files.ref(beside)
 
 
-def load(path: Path) -> Source:
-    """Return the model at ``path``.
+@contextmanager
+def opened(path: Path) -> Iterator[Source]:
+    """Give the model at ``path``; its weights can be read until the block ends.
 
     Raises:
         ModelError: No such file, no model, or one that the scan refuses (``model.*``).
     """
-    ref = identify(path)
+    with WeightFiles(path) as files:
+        data = map_model(path)
+        scanned = scanned_source(path, data)
+        model = _parsed(skeleton(data, source=path.name), path.name)
+        del data  # with the last view of it the map ends, and its pages are no longer ours
+        model = _flat(model, path.name)
+        _check(model, path.name)
+        _weights_from_constants(model.graph, path.name)
+        _take_in(model, files)
+        yield Source(model, files.ref(scanned.needed_bytes), files, scanned.weight_bytes)
+
+
+def _parsed(data: bytes, source: str) -> ModelProto:
     model = ModelProto()
     try:
-        model.ParseFromString(memoryview(map_model(path)))
+        model.ParseFromString(data)
     except Exception as error:  # protobuf's own class has no type stubs
-        raise ModelMalformedError(path.name, "", f"protobuf cannot read it ({error})") from error
-    for tensor in _tensors(model):
-        if tensor.data_location == TensorProto.EXTERNAL:
-            _take_in(tensor, path)
-    _weights_from_constants(model.graph)
-    return Source(model, ref)
+        raise ModelMalformedError(source, "", f"protobuf cannot read it ({error})") from error
+    return model
 
 
-def _tensors(model: ModelProto) -> Iterator[TensorProto]:
-    yield from _graph_tensors(model.graph)
+def _flat(model: ModelProto, source: str) -> ModelProto:
+    """Return ``model`` with its own functions written out where they are called.
+
+    One that was written for another version of an operator set stays, and so does its call.
+    """
+    if not model.functions:
+        return model
+    try:
+        flat = inliner.inline_local_functions(model)
+    except Exception as error:  # the inliner's C++ has no class of its own
+        reason = " ".join(str(error).split())[:200]
+        rule = f"cannot be written out ({reason})"
+        raise ModelMalformedError(source, "functions", rule) from error
+    called = _called(flat)
+    kept = [function for function in flat.functions if (function.domain, function.name) in called]
+    del flat.functions[:]
+    flat.functions.extend(kept)
+    own = {function.domain for function in kept}
+    for node in _nodes(flat):
+        if node.domain not in ALLOWED_DOMAINS | {"ai.onnx"} | own:
+            rule = f"operator domain {node.domain!r:.80} is not allowed"
+            raise OperatorRefusedError(source, f"node {node.name!r:.80} ({node.op_type})", rule)
+    return flat
+
+
+def _called(model: ModelProto) -> set[tuple[str, str]]:
+    """Return the functions that are called, by the graph or by one another."""
+    inner = {(f.domain, f.name): list(_inner_nodes(f.node)) for f in model.functions}
+    called: set[tuple[str, str]] = set()
+    waiting = list(_inner_nodes(model.graph.node))
+    while waiting:
+        node = waiting.pop()
+        key = (node.domain, node.op_type)
+        if key in inner and key not in called:
+            called.add(key)
+            waiting += inner[key]
+    return called
+
+
+def _nodes(model: ModelProto) -> Iterator[NodeProto]:
+    yield from _inner_nodes(model.graph.node)
     for function in model.functions:
-        yield from _node_tensors(function)
+        yield from _inner_nodes(function.node)
+
+
+def _inner_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
+    for node in nodes:
+        yield node
+        for body in bodies(node):
+            yield from _inner_nodes(body.node)
+
+
+def _check(model: ModelProto, source: str) -> None:
+    """Refuse what every runtime refuses, before anything is written."""
+    if not model.ir_version:
+        raise ModelMalformedError(source, "", "it says no ir_version")
+    seen: set[str] = set()
+    for value in model.graph.input:
+        if value.name in seen:
+            raise ModelMalformedError(source, f"input {value.name!r:.80}", "is listed twice")
+        seen.add(value.name)
 
 
 def _graph_tensors(graph: GraphProto) -> Iterator[TensorProto]:
@@ -105,24 +178,26 @@ def _attribute_tensors(attribute: AttributeProto) -> Iterator[TensorProto]:
         yield from (sparse.values, sparse.indices)
 
 
-def _take_in(tensor: TensorProto, path: Path) -> None:
-    """Read a tensor's elements from the file that the scan allowed."""
-    known = {entry.key: entry.value for entry in tensor.external_data}
-    size = size_bytes(elements(tuple(tensor.dims)), tensor.data_type)
-    with opened_beside(path, known["location"]) as file, os.fdopen(os.dup(file), "rb") as stream:
-        stream.seek(int(known.get("offset", "0")))
-        tensor.raw_data = stream.read(size)
-    if len(tensor.raw_data) != size:
-        raise ExternalDataError(path.name, f"tensor {tensor.name!r:.80}", "its file became shorter")
-    tensor.data_location = TensorProto.DEFAULT
-    del tensor.external_data[:]
+def _take_in(model: ModelProto, files: WeightFiles) -> None:
+    """Read the tensors that cannot be referred to from a segment: small ones, and inner ones."""
+    for tensor in model.graph.initializer:
+        in_file = any(entry.value == IN_FILE for entry in tensor.external_data)
+        is_small = size_bytes(elements(tuple(tensor.dims)), tensor.data_type) < INLINE_BYTES
+        if tensor.data_location == TensorProto.EXTERNAL and is_small and not in_file:
+            tensor.CopyFrom(files.whole(tensor))
+    inner = [part for s in model.graph.sparse_initializer for part in (s.values, s.indices)]
+    for holder in (model.graph, *model.functions):
+        inner += _node_tensors(holder)
+    for tensor in inner:
+        if tensor.data_location == TensorProto.EXTERNAL:
+            tensor.CopyFrom(files.whole(tensor))
 
 
-def _weights_from_constants(graph: GraphProto) -> None:
+def _weights_from_constants(graph: GraphProto, source: str) -> None:
     """Turn Constant operators into initializers, as runtimes themselves do."""
     kept: list[NodeProto] = []
     for node in graph.node:
-        tensor = _constant(node)
+        tensor = _constant(node, source)
         if tensor is None:
             kept.append(node)
         else:
@@ -134,10 +209,13 @@ def _weights_from_constants(graph: GraphProto) -> None:
     graph.node.extend(rest)
 
 
-def _constant(node: NodeProto) -> TensorProto | None:
+def _constant(node: NodeProto, source: str) -> TensorProto | None:
     """Return the tensor of a Constant operator; None for another one, or for strings."""
-    if node.op_type != "Constant" or node.domain not in ("", "ai.onnx") or not node.output:
+    if node.op_type != "Constant" or node.domain not in ("", "ai.onnx"):
         return None
+    if len(node.output) != 1 or len(node.input):
+        place = f"node {node.name!r:.80} (Constant)"
+        raise ModelMalformedError(source, place, "takes no input and gives one output")
     (attribute,) = node.attribute if len(node.attribute) == 1 else (AttributeProto(),)
     if attribute.name == "value" and attribute.type == AttributeProto.TENSOR:
         tensor = TensorProto()

@@ -63,7 +63,7 @@ def test_a_worker_without_memory_is_an_event_with_a_reason(place, whole, limit):
     (why,) = caught.value.reasons.values()
     assert not why.startswith("internal")
     until(lambda: place.reported("d1").assignments == (), "an empty report")
-    assert place.workers("d1") == set()
+    until(lambda: place.workers("d1") == set(), "no worker left")
     assert place.agents["d1"].poll() is None
 
 

@@ -43,7 +43,12 @@ def scan_source(model: Path) -> Scanned:
     Raises:
         ModelError: A file is missing or no ordinary file, or the scan refuses it.
     """
-    found = scan(map_model(model), source=model.name, policy=Policy.SOURCE)
+    return scanned_source(model, map_model(model))
+
+
+def scanned_source(model: Path, data: Buffer) -> Scanned:
+    """Return the same for a model whose bytes are at hand; see `scan_source`."""
+    found = scan(data, source=model.name, policy=Policy.SOURCE)
     for location, needed_bytes in found.needed_bytes.items():
         with opened_beside(model, location) as file:
             check_file(model.name, location, os.fstat(file), needed_bytes=needed_bytes)
@@ -56,6 +61,17 @@ def map_model(model: Path) -> Buffer:
     Raises:
         ModelError: There is no such file, or it is not an ordinary one.
     """
+    with opened_model(model) as file:
+        return _mapped(file)
+
+
+@contextmanager
+def opened_model(model: Path) -> Iterator[int]:
+    """Give a descriptor of a model's file, which may be a link: the user named it.
+
+    Raises:
+        ModelError: There is no such file, or it is not an ordinary one.
+    """
     try:
         file = os.open(model, _READ)
     except OSError as error:
@@ -63,7 +79,7 @@ def map_model(model: Path) -> Buffer:
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
             raise ModelError(model.name, "", "is not an ordinary file")
-        return _mapped(file)
+        yield file
     finally:
         os.close(file)
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from wire.model.errors import ModelTooLargeError
+from wire.model.errors import ModelTooLargeError, OperatorRefusedError
 from wire.model.structure import shown
 
 MAX_CALL_DEPTH: Final = 64
@@ -27,6 +27,8 @@ class Body:
     """Tensors that are made out of nothing while loading."""
     calls: Counter[FunctionKey] = field(default_factory=Counter)
     """How often it calls each of the model's own functions."""
+    refusal: OperatorRefusedError | None = None
+    """The first operator in it that may not be used: no matter while nobody calls it."""
 
 
 def expanded(
@@ -36,6 +38,7 @@ def expanded(
 
     Raises:
         ModelTooLargeError: More than ``max_nodes`` nodes, or calls without end.
+        OperatorRefusedError: A function that is called holds an operator that may not be used.
     """
     known: dict[FunctionKey, Body] = {}
 
@@ -51,6 +54,8 @@ def expanded(
                     raise ModelTooLargeError(
                         source, place, f"is called more than {MAX_CALL_DEPTH} levels deep"
                     )
+                if (refusal := functions[key].refusal) is not None:
+                    raise refusal
                 inner = known[key] = expand(functions[key], (*path, key))
             whole.nodes += times * inner.nodes
             whole.made_bytes += times * inner.made_bytes

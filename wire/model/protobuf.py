@@ -118,7 +118,7 @@ def decode(data: memoryview, schema: Schema, budget: Budget) -> Message:
         ProtobufError: It is malformed, does not fit ``schema`` or exceeds ``budget``.
     """
     values: dict[int, list[Value]] = {}
-    for number, wire_type, value in fields(data, budget):
+    for number, wire_type, value, _ in fields(data, budget):
         rule = schema.get(number)
         if rule is None:
             if budget.refuse_unknown:
@@ -135,8 +135,10 @@ def decode(data: memoryview, schema: Schema, budget: Budget) -> Message:
     return Message(values)
 
 
-def fields(data: memoryview, budget: Budget) -> Iterator[tuple[int, int, Value]]:
-    """Yield (field number, wire type, value) of the message that fills ``data``.
+def fields(data: memoryview, budget: Budget) -> Iterator[tuple[int, int, Value, int]]:
+    """Yield (field number, wire type, value, end) of the message that fills ``data``.
+
+    ``end`` is where the field ends in ``data``; each begins where the one before it ended.
 
     Raises:
         ProtobufError: The next field is malformed, leaves ``data`` or exceeds ``budget``.
@@ -154,8 +156,8 @@ def fields(data: memoryview, budget: Budget) -> Iterator[tuple[int, int, Value]]
         if not number or tag > _MAX_TAG:
             raise ProtobufError(f"field number {number} is impossible")
         if wire_type == VARINT:
-            value, at = _varint(data, at)
-            yield number, wire_type, value
+            number_value, at = _varint(data, at)
+            yield number, wire_type, number_value, at
             continue
         if wire_type == LENGTH:
             size, at = _varint(data, at)
@@ -165,8 +167,9 @@ def fields(data: memoryview, budget: Budget) -> Iterator[tuple[int, int, Value]]
             raise ProtobufError(f"field {number} has wire type {wire_type}")
         if size > end - at:
             raise ProtobufError(f"field {number} ends {size - (end - at)} bytes after its parent")
-        yield number, wire_type, data[at : at + size]
+        value = data[at : at + size]
         at += size
+        yield number, wire_type, value, at
 
 
 def varints(data: memoryview) -> Iterator[int]:

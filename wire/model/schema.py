@@ -75,6 +75,14 @@ class TensorField(IntEnum):
     DATA_LOCATION = 14
 
 
+class SparseField(IntEnum):
+    """Fields of SparseTensorProto."""
+
+    VALUES = 1
+    INDICES = 2
+    DIMS = 3
+
+
 class FunctionField(IntEnum):
     """Fields of FunctionProto."""
 

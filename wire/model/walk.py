@@ -77,6 +77,7 @@ class Walk:
         self._domains = frozenset("" if name == "ai.onnx" else name for name in domains)
         self._limits = limits
         self._functions: dict[FunctionKey, Body] = {}
+        self._in_function = False
         self._body = Body()
 
     def model(self, fields: Message) -> Message:
@@ -89,7 +90,9 @@ class Walk:
         graph = fields.view(ModelField.GRAPH)
         if graph is None:
             raise ModelMalformedError(self._source, "", "there is no graph; it is no ONNX model")
+        self._in_function = True
         self._all_functions(fields.views(ModelField.FUNCTIONS))
+        self._in_function = False
         self._body = Body()
         for info in fields.views(ModelField.TRAINING_INFO):
             for view in onnx_walk.training_graphs(info, self.budget):
@@ -149,7 +152,11 @@ class Walk:
         place = self.place
         problem = operator_domains.problem(node, self._domains, self._functions)
         if problem:
-            raise OperatorRefusedError(self._source, place, problem)
+            refusal = OperatorRefusedError(self._source, place, problem)
+            if not self._in_function:
+                raise refusal
+            self._body.refusal = self._body.refusal or refusal
+            return
         self.used_domains.add(node.domain)
         key = (node.domain, node.op_type, node.overload)
         if key in self._functions:

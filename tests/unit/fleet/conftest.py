@@ -383,7 +383,7 @@ def write_part(folder, source, graph, name, inside, face, facts):
         metadata={},
     )
     (folder / name).mkdir(parents=True)
-    onnx_segments.write(folder / name, source.model, graph, part)
+    onnx_segments.write(folder / name, source, graph, part)
 
 
 def measured(folder, source, graph, feeds):
@@ -404,14 +404,14 @@ def write_segments(tmp_path):
     count = itertools.count()
 
     def write(path, request):
-        source = onnx_source.load(path)
-        graph = onnx_graph.read(source.model.graph, path.name, source.model.functions)
-        facts = measured(tmp_path / f"whole-{next(count)}", source, graph, feeds_for(path))
-        plan = onnx_cuts.plan(graph, facts, request, path.name)
-        folder = tmp_path / f"segments-{next(count)}"
-        names = segment_names(len(plan.segments))
-        for name, inside, face in zip(names, plan.segments, plan.interfaces, strict=True):
-            write_part(folder, source, graph, name, inside, face, facts)
+        with onnx_source.opened(path) as source:
+            graph = onnx_graph.read(source.model.graph, path.name, source.model.functions)
+            facts = measured(tmp_path / f"whole-{next(count)}", source, graph, feeds_for(path))
+            plan = onnx_cuts.plan(graph, facts, request, path.name)
+            folder = tmp_path / f"segments-{next(count)}"
+            names = segment_names(len(plan.segments))
+            for name, inside, face in zip(names, plan.segments, plan.interfaces, strict=True):
+                write_part(folder, source, graph, name, inside, face, facts)
         return plan, folder
 
     return write

@@ -12,8 +12,24 @@ from wire.model.errors import ExternalDataError, ModelError, ModelMalformedError
 
 
 def weights(model):
-    """Return the initializers as arrays."""
+    """Return the initializers of a model that holds them all as arrays."""
     return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+
+
+def loaded(path):
+    """Return the model's structure, and its initializers as arrays."""
+    with onnx_source.opened(path) as source:
+        whole = {
+            tensor.name: numpy_helper.to_array(source.files.whole(tensor))
+            for tensor in source.model.graph.initializer
+        }
+        return source.model, whole
+
+
+def opened(path):
+    """Open a model and close it again."""
+    with onnx_source.opened(path) as source:
+        return source
 
 
 def external(saved, kind="chain", **options):
@@ -23,38 +39,98 @@ def external(saved, kind="chain", **options):
 
 
 @pytest.mark.parametrize("options", [{}, {"all_tensors_to_one_file": False, "location": None}])
-def test_weights_beside_the_model_are_taken_in(saved, make_model, options):
-    """The loaded model needs no other file, and is the one that was saved."""
+def test_weights_beside_the_model_are_found(saved, make_model, options):
+    """Each is the one that was saved, wherever it stands."""
     path = external(saved, **options)
 
-    loaded = onnx_source.load(path).model
+    _, found = loaded(path)
 
     for name, array in weights(make_model("chain")).items():
-        assert weights(loaded)[name].tobytes() == array.tobytes()
-    assert all(t.data_location == TensorProto.DEFAULT for t in loaded.graph.initializer)
+        assert found[name].tobytes() == array.tobytes()
+
+
+def test_large_weights_stay_in_the_file(saved, make_model):
+    """The structure refers to their bytes; only small ones are in it."""
+    path = saved("chain")
+
+    model, _ = loaded(path)
+
+    outside = {t.name for t in model.graph.initializer if t.data_location == TensorProto.EXTERNAL}
+    assert outside == {"w0", "w1", "bias", "w2"}
+    assert model.ByteSize() < 2000
+
+
+@pytest.mark.parametrize("form", ["raw", "float_data", "unpacked", "int32_data", "int64_data"])
+def test_each_form_of_elements_is_read(saved, make_model, form):
+    """Raw, typed and packed, typed and not packed: the same numbers come out."""
+    model = make_model("early_and_late")
+    array = np.arange(600)
+    dtype, field, kind = {
+        "raw": (TensorProto.FLOAT, "raw_data", np.float32),
+        "float_data": (TensorProto.FLOAT, "float_data", np.float32),
+        "unpacked": (TensorProto.FLOAT, "float_data", np.float32),
+        "int32_data": (TensorProto.UINT8, "int32_data", np.uint8),
+        "int64_data": (TensorProto.INT64, "int64_data", np.int64),
+    }[form]
+    array = (array % 200).astype(kind)
+    tensor = model.graph.initializer.add(name="many", data_type=dtype, dims=[600])
+    if form == "raw":
+        tensor.raw_data = array.tobytes()
+    else:
+        getattr(tensor, field).extend(array.tolist())
+    path = saved(model)
+    if form == "unpacked":
+        packed = b"\x22\xe0\x12" + array.tobytes()
+        single = b"".join(b"\x25" + element.tobytes() for element in array)
+        path.write_bytes(_with_field(path.read_bytes(), packed, single))
+
+    _, found = loaded(path)
+
+    np.testing.assert_array_equal(found["many"], array)
+    assert found["many"].dtype == kind
+
+
+def _with_field(data, old, new):
+    """Return a model whose last initializer has another field; its lengths are made to fit."""
+    model = onnx.ModelProto.FromString(data)
+    (tensor,) = (t for t in model.graph.initializer if t.name == "many")
+    body = tensor.SerializeToString()
+    assert old in body
+    del model.graph.initializer[:]
+    graph = model.graph.SerializeToString() + _field(5, body.replace(old, new))
+    model.ClearField("graph")
+    return model.SerializeToString() + _field(7, graph)
+
+
+def _field(number, content):
+    size, length = len(content), bytearray()
+    while size >= 0x80:
+        length.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes([number << 3 | 2, *length, size]) + content
 
 
 def test_weights_of_constants_in_bodies_are_taken_in(saved, make_model):
     """Wherever a reference may stand, it is followed, within the model's folder."""
     path = external(saved, "constants", convert_attribute=True)
 
-    loaded = onnx_source.load(path).model
+    _, found = loaded(path)
 
     original = numpy_helper.to_array(make_model("constants").graph.node[0].attribute[0].t)
-    np.testing.assert_array_equal(weights(loaded)["w"], original)
+    np.testing.assert_array_equal(found["w"], original)
 
 
 def test_constant_operators_become_weights(saved):
     """In each of the forms that Constant has; the operators are gone."""
-    loaded = onnx_source.load(saved("constants")).model
+    model, found = loaded(saved("constants"))
 
-    assert {name: array.shape for name, array in weights(loaded).items()} == {
+    assert {name: array.shape for name, array in found.items()} == {
         "w": (8, 64),
         "two": (),
         "axes": (1,),
     }
-    assert weights(loaded)["two"] == np.float32(2)
-    assert "Constant" not in {node.op_type for node in loaded.graph.node}
+    assert found["two"] == np.float32(2)
+    assert "Constant" not in {node.op_type for node in model.graph.node}
 
 
 def test_the_digest_covers_weights_beside_the_model(saved):
@@ -77,7 +153,7 @@ def test_a_models_digest_is_that_of_its_file(saved):
     """Without weights beside it, so that people can compare it with what they downloaded."""
     path = saved("skips")
 
-    assert onnx_source.load(path).ref.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert opened(path).ref.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.mark.parametrize("trick", ["symlink", "hard link", "outside", "missing", "short"])
@@ -100,7 +176,7 @@ def test_weights_that_lead_elsewhere_are_refused(saved, tmp_path, trick):
             data.write_bytes(data.read_bytes()[:-1])
 
     with pytest.raises(ExternalDataError):
-        onnx_source.load(path)
+        opened(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"junk", b"\x08\x09", bytes(100)])
@@ -110,7 +186,7 @@ def test_what_is_no_model_is_refused(tmp_path, content):
     path.write_bytes(content)
 
     with pytest.raises(ModelMalformedError, match=r"m\.onnx"):
-        onnx_source.load(path)
+        opened(path)
 
 
 def test_a_truncated_model_is_refused(saved):
@@ -120,13 +196,13 @@ def test_a_truncated_model_is_refused(saved):
     for size in range(1, len(whole), len(whole) // 7):
         path.write_bytes(whole[:size])
         with pytest.raises(ModelError):
-            onnx_source.load(path)
+            opened(path)
 
 
 def test_a_missing_model_is_named(tmp_path):
     """The path is in the message."""
     with pytest.raises(ModelError, match=r"none\.onnx: cannot be opened"):
-        onnx_source.load(tmp_path / "none.onnx")
+        opened(tmp_path / "none.onnx")
 
 
 def test_an_unknown_domain_is_refused(saved, make_model):
@@ -136,4 +212,43 @@ def test_an_unknown_domain_is_refused(saved, make_model):
     model.opset_import.append(onnx.helper.make_opsetid("evil.ops", 1))
 
     with pytest.raises(ModelError, match=r"evil\.ops"):
-        onnx_source.load(saved(model))
+        opened(saved(model))
+
+
+def test_functions_are_written_out(saved):
+    """Where they are called, one within the other; those that nobody calls are gone."""
+    model, _ = loaded(saved("functions"))
+
+    assert [node.op_type for node in model.graph.node] == ["Relu", "Exp", "Neg", "Sin", "Exp"]
+    assert not model.functions
+
+
+def test_a_foreign_operator_in_a_function_that_nobody_calls_is_no_matter(saved, make_model):
+    """A domain is refused only when an operator of it remains."""
+    model = make_model("functions")
+    (nobody,) = (function for function in model.functions if function.name == "Nobody")
+    nobody.node[0].domain = "evil.ops"
+
+    assert opened(saved(model)).weight_bytes == 0
+
+    nobody.name = "Inner"
+    model.functions.remove(next(f for f in model.functions if f.name == "Inner"))
+    with pytest.raises(ModelError, match=r"evil\.ops"):
+        opened(saved(model))
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda m: m.ClearField("ir_version"), "says no ir_version"),
+        (lambda m: m.graph.input.append(m.graph.input[0]), "is listed twice"),
+        (lambda m: m.graph.node[0].output.append("more"), "gives one output"),
+    ],
+)
+def test_what_runtimes_refuse_is_refused(saved, make_model, change, problem):
+    """Before anything is written."""
+    model = make_model("constants")
+    change(model)
+
+    with pytest.raises(ModelMalformedError, match=problem):
+        opened(saved(model))

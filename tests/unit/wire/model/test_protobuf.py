@@ -28,7 +28,7 @@ def field(number, wire_type, value):
 
 def walked(data, fields=100):
     """Return all fields with copies of their bytes."""
-    return [(n, w, v if isinstance(v, int) else bytes(v)) for n, w, v in views(data, fields)]
+    return [(n, w, v if isinstance(v, int) else bytes(v)) for n, w, v, _ in views(data, fields)]
 
 
 def views(data, fields=100):
@@ -66,7 +66,7 @@ def test_any_bytes_are_walked_or_refused(data):
 def test_values_are_views():
     """A large field is never copied: its view reaches back into the caller's buffer."""
     data = bytearray(field(9, LENGTH, b"weights"))
-    [(_, _, value)] = views(data)
+    [(_, _, value, _)] = views(data)
     data[-1:] = b"S"
 
     assert bytes(value) == b"weightS"

@@ -1,0 +1,105 @@
+"""Compute once what depends on weights alone, where the result is small.
+
+Exporters leave arithmetic on shapes and scales in the graph. Left there, every segment that needs
+it would compute it again, and what it says of sizes could not be seen. Large results (a transposed
+weight, an int8 weight made float) stay computed: they would make the segments larger.
+"""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from numpy.typing import NDArray
+from onnx import ModelProto, TensorProto, numpy_helper
+
+from fleet import children
+from fleet.children import RunOptions
+from fleet.errors import ChildFailedError
+from fleet.onnx import segments as onnx_segments
+from fleet.onnx.graph import Graph
+from fleet.onnx.parts import with_constants
+from fleet.onnx.segments import Part
+from fleet.onnx.shapes import TensorFacts
+from fleet.onnx.source import Source
+from wire.tensors import ELEMENT_TYPES
+
+FOLDED_BYTES: Final = 64 << 10
+"""A result of at most this size takes the place of what computes it."""
+
+
+def fold(source: Source, graph: Graph, facts: Mapping[str, TensorFacts], near: Path) -> int:
+    """Replace operators on weights alone in ``source.model`` by their results, where small.
+
+    Args:
+        source: Changed in place; the graph must be read again when something was folded.
+        graph: Of ``source.model``.
+        facts: Types and sizes of its tensors.
+        near: A folder for temporary files.
+
+    Returns:
+        The number of operators that went away; 0 where the runtime cannot compute them.
+    """
+    folded = {
+        index
+        for index, operator in enumerate(graph.operators)
+        if operator.constant and all(_is_small(name, facts) for name in operator.writes)
+    }
+    wanted = _read_outside(graph, folded)
+    if not wanted:
+        return 0
+    try:
+        values = _computed(source, graph, wanted, near)
+    except ChildFailedError:
+        return 0  # the segments will say what is wrong with it
+    made = {name for index in folded for name in graph.operators[index].writes}
+    _replace(source.model, made, values)
+    return len(folded)
+
+
+def _is_small(name: str, facts: Mapping[str, TensorFacts]) -> bool:
+    known = facts.get(name)
+    return (
+        known is not None
+        and known.dtype in ELEMENT_TYPES
+        and known.sizes is not None
+        and known.size_bytes <= FOLDED_BYTES
+    )
+
+
+def _read_outside(graph: Graph, folded: set[int]) -> tuple[str, ...]:
+    """Return the results that something else than ``folded`` operators reads."""
+    made = {name for index in folded for name in graph.operators[index].writes}
+    read = {
+        name
+        for index, operator in enumerate(graph.operators)
+        if index not in folded
+        for name in operator.reads
+    }
+    return tuple(sorted(made & (read | set(graph.outputs)), key=graph.rank))
+
+
+def _computed(
+    source: Source, graph: Graph, wanted: tuple[str, ...], near: Path
+) -> Mapping[str, NDArray[Any]]:
+    part = Part(
+        name="constants",
+        operators=with_constants(graph, (), wanted),
+        inputs={},
+        outputs=dict.fromkeys(wanted, TensorFacts()),
+        metadata={},
+    )
+    with tempfile.TemporaryDirectory(prefix="constants-", dir=near) as name:
+        onnx_segments.write(Path(name), source, graph, part)
+        (values,) = children.run(Path(name), [{}], RunOptions(mapped=True)).outputs
+    return values
+
+
+def _replace(model: ModelProto, gone: set[str], values: Mapping[str, NDArray[Any]]) -> None:
+    kept = [node for node in model.graph.node if gone.isdisjoint(filter(None, node.output))]
+    rest = [type(node).FromString(node.SerializeToString()) for node in kept]
+    del model.graph.node[:]
+    model.graph.node.extend(rest)
+    for name, array in values.items():
+        made: TensorProto = numpy_helper.from_array(array, name)
+        model.graph.initializer.append(made)
