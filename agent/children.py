@@ -33,6 +33,9 @@ from wire.samples import Sample
 from wire.tensors import TensorSpec
 
 PACKAGE: Final = "agent.runtimes"
+LEAST_RUNS: Final = 3
+MOST_RUNS: Final = 1000
+"""How often samples are run again, when they are."""
 COMMANDS: Final = ("probe", "run-segment", "bench")
 
 
@@ -99,6 +102,8 @@ def _run_segment(options: argparse.Namespace) -> RunReport:
         if options.outputs:
             kept = {name: results[name] for name in options.fetch or results}
             given.append(codecs.tensors(kept))
+    run_seconds += _again(runtime, inputs, options.again_seconds)
+    operator_seconds = runtime.operator_seconds()
     runtime.close()
     if options.outputs:
         _write(options.outputs, given)
@@ -107,7 +112,24 @@ def _run_segment(options: argparse.Namespace) -> RunReport:
         open_seconds=open_seconds,
         run_seconds=tuple(run_seconds),
         outputs=outputs,
+        operator_seconds=dict(operator_seconds),
     )
+
+
+def _again(runtime: Runtime, inputs: Sequence[Sample], limit_seconds: float) -> list[float]:
+    """Run the samples again for that long, but at least three times; return each run's time."""
+    seconds: list[float] = []
+    if limit_seconds <= 0:
+        return seconds
+    began = time.perf_counter()
+    while len(seconds) < MOST_RUNS and (
+        len(seconds) < LEAST_RUNS or time.perf_counter() - began < limit_seconds
+    ):
+        arrays = _arrays(inputs[len(seconds) % len(inputs)])
+        before = time.perf_counter()
+        runtime.run(arrays)
+        seconds.append(time.perf_counter() - before)
+    return seconds
 
 
 def _bench(options: argparse.Namespace) -> BenchReport:
@@ -137,7 +159,10 @@ def _opened(options: argparse.Namespace) -> tuple[Runtime, float]:
     began = time.perf_counter()
     segment = checked_model(options.segment)
     settings = RuntimeOptions(
-        threads=options.threads, optimisations=options.optimisations, weights=options.weights
+        threads=options.threads,
+        optimisations=options.optimisations,
+        weights=options.weights,
+        profile=getattr(options, "profile", False),
     )
     runtime = plugin.open(segment, settings)
     known = {spec.name for spec in runtime.outputs}
@@ -195,6 +220,13 @@ def _parser() -> argparse.ArgumentParser:
     running = commands.add_parser("run-segment", help="run samples through a segment or model")
     running.add_argument("--outputs", type=Path, help="write the results to this file of samples")
     running.add_argument("--fetch", nargs="+", default=[], help="write only these outputs")
+    running.add_argument(
+        "--again-seconds",
+        type=float,
+        default=0.0,
+        help="then run the samples again, for their time",
+    )
+    running.add_argument("--profile", action="store_true", help="time each operator")
     running.set_defaults(command=_run_segment)
 
     timing = commands.add_parser("bench", help="run samples again and again and tell the pace")

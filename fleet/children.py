@@ -39,6 +39,10 @@ class RunOptions:
     threads: int = os.cpu_count() or 1
     mapped: bool = False
     """Leave weights in their file instead of copying them: slower, for models that fill memory."""
+    again_seconds: float = 0.0
+    """Run the samples again for so long, to know what one run takes."""
+    profile: bool = False
+    """Time each operator."""
     limit_seconds: float = 600.0
 
 
@@ -78,6 +82,9 @@ def run(
         arguments += ["--threads", str(options.threads)]
         arguments += [] if options.optimisations else ["--no-optimisations"]
         arguments += ["--weights", "mapped"] if options.mapped else []
+        arguments += ["--profile"] if options.profile else []
+        if options.again_seconds:
+            arguments += ["--again-seconds", str(options.again_seconds)]
         arguments += [] if fetch == [] else ["--outputs", str(taken)]
         arguments += ["--fetch", *fetch] if fetch else []
         report = call("run-segment", arguments, RunReport, limit_seconds=options.limit_seconds)

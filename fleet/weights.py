@@ -6,7 +6,7 @@ size; smaller ones at multiples of 64. Those under 1 KiB do not come here: they 
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -19,7 +19,7 @@ LARGE_BYTES: Final = 1 << 20
 LARGE_ALIGNMENT: Final = 64 << 10
 ALIGNMENT: Final = 64
 _HOLE_BYTES: Final = 64 << 10
-_ZEROS: Final = memoryview(bytes(4 << 20))
+_ZEROS: Final = bytes(4 << 20)
 
 Pieces = Callable[[str], Iterable[memoryview]]
 """Gives a tensor's bytes by its name; each piece is valid until the next is asked for."""
@@ -54,26 +54,47 @@ def place(tensors: Iterable[tuple[str, int]]) -> tuple[Placed, ...]:
 
 
 def write(path: Path, placed: Sequence[Placed], pieces: Pieces) -> Written:
+    """Write the tensors to the file ``path`` and return its digest and its chunks."""
+    whole, chunker, end = hashlib.sha256(), Chunker(), 0
+
+    def watched(name: str) -> Iterator[memoryview]:
+        nonlocal end
+        tensor = places[name]
+        whole.update(_ZEROS[: tensor.offset_bytes - end])
+        chunker.begin(tensor.offset_bytes, tensor.size_bytes >= LARGE_BYTES)
+        for piece in pieces(name):
+            whole.update(piece)
+            chunker.add(piece)
+            yield piece
+        end = tensor.offset_bytes + tensor.size_bytes
+
+    places = {tensor.name: tensor for tensor in placed}
+    copy(path, placed, watched)
+    made = File(name=path.name, sha256=whole.hexdigest(), size_bytes=end)
+    return Written(made, chunker.finished())
+
+
+def copy(path: Path, placed: Sequence[Placed], pieces: Pieces) -> None:
     """Write the tensors to the file ``path``; what stands between them is zero.
 
     Large pieces that are all zero become holes: such a file takes no room, and reads the same.
     """
-    whole, chunker, end = hashlib.sha256(), Chunker(), 0
+    end = 0
     with path.open("wb") as file:
         for tensor in placed:
-            gap = _ZEROS[: tensor.offset_bytes - end]
-            whole.update(gap)
-            chunker.begin(tensor.offset_bytes, tensor.size_bytes >= LARGE_BYTES)
             end = tensor.offset_bytes
             for piece in pieces(tensor.name):
-                whole.update(piece)
-                chunker.add(piece)
-                if len(piece) < _HOLE_BYTES or piece != _ZEROS[: len(piece)]:
+                if not _is_hole(piece):
                     _put(file.fileno(), piece, end)
                 end += len(piece)
         file.truncate(end)
-    made = File(name=path.name, sha256=whole.hexdigest(), size_bytes=end)
-    return Written(made, chunker.finished())
+
+
+def _is_hole(piece: memoryview) -> bool:
+    size = len(piece)
+    if size < _HOLE_BYTES or piece[0] or piece[size // 2] or piece[-1]:
+        return False
+    return bytes(piece) == _ZEROS[:size]
 
 
 def _put(file: int, piece: memoryview, at: int) -> None:

@@ -34,9 +34,11 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     runtime: str
     open_seconds: float
     run_seconds: tuple[float, ...]
-    """One number a sample."""
+    """One number a sample; then those of ``--again-seconds``."""
     outputs: tuple[TensorSpec, ...]
     """What the first sample gave, with the sizes it really had."""
+    operator_seconds: dict[int, float] = {}
+    """With ``--profile``: the median of each operator, by its place in the model's file."""
 
 
 class Quantiles(msgspec.Struct, frozen=True, kw_only=True):

@@ -41,6 +41,8 @@ class RuntimeOptions:
     weights: Literal["prepacked", "mapped"] = "prepacked"
     """``prepacked`` copies weights into the order the kernels like; ``mapped`` leaves them in
     the file, shared and evictable."""
+    profile: bool = False
+    """Whether to time each operator; see ``Runtime.operator_seconds``."""
 
 
 class Runtime(Protocol):
@@ -96,6 +98,13 @@ class Runtime(Protocol):
 
         Raises:
             RuntimeFailedError: There is no result.
+        """
+        ...
+
+    def operator_seconds(self) -> Mapping[int, float]:
+        """Return the median time of each operator, by its place in the model's file.
+
+        Ends the timing. Empty where the runtime cannot tell, or was not opened for it.
         """
         ...
 

@@ -1,5 +1,6 @@
 """A runtime that returns its inputs: for tests, dry runs and measuring transport."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -30,6 +31,10 @@ class IdentityRuntime:
     def run(self, inputs: Tensors) -> Tensors:
         """Return ``inputs`` themselves."""
         return inputs
+
+    def operator_seconds(self) -> Mapping[int, float]:
+        """Return nothing: there are no operators."""
+        return {}
 
     def close(self) -> None:
         """Do nothing."""

@@ -90,7 +90,7 @@ def _computed(
         metadata={},
     )
     with tempfile.TemporaryDirectory(prefix="constants-", dir=near) as name:
-        onnx_segments.write(Path(name), source, graph, part)
+        onnx_segments.write_scratch(Path(name), source, graph, part)
         (values,) = children.run(Path(name), [{}], RunOptions(mapped=True)).outputs
     return values
 

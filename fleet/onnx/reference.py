@@ -127,11 +127,9 @@ class Reference:
         self, part: Part, sample: Sample, have: Arrays, keep: Sequence[str]
     ) -> children.Run:
         folder = self.folder / part.name
-        if folder.exists():
-            onnx_segments.rewrite_structure(folder, self.source, self.graph, part)
-        else:
-            folder.mkdir(parents=True)
-            onnx_segments.write(folder, self.source, self.graph, part)
+        seen = folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        onnx_segments.write_scratch(folder, self.source, self.graph, part, keep_weights=seen)
         feeds = {name: have[name] for name in part.inputs}
         options = RunOptions(mapped=self.is_large)
         try:

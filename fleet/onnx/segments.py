@@ -4,7 +4,7 @@ The segment keeps the model's names, opsets and functions. The same operators in
 bytes out.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -13,7 +13,6 @@ from onnx import (
     FunctionProto,
     ModelProto,
     NodeProto,
-    SparseTensorProto,
     StringStringEntryProto,
     TensorProto,
     ValueInfoProto,
@@ -57,37 +56,32 @@ class SegmentFiles(NamedTuple):
 
 def write(folder: Path, source: Source, graph: Graph, part: Part) -> SegmentFiles:
     """Write the segment into ``folder``, which exists."""
-    weights_of = _initializers(source.model, graph, part)
-    stored = {tensor.name: _stored(tensor, source) for tensor in weights_of}
-    outside = {name: found for name, found in stored.items() if found is not None}
-    placed = weights.place((name, found.size_bytes) for name, found in outside.items())
-    written = weights.write(folder / WEIGHTS_FILE, placed, lambda name: outside[name].pieces())
-    places = {tensor.name: tensor for tensor in placed}
-    made = _structure(source.model, graph, part)
-    made.graph.input.extend(_weights_as_inputs(source.model, weights_of))
-    for tensor in weights_of:
-        if tensor.name in places:
-            made.graph.initializer.append(_outside(tensor, places[tensor.name]))
-        else:
-            made.graph.initializer.append(source.files.whole(tensor))
-    path = folder / MODEL_FILE
-    path.write_bytes(made.SerializeToString(deterministic=True))
-    total = sum(_size_bytes(tensor) for tensor in weights_of)
-    sparse = _sparse_bytes(made.graph.sparse_initializer)
-    return SegmentFiles((digests.file(path), written.file), written.chunks, total + sparse)
+    laid = _laid_out(source, graph, part)
+    written = weights.write(folder / WEIGHTS_FILE, laid.placed, laid.pieces)
+    made = _model(source, graph, part, laid)
+    (folder / MODEL_FILE).write_bytes(made.SerializeToString(deterministic=True))
+    total = sum(_size_bytes(t) for t in laid.initializers) + _sparse_bytes(made)
+    files = (digests.file(folder / MODEL_FILE), written.file)
+    return SegmentFiles(files, written.chunks, total)
 
 
-def rewrite_structure(folder: Path, source: Source, graph: Graph, part: Part) -> File:
-    """Write ``segment.onnx`` anew beside the weights that `write` wrote for the same operators."""
-    old = ModelProto.FromString((folder / MODEL_FILE).read_bytes())
-    made = _structure(source.model, graph, part)
-    made.graph.input.extend(
-        _weights_as_inputs(source.model, _initializers(source.model, graph, part))
-    )
-    made.graph.initializer.extend(old.graph.initializer)
-    path = folder / MODEL_FILE
-    path.write_bytes(made.SerializeToString(deterministic=True))
-    return digests.file(path)
+def write_scratch(
+    folder: Path, source: Source, graph: Graph, part: Part, *, keep_weights: bool = False
+) -> None:
+    """Write the segment to run it here and now, without digests.
+
+    Args:
+        folder: Exists.
+        source: The model.
+        graph: Of the model.
+        part: What to write.
+        keep_weights: The folder holds the weights of these operators from a call before.
+    """
+    laid = _laid_out(source, graph, part)
+    if not keep_weights:
+        weights.copy(folder / WEIGHTS_FILE, laid.placed, laid.pieces)
+    made = _model(source, graph, part, laid)
+    (folder / MODEL_FILE).write_bytes(made.SerializeToString(deterministic=True))
 
 
 def weights_used(source: Source, graph: Graph, part: Part) -> dict[str, int]:
@@ -95,10 +89,34 @@ def weights_used(source: Source, graph: Graph, part: Part) -> dict[str, int]:
     return {t.name: _size_bytes(t) for t in _initializers(source.model, graph, part)}
 
 
-def _structure(model: ModelProto, graph: Graph, part: Part) -> ModelProto:
-    """Return the segment without its dense weights."""
+class _Layout(NamedTuple):
+    """The weights of one segment, and where those go that lie beside it."""
+
+    initializers: Sequence[TensorProto]
+    outside: Mapping[str, Stored | Held]
+    placed: Sequence[weights.Placed]
+
+    def pieces(self, name: str) -> Iterator[memoryview]:
+        """Yield the bytes of a weight that lies beside the model."""
+        return self.outside[name].pieces()
+
+
+def _laid_out(source: Source, graph: Graph, part: Part) -> _Layout:
+    initializers = _initializers(source.model, graph, part)
+    outside: dict[str, Stored | Held] = {}
+    for tensor in initializers:
+        if _size_bytes(tensor) >= weights.INLINE_BYTES:
+            found = source.files.stored(tensor)
+            if found is not None:
+                outside[tensor.name] = found
+    placed = weights.place((name, found.size_bytes) for name, found in outside.items())
+    return _Layout(initializers, outside, placed)
+
+
+def _model(source: Source, graph: Graph, part: Part, laid: _Layout) -> ModelProto:
+    """Return what is written to ``segment.onnx``."""
+    model, used = source.model, _used(graph, part)
     nodes = [graph.operators[index].node for index in part.operators]
-    used = _used(graph, part)
     made = ModelProto(ir_version=model.ir_version, producer_name="paceline")
     made.opset_import.extend(model.opset_import)
     made.functions.extend(_functions(model, nodes))
@@ -108,11 +126,18 @@ def _structure(model: ModelProto, graph: Graph, part: Part) -> ModelProto:
     made.graph.name = part.name
     made.graph.node.extend(nodes)
     made.graph.input.extend(_value(name, facts) for name, facts in part.inputs.items())
+    made.graph.input.extend(_weights_as_inputs(model, laid.initializers))
     made.graph.output.extend(_value(name, facts) for name, facts in part.outputs.items())
     made.graph.value_info.extend(_inner_values(model, graph, part))
     made.graph.sparse_initializer.extend(
         tensor for tensor in model.graph.sparse_initializer if tensor.values.name in used
     )
+    places = {placed.name: placed for placed in laid.placed}
+    for tensor in laid.initializers:
+        is_outside = tensor.name in places
+        made.graph.initializer.append(
+            _reference(tensor, places[tensor.name]) if is_outside else source.files.whole(tensor)
+        )
     return made
 
 
@@ -124,13 +149,6 @@ def _used(graph: Graph, part: Part) -> set[str]:
 def _initializers(model: ModelProto, graph: Graph, part: Part) -> list[TensorProto]:
     used = _used(graph, part)
     return [tensor for tensor in model.graph.initializer if tensor.name in used]
-
-
-def _stored(tensor: TensorProto, source: Source) -> Stored | Held | None:
-    """Return the bytes of a tensor that goes into ``weights.bin``; None: it stays inside."""
-    if _size_bytes(tensor) < weights.INLINE_BYTES:
-        return None
-    return source.files.stored(tensor)
 
 
 def _value(name: str, facts: TensorFacts) -> ValueInfoProto:
@@ -174,7 +192,7 @@ def _functions(model: ModelProto, nodes: Sequence[NodeProto]) -> list[FunctionPr
     return [f for f in model.functions if (f.domain, f.name) in called]
 
 
-def _outside(tensor: TensorProto, placed: weights.Placed) -> TensorProto:
+def _reference(tensor: TensorProto, placed: weights.Placed) -> TensorProto:
     made = TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
     made.data_location = TensorProto.EXTERNAL
     for key, value in (
@@ -192,5 +210,6 @@ def _size_bytes(tensor: TensorProto) -> int:
     return size_bytes(elements(tuple(tensor.dims)), tensor.data_type)
 
 
-def _sparse_bytes(tensors: Iterable[SparseTensorProto]) -> int:
-    return sum(_size_bytes(tensor.values) + _size_bytes(tensor.indices) for tensor in tensors)
+def _sparse_bytes(model: ModelProto) -> int:
+    sparse = model.graph.sparse_initializer
+    return sum(_size_bytes(tensor.values) + _size_bytes(tensor.indices) for tensor in sparse)

@@ -166,3 +166,17 @@ def test_a_wrong_answer_disproves_the_runtime(monkeypatch):
 
     with pytest.raises(RuntimeFailedError, match=r"expected \[\[4\.0, 6\.0\]\]"):
         OnnxCpuRuntime.prove()
+
+
+def test_each_operator_is_timed(segment):
+    """By its place in the file; asked again, or not opened for it, there is no answer."""
+    runtime = OnnxCpuRuntime.open(segment, RuntimeOptions(profile=True, optimisations=False))
+    for _ in range(3):
+        runtime.run({"x": np.ones((1, 2), np.float32)})
+
+    seconds = runtime.operator_seconds()
+
+    assert list(seconds) == [0]
+    assert seconds[0] >= 0
+    assert runtime.operator_seconds() == {}
+    assert OnnxCpuRuntime.open(segment, RuntimeOptions()).operator_seconds() == {}
