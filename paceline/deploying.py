@@ -20,7 +20,8 @@ from paceline.serving import listen_address
 from wire.session import Session
 
 if TYPE_CHECKING:
-    from paceline.client import Pipeline, Site
+    from paceline.client import Site
+    from paceline.pipeline import Pipeline
 
 CONNECT_SECONDS: Final = 10.0
 

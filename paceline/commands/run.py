@@ -12,11 +12,12 @@ from rich.console import Console
 
 import paceline
 from paceline import run_files
+from paceline.answers import Answer
 from paceline.formatting import seconds_text
 from paceline.options import OutputOptions, SiteOptions
 from paceline.output import Output
 from paceline.run_files import Feed
-from paceline.stream import DEFAULT_DEADLINE_SECONDS, DEFAULT_WINDOW, Answer
+from paceline.stream import DEFAULT_DEADLINE_SECONDS, DEFAULT_WINDOW
 from wire.messages import Account
 
 _SHOWN = 10
