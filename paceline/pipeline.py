@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from paceline.answers import Answer, Arrays
 from paceline.dataplane import DataPlane
 from paceline.errors import PipelineUnknownError, SiteClosedError, StreamBusyError
+from paceline.refusals import Refusals
 from paceline.stream import DEFAULT_DEADLINE_SECONDS, DEFAULT_WINDOW, Stream
 from wire import messages
 from wire.errors import LinkDownError, MessageError
@@ -35,6 +36,7 @@ class Pipeline:
         self._stream: Stream | None = None
         self._streaming = threading.Lock()
         """Held by the one stream that runs."""
+        self._refusals = Refusals()
         self._topic = site.topics.topic("route", pipeline=name)
         site.session.subscribe(self._topic, 1, self._take_route)
 
@@ -140,6 +142,7 @@ class Pipeline:
                 lambda: self._route_over(plane),
                 window=window,
                 deadline_seconds=deadline_seconds,
+                refusals=self._refusals,
             )
             self._stream = stream
             try:

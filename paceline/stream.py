@@ -11,6 +11,7 @@ from paceline.dataplane import DataPlane, size_bytes
 from paceline.errors import PipelineUndeployedError, PipelineUnknownError, SiteClosedError
 from paceline.feed import Feed
 from paceline.ledger import Ledger
+from paceline.refusals import Refusals
 from wire import codecs, tensors
 from wire import timings as waterfall
 from wire.accounting import DEADLINE, Accounting
@@ -40,6 +41,7 @@ class Stream:
         window: Frames in flight or answered and not yet taken, at most.
         deadline_seconds: When a frame without an answer ends as ``frame.deadline``.
         gone_seconds: How long the route may be gone.
+        refusals: What the pipeline refused of earlier streams; None: nothing.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Stream:
         window: int = DEFAULT_WINDOW,
         deadline_seconds: float = DEFAULT_DEADLINE_SECONDS,
         gone_seconds: float = GONE_SECONDS,
+        refusals: Refusals | None = None,
     ) -> None:
         self.ended_by: CodedError | None = None
         """Why nothing more can come of it; None: something can."""
@@ -59,6 +62,7 @@ class Stream:
         self._deadline_seconds = deadline_seconds
         self._gone_seconds = gone_seconds
         self._gone_at: float | None = None
+        self._refusals = refusals or Refusals()
         self._waiting: deque[Frame] = deque()
         self._ledger = Ledger(plane.changed)
         self.number = plane.register(self)
@@ -170,7 +174,9 @@ class Stream:
         except FrameError as error:
             self._ledger.error(frame.sequence, error.code, str(error))
             return
-        self._ledger.result(frame.sequence, arrays, waterfall.entries(dict(frame.meta)))
+        if self._ledger.result(frame.sequence, arrays, waterfall.entries(dict(frame.meta))):
+            with self._plane.changed:
+                self._refusals.answered()
 
     def lost(self, sequence: int, code: str) -> None:
         """Take the word that a frame is lost."""
@@ -183,6 +189,8 @@ class Stream:
         code = str(told.get("code", "unknown"))[:64]
         if code in _NOTICES:
             return
+        with self._plane.changed:
+            self._refusals.refused(code, frame.generation, self._window, time.monotonic())
         device = told.get("device")
         where = str(device)[:48] if device else None
         self._ledger.error(frame.sequence, code, str(told.get("message", ""))[:500], where)
@@ -193,7 +201,9 @@ class Stream:
         """Return how long to submit nothing, as far as it can be known."""
         if feed.over or not self.room:
             return _TICK_SECONDS
-        return feed.due_seconds(time.monotonic())
+        now = time.monotonic()
+        with self._plane.changed:
+            return max(feed.due_seconds(now), self._refusals.pause_seconds(now))
 
     def _took_turn(self, feed: Feed) -> bool:
         """Submit the next frame, if there is one; False: its turn comes when the route is back."""
@@ -226,6 +236,8 @@ class Stream:
             self._end_all(error, "client.closed", "the site was closed")
             return None
         self._gone_at = None
+        with self._plane.changed:
+            self._refusals.routed(route.generation)
         return route
 
     def _end_all(self, error: CodedError, code: str, text: str) -> None:
