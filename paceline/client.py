@@ -13,9 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from paceline.errors import SiteClosedError
+from paceline import arguments
+from paceline.errors import BadArgumentError, SiteClosedError
 from paceline.pipeline import Pipeline
-from wire import broker_url
+from wire import broker_url, ids
+from wire.errors import BadUrlError
 from wire.links import LinkOptions
 from wire.session import Access, Session
 from wire.topics import DEFAULT_ROOT, DEFAULT_SITE
@@ -48,16 +50,24 @@ def connect(
 
     Raises:
         BadUrlError: ``url`` cannot be understood.
+        BadIdError: ``site`` or ``root`` is no id.
+        BadArgumentError: Another argument is not what it should be.
         BrokerUnreachableError: No broker answered.
         BrokerRefusedError: It will not have us.
     """
-    address = url or os.environ.get("PACELINE_BROKER_URL") or broker_url.DEFAULT_URL
+    if url is None:
+        url = os.environ.get("PACELINE_BROKER_URL") or broker_url.DEFAULT_URL
+    if not isinstance(url, str):
+        raise BadUrlError("...", f"is of type {type(url).__name__}, not text")
+    if access is not None and not isinstance(access, Access):
+        raise BadArgumentError("access", type(access).__name__, "wire.session.Access, or None")
     options = LinkOptions(
-        url=broker_url.parse(address),
+        url=broker_url.parse(url),
         client_id="",
         access=access,
-        max_packet_bytes=max_packet_bytes,
+        max_packet_bytes=arguments.packet_bytes(max_packet_bytes),
     )
+    timeout_seconds = arguments.seconds("timeout_seconds", timeout_seconds)
     opened = Site(Topics(site, root), options)
     opened.session.start()
     try:
@@ -101,6 +111,8 @@ class Site:
             PipelineUnknownError: It has no route.
             SiteClosedError: The site was closed.
         """
+        ids.checked(name, "pipeline")
+        timeout_seconds = arguments.seconds("timeout_seconds", timeout_seconds, zero=True)
         self.check_open()
         found = self._pipelines.get(name)
         if found is None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from numpy.typing import NDArray
 
+from paceline import arguments
 from paceline.answers import Answer, Arrays
 from paceline.dataplane import DataPlane
 from paceline.errors import PipelineUnknownError, SiteClosedError, StreamBusyError
@@ -71,7 +72,8 @@ class Pipeline:
         """Run one frame and return its outputs by name.
 
         Args:
-            inputs: Arrays by the pipeline's own input names, see ``route.receives``.
+            inputs: Arrays by the pipeline's own input names, see ``route.receives``. Lists of
+                numbers will do; arrays must have the right element type.
             deadline_seconds: When it ends as ``frame.deadline``.
 
         Raises:
@@ -101,11 +103,12 @@ class Pipeline:
 
         Args:
             frames: The inputs by name; taken when there is room in the window.
-            window: Frames in flight at most.
+            window: Frames in flight at most, up to 1024.
             rate: Frames submitted in a second at most; None: as fast as the window allows.
             deadline_seconds: When a frame without an answer ends as ``frame.deadline``.
 
         Raises:
+            BadArgumentError: An argument is not what it should be; at once, not at the first frame.
             TensorSpecError: A frame is not what the pipeline takes.
             PipelineUnknownError: There is no route when the stream begins.
             PipelineUndeployedError: It was undeployed; no more frames were taken.
@@ -113,7 +116,11 @@ class Pipeline:
             SiteClosedError: The site was closed.
             BrokerUnreachableError: The broker did not answer when the stream began.
         """
-        return self._answers(iter(frames), window, rate, deadline_seconds)
+        source = arguments.frames(frames)
+        window = arguments.window(window)
+        rate = arguments.rate(rate)
+        deadline_seconds = arguments.seconds("deadline_seconds", deadline_seconds)
+        return self._answers(source, window, rate, deadline_seconds)
 
     def publish_account(self) -> None:
         """Publish the accounting; a lost one is followed by the next."""

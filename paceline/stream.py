@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
+from paceline import inputs as given
 from paceline.answers import Answer, Arrays
 from paceline.dataplane import DataPlane, size_bytes
 from paceline.errors import PipelineUndeployedError, PipelineUnknownError, SiteClosedError
 from paceline.feed import Feed
 from paceline.ledger import Ledger
 from paceline.refusals import Refusals
-from wire import codecs, tensors
+from wire import codecs
 from wire import timings as waterfall
 from wire.accounting import DEADLINE, Accounting
 from wire.errors import CodedError, FrameError, TensorSpecError
@@ -91,8 +92,7 @@ class Stream:
             SiteClosedError: The site was closed.
         """
         route = self._route()
-        tensors.check(f"pipeline {route.pipeline}", route.receives, codecs.describe(inputs))
-        wanted = {spec.name: inputs[spec.name] for spec in route.receives}
+        wanted = given.arrays(f"pipeline {route.pipeline}", route.receives, inputs)
         frame = Frame(
             Kind.DATA,
             self.number,

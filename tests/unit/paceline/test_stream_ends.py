@@ -244,9 +244,9 @@ def test_what_the_frames_raise_comes_behind_their_answers(plane_and_stream):
     assert (stream.accounting.submitted, stream.accounting.in_flight) == (2, 0)
 
 
-@pytest.mark.parametrize("wrong", [{}, {"x": np.zeros(2, np.float32)}])
+@pytest.mark.parametrize("wrong", [None, {}, {"x": np.zeros(2, np.float32)}, "x"])
 def test_a_wrong_frame_ends_the_stream_behind_the_answers_before_it(plane_and_stream, wrong):
-    """The frames under way still end."""
+    """Also one that is None: it does not pass for the end."""
     _, stream = plane_and_stream
 
     answers, error = drained(stream, [one(), wrong, one()])
