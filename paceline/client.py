@@ -121,30 +121,60 @@ class Site:
         return found
 
     def deploy_model(
-        self, model: str | Path, devices: Sequence[str], *, name: str | None = None
+        self,
+        model: str | Path,
+        devices: Sequence[str],
+        *,
+        name: str | None = None,
+        serve: str | None = None,
     ) -> "Pipeline":
         """Cut ``model`` into one segment for each device, deploy them, and return the pipeline.
 
+        Args:
+            model: The model's file.
+            devices: One device for each segment, in order.
+            name: The pipeline's name; None: made from the file's.
+            serve: ``HOST:PORT`` where this process serves the segments until all is done; the
+                agents' ``artifacts.origin`` must point to it. None: port 8788, of loopback for a
+                broker on this machine, else of every interface.
+
         Raises:
+            BadArgumentError: An argument is not what it should be.
+            CannotServeError: ``serve`` cannot be had.
+            SiteClosedError: The site was closed.
             CodedError: The model cannot be cut, or a device does not get to serve.
         """
         from paceline.deploying import deploy_model  # noqa: PLC0415 the graph tools are an extra
 
         self.check_open()
-        return deploy_model(self, Path(model), devices, name=name)
+        return deploy_model(self, model, devices, name=name, serve=serve)
 
     def deploy_submodel(
-        self, segment: str | Path, device: str, *, name: str | None = None
+        self,
+        segment: str | Path,
+        device: str,
+        *,
+        name: str | None = None,
+        serve: str | None = None,
     ) -> "Pipeline":
         """Deploy one segment's folder to one device as a pipeline of its own.
 
+        Args:
+            segment: The folder, ``DIR/segments/NAME`` of what ``paceline split`` wrote.
+            device: Where to.
+            name: The pipeline's name; None: made from the split's and the segment's.
+            serve: As for ``deploy_model``.
+
         Raises:
+            BadArgumentError: An argument is not what it should be.
+            CannotServeError: ``serve`` cannot be had.
+            SiteClosedError: The site was closed.
             CodedError: The segment cannot be used, or the device does not get to serve it.
         """
         from paceline.deploying import deploy_submodel  # noqa: PLC0415 the graph tools are an extra
 
         self.check_open()
-        return deploy_submodel(self, Path(segment), device, name=name)
+        return deploy_submodel(self, segment, device, name=name, serve=serve)
 
     def check_open(self) -> None:
         """Check that the site was not closed.

@@ -1,5 +1,6 @@
 """The Python interface, used rightly and wrongly: errors with names, and a true account."""
 
+import socket
 import threading
 
 import numpy as np
@@ -8,11 +9,12 @@ import pytest
 import paceline
 from paceline.errors import (
     BadArgumentError,
+    CannotServeError,
     SiteClosedError,
     StreamBusyError,
 )
 from tests.system.feeding import ended
-from tests.system.place import PATIENCE_SECONDS, until
+from tests.system.place import PATIENCE_SECONDS, free_port, until
 from wire.errors import BadIdError, CodedError, TensorSpecError
 
 
@@ -197,3 +199,46 @@ def test_a_site_that_is_closed_while_frames_stream(url, whole):
     assert failures == ["client.site_closed"]
     assert account.in_flight == 0
     assert account.submitted == ended(account)
+
+
+def test_a_port_in_use_is_named(site, whole):
+    """With the argument that chooses another."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(CannotServeError, match=f"{address}.*serve="):
+            site.deploy_model(whole.model, ["d1"], name="other", serve=address)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"model": 5}, BadArgumentError),
+        ({"devices": "d1"}, BadArgumentError),
+        ({"devices": []}, BadArgumentError),
+        ({"name": "A B"}, BadIdError),
+        ({"serve": 8788}, BadArgumentError),
+        ({"serve": "8788"}, BadArgumentError),
+        ({"model": "nothing.onnx"}, CodedError),
+    ],
+)
+def test_wrong_deploys(site, whole, arguments, error):
+    """Told before anything is cut or ordered."""
+    with pytest.raises(error):
+        site.deploy_model(**{"model": whole.model, "devices": ["d1"], **arguments})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"segment": 5}, BadArgumentError),
+        ({"segment": "nothing"}, BadArgumentError),
+        ({"device": ["d1"]}, BadIdError),
+        ({"name": 3}, BadIdError),
+        ({"serve": f"127.0.0.1:{free_port()}x"}, BadArgumentError),
+    ],
+)
+def test_wrong_deploys_of_a_segment(site, whole, arguments, error):
+    """The same."""
+    segment = whole.folder / "segments" / whole.manifest.segments[0].name
+    with pytest.raises(error):
+        site.deploy_submodel(**{"segment": segment, "device": "d1", **arguments})
