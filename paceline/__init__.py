@@ -10,16 +10,17 @@ with paceline.connect("mqtt://localhost:1883") as site:
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from paceline.client import Pipeline, Site, connect
-    from paceline.stream import Answer
+    from paceline.answers import Answer
+    from paceline.client import Site, connect
+    from paceline.pipeline import Pipeline
 
 __all__ = ["Answer", "Pipeline", "Site", "connect"]
 
 _HOMES = {
     "connect": "paceline.client",
     "Site": "paceline.client",
-    "Pipeline": "paceline.client",
-    "Answer": "paceline.stream",
+    "Pipeline": "paceline.pipeline",
+    "Answer": "paceline.answers",
 }
 
 

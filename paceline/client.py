@@ -6,23 +6,19 @@ with paceline.connect("mqtt://localhost:1883") as site:
     for answer in pipeline.stream(frames): ...
 """
 
-import contextlib
 import os
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
-from numpy.typing import NDArray
-
-from paceline.dataplane import DataPlane
-from paceline.errors import PipelineUnknownError
-from paceline.stream import DEFAULT_DEADLINE_SECONDS, DEFAULT_WINDOW, Answer, Arrays, Stream
-from wire import broker_url, messages
-from wire.errors import LinkDownError, MessageError
-from wire.links import LinkOptions, open_link
-from wire.messages import Account, Route
+from paceline import arguments
+from paceline.errors import BadArgumentError, SiteClosedError
+from paceline.pipeline import Pipeline
+from wire import broker_url, ids
+from wire.errors import BadUrlError
+from wire.links import LinkOptions
 from wire.session import Access, Session
 from wire.topics import DEFAULT_ROOT, DEFAULT_SITE
 from wire.topics import Site as Topics
@@ -54,16 +50,24 @@ def connect(
 
     Raises:
         BadUrlError: ``url`` cannot be understood.
+        BadIdError: ``site`` or ``root`` is no id.
+        BadArgumentError: Another argument is not what it should be.
         BrokerUnreachableError: No broker answered.
         BrokerRefusedError: It will not have us.
     """
-    address = url or os.environ.get("PACELINE_BROKER_URL") or broker_url.DEFAULT_URL
+    if url is None:
+        url = os.environ.get("PACELINE_BROKER_URL") or broker_url.DEFAULT_URL
+    if not isinstance(url, str):
+        raise BadUrlError("...", f"is of type {type(url).__name__}, not text")
+    if access is not None and not isinstance(access, Access):
+        raise BadArgumentError("access", type(access).__name__, "wire.session.Access, or None")
     options = LinkOptions(
-        url=broker_url.parse(address),
+        url=broker_url.parse(url),
         client_id="",
         access=access,
-        max_packet_bytes=max_packet_bytes,
+        max_packet_bytes=arguments.packet_bytes(max_packet_bytes),
     )
+    timeout_seconds = arguments.seconds("timeout_seconds", timeout_seconds)
     opened = Site(Topics(site, root), options)
     opened.session.start()
     try:
@@ -105,7 +109,11 @@ class Site:
         Raises:
             BadIdError: ``name`` is no id.
             PipelineUnknownError: It has no route.
+            SiteClosedError: The site was closed.
         """
+        ids.checked(name, "pipeline")
+        timeout_seconds = arguments.seconds("timeout_seconds", timeout_seconds, zero=True)
+        self.check_open()
         found = self._pipelines.get(name)
         if found is None:
             found = self._pipelines[name] = Pipeline(self, name)
@@ -113,28 +121,69 @@ class Site:
         return found
 
     def deploy_model(
-        self, model: str | Path, devices: Sequence[str], *, name: str | None = None
+        self,
+        model: str | Path,
+        devices: Sequence[str],
+        *,
+        name: str | None = None,
+        serve: str | None = None,
     ) -> "Pipeline":
         """Cut ``model`` into one segment for each device, deploy them, and return the pipeline.
 
+        Args:
+            model: The model's file.
+            devices: One device for each segment, in order.
+            name: The pipeline's name; None: made from the file's.
+            serve: ``HOST:PORT`` where this process serves the segments until all is done; the
+                agents' ``artifacts.origin`` must point to it. None: port 8788, of loopback for a
+                broker on this machine, else of every interface.
+
         Raises:
+            BadArgumentError: An argument is not what it should be.
+            CannotServeError: ``serve`` cannot be had.
+            SiteClosedError: The site was closed.
             CodedError: The model cannot be cut, or a device does not get to serve.
         """
         from paceline.deploying import deploy_model  # noqa: PLC0415 the graph tools are an extra
 
-        return deploy_model(self, Path(model), devices, name=name)
+        self.check_open()
+        return deploy_model(self, model, devices, name=name, serve=serve)
 
     def deploy_submodel(
-        self, segment: str | Path, device: str, *, name: str | None = None
+        self,
+        segment: str | Path,
+        device: str,
+        *,
+        name: str | None = None,
+        serve: str | None = None,
     ) -> "Pipeline":
         """Deploy one segment's folder to one device as a pipeline of its own.
 
+        Args:
+            segment: The folder, ``DIR/segments/NAME`` of what ``paceline split`` wrote.
+            device: Where to.
+            name: The pipeline's name; None: made from the split's and the segment's.
+            serve: As for ``deploy_model``.
+
         Raises:
+            BadArgumentError: An argument is not what it should be.
+            CannotServeError: ``serve`` cannot be had.
+            SiteClosedError: The site was closed.
             CodedError: The segment cannot be used, or the device does not get to serve it.
         """
         from paceline.deploying import deploy_submodel  # noqa: PLC0415 the graph tools are an extra
 
-        return deploy_submodel(self, Path(segment), device, name=name)
+        self.check_open()
+        return deploy_submodel(self, segment, device, name=name, serve=serve)
+
+    def check_open(self) -> None:
+        """Check that the site was not closed.
+
+        Raises:
+            SiteClosedError: It was.
+        """
+        if self._closing.is_set():
+            raise SiteClosedError(self.broker)
 
     def close(self) -> None:
         """Close every pipeline and disconnect; closing twice is harmless."""
@@ -158,136 +207,3 @@ class Site:
         while not self._closing.wait(ACCOUNT_SECONDS):
             for pipeline in list(self._pipelines.values()):
                 pipeline.publish_account()
-
-
-class Pipeline:
-    """A deployed pipeline as its client sees it. One stream at a time."""
-
-    def __init__(self, site: Site, name: str) -> None:
-        self.name = name
-        self._site = site
-        self._route: Route | None = None
-        self._routed = threading.Event()
-        self._plane: DataPlane | None = None
-        self._stream: Stream | None = None
-        self._topic = site.topics.topic("route", pipeline=name)
-        site.session.subscribe(self._topic, 1, self._take_route)
-
-    @property
-    def route(self) -> Route:
-        """Where the pipeline runs now, and what it takes and gives.
-
-        Raises:
-            PipelineUnknownError: It was undeployed.
-        """
-        if self._route is None:
-            raise PipelineUnknownError(self.name, self._site.broker)
-        return self._route
-
-    @property
-    def account(self) -> Account | None:
-        """The accounting of the stream that runs, or ran last; None: none has begun."""
-        return self._stream.account(self.name) if self._stream else None
-
-    def wait_route(self, timeout_seconds: float) -> Route:
-        """Wait for the pipeline to be deployed.
-
-        Raises:
-            PipelineUnknownError: It is not, after ``timeout_seconds``.
-        """
-        self._routed.wait(timeout_seconds)
-        return self.route
-
-    def run(
-        self, inputs: Arrays, *, deadline_seconds: float = DEFAULT_DEADLINE_SECONDS
-    ) -> dict[str, NDArray[Any]]:
-        """Run one frame and return its outputs by name.
-
-        Raises:
-            TensorSpecError: The arrays are not what the pipeline takes.
-            FrameFailedError: There is no result.
-        """
-        (answer,) = self.stream([inputs], window=1, deadline_seconds=deadline_seconds)
-        if answer.error is not None:
-            raise answer.error
-        return dict(answer.tensors)
-
-    def stream(
-        self,
-        frames: Iterable[Arrays],
-        *,
-        window: int = DEFAULT_WINDOW,
-        rate: float | None = None,
-        deadline_seconds: float = DEFAULT_DEADLINE_SECONDS,
-    ) -> Iterator[Answer]:
-        """Yield one answer for each frame, in order.
-
-        Args:
-            frames: The inputs by name; taken when there is room in the window.
-            window: Frames in flight at most.
-            rate: Frames submitted in a second at most; None: as fast as the window allows.
-            deadline_seconds: When a frame without an answer ends as ``frame.deadline``.
-
-        Raises:
-            TensorSpecError: A frame is not what the pipeline takes.
-            BrokerUnreachableError: The broker did not answer when the stream began.
-        """
-        stream = Stream(
-            self._opened(), lambda: self.route, window=window, deadline_seconds=deadline_seconds
-        )
-        self._stream = stream
-        try:
-            yield from stream.run(frames, rate)
-        finally:
-            stream.close()
-            self.publish_account()
-
-    def publish_account(self) -> None:
-        """Publish the accounting; a lost one is followed by the next."""
-        account = self.account
-        if account is None:
-            return
-        topic = self._site.topics.topic("acct", pipeline=self.name, client=account.client)
-        with contextlib.suppress(LinkDownError):
-            self._site.session.publish(topic, messages.encode("acct", account))
-
-    def close(self) -> None:
-        """Disconnect; closing twice is harmless."""
-        plane, self._plane = self._plane, None
-        if plane is not None:
-            plane.close()
-
-    def _opened(self) -> DataPlane:
-        if self._plane is None:
-            client = f"{self._site.name}-{os.urandom(2).hex()}"
-            options = self._site.options
-            link = open_link(
-                "paho",
-                LinkOptions(
-                    url=options.url,
-                    client_id=f"c.{client}",
-                    access=options.access,
-                    max_packet_bytes=options.max_packet_bytes,
-                ),
-            )
-            plane = DataPlane(self._site.topics, self.name, client, link)
-            try:
-                plane.start(CONNECT_SECONDS)
-            except BaseException:
-                plane.close()
-                raise
-            self._plane = plane
-        return self._plane
-
-    def _take_route(self, _topic: str, payload: bytes) -> None:
-        if not payload:
-            self._route = None
-            self._routed.clear()
-            return
-        try:
-            route = messages.decode("route", payload, Route)
-        except MessageError:
-            return  # the last good route holds
-        if route.pipeline == self.name and route.stages:
-            self._route = route
-            self._routed.set()

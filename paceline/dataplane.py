@@ -99,14 +99,18 @@ class DataPlane:
             position = self._hop(route).sent((frame.stream, frame.sequence), size_bytes(frame))
         self._try_send(_entry(self._site, route), frame.with_meta(hop=list(position)))
 
-    def tick(self, route: Route, *, waiting: bool) -> None:
-        """Send what is due: positions that ask for credit; the sending thread calls it."""
+    def tick(self, route: Route | None, *, waiting: bool) -> None:
+        """Send what is due: positions that ask for credit; the sending thread calls it.
+
+        Without a route, what is on its way is still asked for.
+        """
         now = time.monotonic()
         lost: list[Lost] = []
         probes: list[tuple[str, Position]] = []
-        entry = _entry(self._site, route)
+        entry = _entry(self._site, route) if route is not None else None
         with self.changed:
-            self._hop(route)
+            if route is not None:
+                self._hop(route)
             for address, hop in self._hops.items():
                 lost += hop.lost_by_silence(now)
                 position = hop.probe(now, waiting=waiting and address == entry)

@@ -5,73 +5,101 @@ The key is the user's, as for ``paceline deploy``; agents fetch from this proces
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from fleet import keys, split
+from fleet import artifacts, keys, split
+from fleet.artifact_server import ListenError
 from fleet.control.deploy import DeployRequest, deploy
 from fleet.formats import CutRequest
 from fleet.split import Presentation
 from fleet.split_folder import SEGMENTS_FOLDER
-from paceline import record
+from paceline import arguments, record
+from paceline.errors import BadArgumentError, CannotServeError
 from paceline.serving import listen_address
+from wire import ids
 from wire.session import Session
 
 if TYPE_CHECKING:
-    from paceline.client import Pipeline, Site
+    from paceline.client import Site
+    from paceline.pipeline import Pipeline
 
 CONNECT_SECONDS: Final = 10.0
 
 
 def deploy_model(
-    site: "Site", model: Path, devices: Sequence[str], *, name: str | None = None
+    site: "Site", model: Any, devices: Any, *, name: Any = None, serve: Any = None
 ) -> "Pipeline":
     """Cut ``model`` into one segment for each device, deploy them, and return the pipeline.
 
     Raises:
+        BadArgumentError: An argument is not what it should be.
+        CannotServeError: ``serve`` cannot be had.
         CodedError: The model cannot be cut, or a device does not get to serve; see
             `fleet.split.split` and `fleet.control.deploy.deploy`.
     """
+    source, names = arguments.path("model", model), arguments.devices(devices)
+    name, address = _name(name), _address(site, serve)
     with tempfile.TemporaryDirectory(prefix="paceline-") as place:
         folder = Path(place, "split")
-        split.split(model, folder, CutRequest(stages=len(devices)), Presentation(name=name))
-        request = DeployRequest(
-            topics=site.topics, folder=folder, devices=tuple(devices), serve=_serve(site)
-        )
-        return _deployed(site, request, model)
+        split.split(source, folder, CutRequest(stages=len(names)), Presentation(name=name))
+        request = DeployRequest(topics=site.topics, folder=folder, devices=names, serve=address)
+        return _deployed(site, request, source)
 
 
 def deploy_submodel(
-    site: "Site", segment: Path, device: str, *, name: str | None = None
+    site: "Site", segment: Any, device: Any, *, name: Any = None, serve: Any = None
 ) -> "Pipeline":
     """Deploy one segment's folder, ``DIR/segments/NAME``, as a pipeline of its own.
 
     Raises:
+        BadArgumentError: An argument is not what it should be.
+        CannotServeError: ``serve`` cannot be had.
         CodedError: The segment cannot be used, or the device does not get to serve it.
     """
-    segment = segment.absolute()
-    folder = segment.parent.parent if segment.parent.name == SEGMENTS_FOLDER else segment.parent
+    source = arguments.path("segment", segment).absolute()
+    if not source.is_dir():
+        expected = "the folder of one segment, DIR/segments/NAME of what `paceline split` wrote"
+        raise BadArgumentError("segment", str(segment), expected)
+    folder = source.parent.parent if source.parent.name == SEGMENTS_FOLDER else source.parent
     request = DeployRequest(
         topics=site.topics,
         folder=folder,
-        devices=(device,),
-        name=name,
-        segment=segment.name,
-        serve=_serve(site),
+        devices=(ids.checked(device, "device"),),
+        name=_name(name),
+        segment=source.name,
+        serve=_address(site, serve),
     )
-    return _deployed(site, request, segment)
+    return _deployed(site, request, source)
 
 
-def _serve(site: "Site") -> str:
-    return listen_address(site.broker)
+def _name(name: Any) -> str | None:
+    return None if name is None else ids.checked(name, "pipeline name")
+
+
+def _address(site: "Site", serve: Any) -> str:
+    """Return ``HOST:PORT`` to serve at, checked before the model is cut."""
+    if serve is None:
+        return listen_address(site.broker)
+    expected = "HOST:PORT, such as '0.0.0.0:8788'"
+    if not isinstance(serve, str):
+        raise BadArgumentError("serve", serve, expected)
+    try:
+        artifacts.parse_listen(serve)
+    except ListenError as error:
+        raise BadArgumentError("serve", serve, expected) from error
+    return serve
 
 
 def _deployed(site: "Site", request: DeployRequest, source: Path) -> "Pipeline":
     key = keys.load_or_make(keys.default_path(os.environ))
     with _session(site) as session:
-        made = deploy(request, session, key)
+        try:
+            made = deploy(request, session, key)
+        except ListenError as error:
+            raise CannotServeError(error.address, error.problem) from error
     record.deployed(site.topics, site.broker, made, source)
     return site.pipeline(made.pipeline)
 

@@ -1,6 +1,61 @@
 """Errors that an application sees when it feeds a pipeline."""
 
+import reprlib
+
 from wire.errors import CodedError
+
+
+class BadArgumentError(CodedError, ValueError):
+    """An argument of the Python interface is not what it takes."""
+
+    code = "client.bad_argument"
+    exit_code = 3
+
+    def __init__(self, name: str, got: object, expected: str) -> None:
+        super().__init__(name, got, expected)
+        self.name = name
+        self.got = got
+        self.expected = expected
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name}: {reprlib.repr(self.got)} cannot be used (expected {self.expected});"
+            " correct the call"
+        )
+
+
+class SiteClosedError(CodedError):
+    """The site was closed, or the pipeline was, and is used again."""
+
+    code = "client.site_closed"
+    exit_code = 3
+
+    def __init__(self, broker: str) -> None:
+        super().__init__(broker)
+        self.broker = broker
+
+    def __str__(self) -> str:
+        return (
+            f"site on {self.broker}: it was closed; use it inside its `with` block, or connect"
+            " again with `paceline.connect(...)`"
+        )
+
+
+class StreamBusyError(CodedError):
+    """A stream of this pipeline runs already."""
+
+    code = "client.stream_busy"
+    exit_code = 3
+
+    def __init__(self, pipeline: str) -> None:
+        super().__init__(pipeline)
+        self.pipeline = pipeline
+
+    def __str__(self) -> str:
+        return (
+            f"pipeline {self.pipeline}: a stream of it runs already; take all its answers or"
+            " .close() it first, or call `paceline.connect(...)` again for a second one"
+        )
 
 
 class PipelineUnknownError(CodedError):
@@ -16,8 +71,41 @@ class PipelineUnknownError(CodedError):
 
     def __str__(self) -> str:
         return (
-            f"pipeline {self.pipeline}: not deployed on {self.broker};"
-            f" deploy it with `paceline deploy DIR --to DEVICES --name {self.pipeline}`"
+            f"pipeline {self.pipeline}: not deployed on {self.broker}; see what is with"
+            " `paceline status`, deploy it with"
+            f" `paceline deploy DIR --to DEVICES --name {self.pipeline}`, or, where a broker lost"
+            " its retained messages, bring its route back with `paceline restore`"
+        )
+
+
+class PipelineUndeployedError(PipelineUnknownError):
+    """The pipeline was taken off its devices while frames streamed."""
+
+    code = "pipeline.undeployed"
+
+    def __str__(self) -> str:
+        return (
+            f"pipeline {self.pipeline}: undeployed from {self.broker} in mid-stream; every frame"
+            " submitted has its answer or its error, no more were taken; deploy it again with"
+            f" `paceline deploy DIR --to DEVICES --name {self.pipeline}` and stream the rest"
+        )
+
+
+class CannotServeError(CodedError):
+    """The segments cannot be served to the agents from this process."""
+
+    code = "client.cannot_serve"
+    exit_code = 3
+
+    def __init__(self, address: str, problem: str) -> None:
+        super().__init__(address, problem)
+        self.address = address
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"serve: the agents cannot be served from {self.address} ({self.problem}); end what"
+            ' uses it, or name the "HOST:PORT" that their artifacts.origin points to with serve='
         )
 
 

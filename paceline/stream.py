@@ -2,65 +2,34 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
-from numpy.typing import NDArray
-
+from paceline import inputs as given
+from paceline.answers import Answer, Arrays
 from paceline.dataplane import DataPlane, size_bytes
-from paceline.errors import FrameFailedError, PipelineUnknownError
-from wire import codecs, tensors
+from paceline.errors import PipelineUndeployedError, PipelineUnknownError, SiteClosedError
+from paceline.feed import Feed
+from paceline.ledger import Ledger
+from paceline.refusals import Refusals
+from wire import codecs
 from wire import timings as waterfall
 from wire.accounting import DEADLINE, Accounting
-from wire.errors import FrameError
+from wire.errors import CodedError, FrameError, TensorSpecError
 from wire.frame import Frame, Kind
 from wire.messages import Account, Route
-
-Arrays = Mapping[str, NDArray[Any]]
 
 DEFAULT_WINDOW: Final = 8
 DEFAULT_DEADLINE_SECONDS: Final = 10.0
 LATE_SECONDS: Final = 2.0
 """After the last frame ended, how long to wait for a word on those that ended by deadline."""
+GONE_SECONDS: Final = 2.0
+"""How long a route may be gone until the pipeline counts as undeployed. Its devices have released
+it before, so what has no answer by then will not have one."""
 _TICK_SECONDS: Final = 0.1
 _NOTICES: Final = frozenset({"frame.duplicate"})
 """Errors that say something of a frame but do not end it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What became of one frame."""
-
-    sequence: int
-    tensors: Arrays
-    """The outputs by name: read-only views of memory that belongs to the answer."""
-    error: FrameFailedError | None
-    submitted_ns: int
-    """Monotonic nanoseconds of this process."""
-    sent_ns: int | None
-    """When credit let it go to the entry; None: it never left."""
-    answered_ns: int
-    timings: tuple[waterfall.StageTimes, ...] = ()
-
-    @property
-    def latency_seconds(self) -> float:
-        """From submitting the frame to having its answer."""
-        return (self.answered_ns - self.submitted_ns) / 1e9
-
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        if self.error is not None:
-            raise self.error
-        return self.tensors[name]
-
-
-@dataclass(slots=True)
-class _Open:
-    """A frame that has not ended."""
-
-    submitted_ns: int
-    deadline_at: float
-    sent_ns: int | None = None
 
 
 class Stream:
@@ -68,9 +37,12 @@ class Stream:
 
     Args:
         plane: The connection to the pipeline.
-        route: Returns the pipeline's route as it is now.
+        route: Returns the pipeline's route as it is now; raises `PipelineUnknownError` while there
+            is none, and `SiteClosedError` once there never will be.
         window: Frames in flight or answered and not yet taken, at most.
         deadline_seconds: When a frame without an answer ends as ``frame.deadline``.
+        gone_seconds: How long the route may be gone.
+        refusals: What the pipeline refused of earlier streams; None: nothing.
     """
 
     def __init__(
@@ -80,108 +52,70 @@ class Stream:
         *,
         window: int = DEFAULT_WINDOW,
         deadline_seconds: float = DEFAULT_DEADLINE_SECONDS,
+        gone_seconds: float = GONE_SECONDS,
+        refusals: Refusals | None = None,
     ) -> None:
-        self.accounting = Accounting()
-        self.last_timings: tuple[waterfall.StageTimes, ...] = ()
+        self.ended_by: CodedError | None = None
+        """Why nothing more can come of it; None: something can."""
         self._plane = plane
         self._route = route
         self._window = window
         self._deadline_seconds = deadline_seconds
+        self._gone_seconds = gone_seconds
+        self._gone_at: float | None = None
+        self._refusals = refusals or Refusals()
         self._waiting: deque[Frame] = deque()
-        self._open: dict[int, _Open] = {}
-        self._answers: dict[int, Answer] = {}
-        self._next_submitted = 0
-        self._next_taken = 0
+        self._ledger = Ledger(plane.changed)
         self.number = plane.register(self)
+
+    @property
+    def accounting(self) -> Accounting:
+        """What became of the frames."""
+        return self._ledger.accounting
 
     @property
     def room(self) -> bool:
         """Whether one more frame may be submitted."""
-        return self._next_submitted - self._next_taken < self._window
+        return self._ledger.untaken < self._window
 
     @property
     def finished(self) -> bool:
         """Whether every frame submitted was taken."""
-        return self._next_submitted == self._next_taken
+        return not self._ledger.untaken
 
     def submit(self, inputs: Arrays) -> int:
         """Submit one frame; returns its sequence number. The arrays must not change until it ends.
 
         Raises:
             TensorSpecError: The arrays are not what the pipeline takes.
+            PipelineUnknownError: It has no route now.
+            SiteClosedError: The site was closed.
         """
         route = self._route()
-        tensors.check(f"pipeline {route.pipeline}", route.receives, codecs.describe(inputs))
-        wanted = {spec.name: inputs[spec.name] for spec in route.receives}
+        wanted = given.arrays(f"pipeline {route.pipeline}", route.receives, inputs)
         frame = Frame(
             Kind.DATA,
             self.number,
-            self._next_submitted,
+            self._ledger.next_sequence,
             meta={"client": self._plane.client},
             tensors=codecs.tensors(wanted),
         )
-        deadline_at = time.monotonic() + self._deadline_seconds
-        with self._plane.changed:
-            self.accounting.submit(frame.sequence, deadline_at)
-            self._open[frame.sequence] = _Open(time.monotonic_ns(), deadline_at)
-        self._next_submitted += 1
+        self._ledger.enter(self._deadline_seconds)
         self._waiting.append(frame)
         self.pump()
         return frame.sequence
 
     def pump(self) -> None:
         """Send what may be sent, and end what is overdue; the submitting thread calls it."""
-        try:
-            route = self._route()
-        except PipelineUnknownError:
-            self._end_waiting()
-            return
-        while self._waiting:
-            frame = self._waiting[0]
-            size = size_bytes(frame)
-            if frame.sequence not in self._open:
-                self._waiting.popleft()  # it has ended while it waited
-            elif self._plane.never_fits(route, size):
-                text = f"{size} bytes are more than the entry takes"
-                self._end(frame.sequence, "frame.too_large", text)
-            elif self._plane.can_send(route, size):
-                self._waiting.popleft()
-                self._plane.send(route, self._addressed(frame, route))
-            else:
-                break
+        route = self._present_route()
+        if route is not None:
+            self._send_waiting(route)
         self._plane.tick(route, waiting=bool(self._waiting))
         self._end_overdue()
 
-    def _end_waiting(self) -> None:
-        """The pipeline was undeployed: what has not left never will, the rest may be answered."""
-        while self._waiting:
-            frame = self._waiting.popleft()
-            self._end(frame.sequence, "pipeline.undeployed", "taken off its devices meanwhile")
-        self._end_overdue()
-
-    def _end_overdue(self) -> None:
-        """End what has no answer in time; why a frame that never left did not is known here."""
-        now = time.monotonic()
-        for frame in tuple(self._waiting):
-            open_ = self._open.get(frame.sequence)
-            if open_ is not None and open_.deadline_at <= now:
-                text = f"no credit from the entry in {self._deadline_seconds:g} s"
-                self._end(frame.sequence, DEADLINE, text)
-        with self._plane.changed:
-            expired = self.accounting.expire(time.monotonic())
-        for sequence in expired:
-            text = f"no answer in {self._deadline_seconds:g} s"
-            self._answered(sequence, FrameFailedError(sequence, DEADLINE, text))
-
     def take(self) -> Iterator[Answer]:
         """Yield the answers that are there, in the order of submission."""
-        while True:
-            with self._plane.changed:
-                answer = self._answers.pop(self._next_taken, None)
-            if answer is None:
-                return
-            self._next_taken += 1
-            yield answer
+        return self._ledger.take()
 
     def wait(self, seconds: float) -> None:
         """Wait for something to happen, at most ``seconds``; keeps the flow going."""
@@ -190,91 +124,64 @@ class Stream:
             self.pump()
             with self._plane.changed:
                 left = until - time.monotonic()
-                if left <= 0 or self._next_taken in self._answers:
+                if left <= 0 or self._ledger.answer_ready:
                     return
                 self._plane.changed.wait(min(left, _TICK_SECONDS))
 
-    def run(self, inputs: Iterable[Arrays], rate: float | None) -> Iterator[Answer]:
-        """Yield the answers to ``inputs`` in order, submitting at most ``rate`` a second."""
-        source = iter(inputs)
-        began = time.monotonic()
-        submitted, exhausted = 0, False
-        while not (exhausted and self.finished):
-            due = began + submitted / rate if rate else began
-            if not exhausted and self.room and time.monotonic() >= due:
-                frame = next(source, None)
-                if frame is None:
-                    exhausted = True
-                else:
-                    self.submit(frame)
-                    submitted += 1
-                yield from self.take()
-                continue
-            pause = 1.0
-            if not exhausted and self.room:
-                pause = max(0.0, due - time.monotonic())
-            self.wait(pause)
+    def run(self, inputs: Iterable[Any], rate: float | None) -> Iterator[Answer]:
+        """Yield the answers to ``inputs`` in order, submitting at most ``rate`` a second.
+
+        What ends the stream before its time is raised behind the answers of all that was submitted:
+        what ``inputs`` raises, `TensorSpecError`, `PipelineUndeployedError`, `SiteClosedError`.
+        """
+        feed = Feed(iter(inputs), rate, time.monotonic())
+        while not (feed.over and self.finished):
+            if self.ended_by is not None and not feed.over:
+                feed.end(self.ended_by)
+            pause = self._pause_seconds(feed)
+            if pause > 0:
+                self.wait(min(pause, _TICK_SECONDS))
+            elif not self._took_turn(feed):
+                self.wait(_TICK_SECONDS)
             yield from self.take()
+        if feed.error is not None:
+            raise feed.error
 
     def close(self) -> None:
         """Wait a little for a word on frames that ended by deadline, then take no more."""
         until = time.monotonic() + LATE_SECONDS
-        while self.accounting.lost and time.monotonic() < until:
-            self.wait(_TICK_SECONDS)
-        for sequence in list(self._open):
-            self._end(sequence, "client.closed", "the stream was closed")
+        while self.accounting.lost and self.ended_by is None and time.monotonic() < until:
+            self.pump()
+            with self._plane.changed:
+                self._plane.changed.wait(_TICK_SECONDS)
+        for sequence in self._ledger.unfinished():
+            self._ledger.error(sequence, "client.closed", "the stream was closed")
         self._plane.forget(self.number)
 
     def account(self, pipeline: str) -> Account:
         """Return the accounting as it is published."""
-        with self._plane.changed:
-            kept = self.accounting
-            return Account(
-                pipeline=pipeline,
-                client=self._plane.client,
-                stream=self.number,
-                submitted=kept.submitted,
-                results=kept.results,
-                errors=dict(kept.errors),
-                drops=kept.drops,
-                in_flight=kept.in_flight,
-                lost=kept.lost,
-                sent_unix_ns=time.time_ns(),
-                timings=tuple(waterfall.plain(entry) for entry in self.last_timings),
-            )
+        return self._ledger.account(pipeline, self._plane.client, self.number)
 
     # what the reader thread brings (paceline.dataplane.Recipient)
 
     def answered(self, frame: Frame) -> None:
         """Take a result or an error."""
-        now = time.monotonic_ns()
         if frame.kind is Kind.ERROR:
             self._take_error(frame)
             return
         try:
             arrays = codecs.arrays(frame)
         except FrameError as error:
-            self._end(frame.sequence, error.code, str(error))
+            self._ledger.error(frame.sequence, error.code, str(error))
             return
-        entries = waterfall.entries(dict(frame.meta))
-        with self._plane.changed:
-            if not self.accounting.result(frame.sequence):
-                return
-            open_ = self._open.pop(frame.sequence)
-            self.last_timings = entries
-            self._answers[frame.sequence] = Answer(
-                sequence=frame.sequence,
-                tensors=arrays,
-                error=None,
-                submitted_ns=open_.submitted_ns,
-                sent_ns=open_.sent_ns,
-                answered_ns=now,
-                timings=entries,
-            )
+        if self._ledger.result(frame.sequence, arrays, waterfall.entries(dict(frame.meta))):
+            with self._plane.changed:
+                self._refusals.answered()
 
     def lost(self, sequence: int, code: str) -> None:
         """Take the word that a frame is lost."""
-        self._end(sequence, code, "lost on the way to the entry or in it; send it again")
+        text = "lost on the way to the entry or in it; send it again"
+        self._ledger.error(sequence, code, text)
 
     def _take_error(self, frame: Frame) -> None:
         raw = frame.meta.get("error")
@@ -282,37 +189,87 @@ class Stream:
         code = str(told.get("code", "unknown"))[:64]
         if code in _NOTICES:
             return
+        with self._plane.changed:
+            self._refusals.refused(code, frame.generation, self._window, time.monotonic())
         device = told.get("device")
-        self._end(
-            frame.sequence,
-            code,
-            str(told.get("message", ""))[:500],
-            where=str(device)[:48] if device else None,
-        )
+        where = str(device)[:48] if device else None
+        self._ledger.error(frame.sequence, code, str(told.get("message", ""))[:500], where)
 
-    def _end(self, sequence: int, code: str, message: str, where: str | None = None) -> None:
-        with self._plane.changed:
-            ended = self.accounting.error(sequence, code)
-        if ended:
-            self._answered(sequence, FrameFailedError(sequence, code, message, where))
+    # the submitting thread's part
 
-    def _answered(self, sequence: int, error: FrameFailedError) -> None:
+    def _pause_seconds(self, feed: Feed) -> float:
+        """Return how long to submit nothing, as far as it can be known."""
+        if feed.over or not self.room:
+            return _TICK_SECONDS
+        now = time.monotonic()
         with self._plane.changed:
-            open_ = self._open.pop(sequence)
-            self._answers[sequence] = Answer(
-                sequence=sequence,
-                tensors={},
-                error=error,
-                submitted_ns=open_.submitted_ns,
-                sent_ns=open_.sent_ns,
-                answered_ns=time.monotonic_ns(),
-            )
+            return max(feed.due_seconds(now), self._refusals.pause_seconds(now))
+
+    def _took_turn(self, feed: Feed) -> bool:
+        """Submit the next frame, if there is one; False: its turn comes when the route is back."""
+        frame = feed.next()
+        if feed.over:
+            return True
+        try:
+            self.submit(frame)
+        except (PipelineUnknownError, SiteClosedError):
+            return False
+        except TensorSpecError as error:
+            feed.end(error)
+            return True
+        feed.submitted()
+        return True
+
+    def _present_route(self) -> Route | None:
+        """Return the route; None while it is gone. When it stays away, every frame ends."""
+        try:
+            route = self._route()
+        except PipelineUnknownError as error:
+            now = time.monotonic()
+            if self._gone_at is None:
+                self._gone_at = now
+            if now - self._gone_at >= self._gone_seconds:
+                undeployed = PipelineUndeployedError(error.pipeline, error.broker)
+                self._end_all(undeployed, undeployed.code, "taken off its devices meanwhile")
+            return None
+        except SiteClosedError as error:
+            self._end_all(error, "client.closed", "the site was closed")
+            return None
+        self._gone_at = None
+        with self._plane.changed:
+            self._refusals.routed(route.generation)
+        return route
+
+    def _end_all(self, error: CodedError, code: str, text: str) -> None:
+        """Nothing more can come of it: every frame ends, and no more are submitted."""
+        self.ended_by = self.ended_by or error
+        self._waiting.clear()
+        for sequence in self._ledger.unfinished():
+            self._ledger.error(sequence, code, text)
+
+    def _send_waiting(self, route: Route) -> None:
+        while self._waiting:
+            frame = self._waiting[0]
+            size = size_bytes(frame)
+            if frame.sequence not in self._ledger:
+                self._waiting.popleft()  # it has ended while it waited
+            elif self._plane.never_fits(route, size):
+                text = f"{size} bytes are more than the entry takes"
+                self._ledger.error(frame.sequence, "frame.too_large", text)
+            elif self._plane.can_send(route, size):
+                self._waiting.popleft()
+                self._plane.send(route, self._addressed(frame, route))
+            else:
+                break
+
+    def _end_overdue(self) -> None:
+        """End what has no answer in time; why a frame that never left did not is known here."""
+        for frame in tuple(self._waiting):
+            if self._ledger.overdue(frame.sequence):
+                text = f"no credit from the entry in {self._deadline_seconds:g} s"
+                self._ledger.error(frame.sequence, DEADLINE, text)
+        self._ledger.expire(f"no answer in {self._deadline_seconds:g} s")
 
     def _addressed(self, frame: Frame, route: Route) -> Frame:
-        left_ms = 0
-        with self._plane.changed:
-            open_ = self._open.get(frame.sequence)
-            if open_ is not None:
-                open_.sent_ns = time.monotonic_ns()
-                left_ms = max(0, int((open_.deadline_at - time.monotonic()) * 1000))
+        left_ms = int(self._ledger.sent(frame.sequence) * 1000)
         return replace(frame, generation=route.generation, stage=0, deadline_ms=left_ms)

@@ -321,6 +321,7 @@ class Session:
             self._unacknowledged.add(mid)
 
     def _subscribed(self, connection: int, mid: int, codes: list[ReasonCode]) -> None:
+        _acknowledge_quickly(self._client)  # the next one waits for it
         refused = [str(code) for code in codes if code.is_failure]
         if refused:
             self._refuse(f"a subscription was refused ({', '.join(refused)})")
@@ -358,13 +359,20 @@ class Session:
 
 def _acknowledge_quickly(client: paho.Client | None) -> None:
     """Arm TCP_QUICKACK, which the kernel forgets: brokers without TCP_NODELAY stall 40 ms else."""
-    with contextlib.suppress(OSError, AttributeError):
-        sock: Any = client.socket() if client is not None else None
-        if sock is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+    _set_tcp(client.socket() if client is not None else None, "TCP_QUICKACK")
 
 
 def _without_delay(_client: paho.Client, _userdata: Any, sock: Any) -> None:
     """Set TCP_NODELAY: without it QoS 1 stalls 44 ms a hop on common brokers' defaults."""
-    with contextlib.suppress(OSError, AttributeError):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    _set_tcp(sock, "TCP_NODELAY")
+
+
+def _set_tcp(sock: Any, name: str) -> None:
+    """Set an option by the descriptor: paho's WebSocket wrapper takes no options itself."""
+    with contextlib.suppress(OSError, AttributeError, ValueError):  # not everywhere; closed by now
+        option = getattr(socket, name)
+        tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=sock.fileno())
+        try:
+            tcp.setsockopt(socket.IPPROTO_TCP, option, 1)
+        finally:
+            tcp.detach()

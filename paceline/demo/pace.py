@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from paceline.stream import Answer
+from paceline.answers import Answer
 
 REMEMBERED: Final = 4096
 

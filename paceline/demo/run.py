@@ -21,7 +21,7 @@ from fleet import verify
 from fleet.control.deploy import Deployment, DeployRequest, deploy
 from fleet.formats import CutRequest
 from fleet.split import Presentation, split
-from paceline.client import Pipeline, Site
+from paceline.client import Site
 from paceline.demo import feed as feeds
 from paceline.demo import model as demo_model
 from paceline.demo import whole_model
@@ -31,6 +31,7 @@ from paceline.demo.home import MAX_PACKET_BYTES, Home
 from paceline.demo.pace import Pace
 from paceline.demo.stopping import Stopping
 from paceline.demo.summary import Summary, print_summary, stage_table
+from paceline.pipeline import Pipeline
 from wire.errors import CodedError
 from wire.manifest import Manifest
 from wire.messages import Account

@@ -1,6 +1,7 @@
 """The command line against real agents."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ import structlog
 
 from fleet import keys
 from paceline import cli
+from tests.system.feeding import ended
 from tests.system.place import until
-from wire import signing
+from wire import messages, signing
+from wire.messages import Account
 
 DEVICES = ("d1", "d2", "d3")
 
@@ -20,8 +23,8 @@ def command(place, tmp_path, monkeypatch, capsys):
     for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "PACELINE_BROKER_URL", "PACELINE_CONFIG"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    key = keys.load_or_make(tmp_path / ".config" / "paceline" / "signing.key")
-    place.public.write_bytes(signing.public_pem(key))
+    place.key = keys.load_or_make(tmp_path / ".config" / "paceline" / "signing.key")
+    place.public.write_bytes(signing.public_pem(place.key))
 
     def command(*arguments):
         site = ["--broker", place.broker.url] if arguments[0] not in {"split", "verify"} else []
@@ -63,3 +66,61 @@ def test_a_pipeline_that_nobody_deployed_is_unknown(command):
     code, answer = command("status", "ghost")
 
     assert (code, answer["error"]["code"]) == (6, "pipeline.unknown")
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_running_what_nobody_deployed(command, place, tmp_path, capsys, as_json):
+    """It says what it waits for, and in the end what to do; stdout stays one JSON object."""
+    options = ["--json"] if as_json else []
+    arguments = ["run", "ghost", "--input", "x.npz", "--output", str(tmp_path / "y.npz")]
+
+    code = cli.run([*arguments, "--broker", place.broker.url, *options])
+    out, err = capsys.readouterr()
+    waiting, error = err.splitlines()
+
+    assert code == 6
+    assert waiting == f"waiting for the route of pipeline ghost on {place.broker.url}"
+    for advice in ("`paceline status`", "`paceline deploy DIR", "`paceline restore`"):
+        assert advice in error
+    assert [json.loads(line)["error"]["code"] for line in out.splitlines()] == (
+        ["pipeline.unknown"] if as_json else []
+    )
+
+
+def heard_results(place, pipeline, count):
+    """Return an event that is set when some client's account shows so many results."""
+    heard = threading.Event()
+
+    def hear(_topic, payload):
+        if messages.decode("acct", payload, Account).results >= count:
+            heard.set()
+
+    place.ear.session.subscribe(place.topics.filter("acct", pipeline=pipeline), 0, hear)
+    return heard
+
+
+def test_undeployed_while_it_runs(command, place, chain, tmp_path, capsys):
+    """The account of all that was submitted, the first result, the reason, and exit code 6."""
+    place.start(*DEVICES)
+    place.deploy(chain.folder, *DEVICES)
+    given, taken = tmp_path / "x.npz", tmp_path / "y.npz"
+    np.savez(given, **chain.inputs(0))
+    running = heard_results(place, "p", 20)
+
+    def undeploy():
+        until(running.is_set, "results")
+        place.undeploy()
+
+    thread = threading.Thread(target=undeploy)
+    thread.start()
+    code, summary = command("run", "p", "--input", given, "--output", taken, "--count", 10**6)
+    thread.join()
+    account = Account(**summary["account"])
+
+    assert (code, summary["error"]["code"]) == (6, "pipeline.undeployed")
+    assert (account.in_flight, account.lost) == (0, 0)
+    assert 20 <= account.results < account.submitted == ended(account) < 10**6
+    assert set(account.errors) <= {"worker.draining", "worker.lost", "pipeline.undeployed"}
+    assert summary["failed"] == account.errors
+    with np.load(taken) as answer:
+        assert chain.right(0, answer)

@@ -5,7 +5,6 @@ import pytest
 import paceline
 from fleet import keys
 from fleet.split_folder import SEGMENTS_FOLDER
-from paceline import serving
 from tests.system.feeding import Feeding
 from tests.system.place import PATIENCE_SECONDS, alive, free_port, until
 
@@ -54,19 +53,19 @@ def test_the_python_interface(place, chain, monkeypatch, tmp_path):
     """deploy_model and deploy_submodel, with the user's own key and record."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    monkeypatch.setattr(serving, "PORT", free_port())
+    address = f"127.0.0.1:{free_port()}"
     place.key = keys.load_or_make(tmp_path / "config" / "paceline" / "signing.key")
     place.public.write_bytes(keys_public(place.key))
-    place.start(*DEVICES[:2], artifacts={"origin": f"http://127.0.0.1:{serving.PORT}"})
+    place.start(*DEVICES[:2], artifacts={"origin": f"http://{address}"})
     for device in DEVICES[:2]:
         until(lambda device=device: place.ear.last("info", device), f"info of {device}")
 
     with paceline.connect(place.broker.url) as site:
-        pipeline = site.deploy_model(chain.model, devices=DEVICES[:2], name="model")
+        pipeline = site.deploy_model(chain.model, devices=DEVICES[:2], name="model", serve=address)
         numbers = range(5)
         answers = list(pipeline.stream(chain.inputs(n) for n in numbers))
         segment = chain.folder / SEGMENTS_FOLDER / chain.manifest.segments[0].name
-        head = site.deploy_submodel(segment, DEVICES[0], name="head")
+        head = site.deploy_submodel(segment, DEVICES[0], name="head", serve=address)
         given = head.run(chain.inputs(0))
         whole = pipeline.run(chain.inputs(1))
 

@@ -218,3 +218,18 @@ def test_each_generation_has_a_stream_of_its_own(desk):
 
     assert desk.plane.can_send(route(), 10)
     assert not desk.plane.can_send(route(generation=2), 10)
+
+
+def test_without_a_route_what_is_on_its_way_is_still_asked_for(desk, monkeypatch):
+    """An entry that answers no more has lost it, also when the pipeline is undeployed."""
+    monkeypatch.setattr("wire.hop_sender.PROBE_SECONDS", 0)
+    monkeypatch.setattr("wire.hop_sender.SILENCE_SECONDS", 0)
+    desk.grant(desk.hop())
+    desk.plane.send(route(), desk.frame(5))
+    before = len(desk.wire.sent)
+    for _ in range(3):
+        desk.plane.tick(None, waiting=False)
+    probes = desk.wire.sent[before:]
+
+    assert desk.stream.heard == [("worker.lost", 5)]
+    assert {address for address, _ in probes} == {"paceline/v1/default/d/d0/in/p/1-0"}

@@ -1,77 +1,13 @@
 """A stream over a plane that does what the test says: in order, accounted, and never stuck."""
 
-import threading
-
 import numpy as np
 import pytest
 
 from paceline.errors import FrameFailedError
 from paceline.stream import Stream
-from wire import codecs
+from tests.unit.paceline.planes import ROUTE, Plane, answer, error, one
 from wire.errors import TensorSpecError
-from wire.frame import Frame, Kind
-from wire.messages import Route, RouteStage
-from wire.tensors import TensorSpec
-
-ROUTE = Route(
-    pipeline="p", generation=3, epoch=1, manifest="m",
-    stages=(RouteStage(stage=0, device="d0", segment="s", runtime="identity"),),
-    receives=(TensorSpec(name="x", dtype=1, shape=(1,)),),
-    outputs=(TensorSpec(name="x", dtype=1, shape=(1,)),),
-)  # fmt: skip
-
-
-class Plane:
-    """Takes so many frames, and keeps them."""
-
-    client = "c"
-
-    def __init__(self, credit=1000):
-        self.changed = threading.Condition()
-        self.sent = []
-        self.credit = credit
-        self.fits = True
-        self.forgotten = []
-        self.waiting = []
-
-    def register(self, recipient):
-        """Return the stream's number."""
-        return 7
-
-    def forget(self, stream):
-        """Note it."""
-        self.forgotten.append(stream)
-
-    def can_send(self, route, size):
-        """Whether there is credit."""
-        return len(self.sent) < self.credit
-
-    def never_fits(self, route, size):
-        """As the test says."""
-        return not self.fits
-
-    def send(self, route, frame):
-        """Keep it."""
-        self.sent.append(frame)
-
-    def tick(self, route, *, waiting):
-        """Note whether credit was asked for."""
-        self.waiting.append(waiting)
-
-
-def one(value=0.0):
-    """Return the inputs of one frame."""
-    return {"x": np.array([value], np.float32)}
-
-
-def answer(sequence, value=0.0, **fields):
-    """Return a result as the plane brings it."""
-    return Frame(Kind.RESULT, 7, sequence, tensors=codecs.tensors(one(value)), **fields)
-
-
-def error(sequence, **told):
-    """Return an error as the plane brings it."""
-    return Frame(Kind.ERROR, 7, sequence, meta={"client": "c", "error": told})
+from wire.frame import Kind
 
 
 @pytest.fixture

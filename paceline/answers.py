@@ -1,0 +1,38 @@
+"""What a client gets for each frame."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from paceline.errors import FrameFailedError
+from wire.timings import StageTimes
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one frame."""
+
+    sequence: int
+    tensors: Arrays
+    """The outputs by name: read-only views of memory that belongs to the answer."""
+    error: FrameFailedError | None
+    submitted_ns: int
+    """Monotonic nanoseconds of this process."""
+    sent_ns: int | None
+    """When credit let it go to the entry; None: it never left."""
+    answered_ns: int
+    timings: tuple[StageTimes, ...] = ()
+
+    @property
+    def latency_seconds(self) -> float:
+        """From submitting the frame to having its answer."""
+        return (self.answered_ns - self.submitted_ns) / 1e9
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if self.error is not None:
+            raise self.error
+        return self.tensors[name]

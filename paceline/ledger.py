@@ -1,0 +1,157 @@
+"""Every frame of one stream: entered once, ended once, its answer taken in order.
+
+The submitting thread enters, ends and takes; the link's reader thread ends. Both are guarded by one
+condition, and the account's sum holds whenever it is not held.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from paceline.answers import Answer, Arrays
+from paceline.errors import FrameFailedError
+from wire import timings as waterfall
+from wire.accounting import DEADLINE, Accounting
+from wire.messages import Account
+
+
+@dataclass(slots=True)
+class _Open:
+    """A frame that has not ended."""
+
+    submitted_ns: int
+    deadline_at: float
+    sent_ns: int | None = None
+
+
+class Ledger:
+    """What became of each frame.
+
+    Args:
+        changed: Guards it; the owner notifies whoever waits for answers.
+    """
+
+    def __init__(self, changed: threading.Condition) -> None:
+        self.accounting = Accounting()
+        self.next_taken = 0
+        """Whose answer is taken next."""
+        self._changed = changed
+        self._last_timings: tuple[waterfall.StageTimes, ...] = ()
+        self._open: dict[int, _Open] = {}
+        self._answers: dict[int, Answer] = {}
+        self._next_entered = 0
+
+    @property
+    def untaken(self) -> int:
+        """Frames entered whose answers were not taken."""
+        return self._next_entered - self.next_taken
+
+    @property
+    def answer_ready(self) -> bool:
+        """Whether the next answer is there; the caller holds the condition."""
+        return self.next_taken in self._answers
+
+    def __contains__(self, sequence: int) -> bool:
+        """Whether a frame has not ended."""
+        return sequence in self._open
+
+    def unfinished(self) -> list[int]:
+        """Return the frames that have not ended."""
+        return list(self._open)
+
+    @property
+    def next_sequence(self) -> int:
+        """What the next frame entered is called."""
+        return self._next_entered
+
+    def enter(self, deadline_seconds: float) -> None:
+        """Enter the frame ``next_sequence``."""
+        with self._changed:
+            deadline_at = time.monotonic() + deadline_seconds
+            self.accounting.submit(self._next_entered, deadline_at)
+            self._open[self._next_entered] = _Open(time.monotonic_ns(), deadline_at)
+            self._next_entered += 1
+
+    def sent(self, sequence: int) -> float:
+        """A frame goes to the entry now; returns the seconds to its deadline."""
+        with self._changed:
+            open_ = self._open.get(sequence)
+            if open_ is None:
+                return 0.0
+            open_.sent_ns = time.monotonic_ns()
+            return max(0.0, open_.deadline_at - time.monotonic())
+
+    def overdue(self, sequence: int) -> bool:
+        """Whether a frame has not ended and its deadline has passed."""
+        open_ = self._open.get(sequence)
+        return open_ is not None and open_.deadline_at <= time.monotonic()
+
+    def result(
+        self, sequence: int, arrays: Arrays, timings: tuple[waterfall.StageTimes, ...]
+    ) -> bool:
+        """End a frame with its result; False: it had ended."""
+        with self._changed:
+            if not self.accounting.result(sequence):
+                return False
+            self._last_timings = timings
+            self._answer(sequence, arrays, None, timings)
+            return True
+
+    def error(self, sequence: int, code: str, message: str, where: str | None = None) -> None:
+        """End a frame without a result, unless it had ended."""
+        with self._changed:
+            if self.accounting.error(sequence, code):
+                self._answer(sequence, {}, FrameFailedError(sequence, code, message, where))
+
+    def expire(self, message: str) -> None:
+        """End every frame whose deadline has passed."""
+        with self._changed:
+            for sequence in self.accounting.expire(time.monotonic()):
+                self._answer(sequence, {}, FrameFailedError(sequence, DEADLINE, message))
+
+    def take(self) -> Iterator[Answer]:
+        """Yield the answers that are there, in the order of submission."""
+        while True:
+            with self._changed:
+                answer = self._answers.pop(self.next_taken, None)
+            if answer is None:
+                return
+            self.next_taken += 1
+            yield answer
+
+    def account(self, pipeline: str, client: str, stream: int) -> Account:
+        """Return the accounting as it is published."""
+        with self._changed:
+            kept = self.accounting
+            return Account(
+                pipeline=pipeline,
+                client=client,
+                stream=stream,
+                submitted=kept.submitted,
+                results=kept.results,
+                errors=dict(kept.errors),
+                drops=kept.drops,
+                in_flight=kept.in_flight,
+                lost=kept.lost,
+                sent_unix_ns=time.time_ns(),
+                timings=tuple(waterfall.plain(entry) for entry in self._last_timings),
+            )
+
+    def _answer(
+        self,
+        sequence: int,
+        arrays: Arrays,
+        error: FrameFailedError | None,
+        timings: tuple[waterfall.StageTimes, ...] = (),
+    ) -> None:
+        open_ = self._open.pop(sequence)
+        self._answers[sequence] = Answer(
+            sequence=sequence,
+            tensors=arrays,
+            error=error,
+            submitted_ns=open_.submitted_ns,
+            sent_ns=open_.sent_ns,
+            answered_ns=time.monotonic_ns(),
+            timings=timings,
+        )
