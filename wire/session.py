@@ -12,12 +12,10 @@ import contextlib
 import itertools
 import random
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import paho.mqtt.client as paho
@@ -25,8 +23,11 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.reasoncodes import ReasonCode
 
 from wire import backoff
+from wire.access import Access
 from wire.broker_url import BrokerUrl
 from wire.errors import BrokerRefusedError, BrokerUnreachableError, CodedError, LinkDownError
+
+__all__ = ["Access", "Events", "Handler", "Session", "Will"]
 
 Handler = Callable[[str, bytes], None]
 """Called with topic and payload in the session's reader thread; must not block."""
@@ -50,17 +51,6 @@ class Will(NamedTuple):
     payload: bytes
     qos: int
     retain: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Who we are to the broker, and whom we trust. Secrets come as files."""
-
-    username: str | None = None
-    password_file: Path | None = None
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,17 +269,10 @@ class Session:
         return client
 
     def _give_credentials(self, client: paho.Client) -> None:
-        access = self._access
-        if access.username is not None:
-            password = None
-            if access.password_file is not None:
-                password = access.password_file.read_text().strip()
-            client.username_pw_set(access.username, password)
+        if self._access.username is not None:
+            client.username_pw_set(self._access.username, self._access.password())
         if self.url.tls:
-            context = ssl.create_default_context(cafile=access.ca_file)
-            if access.certificate_file is not None:
-                context.load_cert_chain(access.certificate_file, access.key_file)
-            client.tls_set_context(context)
+            client.tls_set_context(self._access.tls_context())
 
     def _connected(
         self, client: paho.Client, connection: int, code: ReasonCode, properties: Any

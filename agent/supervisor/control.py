@@ -13,9 +13,10 @@ import structlog
 
 from agent.config import Config
 from wire import broker_url, messages
+from wire.access import Access
 from wire.errors import CodedError, LinkDownError
 from wire.messages import Command, Health, Info, Latency, Reason, Reported, Response, Status
-from wire.session import Access, Events, Session, Will
+from wire.session import Events, Session, Will
 from wire.topics import Site
 
 log = structlog.get_logger()

@@ -17,11 +17,11 @@ from agent.worker.stage import Stage
 from agent.worker.stats import Stats
 from agent.worker.warmup import warm_up
 from wire import broker_url, plugins
+from wire.access import Access
 from wire.errors import BrokerUnreachableError, CodedError
 from wire.hop_receiver import HopReceiver
 from wire.links import Link, LinkOptions, open_link
 from wire.messages import StageLatency
-from wire.session import Access
 from wire.tensors import describe
 
 log = structlog.get_logger()

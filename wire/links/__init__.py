@@ -13,10 +13,10 @@ from typing import Protocol
 import numpy as np
 
 from wire import plugins
+from wire.access import Access
 from wire.broker_url import BrokerUrl
 from wire.buffers import Buffer
 from wire.frame import ALIGNMENT, MAX_FRAME_BYTES
-from wire.session import Access
 
 Receive = Callable[[str, Buffer], None]
 """Called in the link's reader thread with the address and a whole frame's bytes, which belong to

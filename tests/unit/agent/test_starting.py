@@ -1,6 +1,7 @@
 """What keeps an agent from starting is one sentence and exit code 3, never a traceback."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import yaml
 
 from agent import journal_file
 from agent.journal import Journal
+from wire import signing
 
 SECONDS = 60
 
@@ -133,3 +135,66 @@ def test_a_journal_that_cannot_be_read_is_not_put_aside(tmp_path):
     (state / journal_file.NAME).chmod(0o600)
 
     assert journal_file.load(state).journal.start_counter == 3
+
+
+# --- files that the configuration names
+
+
+def missing(path):
+    """There is none."""
+
+
+def closed(path):
+    """Nobody may read it."""
+    path.write_bytes(b"x")
+    path.chmod(0o000)
+
+
+def noise(path):
+    """Bytes that mean nothing."""
+    path.write_bytes(b"\xff\xfe\x00")
+
+
+def private(path):
+    """The wrong half of a key."""
+    path.write_bytes(signing.new_private_key())
+
+
+def is_folder(path):
+    """No file at all."""
+    path.mkdir()
+
+
+NAMED = {
+    "broker.password_file": (missing, closed, noise, is_folder),
+    "broker.ca_file": (missing, closed, noise, is_folder),
+    "data_broker.password_file": (missing,),
+    "data_broker.ca_file": (noise,),
+    "artifacts.ca_file": (missing, closed, noise),
+    "trust.keys": (missing, closed, noise, private, is_folder),
+}
+SAID = {
+    missing: "cannot be read (No such file or directory)",
+    closed: "cannot be read (Permission denied)",
+    is_folder: "cannot be read (Is a directory)",
+    private: "holds no public key in PEM form",
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "made"),
+    [(key, made) for key, cases in NAMED.items() for made in cases],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_a_file_that_is_named_and_cannot_be_used_is_told_with_its_place(key, made, tmp_path):
+    """The sentence names line, key and file; nothing was begun."""
+    path, state = tmp_path / "named", tmp_path / "state"
+    made(path)
+    group, name = key.split(".")
+    value = [str(path)] if key == "trust.keys" else str(path)
+    sentence = told(start(tmp_path, state_folder=str(state), **{group: {name: value}}))
+
+    place, _, rest = sentence.partition(f": {key}: ")
+    assert re.fullmatch(rf"error: {tmp_path}/agent\.yaml:\d+", place)
+    assert rest.startswith(f"{path}: {SAID.get(made, '')}")
+    assert not state.exists()
