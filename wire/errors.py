@@ -254,6 +254,7 @@ class AccessFileError(CodedError):
         super().__init__(path, problem)
         self.path = path
         self.problem = problem
+        self.reason = f"{path}: {problem}"
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.problem}; name another file, or repair it and its permissions"
+        return f"{self.reason}; name another file, or repair it and its permissions"
