@@ -16,7 +16,7 @@ from wire import broker_url, messages
 from wire.access import Access
 from wire.attempts import Trouble
 from wire.errors import CodedError, LinkDownError
-from wire.messages import Command, Health, Info, Latency, Reason, Reported, Response, Status
+from wire.messages import Command, Health, Info, Latency, Reported, Response, Status
 from wire.session import Events, Session, Will
 from wire.topics import Site
 
@@ -175,15 +175,7 @@ class Control:
         if command.reply_to != self.site.device("rsp", self.device):
             log.warning("command.refused", id=command.id[:40], reason="reply_to is not ours")
             return
-        if command.expires_unix_ns < time.time_ns():
-            response = Response(
-                id=command.id,
-                ok=False,
-                reason=Reason(code="command.expired", message="it came after its expiry"),
-            )
-        else:
-            response = self._on_command(command)
-        self._say("rsp", response, retain=False)
+        self._say("rsp", self._on_command(command), retain=False)
 
     def _say(
         self, kind: str, message: Status | Info | Reported | Response, *, retain: bool

@@ -23,7 +23,7 @@ from agent.channel import BrokerAccess, Load
 from agent.config import Config
 from agent.lifecycle import AT_REST, Event, State
 from agent.outcome import Outcome
-from agent.supervisor import self_knowledge, state_folder, worker_process
+from agent.supervisor import commands, self_knowledge, state_folder, worker_process
 from agent.supervisor.assignment_run import AssignmentRun
 from agent.supervisor.control import Control
 from agent.supervisor.telemetry import Telemetry
@@ -339,16 +339,13 @@ class Supervisor:
         return tuple(found)
 
     def _command(self, command: Command) -> Response:
-        match command.command:
-            case "ping":
-                return Response(id=command.id, ok=True, result={"unix_ns": time.time_ns()})
-            case "watch":
-                self._telemetry.watch()
-                return Response(id=command.id, ok=True)
-        reason = Reason(
-            code="command.unknown", message=f"{command.command!r:.60} is unknown (ping, watch)"
+        obeys = self._known.assignments is not None
+        return commands.answer(
+            command,
+            unix_ns=time.time_ns(),
+            obeyed=self._journal.desired if obeys else None,
+            watch=self._telemetry.watch,
         )
-        return Response(id=command.id, ok=False, reason=reason)
 
 
 def _least(asked: int | None, own: int | None) -> int | None:
