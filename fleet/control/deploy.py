@@ -87,6 +87,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """From the order to SERVING of every stage."""
     leftovers: tuple[str, ...] = ()
     """Devices that had not released an older generation in time; they are ordered to."""
+    was_lost: tuple[str, ...] = ()
+    """Devices whose orders the broker had lost; they gave them themselves."""
 
 
 def deploy(
@@ -186,6 +188,7 @@ class _Deploying:
             stages=plan.route.stages,
             serving_seconds=serving_seconds,
             leftovers=leftovers,
+            was_lost=plan.was_lost,
         )
 
     def _planned(self) -> DeployPlan:

@@ -164,9 +164,9 @@ class Place:
         with self._session() as session:
             return deploy(made, session, self.key)
 
-    def undeploy(self, pipeline="p"):
+    def undeploy(self, pipeline="p", devices=()):
         """Undeploy."""
-        request = UndeployRequest(topics=self.topics, pipeline=pipeline)
+        request = UndeployRequest(topics=self.topics, pipeline=pipeline, devices=devices)
         with self._session() as session:
             return undeploy(request, session, self.key)
 
