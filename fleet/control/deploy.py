@@ -83,6 +83,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     manifest: str
     """The manifest's digest."""
     stages: tuple[RouteStage, ...]
+    route: Route
+    """What clients follow, as it was published."""
     serving_seconds: float
     """From the order to SERVING of every stage."""
     leftovers: tuple[str, ...] = ()
@@ -186,6 +188,7 @@ class _Deploying:
             epoch=plan.epoch,
             manifest=plan.route.manifest,
             stages=plan.route.stages,
+            route=plan.route,
             serving_seconds=serving_seconds,
             leftovers=leftovers,
             was_lost=plan.was_lost,
