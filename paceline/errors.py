@@ -17,7 +17,26 @@ class PipelineUnknownError(CodedError):
     def __str__(self) -> str:
         return (
             f"pipeline {self.pipeline}: not deployed on {self.broker};"
-            f" deploy it with `paceline deploy DIR --to DEVICES --name {self.pipeline}`"
+            f" deploy it with `paceline deploy DIR --to DEVICES --name {self.pipeline}`,"
+            f" or, if a broker lost it, bring it back with `paceline restore {self.pipeline}`"
+        )
+
+
+class NotRememberedError(CodedError):
+    """This user's list of deployments has no pipeline of that name."""
+
+    code = "restore.not_remembered"
+    exit_code = 6
+
+    def __init__(self, pipeline: str, broker: str) -> None:
+        super().__init__(pipeline, broker)
+        self.pipeline = pipeline
+        self.broker = broker
+
+    def __str__(self) -> str:
+        return (
+            f"pipeline {self.pipeline}: not in your list of deployments on {self.broker}, so its"
+            " route is not known here; let whoever deployed it restore it, or deploy it again"
         )
 
 

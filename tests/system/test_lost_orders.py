@@ -15,13 +15,7 @@ def forgotten(place, slow_chain):
     place.start(*DEVICES)
     place.deploy(slow_chain.folder, *DEVICES)
     place.deploy(slow_chain.folder, *DEVICES, name="other")
-    sessions = {device: place.status(device).session for device in DEVICES}
-    place.broker.restart()
-    for device, before in sessions.items():
-        until(
-            lambda device=device, before=before: place.status(device).session > before,
-            f"{device} connected again",
-        )
+    place.restart_broker()
     return place
 
 
