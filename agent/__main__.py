@@ -12,6 +12,7 @@ from typing import Final
 
 from agent import config as configuration
 from agent import logs
+from agent.config import files as config_files
 from wire.errors import CodedError
 
 CHILD_COMMANDS: Final = ("probe", "bench", "run-segment")
@@ -45,6 +46,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.show_config:
         sys.stdout.write(json.dumps(loaded.rows(), indent=2) + "\n")
         return 0
+    config_files.check(loaded)
     logs.configure(loaded.config.log.format, loaded.config.log.level)
     asyncio.run(_supervise(loaded.config))
     return 0

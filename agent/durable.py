@@ -39,6 +39,9 @@ def hold(folder: Path) -> int | None:
     """Return a descriptor that holds ``folder`` until it is closed; None: another holds it.
 
     The hold ends with the process that has it, however it ends.
+
+    Raises:
+        OSError: The folder cannot be opened, or its file system knows no locks.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -46,4 +49,7 @@ def hold(folder: Path) -> int | None:
     except BlockingIOError:
         os.close(descriptor)
         return None
+    except OSError:
+        os.close(descriptor)
+        raise
     return descriptor

@@ -68,6 +68,12 @@ COMMANDS: Final = (
         "paceline undeploy detector",
     ),
     Command(
+        "restore",
+        "paceline.commands.restore:restore",
+        "Bring back what a broker lost: routes, and the orders that devices obey.",
+        "paceline restore detector",
+    ),
+    Command(
         "demo",
         "paceline.commands.demo:demo",
         "Watch a real model run across three agents on this machine.",

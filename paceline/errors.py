@@ -109,6 +109,24 @@ class CannotServeError(CodedError):
         )
 
 
+class NotRememberedError(CodedError):
+    """This user's list of deployments has no pipeline of that name."""
+
+    code = "restore.not_remembered"
+    exit_code = 6
+
+    def __init__(self, pipeline: str, broker: str) -> None:
+        super().__init__(pipeline, broker)
+        self.pipeline = pipeline
+        self.broker = broker
+
+    def __str__(self) -> str:
+        return (
+            f"pipeline {self.pipeline}: not in your list of deployments on {self.broker}, so its"
+            " route is not known here; let whoever deployed it restore it, or deploy it again"
+        )
+
+
 class FrameFailedError(CodedError):
     """One frame ended without a result."""
 

@@ -25,6 +25,7 @@ def deployed(
         devices=tuple(stage.device for stage in made.stages),
         folder=str(folder.resolve()),
         deployed_unix_ns=time.time_ns(),
+        route=made.route,
     )
     try:
         deployments.add(deployments.default_folder(os.environ), entry)

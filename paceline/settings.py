@@ -22,8 +22,8 @@ from paceline.settings_errors import (
 )
 from paceline.settings_file import Given
 from wire import broker_url, ids
+from wire.access import Access
 from wire.errors import BadUrlError
-from wire.session import Access
 from wire.topics import DEFAULT_ROOT, DEFAULT_SITE, Site
 
 PREFIX: Final = "PACELINE_"

@@ -5,6 +5,7 @@ An error has a stable `code` (`noun.problem`), keeps what went wrong as attribut
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -241,3 +242,19 @@ class BrokerRefusedError(CodedError):
             f"broker {self.address}: refused us ({self.reason});"
             " check user, password file and the broker's access rules"
         )
+
+
+class AccessFileError(CodedError):
+    """A file that says who we are, or whom we trust, cannot be used."""
+
+    code = "access.file_unusable"
+    exit_code = 3
+
+    def __init__(self, path: Path, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = path
+        self.problem = problem
+        self.reason = f"{path}: {problem}"
+
+    def __str__(self) -> str:
+        return f"{self.reason}; name another file, or repair it and its permissions"

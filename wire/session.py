@@ -12,12 +12,10 @@ import contextlib
 import itertools
 import random
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import paho.mqtt.client as paho
@@ -25,8 +23,18 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.reasoncodes import ReasonCode
 
 from wire import backoff
+from wire.access import Access
+from wire.attempts import Attempts, Trouble
 from wire.broker_url import BrokerUrl
-from wire.errors import BrokerRefusedError, BrokerUnreachableError, CodedError, LinkDownError
+from wire.errors import (
+    AccessFileError,
+    BrokerRefusedError,
+    BrokerUnreachableError,
+    CodedError,
+    LinkDownError,
+)
+
+__all__ = ["Access", "Events", "Handler", "Session", "Will"]
 
 Handler = Callable[[str, bytes], None]
 """Called with topic and payload in the session's reader thread; must not block."""
@@ -40,7 +48,6 @@ _PROTOCOLS: Final = {
     "5": MQTTProtocolVersion.MQTTv5,
     "3.1.1": MQTTProtocolVersion.MQTTv311,
 }
-_OTHER: Final = {"5": "3.1.1", "3.1.1": "5"}
 
 
 class Will(NamedTuple):
@@ -53,17 +60,6 @@ class Will(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """Who we are to the broker, and whom we trust. Secrets come as files."""
-
-    username: str | None = None
-    password_file: Path | None = None
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Events:
     """What a session tells its owner, in its own threads; none of these may block."""
 
@@ -71,6 +67,9 @@ class Events:
     """A connection (its number, from 1) stands and every subscription is acknowledged."""
     down: Callable[[], None] = lambda: None
     """A connection that was up is gone."""
+    problem: Callable[[Trouble], None] = lambda _: None
+    """No connection comes about, and why: told when that begins and when the reason changes. The
+    session goes on trying; ``up`` is the end of it."""
     fault: Callable[[Exception], None] = lambda _: None
     """A handler raised this; the session goes on."""
 
@@ -104,7 +103,6 @@ class Session:
     ) -> None:
         self.url = url
         self.client_id = client_id
-        self.dialect = "5" if url.protocol == "auto" else url.protocol
         self.max_packet_bytes: int | None = None
         """MQTT 5 MaximumPacketSize, when the broker tells it; None is not 'no limit'."""
         self._access = access or Access()
@@ -118,10 +116,16 @@ class Session:
         self._up = threading.Event()
         self._closed = threading.Event()
         self._stopping = threading.Event()
-        self._refusal: BrokerRefusedError | None = None
-        self._problem = "not tried yet"
+        self._attempts = Attempts(url)
+        self._refusal: str | None = None
         self._answered = False
+        self._silent = False
         self._thread = threading.Thread(target=self._keep, name=f"session {client_id}", daemon=True)
+
+    @property
+    def dialect(self) -> str:
+        """The version of MQTT that is spoken, or tried next."""
+        return self._attempts.dialect
 
     @property
     def up(self) -> bool:
@@ -138,13 +142,15 @@ class Session:
         Raises:
             BrokerUnreachableError: It is not, after ``timeout_seconds``.
             BrokerRefusedError: The broker answered and refused.
+            AccessFileError: A file of ours cannot be used.
         """
         ends = time.monotonic() + timeout_seconds
         while not self._up.wait(_LOOK_SECONDS):
-            if self._refusal:
-                raise self._refusal
+            trouble = self._attempts.trouble
+            if isinstance(trouble, BrokerRefusedError | AccessFileError):
+                raise trouble
             if time.monotonic() >= ends:
-                raise BrokerUnreachableError(str(self.url), self._problem)
+                raise trouble or BrokerUnreachableError(str(self.url), "not tried yet")
 
     def subscribe(self, topic_filter: str, qos: int, handler: Handler) -> None:
         """Subscribe now and after every reconnect."""
@@ -224,15 +230,16 @@ class Session:
     def _one_connection(self, connection: int) -> bool:
         """Make one connection and wait for its end; returns whether it was up."""
         self._closed.clear()
-        self._answered = False
+        self._refusal = None
+        self._answered = self._silent = False
         try:
             client = self._new_client(connection)
             with self._lock:
                 self._client = client
                 self._unacknowledged.clear()
             client.connect(self.url.host, self.url.port, int(self._keepalive_seconds) or 1)
-        except (OSError, ValueError) as error:
-            self._problem = str(error) or type(error).__name__
+        except Exception as error:  # noqa: BLE001 whatever it is, this thread goes on and says so
+            self._not_made(error)
             return False
         client.loop_start()
         while not self._closed.wait(1.0):
@@ -246,10 +253,30 @@ class Session:
             self._client = None
         if was_up:
             self._guarded(self._events.down)
-        elif self.url.protocol == "auto" and not self._answered:
-            self._problem = "closed before CONNACK"
-            self.dialect = _OTHER[self.dialect]
+        elif not self._stopping.is_set():
+            self._tell(self._judged())
         return was_up
+
+    def _not_made(self, error: Exception) -> None:
+        if isinstance(error, AccessFileError):
+            self._tell(self._attempts.failed(error))
+        else:
+            self._tell(self._attempts.unreachable(str(error) or type(error).__name__))
+
+    def _judged(self) -> bool:
+        """Say to the attempts how a connection ended that was never up."""
+        if self._refusal is not None:
+            return self._attempts.refused(self._refusal)
+        if self._answered:
+            return self._attempts.unreachable("closed before it acknowledged SUBSCRIBE")
+        if self._silent:
+            return self._attempts.silent(self._keepalive_seconds)
+        return self._attempts.closed_unanswered()
+
+    def _tell(self, is_news: bool) -> None:
+        trouble = self._attempts.trouble
+        if is_news and trouble is not None:
+            self._guarded(lambda: self._events.problem(trouble))
 
     def _new_client(self, connection: int) -> paho.Client:
         client = paho.Client(
@@ -268,7 +295,7 @@ class Session:
         client.on_subscribe = lambda _c, _u, mid, codes, _p: self._subscribed(
             connection, mid, codes
         )
-        client.on_disconnect = lambda *_: self._closed.set()
+        client.on_disconnect = lambda _c, _u, _flags, code, _p: self._disconnected(code)
         client.on_message = lambda _c, _u, message: self._received(message)
         if self.url.websocket:
             client.ws_set_options(path=self.url.path or "/mqtt")
@@ -279,17 +306,10 @@ class Session:
         return client
 
     def _give_credentials(self, client: paho.Client) -> None:
-        access = self._access
-        if access.username is not None:
-            password = None
-            if access.password_file is not None:
-                password = access.password_file.read_text().strip()
-            client.username_pw_set(access.username, password)
+        if self._access.username is not None:
+            client.username_pw_set(self._access.username, self._access.password())
         if self.url.tls:
-            context = ssl.create_default_context(cafile=access.ca_file)
-            if access.certificate_file is not None:
-                context.load_cert_chain(access.certificate_file, access.key_file)
-            client.tls_set_context(context)
+            client.tls_set_context(self._access.tls_context())
 
     def _connected(
         self, client: paho.Client, connection: int, code: ReasonCode, properties: Any
@@ -298,7 +318,6 @@ class Session:
         if code.is_failure:
             self._refuse(str(code))
             return
-        self._refusal = None
         self.max_packet_bytes = getattr(properties, "MaximumPacketSize", None)
         with self._lock:
             for topic_filter, subscription in self._subscriptions.items():
@@ -307,12 +326,12 @@ class Session:
         if not waiting:
             self._rise(connection)
 
+    def _disconnected(self, code: ReasonCode) -> None:
+        self._silent = str(code) == "Keep alive timeout"
+        self._closed.set()
+
     def _refuse(self, reason: str) -> None:
-        self._problem = reason
-        if self.url.protocol == "auto" and reason == "Unsupported protocol version":
-            self.dialect = _OTHER[self.dialect]
-        else:
-            self._refusal = BrokerRefusedError(str(self.url), reason)
+        self._refusal = reason
         self._closed.set()
 
     def _ask(self, client: paho.Client, topic_filter: str, qos: int) -> None:
@@ -333,6 +352,7 @@ class Session:
             self._rise(connection)
 
     def _rise(self, connection: int) -> None:
+        self._attempts.recovered()
         self._up.set()
         self._guarded(lambda: self._events.up(connection))
 

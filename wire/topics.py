@@ -39,7 +39,7 @@ TOPICS: Final[Mapping[str, Topic]] = MappingProxyType(
         "desired": Topic("d/{device}/desired", 1, True, "deployer", 120 * _KIB),
         "reported": Topic("d/{device}/reported", 1, True, "agent", 120 * _KIB),
         "cmd": Topic("d/{device}/cmd", 1, False, "anyone", 16 * _KIB),
-        "rsp": Topic("d/{device}/rsp", 1, False, "agent", 64 * _KIB),
+        "rsp": Topic("d/{device}/rsp", 1, False, "agent", 120 * _KIB),
         "tele": Topic("d/{device}/tele/{kind}", 0, False, "agent", 64 * _KIB),
         "lane": Topic("d/{device}/in/{pipeline}/{lane}", 0, False, "senders", _FRAME),
         "credit": Topic("d/{device}/cr/{pipeline}/{lane}", 0, False, "receivers", 4 * _KIB),

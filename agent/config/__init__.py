@@ -167,6 +167,13 @@ def load(
         text = isinstance(given.value, str)
         values[key], sources[key] = _checked(key, given, Path.cwd(), text=text), given.where
     _complete_data_broker(sources)
+    if "state_folder" not in values:
+        raise ConfigValueError(
+            sources["state_folder"],
+            "state_folder",
+            expected="a path, from the configuration or PACELINE_STATE_FOLDER",
+            got="nothing, and this user has no home folder",
+        )
     return Loaded(
         config_tree.made(Config, values),
         MappingProxyType({key: sources[key] for key in (*KINDS, "data_broker") if key in sources}),
@@ -202,10 +209,17 @@ def _defaults(
     if folder := environ.get("STATE_DIRECTORY", "").split(":")[0]:
         values["state_folder"] = Path(folder)
         sources["state_folder"] = "environment STATE_DIRECTORY"
-    else:
-        home = Path(environ.get("HOME") or Path.home())
+    elif (home := _home(environ)) is not None:
         values["state_folder"] = home / ".local" / "state" / "paceline-agent"
     return values, sources
+
+
+def _home(environ: Mapping[str, str]) -> Path | None:
+    """Return the user's home; None: there is no such user, as in many containers."""
+    try:
+        return Path(environ.get("HOME") or Path.home())
+    except RuntimeError:
+        return None
 
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Given]]:

@@ -13,9 +13,11 @@ import structlog
 
 from agent.config import Config
 from wire import broker_url, messages
+from wire.access import Access
+from wire.attempts import Trouble
 from wire.errors import CodedError, LinkDownError
-from wire.messages import Command, Health, Info, Latency, Reason, Reported, Response, Status
-from wire.session import Access, Events, Session, Will
+from wire.messages import Command, Health, Info, Latency, Reported, Response, Status
+from wire.session import Events, Session, Will
 from wire.topics import Site
 
 log = structlog.get_logger()
@@ -65,7 +67,7 @@ class Control:
                 ca_file=broker.ca_file,
             ),
             will=self._will,
-            events=Events(up=self._up, down=self._down, fault=self._fault),
+            events=Events(up=self._up, down=self._down, problem=self._problem, fault=self._fault),
             keepalive_seconds=broker.keepalive_seconds,
         )
         handlers = {"desired": self._desired, "cmd": self._command, "status": self._heard_of_us}
@@ -134,11 +136,24 @@ class Control:
         return Will(self.site.device("status", self.device), payload, 1, retain=True)
 
     def _up(self, connection: int) -> None:
-        log.info("broker.connected", connection=connection, dialect=self._session.dialect)
+        log.info(
+            "broker.connected",
+            url=str(self._session.url),
+            connection=connection,
+            dialect=self._session.dialect,
+        )
         self._soon(self._on_up)
 
     def _down(self) -> None:
         log.warning("broker.lost", url=str(self._session.url))
+
+    def _problem(self, trouble: Trouble) -> None:
+        log.warning(
+            "broker.not_connected",
+            url=str(self._session.url),
+            code=trouble.code,
+            reason=trouble.reason,
+        )
 
     def _fault(self, error: Exception) -> None:
         code = error.code if isinstance(error, CodedError) else "internal"
@@ -160,15 +175,7 @@ class Control:
         if command.reply_to != self.site.device("rsp", self.device):
             log.warning("command.refused", id=command.id[:40], reason="reply_to is not ours")
             return
-        if command.expires_unix_ns < time.time_ns():
-            response = Response(
-                id=command.id,
-                ok=False,
-                reason=Reason(code="command.expired", message="it came after its expiry"),
-            )
-        else:
-            response = self._on_command(command)
-        self._say("rsp", response, retain=False)
+        self._say("rsp", self._on_command(command), retain=False)
 
     def _say(
         self, kind: str, message: Status | Info | Reported | Response, *, retain: bool

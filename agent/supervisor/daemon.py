@@ -16,15 +16,14 @@ from typing import Any, Final
 
 import structlog
 
-from agent import durable, journal, journal_file, reconcile
+from agent import journal, journal_file, reconcile
 from agent.artifacts.fetch import Fetcher
 from agent.artifacts.origin import Origin
-from agent.artifacts.store import Store
 from agent.channel import BrokerAccess, Load
 from agent.config import Config
 from agent.lifecycle import AT_REST, Event, State
 from agent.outcome import Outcome
-from agent.supervisor import self_knowledge, worker_process
+from agent.supervisor import commands, self_knowledge, state_folder, worker_process
 from agent.supervisor.assignment_run import AssignmentRun
 from agent.supervisor.control import Control
 from agent.supervisor.telemetry import Telemetry
@@ -42,23 +41,6 @@ MAX_UNFINISHED_RESTARTS: Final = 5
 """An assignment that was never served in so many starts of the agent has failed."""
 
 
-class StateFolderHeldError(CodedError):
-    """Another agent uses this state folder."""
-
-    code = "state.held"
-    exit_code = 3
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.folder = folder
-
-    def __str__(self) -> str:
-        return (
-            f"state folder {self.folder}: another agent is using it;"
-            " stop that one, or give this one its own with state_folder"
-        )
-
-
 class Supervisor:
     """One device's agent. Made inside a running event loop."""
 
@@ -68,23 +50,20 @@ class Supervisor:
         self.worker_command: Sequence[str] = worker_process.COMMAND
         self._config = config
         self._keys = trusted_keys(config.trust.keys)
-        self._folder = config.state_folder
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._hold = durable.hold(self._folder)
-        if self._hold is None:
-            raise StateFolderHeldError(self._folder)
-        loaded = journal_file.load(self._folder)
-        self._journal = journal.started(loaded.journal)
-        journal_file.save(self._folder, self._journal)
+        self._state = state_folder.opened(
+            config.state_folder, store_bytes=config.limits.store_bytes
+        )
+        self._folder = self._state.path
+        self._journal = self._state.journal
         self._refused: Reason | None = None
-        if loaded.problem is not None:
-            self._refused = Reason(code=loaded.problem.code, message=str(loaded.problem))
+        if self._state.problem is not None:
+            problem = self._state.problem
+            self._refused = Reason(code=problem.code, message=str(problem))
         self._known = reconcile.Known(
             self._journal.epoch, self._journal.revision, self._journal.generations
         )
-        self._store = Store(self._folder / "store", quota_bytes=config.limits.store_bytes)
         self._fetcher = Fetcher(
-            self._store, Origin(config.artifacts.origin, ca_file=config.artifacts.ca_file)
+            self._state.store, Origin(config.artifacts.origin, ca_file=config.artifacts.ca_file)
         )
         self._runs: dict[str, AssignmentRun] = {}
         self._changed = asyncio.Event()
@@ -131,8 +110,7 @@ class Supervisor:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._control.stop()
-        assert self._hold is not None
-        os.close(self._hold)
+        self._state.release()
         log.info("agent.stopped")
         if self._crash is not None:
             raise self._crash
@@ -346,7 +324,7 @@ class Supervisor:
         needed = {files_digest(assignment.files) for assignment in wanted}
         partial = {file.sha256 for assignment in wanted for file in assignment.files}
         with contextlib.suppress(CodedError):  # the next change tries again
-            self._store.keep_only(needed, partial)
+            self._state.store.keep_only(needed, partial)
 
     def _latencies(self) -> list[StageLatency]:
         return [run.latency for run in self._runs.values() if run.latency is not None]
@@ -361,16 +339,13 @@ class Supervisor:
         return tuple(found)
 
     def _command(self, command: Command) -> Response:
-        match command.command:
-            case "ping":
-                return Response(id=command.id, ok=True, result={"unix_ns": time.time_ns()})
-            case "watch":
-                self._telemetry.watch()
-                return Response(id=command.id, ok=True)
-        reason = Reason(
-            code="command.unknown", message=f"{command.command!r:.60} is unknown (ping, watch)"
+        obeys = self._known.assignments is not None
+        return commands.answer(
+            command,
+            unix_ns=time.time_ns(),
+            obeyed=self._journal.desired if obeys else None,
+            watch=self._telemetry.watch,
         )
-        return Response(id=command.id, ok=False, reason=reason)
 
 
 def _least(asked: int | None, own: int | None) -> int | None:

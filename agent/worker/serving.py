@@ -17,11 +17,12 @@ from agent.worker.stage import Stage
 from agent.worker.stats import Stats
 from agent.worker.warmup import warm_up
 from wire import broker_url, plugins
-from wire.errors import BrokerUnreachableError, CodedError
+from wire.access import Access
+from wire.attempts import Trouble
+from wire.errors import AccessFileError, BrokerUnreachableError, CodedError
 from wire.hop_receiver import HopReceiver
 from wire.links import Link, LinkOptions, open_link
 from wire.messages import StageLatency
-from wire.session import Access
 from wire.tensors import describe
 
 log = structlog.get_logger()
@@ -89,7 +90,7 @@ class Serving:
         self._link.listen(self._stage.credit_address(), self._outbound.take_credit)
         try:
             self._link.start(OPEN_SECONDS)
-        except BrokerUnreachableError as error:
+        except (BrokerUnreachableError, AccessFileError) as error:
             log.warning("link.delayed", error=str(error))
         while not self._link.up:  # the link goes on trying, and so does the heartbeat
             time.sleep(0.1)
@@ -174,10 +175,16 @@ def _open_link(stage: Stage, order: Load, fault: Callable[[Exception], None]) ->
     broker: BrokerAccess = order.broker
     lane = stage.lane
     client_id = f"{stage.device}.{stage.assignment.pipeline}.{lane.generation}.{lane.stage}"
+    url = broker_url.parse(broker.url)
+    said = log.bind(assignment=stage.assignment.key, url=str(url))
+
+    def problem(trouble: Trouble) -> None:
+        said.warning("link.not_connected", code=trouble.code, reason=trouble.reason)
+
     return open_link(
         LINK,
         LinkOptions(
-            url=broker_url.parse(broker.url),
+            url=url,
             client_id=client_id,
             access=Access(
                 username=broker.username,
@@ -186,6 +193,8 @@ def _open_link(stage: Stage, order: Load, fault: Callable[[Exception], None]) ->
             ),
             max_packet_bytes=broker.max_packet_bytes,
             max_frame_bytes=order.max_frame_bytes,
+            on_up=lambda: said.info("link.connected"),
+            on_problem=problem,
             on_fault=fault,
         ),
     )

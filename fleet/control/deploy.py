@@ -83,10 +83,14 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     manifest: str
     """The manifest's digest."""
     stages: tuple[RouteStage, ...]
+    route: Route
+    """What clients follow, as it was published."""
     serving_seconds: float
     """From the order to SERVING of every stage."""
     leftovers: tuple[str, ...] = ()
     """Devices that had not released an older generation in time; they are ordered to."""
+    was_lost: tuple[str, ...] = ()
+    """Devices whose orders the broker had lost; they gave them themselves."""
 
 
 def deploy(
@@ -184,8 +188,10 @@ class _Deploying:
             epoch=plan.epoch,
             manifest=plan.route.manifest,
             stages=plan.route.stages,
+            route=plan.route,
             serving_seconds=serving_seconds,
             leftovers=leftovers,
+            was_lost=plan.was_lost,
         )
 
     def _planned(self) -> DeployPlan:

@@ -86,6 +86,13 @@ class OrdersUnknownError(DevicesError):
     advice = "name the key that ordered it with --trust, or stop what it runs with --force"
 
 
+class OrdersLostError(OrdersUnknownError):
+    """Neither broker nor device shows the orders by which it runs."""
+
+    code = "deploy.orders_lost"
+    advice = "see to its agent (an older one must be updated), or stop what it runs with --force"
+
+
 class NotDeployedError(CodedError):
     """There is nothing to undeploy."""
 
@@ -181,5 +188,6 @@ class DeploymentsFileError(CodedError):
     def __str__(self) -> str:
         return (
             f"list of deployments {self.path}: {self.problem};"
-            " correct or remove the file (only `paceline status` without a name needs it)"
+            " correct or remove the file (only `paceline restore` and `paceline status` without a"
+            " name need it)"
         )

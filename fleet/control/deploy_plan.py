@@ -15,10 +15,9 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from fleet.control import assignments
-from fleet.control.deploy_errors import OrdersUnknownError
+from fleet.control.deploy_errors import OrdersLostError, OrdersUnknownError
 from fleet.control.device_state import DeviceState
-from wire import signing
-from wire.errors import SignatureError
+from fleet.control.proof import proved
 from wire.manifest import Manifest
 from wire.messages import Assignment, Desired, Reported, Route
 
@@ -35,6 +34,8 @@ class Ordered:
     assignments: tuple[Assignment, ...] = ()
     generations: Mapping[str, int] = field(default_factory=dict)
     """The highest generation seen of each pipeline, ordered or reported."""
+    was_lost: bool = False
+    """Whether the device itself had to give it: the broker had lost it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class DeployPlan:
     withdraw: tuple[Desired, ...]
     route: Route
     settle: tuple[Desired, ...]
+    was_lost: tuple[str, ...] = ()
+    """Devices whose orders the broker had lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +86,17 @@ def ordered(
         force: Drop what is not proved instead of refusing.
 
     Raises:
-        OrdersUnknownError: The order is not signed by one of ``keys``, or the device runs
-            something and the broker holds no order.
+        OrdersUnknownError: The order is not signed by one of ``keys``.
+        OrdersLostError: The device runs something, and neither it nor the broker shows by what
+            order.
     """
-    desired, problem = _proved(state, site, keys)
-    reported = state.reported
+    proof = proved(state, site, keys)
+    desired, reported = proof.desired, state.reported
     running = [a for a in reported.assignments if a.phase not in _GONE] if reported else []
-    if desired is None and not force and (problem or running):
+    if proof.problem and not force and (running or not proof.lost):
         names = ", ".join(sorted({a.pipeline for a in running}))
-        text = problem or f"runs {names}, and the broker holds no order for it"
-        raise OrdersUnknownError({state.device: text})
+        text = f"runs {names}, and {proof.problem}" if proof.lost else proof.problem
+        raise (OrdersUnknownError if proof.shown else OrdersLostError)({state.device: text})
     observed = reported.observed if reported else (0, 0)
     written = (desired.epoch, desired.revision) if desired else (0, 0)
     return Ordered(
@@ -101,6 +105,7 @@ def ordered(
         revision=max(written[1], observed[1]),
         assignments=desired.assignments if desired else (),
         generations=_generations(desired, reported),
+        was_lost=proof.lost and desired is not None,
     )
 
 
@@ -108,20 +113,6 @@ def _generations(desired: Desired | None, reported: Reported | None) -> dict[str
     seen = [(a.pipeline, a.generation) for a in desired.assignments] if desired else []
     seen += [(a.pipeline, a.generation) for a in reported.assignments] if reported else []
     return dict(sorted(seen))  # of one pipeline, the highest comes last and stays
-
-
-def _proved(
-    state: DeviceState, site: str, keys: Sequence[Ed25519PublicKey]
-) -> tuple[Desired | None, str | None]:
-    if not state.desired:
-        return None, None
-    try:
-        desired = signing.verified_desired(state.desired, keys)
-    except SignatureError as error:
-        return None, f"its orders were not given by us ({error.problem})"
-    if (desired.site, desired.device) != (site, state.device):
-        return None, f"its orders are for {desired.site}/{desired.device}"
-    return desired, None
 
 
 def plan_deploy(
@@ -159,6 +150,7 @@ def plan_deploy(
         tuple(withdraw),
         assignments.route(target.manifest, pipeline, generation, epoch, target.devices),
         tuple(settle),
+        tuple(name for name, before in devices.items() if before.was_lost),
     )
 
 

@@ -42,7 +42,8 @@ class Progress:
     """How far a deploy or an undeploy is."""
 
     step: str
-    """``reading``, ``ordering``, ``starting``, ``routing``, ``settling``, ``withdrawing``."""
+    """``reading``, ``ordering``, ``starting``, ``routing``, ``settling``, ``withdrawing``,
+    ``restoring``."""
     text: str
     """The same for people."""
     stages: tuple[StageProgress, ...] = ()

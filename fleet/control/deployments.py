@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from fleet.control.deploy_errors import DeploymentsFileError
+from wire.messages import Route
 
 FILE_NAME: Final = "deployments.json"
 SCHEMA: Final = 1
@@ -31,6 +32,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
     """Where the split model was."""
     deployed_unix_ns: int
+    route: Route | None = None
+    """What clients follow, to be published again if a broker loses it; None: an earlier version
+    wrote the entry."""
 
     @property
     def place(self) -> tuple[str, str, str, str]:

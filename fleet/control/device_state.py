@@ -16,6 +16,10 @@ class DeviceState:
     desired: bytes | None = None
     """As it was received: whoever carries it on checks its signature first."""
     reported: Reported | None = None
+    held: bytes | None = None
+    """The desired state that the device says it obeys; None: it was not asked, or gives none."""
+    held_problem: str | None = None
+    """Why it gives none, where it was asked."""
     problem: CodedError | None = None
     """Why the newest message that could not be understood was not."""
 

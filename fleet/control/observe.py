@@ -24,8 +24,8 @@ from wire.topics import Site
 
 GRACE_SECONDS: Final = 1.0
 """How long retained messages may take; a broker on the next table needs 1 ms."""
-PING_EXPIRES_SECONDS: Final = 3600
-"""A ping harms nobody, and clocks of devices are often wrong."""
+EXPIRES_SECONDS: Final = 3600
+"""What is asked here harms nobody, and clocks of devices are often wrong."""
 
 _KINDS: Final[dict[str, type[msgspec.Struct]]] = {
     "status": Status,
@@ -51,7 +51,8 @@ class Observer:
         self._devices: dict[str, DeviceState] = {}
         self._routes: dict[str, Route | None] = {}
         self._route_problems: dict[str, MessageError] = {}
-        self._answered: set[str] = set()
+        self._answers: dict[str, Response | None] = {}
+        """By the id of what we asked; None: not yet."""
         self._filters: list[str] = []
 
     def watch_devices(self, devices: Iterable[str]) -> None:
@@ -124,20 +125,35 @@ class Observer:
         Raises:
             LinkDownError: The connection is gone.
         """
-        asked = {}
+        names = tuple(devices)
+        answers = self.ask("ping", names, timeout_seconds)
+        return tuple(name for name in names if name not in answers)
+
+    def ask(
+        self, command: str, devices: Iterable[str], timeout_seconds: float
+    ) -> dict[str, Response]:
+        """Ask watched devices something; return, by device, the answers that came in time.
+
+        Raises:
+            LinkDownError: The connection is gone.
+        """
+        asked: dict[str, str] = {}
         for device in devices:
-            command = Command(
+            made = Command(
                 id=uuid.uuid4().hex,
-                command="ping",
+                command=command,
                 reply_to=self._topics.device("rsp", device),
-                expires_unix_ns=time.time_ns() + PING_EXPIRES_SECONDS * 1_000_000_000,
+                expires_unix_ns=time.time_ns() + EXPIRES_SECONDS * 1_000_000_000,
             )
-            asked[device] = command.id
+            asked[device] = made.id
+            with self._changed:
+                self._answers[made.id] = None
             topic = self._topics.device("cmd", device)
-            self._session.publish(topic, messages.encode("cmd", command), 1)
-        self.wait(lambda: self._answered.issuperset(asked.values()), timeout_seconds)
+            self._session.publish(topic, messages.encode("cmd", made), 1)
+        self.wait(lambda: all(self._answers[ask] for ask in asked.values()), timeout_seconds)
         with self._changed:
-            return tuple(device for device, ask in asked.items() if ask not in self._answered)
+            came = {device: self._answers.pop(ask) for device, ask in asked.items()}
+        return {device: answer for device, answer in came.items() if answer is not None}
 
     def close(self) -> None:
         """Stop listening; closing twice is harmless."""
@@ -189,8 +205,9 @@ class Observer:
         except MessageError:
             return  # an answer that cannot be read is no sign of life
         with self._changed:
-            self._answered.add(response.id)
-            self._changed.notify_all()
+            if response.id in self._answers:  # others ask, too
+                self._answers[response.id] = response
+                self._changed.notify_all()
 
 
 def _after(state: DeviceState, kind: str, payload: bytes) -> DeviceState:

@@ -5,9 +5,10 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from fleet.control import deploy_plan, readiness
+from fleet.control import deploy_plan, proof, readiness
 from fleet.control.deploy_errors import DevicesAbsentError
 from fleet.control.deploy_plan import Ordered
+from fleet.control.device_state import DeviceState
 from fleet.control.observe import GRACE_SECONDS, Observer
 
 PROVING_SECONDS: Final = 90.0
@@ -50,8 +51,6 @@ def read_ordered(
 ) -> dict[str, Ordered]:
     """Return what watched devices were ordered, after all that is retained has come.
 
-    Devices that are online are asked for a sign of life; for the others a grace has to do.
-
     Args:
         seen: Watches them already.
         devices: Their names.
@@ -64,6 +63,23 @@ def read_ordered(
         DevicesAbsentError: See ``must_answer``.
         OrdersUnknownError: See `fleet.control.deploy_plan.ordered`.
     """
+    states = read_states(seen, devices, must_answer=must_answer)
+    return {
+        name: deploy_plan.ordered(state, site, keys, force=force) for name, state in states.items()
+    }
+
+
+def read_states(
+    seen: Observer, devices: Iterable[str], *, must_answer: bool
+) -> dict[str, DeviceState]:
+    """Return what is known of watched devices, after all that is retained has come.
+
+    Devices that are online are asked for a sign of life, and for their orders where the broker
+    has lost them; for the others a grace has to do.
+
+    Raises:
+        DevicesAbsentError: A device says it is online, gives no sign of life, and ``must_answer``.
+    """
     names = list(dict.fromkeys(devices))
     online = [name for name in names if seen.device(name).online]
     silent = seen.ping(online, PING_SECONDS)
@@ -73,4 +89,10 @@ def read_ordered(
         )
     if silent or len(online) < len(names):
         seen.wait(lambda: None, GRACE_SECONDS)
-    return {name: deploy_plan.ordered(seen.device(name), site, keys, force=force) for name in names}
+    lost = [name for name in names if proof.is_lost(seen.device(name))]
+    asked = [name for name in lost if name in online and name not in silent]
+    answers = seen.ask("desired", asked, PING_SECONDS)
+    states = {name: seen.device(name) for name in names}
+    for name in lost:
+        states[name] = proof.with_answer(states[name], answers.get(name))
+    return states

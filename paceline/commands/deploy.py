@@ -89,6 +89,12 @@ def _show(console: Console, made: Deployment, manifest: Manifest) -> None:
     if made.leftovers:
         names = ", ".join(made.leftovers)
         console.print(f"note: an older generation is still draining on {names}", style="yellow")
+    if made.was_lost:
+        console.print(
+            f"note: the broker had lost the orders of {', '.join(made.was_lost)}; they were carried"
+            " on, and `paceline restore` brings back the routes of your other pipelines",
+            style="yellow",
+        )
     source = "photo.jpg" if manifest.preprocess else "inputs.npz"
     answer = "answer.jpg" if manifest.preprocess and manifest.postprocess else "outputs.npz"
     console.print(f"\nNext: paceline run {made.pipeline} --input {source} --output {answer}")

@@ -71,6 +71,12 @@ def status(
     if pipeline is not None and not (found[0].stages or found[0].others or pipeline in remembered):
         raise PipelineUnknownError(pipeline, broker)
     read = SiteStatus(broker=broker, root=topics.root, site=topics.site, pipelines=found)
+    for name in (lost.pipeline for lost in found if _has_lost_its_route(lost)):
+        if name in remembered:
+            how.output.note(
+                f"note: devices serve {name}, which you deployed, and the broker has lost its"
+                f" route; `paceline restore {name}` brings it back"
+            )
     how.output.result(read, lambda console: show(console, read, time.time_ns()))
     return 0
 
@@ -99,6 +105,12 @@ def _read(
         )
         for name, devices in pipelines.items()
     )
+
+
+def _has_lost_its_route(status: PipelineStatus) -> bool:
+    """Whether devices serve a pipeline that no client can find."""
+    serving = any(s.phase == "serving" and s.device_state == "online" for s in status.others)
+    return status.state == "not_deployed" and serving
 
 
 def _devices(route: Route | None) -> list[str]:

@@ -7,12 +7,16 @@ installed. Tests marked ``on_each_broker`` run on all of them, the others on the
 import os
 
 import pytest
+import structlog
 
+from fleet import keys
 from paceline.demo import broker_kinds
 from paceline.demo.broker import Broker
 from paceline.demo.errors import NoBrokerError
 from tests.system.chains import Chain
+from tests.system.front_door import FrontDoor
 from tests.system.place import Place
+from wire import signing
 
 _KNOWN = (broker_kinds.MOSQUITTO, broker_kinds.RUMQTTD)
 
@@ -72,6 +76,18 @@ def place(broker, tmp_path):
     made = Place(tmp_path, broker)
     yield made
     made.end()
+
+
+@pytest.fixture
+def command(place, tmp_path, monkeypatch, capsys):
+    """A `FrontDoor` of that site, for a user whose key its devices trust."""
+    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "PACELINE_BROKER_URL", "PACELINE_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    place.key = keys.load_or_make(tmp_path / ".config" / "paceline" / "signing.key")
+    place.public.write_bytes(signing.public_pem(place.key))
+    yield FrontDoor(place.broker.url, capsys)
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="module")

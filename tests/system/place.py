@@ -137,6 +137,16 @@ class Place:
         self.agents[device].wait(PATIENCE_SECONDS)
         return workers
 
+    def restart_broker(self):
+        """Restart the broker, which forgets everything; returns when every agent is back on it."""
+        sessions = {device: self.status(device).session for device in self.agents}
+        self.broker.restart()
+        for device, before in sessions.items():
+            until(
+                lambda device=device, before=before: self.status(device).session > before,
+                f"{device} on the new broker",
+            )
+
     def workers(self, device):
         """Return the ids of a device's worker processes."""
         try:
@@ -164,9 +174,9 @@ class Place:
         with self._session() as session:
             return deploy(made, session, self.key)
 
-    def undeploy(self, pipeline="p"):
+    def undeploy(self, pipeline="p", devices=()):
         """Undeploy."""
-        request = UndeployRequest(topics=self.topics, pipeline=pipeline)
+        request = UndeployRequest(topics=self.topics, pipeline=pipeline, devices=devices)
         with self._session() as session:
             return undeploy(request, session, self.key)
 

@@ -5,34 +5,14 @@ import threading
 
 import numpy as np
 import pytest
-import structlog
 
-from fleet import keys
 from paceline import cli
 from tests.system.feeding import ended
 from tests.system.place import until
-from wire import messages, signing
+from wire import messages
 from wire.messages import Account
 
 DEVICES = ("d1", "d2", "d3")
-
-
-@pytest.fixture
-def command(place, tmp_path, monkeypatch, capsys):
-    """Return a function that runs a command as a user would; gives exit code and JSON."""
-    for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "PACELINE_BROKER_URL", "PACELINE_CONFIG"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    place.key = keys.load_or_make(tmp_path / ".config" / "paceline" / "signing.key")
-    place.public.write_bytes(signing.public_pem(place.key))
-
-    def command(*arguments):
-        site = ["--broker", place.broker.url] if arguments[0] not in {"split", "verify"} else []
-        code = cli.run([*map(str, arguments), "--json", *site])
-        return code, json.loads(capsys.readouterr().out.splitlines()[-1])
-
-    yield command
-    structlog.reset_defaults()
 
 
 def test_from_a_model_to_answers_and_back_to_nothing(command, place, chain, tmp_path):

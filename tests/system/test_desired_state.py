@@ -145,6 +145,17 @@ def test_unknown_commands_are_refused(orders):
     assert (answer.ok, answer.reason.code) == (False, "command.unknown")
 
 
+def test_a_device_gives_its_orders_back_byte_by_byte(orders):
+    """What it obeys, not what was refused since."""
+    orders.place.order(DEVICE, orders.desired(revision=REVISION + 1, device="d2"))
+    until(orders.refused, "the refusal")
+    answer = orders.place.ask(DEVICE, "desired")
+    orders.place.order(DEVICE, orders.good)
+    until(lambda: orders.refused() is None, "the end of the refusal")
+
+    assert (answer.ok, answer.result["desired"].encode()) == (True, orders.good)
+
+
 def test_without_a_trusted_key_everything_is_refused(place, whole):
     """None listed means nobody, not everybody; a restart with the key heals."""
     (wanted,) = assignments.assignments(whole.manifest, "p", 1, (DEVICE,))

@@ -13,10 +13,11 @@ from typing import Protocol
 import numpy as np
 
 from wire import plugins
+from wire.access import Access
+from wire.attempts import Trouble
 from wire.broker_url import BrokerUrl
 from wire.buffers import Buffer
 from wire.frame import ALIGNMENT, MAX_FRAME_BYTES
-from wire.session import Access
 
 Receive = Callable[[str, Buffer], None]
 """Called in the link's reader thread with the address and a whole frame's bytes, which belong to
@@ -36,6 +37,8 @@ class LinkOptions:
     """Larger frames are refused."""
     on_up: Callable[[], None] = lambda: None
     """Called at each connection, in the link's thread."""
+    on_problem: Callable[[Trouble], None] = lambda _: None
+    """Called when no connection comes about and when its reason changes; ``on_up`` ends it."""
     on_fault: Callable[[Exception], None] = lambda _: None
     """Called with what ``receive`` raised, or with a refused chunk; the link goes on."""
 
@@ -54,6 +57,7 @@ class Link(Protocol):
         Raises:
             BrokerUnreachableError: Nothing answered in time; the link goes on trying.
             BrokerRefusedError: The other side will not have us.
+            AccessFileError: A file of ours cannot be used; the link goes on trying.
         """
         ...
 

@@ -27,7 +27,9 @@ class PahoLink:
             options.url,
             options.client_id,
             access=options.access,
-            events=Events(up=lambda _: options.on_up(), fault=options.on_fault),
+            events=Events(
+                up=lambda _: options.on_up(), problem=options.on_problem, fault=options.on_fault
+            ),
         )
 
     @property

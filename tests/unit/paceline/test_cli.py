@@ -88,7 +88,13 @@ def test_the_version_is_printed(capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code"), [(["--help"], 0), (["status", "Not An Id"], 3), (["config", "show"], 0)]
+    ("arguments", "code"),
+    [
+        (["--help"], 0),
+        (["status", "Not An Id"], 3),
+        (["restore", "Not An Id"], 3),
+        (["config", "show"], 0),
+    ],
 )
 def test_light_commands_import_no_arrays_and_no_runtime(arguments, code, tmp_path):
     """What is asked for often must answer at once, also on a Pi."""

@@ -259,6 +259,22 @@ def test_host_whose_name_makes_no_id_is_still_a_device():
     assert config.load(None, {}, host_name="кухня").config.device == "device"
 
 
+def test_a_user_without_a_home_must_name_the_state_folder(monkeypatch):
+    """As in a container that runs as any number: no traceback, and what is named counts."""
+
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+
+    assert _refusal(None) == (
+        "default: state_folder: expected a path, from the configuration or PACELINE_STATE_FOLDER,"
+        " got nothing, and this user has no home folder"
+    )
+    given = config.load(None, {"PACELINE_STATE_FOLDER": "/srv"}).config
+    assert given.state_folder == Path("/srv")
+
+
 def test_systemd_gives_the_state_folder():
     """STATE_DIRECTORY may list several; ours is the first. PACELINE_STATE_FOLDER is stronger."""
     environ = {"STATE_DIRECTORY": "/var/lib/paceline-agent:/var/lib/other"}

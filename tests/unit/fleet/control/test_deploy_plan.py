@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.control import assignments, deploy_plan
-from fleet.control.deploy_errors import OrdersUnknownError
+from fleet.control.deploy_errors import OrdersLostError, OrdersUnknownError
 from fleet.control.deploy_plan import Ordered, Target
 from fleet.control.device_state import DeviceState
 from wire import manifest as manifests
@@ -123,11 +123,11 @@ def test_what_was_ordered_comes_from_the_signed_state_and_numbers_also_from_the_
     """Numbers are the highest seen; assignments are those that are proved."""
     old = served("p", 3, "a")
     state = DeviceState(
-        "a", desired=signed("a", old), reported=reported("a", ("p", 2), observed=(6, 2))
+        "a", desired=signed("a", old), reported=reported("a", ("p", 2), observed=(3, 12))
     )
     found = deploy_plan.ordered(state, SITE, OURS)
 
-    assert (found.epoch, found.revision) == (6, 9)
+    assert (found.epoch, found.revision) == (4, 12)
     assert found.assignments == (old,)
     assert found.generations == {"p": 3}
 
@@ -164,6 +164,37 @@ def test_a_broker_that_lost_the_orders_does_not_stop_other_pipelines_silently():
     with pytest.raises(OrdersUnknownError, match="runs other"):
         deploy_plan.ordered(state, SITE, OURS)
     assert deploy_plan.ordered(state, SITE, OURS, force=True).generations == {"other": 2}
+
+
+def test_orders_that_the_broker_lost_are_carried_on_when_the_device_proves_them():
+    """Missing, or older than what the device obeys: its own are the newest, and ours."""
+    other = served("other", 2, "a")
+    held = signed("a", other, epoch=6, revision=2)
+    told = reported("a", ("other", 2), observed=(6, 2))
+    for desired in (None, b"noise", signed("a", served("other", 1, "a"))):
+        state = DeviceState("a", desired=desired, reported=told, held=held)
+        found = deploy_plan.ordered(state, SITE, OURS)
+
+        assert (found.assignments, found.epoch, found.was_lost) == ((other,), 6, True)
+
+
+def test_an_older_order_on_the_broker_is_not_what_the_device_runs():
+    """Carried on alone, it would silently stop what came after it."""
+    older = signed("a", served("other", 1, "a"))
+    state = DeviceState("a", desired=older, reported=reported("a", ("p", 5), observed=(5, 1)))
+
+    with pytest.raises(OrdersLostError, match="runs p, and the broker lost its orders"):
+        deploy_plan.ordered(state, SITE, OURS)
+
+
+def test_a_device_that_runs_nothing_may_have_lost_orders():
+    """After an undeploy there is nothing that a deploy could stop; the numbers still count."""
+    told = reported("a", observed=(6, 2))
+    for held in (None, signed("a", key=Ed25519PrivateKey.generate(), epoch=6, revision=2)):
+        found = deploy_plan.ordered(DeviceState("a", reported=told, held=held), SITE, OURS)
+
+        assert (found.epoch, found.revision, found.assignments) == (6, 2, ())
+        assert not found.was_lost
 
 
 def test_what_is_draining_may_be_without_an_order():

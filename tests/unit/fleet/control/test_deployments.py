@@ -2,6 +2,7 @@
 
 import threading
 
+import msgspec
 import pytest
 
 from fleet.control import deployments
@@ -67,6 +68,16 @@ def test_a_list_that_cannot_be_understood_is_said_and_kept(tmp_path, text, probl
     with pytest.raises(DeploymentsFileError, match=problem):
         deployments.add(tmp_path, entry())
     assert path.read_text() == text
+
+
+def test_a_list_of_an_earlier_version_is_read(tmp_path):
+    """It knew no routes; the entries are there all the same."""
+    plain = msgspec.to_builtins(entry())
+    del plain["route"]
+    path = tmp_path / deployments.FILE_NAME
+    path.write_bytes(msgspec.json.encode({"schema": 1, "deployments": [plain]}))
+
+    assert deployments.read(tmp_path) == (entry(),)
 
 
 def test_commands_at_the_same_time_lose_no_entry(tmp_path):

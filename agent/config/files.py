@@ -1,0 +1,79 @@
+"""The files that a configuration names, opened once at start.
+
+A slip in a path is then one sentence that says where it stands, and not a fetch, a connection or
+an order that fails much later.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from agent.config import Config, Loaded
+from agent.config.errors import ConfigError
+from wire import signing
+from wire.access import Access
+from wire.errors import AccessFileError, SignatureError
+
+
+class ConfigFileError(ConfigError):
+    """A file that the configuration names cannot be used."""
+
+    code = "config.file_unusable"
+
+    def __init__(self, where: str, key: str, path: Path, problem: str, advice: str) -> None:
+        super().__init__(where, key, path, problem, advice)
+        self.where = where
+        self.key = key
+        self.path = path
+        self.problem = problem
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.key}: {self.path}: {self.problem}; {self.advice}"
+
+
+def check(loaded: Loaded) -> None:
+    """Open every file that is named.
+
+    Raises:
+        ConfigFileError: One cannot be read, or is not what its key takes.
+    """
+    config = loaded.config
+    for key, access in _accesses(config):
+        try:
+            access.password()
+            if access.ca_file is not None:
+                access.tls_context()
+        except AccessFileError as error:
+            kind = "ca_file" if error.path == access.ca_file else "password_file"
+            advice = f"repair it and its permissions, or name another with {key}.{kind}"
+            raise _error(loaded, f"{key}.{kind}", error.path, error.problem, advice) from error
+    for path in config.trust.keys:
+        problem = _key_problem(path)
+        if problem is not None:
+            advice = (
+                "write `paceline key show` into it on the deployer's machine, or correct the path"
+            )
+            raise _error(loaded, "trust.keys", path, problem, advice)
+
+
+def _accesses(config: Config) -> Iterator[tuple[str, Access]]:
+    brokers: dict[str, Any] = {"broker": config.broker, "data_broker": config.data_broker}
+    for key, broker in brokers.items():
+        if broker is not None:
+            yield key, Access(password_file=broker.password_file, ca_file=broker.ca_file)
+    yield "artifacts", Access(ca_file=config.artifacts.ca_file)
+
+
+def _key_problem(path: Path) -> str | None:
+    try:
+        signing.public_key(path.read_bytes(), str(path))
+    except OSError as error:
+        return f"cannot be read ({error.strerror or error})"
+    except SignatureError as error:
+        return error.problem
+    return None
+
+
+def _error(loaded: Loaded, key: str, path: Path, problem: str, advice: str) -> ConfigFileError:
+    return ConfigFileError(loaded.sources.get(key, "default"), key, path, problem, advice)

@@ -1,0 +1,105 @@
+"""What a device answers to short requests."""
+
+import msgspec
+import pytest
+
+from agent.reconcile import MAX_ASSIGNMENTS
+from agent.supervisor import commands
+from wire import messages
+from wire.manifest import File
+from wire.messages import Assignment, Command, Contract, Desired, Peer, Peers, Response
+from wire.tensors import TensorSpec
+from wire.topics import TOPICS
+
+NOW_UNIX_NS = 1_000
+SIGNED = '{"assignments":[],"signature":"ed25519:é"}'
+
+
+def answered(command, *, obeyed=SIGNED, expires_unix_ns=NOW_UNIX_NS):
+    """Return the answer, and how often telemetry was asked for."""
+    watched = []
+    asked = Command(id="7", command=command, reply_to="r", expires_unix_ns=expires_unix_ns)
+    response = commands.answer(
+        asked, unix_ns=NOW_UNIX_NS, obeyed=obeyed, watch=lambda: watched.append(1)
+    )
+    assert response.id == "7"
+    return response, len(watched)
+
+
+def desired(count):
+    """Return the text of a desired state with so many assignments."""
+    tensors = tuple(TensorSpec(name=f"conv2d_{n}.tmp_0", dtype=1, shape=(1, 96)) for n in range(2))
+    names = ("golden.frame", "segment.onnx", "weights.bin")
+    made = Assignment(
+        pipeline="detector", generation=1, stage=1, segment="01-backbone", format="onnx",
+        files=tuple(File(name=name, sha256="0" * 64, size_bytes=1 << 22) for name in names),
+        contract=Contract(receives=tensors, sends=tensors, inputs=tensors, outputs=tensors),
+        runtime="onnx_cpu",
+        peers=Peers(upstream=(Peer(device="a", stage=0),), downstream=(Peer(device="c", stage=2),)),
+    )  # fmt: skip
+    listed = tuple(msgspec.structs.replace(made, generation=n + 1) for n in range(count))
+    whole = Desired(
+        site="default", device="b", epoch=1, revision=1, assignments=listed, issued_unix_ns=1,
+        signature="ed25519:" + "A" * 88,
+    )  # fmt: skip
+    return messages.encode("desired", whole).decode()
+
+
+def test_ping_is_a_sign_of_life():
+    """With the device's clock, for people."""
+    assert answered("ping")[0].result == {"unix_ns": NOW_UNIX_NS}
+
+
+def test_watch_asks_for_telemetry():
+    """That is all it does."""
+    response, watched = answered("watch")
+
+    assert (response.ok, response.result, watched) == (True, {}, 1)
+
+
+def test_desired_gives_what_is_obeyed_character_by_character():
+    """Also through its topic: the signature stays right."""
+    response, _ = answered("desired")
+    carried = messages.decode("rsp", messages.encode("rsp", response), Response)
+
+    assert (carried.ok, carried.result) == (True, {"desired": SIGNED})
+
+
+def test_a_device_that_obeys_nothing_says_so():
+    """As one that has never been ordered, or whose journal was lost."""
+    response, _ = answered("desired", obeyed=None)
+
+    assert (response.ok, response.reason.code) == (False, "desired.unknown")
+
+
+@pytest.mark.parametrize("text", ["x", '"'])
+def test_a_desired_state_that_its_topic_cannot_carry_is_refused_by_name(text):
+    """With the sizes; quotation marks take two bytes in an answer."""
+    largest = TOPICS["desired"].max_bytes
+    response, _ = answered("desired", obeyed=text * largest)
+
+    assert (response.ok, response.reason.code) == (False, "command.answer_too_large")
+    assert f"at most {TOPICS['rsp'].max_bytes}" in response.reason.message
+    messages.encode("rsp", response)
+
+
+def test_as_many_assignments_as_a_device_takes_fit():
+    """Each with three files and a cut of two tensors."""
+    answer, _ = answered("desired", obeyed=desired(MAX_ASSIGNMENTS))
+
+    assert answer.ok
+
+
+def test_what_came_too_late_is_not_done():
+    """A command that a broker held for long is nobody's wish any more."""
+    response, watched = answered("watch", expires_unix_ns=NOW_UNIX_NS - 1)
+
+    assert (response.ok, response.reason.code, watched) == (False, "command.expired", 0)
+
+
+def test_what_is_unknown_is_refused_with_what_is_known():
+    """Whoever sees the answer knows what could be asked."""
+    response, _ = answered("format-disk")
+
+    assert (response.ok, response.reason.code) == (False, "command.unknown")
+    assert "(ping, watch, desired)" in response.reason.message

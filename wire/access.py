@@ -1,0 +1,74 @@
+"""Who we are to a broker and whom we trust. Secrets come as files, read again at each connection.
+
+So a password that is changed or a file that comes late counts without a restart. Beside the
+session, the links and `wire.model.files`, this is the only module of `wire` that reads files.
+"""
+
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from wire.errors import AccessFileError
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Credentials, and certificates that may sign the other side's."""
+
+    username: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    """None: those of the system."""
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+    def password(self) -> str | None:
+        """Return the password, read now; None: there is none.
+
+        Raises:
+            AccessFileError: The file cannot be read, or is no text.
+        """
+        if self.password_file is None:
+            return None
+        with _translated(self.password_file):
+            return self.password_file.read_text(encoding="utf-8").strip()
+
+    def tls_context(self) -> ssl.SSLContext:
+        """Return what TLS needs, its files read now.
+
+        Raises:
+            AccessFileError: A file cannot be read, or holds no certificate or key.
+        """
+        context = _trusting(self.ca_file)
+        if self.certificate_file is not None:
+            for path in (self.certificate_file, self.key_file):
+                if path is not None:  # the library does not say which one is missing
+                    with _translated(path):
+                        path.read_bytes()
+            with _translated(self.certificate_file):
+                # an empty password: without one, the library would ask on the terminal
+                context.load_cert_chain(self.certificate_file, self.key_file, password="")
+        return context
+
+
+def _trusting(ca_file: Path | None) -> ssl.SSLContext:
+    if ca_file is None:
+        return ssl.create_default_context()
+    with _translated(ca_file):
+        ca_file.read_bytes()
+        return ssl.create_default_context(cafile=ca_file)
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ssl.SSLError as error:
+        problem = f"holds nothing usable in PEM form ({error.reason or error})"
+        raise AccessFileError(path, problem) from error
+    except OSError as error:
+        raise AccessFileError(path, f"cannot be read ({error.strerror or error})") from error
+    except UnicodeDecodeError as error:
+        raise AccessFileError(path, "is no UTF-8 text") from error
