@@ -20,7 +20,7 @@ import msgspec
 
 from fleet import chunks
 from fleet.errors import BadRequestError, FolderInUseError, UnknownFormatError
-from fleet.formats import CutModel, CutRequest, ModelFormat, known
+from fleet.formats import CutModel, CutRequest, ModelFormat, Tell, known
 from fleet.split_folder import (
     CHUNKS_FILE,
     MANIFEST_FILE,
@@ -48,10 +48,11 @@ def split(
     out: Path,
     request: CutRequest = CutRequest(),  # noqa: B008 frozen, so sharing it is harmless
     presentation: Presentation = Presentation(),
+    tell: Tell = lambda _: None,
 ) -> Manifest:
     """Cut ``model`` as ``request`` says and write the folder ``out``; return its manifest.
 
-    A folder that an earlier split wrote is replaced.
+    A folder that an earlier split wrote is replaced. ``tell`` hears what is being done.
 
     Raises:
         CodedError: The model cannot be read, run or cut so, or ``out`` holds something else;
@@ -65,11 +66,11 @@ def split(
     with _replacing(out) as folder:
         segments = folder / SEGMENTS_FOLDER
         segments.mkdir()
-        cut = plugin.cut(model, request, segments)
+        cut = plugin.cut(model, request, segments, tell)
         made = _manifest(name, cut, presentation)
         (folder / MANIFEST_FILE).write_bytes(manifest.encode(made))
         (folder / CHUNKS_FILE).write_bytes(chunks.encode(cut.chunks))
-        report = msgspec.json.encode(_report(model, cut))
+        report = msgspec.json.encode(_report(model, cut, request.balance))
         (folder / REPORT_FILE).write_bytes(msgspec.json.format(report, indent=2) + b"\n")
     return made
 
@@ -101,7 +102,7 @@ def _manifest(name: str, cut: CutModel, presentation: Presentation) -> Manifest:
         outputs=cut.outputs,
         segments=cut.segments,
         edges=tuple(edges),
-        cut_space="order",
+        cut_space=cut.cut_space,
         preprocess=picture,
         postprocess=answer,
     )
@@ -113,12 +114,14 @@ def _laid_out(spec: TensorSpec, picture: Picture | None) -> TensorSpec:
     return msgspec.structs.replace(spec, layout=picture.layout)
 
 
-def _report(model: Path, cut: CutModel) -> SplitReport:
+def _report(model: Path, cut: CutModel, balance: str) -> SplitReport:
     return SplitReport(
         source=str(model.resolve()),
         cuts=tuple(tuple(spec.name for spec in specs) for specs in cut.crossings),
         cut_bytes=cut.crossing_bytes,
         multiply_accumulates=cut.costs,
+        balance=balance,
+        segment_seconds=cut.seconds,
         notes=cut.notes,
     )
 

@@ -26,7 +26,11 @@ class SplitReport(msgspec.Struct, frozen=True, kw_only=True):
     cut_bytes: tuple[int, ...]
     """What one frame carries across each cut, for the sizes of the reference run."""
     multiply_accumulates: tuple[int, ...]
-    """Of each segment, for those sizes."""
+    """Of each segment, for those sizes; operators without a rule count nothing."""
+    balance: str = "flops"
+    """What was made equal: ``time``, ``flops`` or ``bytes``."""
+    segment_seconds: tuple[float, ...] = ()
+    """What each segment took, where it was measured."""
     notes: tuple[str, ...] = ()
 
 

@@ -6,7 +6,8 @@ where stderr is a terminal: a log file gets no spinner.
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -46,6 +47,15 @@ class Output:
             self._json(value)
         else:
             show(self.people)
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[str], None]]:
+        """Give what shows a line of progress while somebody watches; it is gone at the end."""
+        if not self.live:
+            yield lambda _: None
+            return
+        with self.aside.status("") as status:
+            yield lambda text: status.update(one_line(text))
 
     def note(self, text: str) -> None:
         """Print a line to stderr that a reader should know and a program need not."""

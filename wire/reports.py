@@ -37,6 +37,8 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     """One number a sample; then those of ``--again-seconds``."""
     outputs: tuple[TensorSpec, ...]
     """What the first sample gave, with the sizes it really had."""
+    more_outputs: tuple[tuple[TensorSpec, ...], ...] = ()
+    """The same of each further sample."""
     operator_seconds: dict[int, float] = {}
     """With ``--profile``: the median of each operator, by its place in the model's file."""
 

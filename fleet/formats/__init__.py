@@ -5,15 +5,21 @@ To add one: write ``fleet/formats/<suffix>.py`` with a class that fits ``ModelFo
 made for it by ``fleet.split``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Literal, Protocol
 
 from fleet.chunks import Chunk
 from wire import plugins
 from wire.manifest import ModelRef, Segment
 from wire.tensors import TensorSpec
+
+Tell = Callable[[str], None]
+"""Hears what is being done, for people who wait."""
+
+AUTO: Final = 0
+"""Stages as many as are worth it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +27,15 @@ class CutRequest:
     """Where to cut a model, and what to run it with."""
 
     stages: int = 1
-    """How many segments; ignored where ``at`` says it."""
+    """How many segments, or ``AUTO``; ignored where ``at`` says it."""
+    balance: Literal["time", "flops", "bytes"] = "time"
+    """What is made equal: measured seconds, multiply-accumulates, or bytes of weights."""
+    threads: int = 1
+    """How many threads a segment is measured with."""
+    memory: Path | None = None
+    """A folder that remembers what was measured, so that it is measured once; None: no memory."""
+    remeasure: bool = False
+    """Measure again, whatever is remembered."""
     at: tuple[str, ...] = ()
     """Tensors to cut at, one cut an item; several of one cut are joined by ``+``."""
     dims: Mapping[str, int] = field(default_factory=dict)
@@ -45,6 +59,10 @@ class CutModel:
     """What one frame carries across each cut, for the sizes of the sample."""
     costs: tuple[int, ...]
     """Multiply-accumulates of each segment, for the sizes of the sample."""
+    seconds: tuple[float, ...] = ()
+    """What each segment took, where it was measured."""
+    cut_space: str = "named"
+    """What was searched: ``downsets``, ``order:`` and which, or ``named`` by the user."""
     chunks: Mapping[str, tuple[Chunk, ...]] = field(default_factory=dict)
     """Ranges of each segment's weights that can be found again, by the segment's name."""
     notes: tuple[str, ...] = ()
@@ -62,7 +80,7 @@ class ModelFormat(Protocol):
         """
         ...
 
-    def cut(self, model: Path, request: CutRequest, folder: Path) -> CutModel:
+    def cut(self, model: Path, request: CutRequest, folder: Path, tell: Tell = ...) -> CutModel:
         """Cut ``model`` and write each segment to ``folder/<segment's name>/``.
 
         Segments are named by ``segment_names``. A folder holds the segment's files and its

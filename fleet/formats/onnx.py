@@ -2,37 +2,45 @@
 
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import msgspec
 from numpy.typing import NDArray
 
-from fleet import golden_files, inputs
+from fleet import golden_files, inputs, measured
 from fleet.chunks import Chunk
 from fleet.compare import tolerance_for
-from fleet.formats import CutModel, CutRequest, segment_names
-from fleet.onnx import cuts as onnx_cuts
+from fleet.formats import CutModel, CutRequest, Tell, segment_names
+from fleet.inputs import Sample
+from fleet.measured import Measured
 from fleet.onnx import folding as onnx_folding
 from fleet.onnx import graph as onnx_graph
 from fleet.onnx import parts as onnx_parts
+from fleet.onnx import rounding as onnx_rounding
 from fleet.onnx import segments as onnx_segments
 from fleet.onnx import shapes as onnx_shapes
 from fleet.onnx import source as onnx_source
+from fleet.onnx.balance import Balanced, Balancer
+from fleet.onnx.bench import Bench
 from fleet.onnx.cost import peak_activation_bytes
 from fleet.onnx.cuts import Plan
 from fleet.onnx.graph import Graph
-from fleet.onnx.parts import Interface
 from fleet.onnx.reference import Reference
 from fleet.onnx.segments import Part
 from fleet.onnx.shapes import TensorFacts
 from fleet.onnx.source import Source
+from fleet.onnx.variation import Variation, observed
 from wire import codecs
 from wire.manifest import ModelRef, Segment
 from wire.tensors import TensorSpec
 
 Facts = Mapping[str, TensorFacts]
+_COPIED_BYTES: Final = 1 << 10
+"""Weights held more than once are told from here on; every segment has a few small ones."""
 
 
 class OnnxFormat:
@@ -42,32 +50,41 @@ class OnnxFormat:
         """Return the model's name and digest; see ``ModelFormat``."""
         return onnx_source.identify(model)
 
-    def cut(self, model: Path, request: CutRequest, folder: Path) -> CutModel:
+    def cut(
+        self, model: Path, request: CutRequest, folder: Path, tell: Tell = lambda _: None
+    ) -> CutModel:
         """Cut ``model`` and write its segments; see ``ModelFormat``."""
         with (
             onnx_source.opened(model) as source,
             tempfile.TemporaryDirectory(prefix="scratch-", dir=folder.parent) as scratch,
         ):
-            return _cut(source, request, folder, Path(scratch))
+            return _cut(source, request, folder, Path(scratch), tell)
 
 
-def _cut(source: Source, request: CutRequest, folder: Path, scratch: Path) -> CutModel:
+def _cut(source: Source, request: CutRequest, folder: Path, scratch: Path, tell: Tell) -> CutModel:
     graph = _read(source)
     specs = onnx_shapes.input_specs(source.model, graph.inputs, source.ref.name)
     sample = inputs.requested(specs, request)
     facts = onnx_shapes.infer(source.model, sample.sizes)
-    folded = onnx_folding.fold(source, graph, facts, scratch)
-    if folded:
+    if onnx_folding.fold(source, graph, facts, scratch):
         graph = _read(source)
         facts = onnx_shapes.infer(source.model, sample.sizes)
     reference = Reference(source, graph, scratch / "reference", facts)
-    _measure_missing(reference, sample)
-    plan = onnx_cuts.plan(graph, facts, request, source.ref.name)
-    seen = reference.run(sample, values={*plan.crossing_tensors, *graph.outputs})
+    balanced = _balanced(reference, sample, request, scratch, tell)
+    plan = balanced.plan
+    tell("running the whole model for its golden frames")
+    wanted = tuple(dict.fromkeys([*plan.crossing_tensors, *graph.outputs]))
+    (seen,) = reference.run([sample], values=wanted)
     values = {**sample.arrays, **seen.values}
-    cut = _Cut(source, graph, plan, values, _declared(source, sample, values))
+    variation = observed(reference, specs, sample, wanted)
+    declared = _declared(source, sample, values, variation)
+    cut = _Cut(source, graph, plan, values, declared)
     names = segment_names(len(plan.segments))
+    tell("writing the segments")
     written = [cut.write(folder, name, i, facts) for i, name in enumerate(names)]
+    rounded = onnx_rounding.note(
+        plan, [folder / name for name in names], values, graph.outputs, mapped=reference.is_large
+    )
     return CutModel(
         model=source.ref,
         inputs=specs,
@@ -78,8 +95,16 @@ def _cut(source: Source, request: CutRequest, folder: Path, scratch: Path) -> Cu
             sum(values[name].nbytes for name in names) for names in plan.crossings
         ),
         costs=plan.costs,
+        seconds=balanced.seconds,
+        cut_space=plan.cut_space,
         chunks={segment.name: chunks for segment, chunks in written},
-        notes=tuple(_notes(cut, sample)),
+        notes=(
+            *_notes(cut, sample, names),
+            *plan.notes,
+            *balanced.notes,
+            *variation.notes,
+            *([rounded] if rounded else []),
+        ),
     )
 
 
@@ -148,8 +173,56 @@ class _Cut:
         }
 
 
-def _measure_missing(reference: Reference, sample: inputs.Sample) -> None:
-    """Add types and sizes that inference does not know to the reference's facts, from a run."""
+class _Question(msgspec.Struct, frozen=True, kw_only=True):
+    """All that measured cuts depend on, but for this machine."""
+
+    model: str
+    sizes: dict[str, tuple[int, ...]]
+    stages: int
+    threads: int
+    rules: int = 1
+    """Grows when we choose by other rules."""
+
+
+def _balanced(
+    reference: Reference, sample: Sample, request: CutRequest, scratch: Path, tell: Tell
+) -> Balanced:
+    """Return the cuts, from memory where they were measured before."""
+    balancer = Balancer(reference.source, reference.graph, reference.facts, tell)
+    question = measured.key(
+        _Question(
+            model=reference.source.ref.sha256,
+            sizes=sample.sizes,
+            stages=request.stages,
+            threads=request.threads,
+        )
+    )
+    measures = request.balance == "time" and not request.at and request.stages != 1
+    memory = request.memory if measures else None
+    found = measured.recall(memory, question) if memory and not request.remeasure else None
+    timed = _looked_at(reference, sample, tell, time=measures and found is None)
+    if found is not None:
+        return balancer.recalled(found)
+    balanced = balancer.chosen(
+        request, timed, Bench(reference, dict(sample.arrays), scratch, request.threads)
+    )
+    if memory and balanced.seconds:
+        plan = balanced.plan
+        notes = (*plan.notes, *balanced.notes)
+        made = Measured(
+            cuts=plan.crossings, cut_space=plan.cut_space, seconds=balanced.seconds, notes=notes
+        )
+        measured.keep(memory, question, made)
+    return balanced
+
+
+def _looked_at(
+    reference: Reference, sample: Sample, tell: Tell, *, time: bool
+) -> Mapping[int, float]:
+    """Run the model where inference does not know all, or its operators must be timed.
+
+    Types and sizes are added to the reference's facts; the operators' seconds are returned.
+    """
     graph, facts = reference.graph, reference.facts
     missing = [
         name
@@ -157,13 +230,19 @@ def _measure_missing(reference: Reference, sample: inputs.Sample) -> None:
         for name in graph.operators[index].writes
         if name not in facts or (facts[name].movable and facts[name].sizes is None)
     ]
-    if missing:
-        seen = reference.run(sample, sizes=missing)
-        facts.update((s.name, TensorFacts(s.dtype, s.shape)) for s in seen.sizes.values())
+    if not missing and not time:
+        return {}
+    tell("timing the model's operators" if time else "running the model for its shapes")
+    (seen,) = reference.run([sample], sizes=missing, profile=time)
+    facts.update((s.name, TensorFacts(s.dtype, s.shape)) for s in seen.sizes.values())
+    return seen.operator_seconds
 
 
 def _declared(
-    source: Source, sample: inputs.Sample, values: Mapping[str, NDArray[Any]]
+    source: Source,
+    sample: Sample,
+    values: Mapping[str, NDArray[Any]],
+    variation: Variation,
 ) -> dict[str, TensorFacts]:
     """Return types and shapes of the tensors that have values, dynamic dimensions kept."""
     symbolic = onnx_shapes.infer(source.model)
@@ -172,30 +251,37 @@ def _declared(
     for name, (dtype, sizes) in codecs.describe(values).items():
         if name in sample.arrays:
             facts[name] = declared[name]
-        else:
-            shapes = [known[name].shape for known in (declared, symbolic) if name in known]
-            facts[name] = TensorFacts(dtype, onnx_shapes.agreeing(shapes, sample.named, sizes))
+            continue
+        shapes = [known[name].shape for known in (declared, symbolic) if name in known]
+        seen = [(sample.named, sizes)]
+        seen += [(o.named, o.shapes[name]) for o in variation.observations if name in o.shapes]
+        facts[name] = TensorFacts(dtype, onnx_shapes.agreeing(shapes, seen))
     return facts
 
 
-def _notes(cut: _Cut, sample: inputs.Sample) -> Iterator[str]:
+def _notes(cut: _Cut, sample: Sample, names: Sequence[str]) -> Iterator[str]:
     if sample.guessed:
         guesses = ", ".join(f"{name}={size}" for name, size in sample.guessed.items())
         yield f"sizes guessed for the reference run: {guesses}"
-    copies = _copies(cut.graph, cut.plan.segments, cut.plan.interfaces)
+    holders: dict[str, list[str]] = {}
+    sizes: dict[str, int] = {}
+    operators: Counter[int] = Counter()
+    for name, inside, face in zip(names, cut.plan.segments, cut.plan.interfaces, strict=True):
+        part = onnx_segments.open_part(cut.source, cut.graph, name, inside, face, cut.declared)
+        operators.update(part.operators)
+        for weight, size in onnx_segments.weights_used(cut.source, cut.graph, part).items():
+            holders.setdefault(weight, []).append(name)
+            sizes[weight] = size
+    copied = sum(sizes[weight] * (len(held) - 1) for weight, held in holders.items())
+    if copied >= _COPIED_BYTES:
+        most = max(holders, key=lambda weight: sizes[weight] * (len(holders[weight]) - 1))
+        yield (
+            f"weights that several segments hold: {copied} bytes more than the model's own,"
+            f" most of them {most!r:.80} in {', '.join(holders[most])}"
+        )
+    copies = sum(1 for count in operators.values() if count > 1)
     if copies:
         yield f"operators on weights alone that several segments compute: {copies}"
-
-
-def _copies(
-    graph: Graph, segments: Sequence[frozenset[int]], interfaces: Sequence[Interface]
-) -> int:
-    """Return how many constant operators stand in more than one segment."""
-    seen: dict[int, int] = {}
-    for inside, face in zip(segments, interfaces, strict=True):
-        for index in onnx_parts.with_constants(graph, inside, face.outputs):
-            seen[index] = seen.get(index, 0) + 1
-    return sum(1 for count in seen.values() if count > 1)
 
 
 PLUGIN = OnnxFormat

@@ -98,7 +98,12 @@ def _by_input(call: _Call) -> int:
 
 def _convolution(weights: int) -> Rule:
     """Each output element is a sum over one filter: W is [M, C/group, *kernel]."""
-    return lambda call: call.written * prod(call.reads[weights][1:])
+
+    def rule(call: _Call) -> int:
+        _, *one_filter = call.reads[weights]
+        return call.written * prod(one_filter)
+
+    return rule
 
 
 def _transposed(call: _Call) -> int:

@@ -18,9 +18,8 @@ from fleet.children import RunOptions
 from fleet.errors import ChildFailedError, NeedsExampleError, NotRunnableError
 from fleet.inputs import Sample
 from fleet.onnx import segments as onnx_segments
-from fleet.onnx import shapes as onnx_shapes
 from fleet.onnx.graph import Graph
-from fleet.onnx.parts import Interface, interface, with_constants
+from fleet.onnx.parts import interface, with_constants
 from fleet.onnx.segments import Part
 from fleet.onnx.shapes import TensorFacts
 from fleet.onnx.source import Source
@@ -29,6 +28,8 @@ from wire.tensors import TensorSpec
 Arrays = Mapping[str, NDArray[Any]]
 Facts = Mapping[str, TensorFacts]
 
+PROFILE_SECONDS: Final = 0.2
+"""How long each piece is run again to time its operators."""
 PIECE_BYTES: Final = 48 << 20
 """Weights of one piece, at most: this, or a quarter of the model's."""
 
@@ -37,9 +38,11 @@ PIECE_BYTES: Final = 48 << 20
 class Seen:
     """What a run showed."""
 
-    values: dict[str, NDArray[Any]]
-    sizes: dict[str, TensorSpec]
-    """Of every tensor that was asked for, those whose values were not included."""
+    values: dict[str, NDArray[Any]] = field(default_factory=dict)
+    sizes: dict[str, TensorSpec] = field(default_factory=dict)
+    """Types and shapes of the tensors that were asked for."""
+    operator_seconds: dict[int, float] = field(default_factory=dict)
+    """By the operator's index in the graph, where they were timed."""
 
 
 @dataclass(frozen=True)
@@ -58,39 +61,51 @@ class Reference:
         return self.source.weight_bytes > PIECE_BYTES
 
     def run(
-        self, sample: Sample, *, values: Collection[str] = (), sizes: Collection[str] = ()
-    ) -> Seen:
-        """Run the model with ``sample``; return ``values`` as arrays, and ``sizes`` without them.
+        self,
+        samples: Sequence[Sample],
+        *,
+        values: Collection[str] = (),
+        sizes: Collection[str] = (),
+        profile: bool = False,
+    ) -> tuple[Seen, ...]:
+        """Run the model with each sample; return ``values`` as arrays, and ``sizes`` without them.
+
+        With ``profile`` each operator is timed, optimisations off, in one thread.
 
         Raises:
             NeedsExampleError: It does not run with the values or sizes that were made up.
             NotRunnableError: It does not run.
         """
-        have = dict(sample.arrays)
-        seen = Seen({}, {})
+        have = [dict(sample.arrays) for sample in samples]
+        seen = tuple(Seen() for _ in samples)
         done: set[int] = set()
-        wanted = {*values, *sizes}
-        for number, inside in enumerate(self._pieces):
-            face = interface(self.graph, done, inside)
+        for number, inside in enumerate(self.pieces):
+            part = self._part(number, inside, done, {*values, *sizes})
             done |= inside
-            made = _made(self.graph, inside, face)
-            shown = [name for name in made if name in wanted and name not in face.outputs]
-            part = self._part(number, inside, replace(face, outputs=(*face.outputs, *shown)))
-            last = len(done) == len(self.graph.moving)
-            keep = [n for n in part.outputs if n in values or (not last and n in face.outputs)]
-            run = self._run_piece(part, sample, have, keep)
-            have |= run.outputs[0] if run.outputs else {}
-            seen.sizes.update((s.name, s) for s in run.report.outputs if s.name in wanted)
-            have = self._needed(have, done, values)
-        seen.values.update((name, have[name]) for name in values if name in have)
+            later = self._read_later(done)
+            keep = [name for name in part.outputs if name in values or name in later]
+            run = self._run_piece(part, samples[0], have, keep, profile=profile)
+            shapes = (run.report.outputs, *run.report.more_outputs)
+            for at, one in enumerate(seen):
+                have[at] |= run.outputs[at] if run.outputs else {}
+                one.sizes.update((spec.name, spec) for spec in shapes[at] if spec.name in sizes)
+                have[at] = {n: a for n, a in have[at].items() if n in later or n in values}
+                one.operator_seconds.update(
+                    (part.operators[place], seconds)
+                    for place, seconds in run.report.operator_seconds.items()
+                    if place < len(part.operators)
+                )
+        for one, arrays in zip(seen, have, strict=True):
+            one.values.update((name, arrays[name]) for name in values if name in arrays)
         return seen
 
     @cached_property
-    def _pieces(self) -> tuple[frozenset[int], ...]:
+    def pieces(self) -> tuple[frozenset[int], ...]:
+        """The moving operators in the pieces that the model is run in."""
         if not self.is_large:
             return (frozenset(self.graph.moving),)
         limit = max(PIECE_BYTES, self.source.weight_bytes // 4)
-        return tuple(pieces(self.graph, self.facts, self._weights_read(), limit))
+        return tuple(pieces_of(self.graph, self.facts, self._weights_read(), limit))
 
     def _weights_read(self) -> dict[int, int]:
         """Return the bytes of weights that each moving operator reads, directly or not."""
@@ -104,52 +119,53 @@ class Reference:
             read[index] = sum(size_of.get(name, 0) for name in names)
         return read
 
-    def _part(self, number: int, inside: Collection[int], face: Interface) -> Part:
-        declared = onnx_shapes.declared(self.source.model)
-        known = {**declared, **self.facts}
-
-        def open_shape(name: str) -> TensorFacts:
-            # shapes are left open: what was inferred may be wrong, what runs is right
-            return TensorFacts(known[name].dtype if name in known else 0)
-
-        return Part(
-            name=f"piece{number}",
-            operators=with_constants(self.graph, inside, face.outputs),
-            inputs={
-                name: declared[name] if name in self.graph.inputs else open_shape(name)
-                for name in face.inputs
-            },
-            outputs={name: open_shape(name) for name in face.outputs},
-            metadata={},
+    def _part(
+        self, number: int, inside: frozenset[int], done: Collection[int], wanted: Collection[str]
+    ) -> Part:
+        """Return a piece that also gives what is ``wanted`` of it."""
+        face = interface(self.graph, done, inside)
+        made = [name for index in sorted(inside) for name in self.graph.operators[index].writes]
+        shown = [name for name in made if name in wanted and name not in face.outputs]
+        return onnx_segments.open_part(
+            self.source,
+            self.graph,
+            f"piece{number}",
+            inside,
+            replace(face, outputs=(*face.outputs, *shown)),
+            self.facts,
         )
 
+    def _read_later(self, done: Collection[int]) -> set[str]:
+        later = set(self.graph.moving).difference(done)
+        return {name for index in later for name in self.graph.operators[index].reads}
+
     def _run_piece(
-        self, part: Part, sample: Sample, have: Arrays, keep: Sequence[str]
+        self,
+        part: Part,
+        sample: Sample,
+        have: Sequence[Arrays],
+        keep: Sequence[str],
+        *,
+        profile: bool,
     ) -> children.Run:
         folder = self.folder / part.name
         seen = folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         onnx_segments.write_scratch(folder, self.source, self.graph, part, keep_weights=seen)
-        feeds = {name: have[name] for name in part.inputs}
+        feeds = [{name: arrays[name] for name in part.inputs} for arrays in have]
         options = RunOptions(mapped=self.is_large)
+        if profile:
+            options = replace(options, profile=True, threads=1, again_seconds=PROFILE_SECONDS)
         try:
-            return children.run(folder, [feeds], options, fetch=list(keep))
+            return children.run(folder, feeds, options, fetch=list(keep))
         except ChildFailedError as error:
             model = self.source.ref.name
             if sample.made_up and error.child_code == "runtime.failed":
                 raise NeedsExampleError(model, sample.guessed, error.reason) from error
             raise NotRunnableError(model, error.reason) from error
 
-    def _needed(
-        self, have: dict[str, NDArray[Any]], done: set[int], values: Collection[str]
-    ) -> dict[str, NDArray[Any]]:
-        """Return the arrays that are wanted, or that a later piece reads."""
-        later = set(self.graph.moving) - done
-        needed = {name for index in later for name in self.graph.operators[index].reads}
-        return {name: have[name] for name in have if name in needed or name in values}
 
-
-def pieces(
+def pieces_of(
     graph: Graph, facts: Facts, read_bytes: Mapping[int, int], limit_bytes: int
 ) -> Iterator[frozenset[int]]:
     """Yield the moving operators in pieces that read at most ``limit_bytes`` of weights each.
@@ -181,9 +197,3 @@ def _possible_ends(graph: Graph, facts: Facts) -> list[bool]:
                 stuck_until = max(stuck_until, last_read.get(name, 0))
         ends.append(stuck_until <= place)
     return ends
-
-
-def _made(graph: Graph, inside: Collection[int], face: Interface) -> tuple[str, ...]:
-    """Return what the operators of a piece write, in the graph's order, and what they give."""
-    names = [name for index in sorted(inside) for name in graph.operators[index].writes]
-    return tuple(dict.fromkeys([*names, *face.outputs]))

@@ -4,7 +4,7 @@ The segment keeps the model's names, opsets and functions. The same operators in
 bytes out.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -21,7 +21,9 @@ from onnx import (
 
 from fleet import digests, weights
 from fleet.chunks import Chunk
+from fleet.onnx import shapes
 from fleet.onnx.graph import Graph, bodies
+from fleet.onnx.parts import Interface, with_constants
 from fleet.onnx.shapes import TensorFacts
 from fleet.onnx.source import Source
 from fleet.onnx.stored import Held, Stored
@@ -82,6 +84,35 @@ def write_scratch(
         weights.copy(folder / WEIGHTS_FILE, laid.placed, laid.pieces)
     made = _model(source, graph, part, laid)
     (folder / MODEL_FILE).write_bytes(made.SerializeToString(deterministic=True))
+
+
+def open_part(
+    source: Source,
+    graph: Graph,
+    name: str,
+    inside: Collection[int],
+    face: Interface,
+    known: Mapping[str, TensorFacts],
+) -> Part:
+    """Return a part to run here and now, whose shapes are left open but for the model's inputs.
+
+    What was inferred may be wrong; what runs is right.
+    """
+    declared = shapes.declared(source.model)
+
+    def facts(tensor: str) -> TensorFacts:
+        if tensor in graph.inputs:
+            return declared[tensor]
+        found = known.get(tensor) or declared.get(tensor)
+        return TensorFacts(found.dtype if found else 0)
+
+    return Part(
+        name=name,
+        operators=with_constants(graph, inside, face.outputs),
+        inputs={tensor: facts(tensor) for tensor in face.inputs},
+        outputs={tensor: facts(tensor) for tensor in face.outputs},
+        metadata={},
+    )
 
 
 def weights_used(source: Source, graph: Graph, part: Part) -> dict[str, int]:

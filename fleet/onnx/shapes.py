@@ -15,6 +15,7 @@ from wire.tensors import ELEMENT_TYPES, TensorSpec
 
 Size = int | str
 """A dimension: a number, a name, or empty when nothing is known of it."""
+Sizes = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,21 +102,28 @@ def infer(
 
 
 def agreeing(
-    shapes: Sequence[tuple[Size, ...] | None], named: Mapping[str, int], sizes: tuple[int, ...]
+    shapes: Sequence[tuple[Size, ...] | None], seen: Sequence[tuple[Mapping[str, int], Sizes]]
 ) -> tuple[Size, ...]:
-    """Return a tensor's shape with all that is known of it and that a real run agrees with.
+    """Return a tensor's shape with all that is known of it and that real runs agree with.
 
     Args:
         shapes: As declared and as inferred, where they are; the first that fits a size is taken.
-        named: Sizes of the dimensions that the model's inputs name; other names are made up.
-        sizes: What the tensor had in a run with these.
+        seen: Of each run, the sizes of the dimensions that the model's inputs name, and what the
+            tensor had. Names that no input has are made up, and are not kept.
     """
-    kept: list[Size] = [""] * len(sizes)
+    rank = len(seen[0][1])
+    kept: list[Size] = [""] * rank
     for shape in shapes:
-        if shape is not None and len(shape) == len(sizes):
-            for axis, (asked, size) in enumerate(zip(shape, sizes, strict=True)):
-                known = asked if isinstance(asked, int) else named.get(asked)
-                kept[axis] = asked if kept[axis] == "" and known == size else kept[axis]
+        if shape is None or len(shape) != rank:
+            continue
+        for axis, asked in enumerate(shape):
+            holds = asked != "" and all(
+                len(sizes) == rank
+                and sizes[axis] == (asked if isinstance(asked, int) else named.get(asked))
+                for named, sizes in seen
+            )
+            if kept[axis] == "" and holds:
+                kept[axis] = asked
     return tuple(kept)
 
 

@@ -1,7 +1,8 @@
 """``paceline split``."""
 
+import os
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from cyclopts import Parameter
@@ -11,8 +12,9 @@ from rich.table import Table
 from fleet import split as splitting
 from fleet import split_folder
 from fleet.errors import BadRequestError
-from fleet.formats import CutRequest
-from paceline.formatting import size_text
+from fleet.formats import AUTO, CutRequest
+from paceline.cache import measured_folder
+from paceline.formatting import seconds_text, size_text
 from paceline.options import OutputOptions
 from paceline.pictures.preprocess import check
 from wire.manifest import Answer, Manifest, Picture
@@ -25,8 +27,11 @@ def split(  # noqa: PLR0913 one for each option
     /,
     *,
     out: Path,
-    stages: int | None = None,
+    stages: str | None = None,
     at: str | None = None,
+    balance: Literal["time", "flops", "bytes"] = "time",
+    threads: int = 1,
+    remeasure: Annotated[bool, Parameter(negative=())] = False,
     example: Annotated[Path | None, Parameter(name="--input")] = None,
     dim: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     name: str | None = None,
@@ -40,8 +45,12 @@ def split(  # noqa: PLR0913 one for each option
     Args:
         model: The model, such as model.onnx.
         out: The folder to write; one that an earlier split wrote is replaced.
-        stages: How many segments.
+        stages: How many segments; `auto`: as many as each make the slowest clearly faster.
         at: Cut at these tensors instead, T1,T2: one cut each; T1+T2 are one cut.
+        balance: What segments shall have equal parts of: measured time, multiply-accumulates, or
+            bytes of weights.
+        threads: How many threads a segment is measured with.
+        remeasure: Measure again; else cuts of this model that were measured before are taken.
         example: An .npz with one array for each input, where made-up ones do not do.
         dim: The size of a dynamic dimension, NAME=N; may be repeated.
         name: The pipeline's name; else made from the file's name.
@@ -50,23 +59,25 @@ def split(  # noqa: PLR0913 one for each option
         seed: For made-up inputs.
         how: How to answer.
     """
+    cuts = _cuts(at)
     request = CutRequest(
-        stages=_stages(stages, at),
-        at=tuple(cut for cut in (at or "").split(",") if cut),
+        stages=_stages(stages, cuts),
+        at=cuts,
+        balance=balance,
+        threads=_at_least("--threads", threads, 1),
+        memory=measured_folder(os.environ),
+        remeasure=remeasure,
         dims=dict(_dimension(text) for text in dim),
         example=example,
-        seed=seed,
+        seed=_at_least("--seed", seed, 0),
     )
-    made = splitting.split(
-        model,
-        out,
-        request,
-        splitting.Presentation(
-            name=name,
-            preprocess=_picture(preprocess),
-            postprocess=_block("--postprocess", postprocess, Answer),
-        ),
+    presentation = splitting.Presentation(
+        name=name,
+        preprocess=_picture(preprocess),
+        postprocess=_block("--postprocess", postprocess, Answer),
     )
+    with how.output.progress() as tell:
+        made = splitting.split(model, out, request, presentation, tell)
     report = split_folder.read_report(out)
     notes = report.notes if report else ()
     how.output.result(
@@ -85,6 +96,10 @@ def split(  # noqa: PLR0913 one for each option
             ],
             "cuts": report.cuts if report else None,
             "cut_bytes": report.cut_bytes if report else None,
+            "cut_space": made.cut_space,
+            "balance": report.balance if report else None,
+            "segment_seconds": report.segment_seconds if report else None,
+            "multiply_accumulates": report.multiply_accumulates if report else None,
             "notes": notes,
         },
         lambda console: _show(console, out, made, report),
@@ -92,14 +107,37 @@ def split(  # noqa: PLR0913 one for each option
     return 0
 
 
-def _stages(stages: int | None, at: str | None) -> int:
-    if stages is None and not at:
+def _cuts(at: str | None) -> tuple[str, ...]:
+    if at is None:
+        return ()
+    cuts = tuple(cut.strip() for cut in at.split(","))
+    if not all(cuts):
+        raise BadRequestError(f"--at {at!r}", "a tensor's name is empty")
+    return cuts
+
+
+def _stages(stages: str | None, cuts: tuple[str, ...]) -> int:
+    if stages is None and not cuts:
         raise BadRequestError("--stages", "neither it nor --at was given")
-    if stages is not None and stages < 1:
-        raise BadRequestError("--stages", f"{stages} is too few (at least 1)")
-    if stages is not None and at and stages != at.count(",") + 2:
-        raise BadRequestError("--stages", f"{stages} contradicts --at {at}")
-    return stages or 1
+    if stages is None:
+        return 1
+    if stages == "auto":
+        if cuts:
+            raise BadRequestError("--stages auto", f"--at makes {len(cuts) + 1} segments")
+        return AUTO
+    if not (stages.isascii() and stages.isdigit() and len(stages) < 7):
+        raise BadRequestError(f"--stages {stages}", "is no number of segments, and not `auto`")
+    if int(stages) < 1:
+        raise BadRequestError(f"--stages {stages}", "is too few (at least 1)")
+    if cuts and int(stages) != len(cuts) + 1:
+        raise BadRequestError(f"--stages {stages}", f"--at makes {len(cuts) + 1} segments")
+    return int(stages)
+
+
+def _at_least(option: str, number: int, least: int) -> int:
+    if number < least:
+        raise BadRequestError(f"{option} {number}", f"is too little (at least {least})")
+    return number
 
 
 def _picture(path: Path | None) -> Picture | None:
@@ -132,10 +170,11 @@ def _show(
 ) -> None:
     table = Table(box=None, pad_edge=False)
     table.add_column("segment")
-    for title in ("operators", "weights", "peak memory", "sends"):
+    for title in ("operators", "weights", "peak memory", "time", "sends"):
         table.add_column(title, justify="right")
     table.add_column("tensors at the cut behind it", overflow="fold")
     sends = report.cut_bytes if report else ()
+    seconds = report.segment_seconds if report else ()
     for index, segment in enumerate(made.segments):
         cut = made.edges[index + 1].tensors
         last = index == len(made.segments) - 1
@@ -144,11 +183,16 @@ def _show(
             str(segment.operators),
             size_text(segment.weight_bytes),
             size_text(segment.peak_bytes),
+            seconds_text(seconds[index]) if index < len(seconds) else "",
             size_text(sends[index]) if index < len(sends) else "",
             "" if last else ", ".join(spec.name for spec in cut),
         )
     console.print(table)
     for note in report.notes if report else ():
         console.print(f"note: {note}", style="dim")
+    if report and report.cuts:
+        given = {spec.name for spec in made.inputs}
+        again = ",".join("+".join(n for n in cut if n not in given) for cut in report.cuts)
+        console.print(f"the same cuts again: --at {again}", style="dim")
     devices = ",".join(f"DEVICE{n + 1}" for n in range(len(made.segments)))
     console.print(f"\nWritten to {out}. Next: paceline deploy {out} --to {devices}")

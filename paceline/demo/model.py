@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from paceline.cache import cache_folder
 from paceline.demo import package_file
 from paceline.demo.package_file import PackageFile
 from wire.manifest import Answer, Picture
@@ -58,7 +59,7 @@ def fetch(*, cache: Path | None = None, say: Callable[[str], None] | None = None
         ModelMismatchError: What came is not the recorded file.
         CacheUnusableError: The cache cannot be written.
     """
-    folder = cache or package_file.cache_folder(os.environ) / "models"
+    folder = cache or cache_folder(os.environ) / "models"
     return package_file.fetch(FILE, folder, say=say or _to_stderr)
 
 

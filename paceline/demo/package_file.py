@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -84,17 +84,6 @@ def fetch(
     except OSError as error:
         raise CacheUnusableError(str(cache), error.strerror or str(error)) from error
     return kept
-
-
-def cache_folder(environment: Mapping[str, str]) -> Path:
-    """Return where fetched files are kept: ``PACELINE_CACHE``, else as XDG says."""
-    ours = environment.get("PACELINE_CACHE")
-    if ours:
-        return Path(ours).expanduser()
-    general = Path(environment.get("XDG_CACHE_HOME") or "")
-    # the XDG specification: a path that is not absolute is to be ignored
-    home = general if general.is_absolute() else Path.home() / ".cache"
-    return home / "paceline"
 
 
 def at_hand() -> tuple[Installer, ...]:

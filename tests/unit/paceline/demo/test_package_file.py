@@ -2,7 +2,6 @@
 
 import hashlib
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -148,21 +147,6 @@ def test_a_cache_that_cannot_be_written_names_the_setting(tmp_path):
         fetched(tmp_path / "file" / "cache", bringing())
 
     assert caught.value.exit_code == 3
-
-
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [
-        ({}, "~/.cache/paceline"),
-        ({"XDG_CACHE_HOME": "/var/x"}, "/var/x/paceline"),
-        ({"XDG_CACHE_HOME": "relative"}, "~/.cache/paceline"),
-        ({"XDG_CACHE_HOME": "/var/x", "PACELINE_CACHE": "/var/y"}, "/var/y"),
-        ({"PACELINE_CACHE": "~/mine"}, "~/mine"),
-    ],
-)
-def test_where_the_cache_is(environment, expected):
-    """Our own setting, else as the XDG specification says."""
-    assert package_file.cache_folder(environment) == Path(expected).expanduser()
 
 
 @pytest.mark.parametrize("tool", package_file.at_hand(), ids=lambda tool: tool.name)

@@ -1,0 +1,186 @@
+"""Choose cuts so that no segment is slower than it must be: by time, by operations, or by bytes.
+
+By time, the operators are timed one by one first. That says where to look; then the segments of
+the candidates are measured, and what they took corrects the estimate for the next candidate, until
+one comes up again. Of those measured, the rule of `fleet.cuts` chooses: the slowest segment as fast
+as can be; within 5 % of that, the least to send.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from fleet import cuts
+from fleet.cut_space import Space
+from fleet.formats import AUTO, CutRequest
+from fleet.measured import Measured
+from fleet.onnx import cuts as onnx_cuts
+from fleet.onnx import segments as onnx_segments
+from fleet.onnx.bench import Bench
+from fleet.onnx.cuts import Plan
+from fleet.onnx.graph import Graph
+from fleet.onnx.parts import with_constants
+from fleet.onnx.segments import Part
+from fleet.onnx.shapes import TensorFacts
+from fleet.onnx.source import Source
+
+Costs = Mapping[int, float]
+"""By the index of each moving operator."""
+
+ROUNDS: Final = 4
+"""Candidates that are measured at most."""
+MOST_AUTO: Final = 8
+"""Stages that ``auto`` chooses at most."""
+WORTH: Final = 0.9
+"""One more stage is worth it when the slowest segment then costs at most this share."""
+RECALLED: Final = "these cuts were measured before (--remeasure does it again)"
+LEAST_FACTOR: Final = 0.2
+MOST_FACTOR: Final = 5.0
+"""How far one measurement may correct an estimate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Balanced:
+    """Cuts that were chosen, and what is known of their balance."""
+
+    plan: Plan
+    seconds: tuple[float, ...] = ()
+    """Measured, of each segment; empty where nothing was."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Balancer:
+    """Chooses the cuts of one graph.
+
+    Args:
+        source: The model.
+        graph: Of the model.
+        facts: Types and sizes of its tensors for the sample.
+        tell: Hears what is being done.
+    """
+
+    source: Source
+    graph: Graph
+    facts: Mapping[str, TensorFacts]
+    tell: Callable[[str], None]
+
+    def chosen(self, request: CutRequest, timed: Costs, bench: Bench) -> Balanced:
+        """Choose the cuts that ``request`` asks for.
+
+        Args:
+            request: What is asked for.
+            timed: Seconds of operators by index; needed for the balance by time alone.
+            bench: Measures segments.
+
+        Raises:
+            NoCutError: There are not so many cuts.
+            CodedError: The request cannot be met; see `fleet.onnx.cuts.plan`.
+        """
+        model = self.source.ref.name
+        if request.at:
+            return Balanced(onnx_cuts.plan(self.graph, self.facts, request, model))
+        self.tell("searching for cuts")
+        space = onnx_cuts.space_of(self.graph, self.facts)
+        costs, notes = self._costs(request.balance, timed)
+        auto = request.stages == AUTO
+        stages = auto_stages(space, costs) if auto else int(request.stages)
+        if auto:
+            why = "the most" if stages == MOST_AUTO else "one more would help little"
+            notes = (*notes, f"stages chosen: {stages} ({why})")
+        if request.balance == "time" and stages > 1:
+            return self._by_time(space, costs, stages, bench, notes)
+        segments = onnx_cuts.chosen(space, costs, stages, model)
+        return Balanced(self._plan(segments, space), notes=notes)
+
+    def recalled(self, found: Measured) -> Balanced:
+        """Return the cuts that were measured before.
+
+        Raises:
+            CodedError: They are not cuts of this graph.
+        """
+        cuts_at = [[name for name in cut if name in self.graph.maker] for cut in found.cuts]
+        segments = onnx_cuts.segments_at(self.graph, self.facts, cuts_at)
+        work, _ = onnx_cuts.work_of(self.graph, self.facts)
+        plan = onnx_cuts.plan_of(self.graph, segments, work)
+        plan = replace(plan, cut_space=found.cut_space, notes=())
+        return Balanced(plan, found.seconds, (*found.notes, RECALLED))
+
+    def _by_time(
+        self, space: Space, costs: Costs, stages: int, bench: Bench, notes: tuple[str, ...]
+    ) -> Balanced:
+        found: dict[tuple[frozenset[int], ...], Balanced] = {}
+        for number in range(1, ROUNDS + 1):
+            segments = onnx_cuts.chosen(space, costs, stages, self.source.ref.name)
+            if tuple(segments) in found:
+                break
+            self.tell(f"measuring {stages} segments (candidate {number} of at most {ROUNDS})")
+            plan = self._plan(segments, space)
+            seconds = bench.seconds(segments)
+            found[tuple(segments)] = Balanced(plan, seconds)
+            costs = corrected(costs, segments, seconds)
+        best = self._best(list(found.values()))
+        threads = "1 thread" if bench.threads == 1 else f"{bench.threads} threads"
+        note = f"segments measured with {threads} on this machine ({len(found)} candidates)"
+        return Balanced(best.plan, best.seconds, (*notes, note))
+
+    def _best(self, found: Sequence[Balanced]) -> Balanced:
+        limit = min(max(one.seconds) for one in found) * cuts.SLACK
+
+        def sent(one: Balanced) -> tuple[int, int, float]:
+            crossing = [name for names in one.plan.crossings for name in names]
+            size = sum(self.facts[name].size_bytes for name in crossing)
+            return size, len(crossing), max(one.seconds)
+
+        return min((one for one in found if max(one.seconds) <= limit), key=sent)
+
+    def _plan(self, segments: Sequence[frozenset[int]], space: Space) -> Plan:
+        work, _ = onnx_cuts.work_of(self.graph, self.facts)
+        return onnx_cuts.plan_of(self.graph, segments, work, space)
+
+    def _costs(self, balance: str, timed: Costs) -> tuple[Costs, tuple[str, ...]]:
+        if balance == "time":
+            return {index: timed.get(index, 0.0) for index in self.graph.moving}, ()
+        if balance == "bytes":
+            return self._weight_bytes(), ()
+        work, unknown = onnx_cuts.work_of(self.graph, self.facts)
+        if not unknown:
+            return work, ()
+        names = ", ".join(f"{name} ({count})" for name, count in sorted(unknown.items()))
+        return work, (f"operators without a rule, counted as no work: {names}",)
+
+    def _weight_bytes(self) -> dict[int, float]:
+        """Return the bytes of weights that each operator is the first to need."""
+        every = Part("", range(len(self.graph.operators)), {}, {}, {})
+        size_of = onnx_segments.weights_used(self.source, self.graph, every)
+        costs: dict[int, float] = {}
+        for index in self.graph.moving:
+            operators = with_constants(self.graph, [index])
+            names = {name for one in operators for name in self.graph.operators[one].reads}
+            costs[index] = sum(size_of.pop(name, 0) for name in names)
+        return costs
+
+
+def auto_stages(space: Space, costs: Costs) -> int:
+    """Return up to how many stages each further one makes the slowest clearly faster."""
+    stages, slowest = 1, float("inf")
+    for more in range(1, min(MOST_AUTO, cuts.largest(space)) + 1):
+        choice = cuts.choose(space, costs, more)
+        if choice is not None and choice.slowest_cost <= WORTH ** (more - stages) * slowest:
+            stages, slowest = more, choice.slowest_cost
+    return stages
+
+
+def corrected(
+    costs: Costs, segments: Sequence[frozenset[int]], seconds: Sequence[float]
+) -> dict[int, float]:
+    """Return the costs of operators so that each segment costs what it was measured to take."""
+    made = dict(costs)
+    for inside, measured in zip(segments, seconds, strict=True):
+        estimated = sum(costs[index] for index in inside)
+        if estimated > 0:
+            factor = min(max(measured / estimated, LEAST_FACTOR), MOST_FACTOR)
+            made |= {index: costs[index] * factor for index in inside}
+        else:
+            made |= dict.fromkeys(inside, measured / len(inside))
+    return made
