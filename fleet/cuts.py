@@ -1,179 +1,166 @@
 """Where to cut: the slowest segment as fast as can be, then little to send.
 
-A pipeline's throughput is one over its slowest segment. So, over the positions of one order of
-operators, the choice first makes the costliest segment as cheap as possible; among all choices
+A pipeline's throughput is one over its slowest segment. So, over all chains of downsets that a
+space holds, the choice first makes the costliest segment as cheap as possible; among all choices
 within 5 % of that, it takes the one where the fewest bytes cross the cuts, then the fewest
-tensors. Costs are any non-negative numbers: operations now, measured seconds as well.
+tensors, then the one whose costliest segment is cheapest. Costs are any non-negative numbers:
+operations, or measured seconds.
 
-Pure: no I/O. Source: bottleneck partition by bisection over a greedy test; then dynamic
-programming with a sliding-window minimum, O(segments * positions).
+Pure: no I/O. Source: dynamic programming over the number of segments. The cuts before a place are
+all places of earlier blocks, sorted by cost, and the beginnings of some chains of its own block:
+ranges, so each segment more is O((places + ranges) * log places), vectorised. Places that are too
+near to an end for so many segments within the limit are left out.
 """
 
-from collections import deque
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
-from typing import Final, NamedTuple
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from fleet.cut_graph import MAX_TENSORS
+from fleet.cut_ranges import FAR, Numbers, Ranges
+from fleet.cut_space import Space
 
 SLACK: Final = 1.05
 """How much slower than the best the slowest segment may be, to send less."""
-MAX_TENSORS: Final = 128
-MAX_BYTES: Final = 128 << 20
-"""Across one cut: half of what one frame may hold, since a golden frame holds two cuts."""
-
-
-class Life(NamedTuple):
-    """When one tensor exists, in positions: position ``p`` lies before operator ``p``."""
-
-    born: int
-    """First position at which it exists; 0 for inputs."""
-    needed: int
-    """Last position at which it is still needed; the number of operators for outputs."""
-    size_bytes: int
-    movable: bool
-    """Whether a tensor of its type may cross a cut."""
-
-
-class Frontier(NamedTuple):
-    """What would cross a cut at one position."""
-
-    size_bytes: int
-    tensors: int
-    valid: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One order of a model's operators: what each costs, and what crosses between them."""
-
-    costs: tuple[float, ...]
-    frontiers: tuple[Frontier, ...]
-    """One more than costs: before each operator, and after the last."""
+MAX_SEGMENTS: Final = 1_000
+"""More are never chosen: a choice takes time and memory for each."""
+_ROUNDING: Final = 1 + 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Chosen positions and what they come to."""
+    """Chosen cuts and what they come to."""
 
-    positions: tuple[int, ...]
-    """Of the cuts alone: both ends are left out."""
+    places: tuple[int, ...]
+    """Of the space, in order; both ends are left out."""
     slowest_cost: float
     crossing_bytes: int
     crossing_tensors: int
 
 
-def frontiers(lives: Iterable[Life], operators: int) -> tuple[Frontier, ...]:
-    """Return what crosses at each position from 0 to ``operators``."""
-    size_bytes = [0] * (operators + 2)
-    tensors = [0] * (operators + 2)
-    fixed = [0] * (operators + 2)
-    for life in lives:
-        if life.needed < life.born:
-            continue
-        for sums, amount in (
-            (size_bytes, life.size_bytes),
-            (tensors, 1),
-            (fixed, 0 if life.movable else 1),
-        ):
-            sums[life.born] += amount
-            sums[life.needed + 1] -= amount
-    columns = zip(accumulate(size_bytes), accumulate(tensors), accumulate(fixed), strict=True)
-    found = [
-        Frontier(size, count, not stuck and count <= MAX_TENSORS and size <= MAX_BYTES)
-        for size, count, stuck in columns
-    ]
-    return tuple(found[: operators + 1])
+def largest(space: Space) -> int:
+    """Return the largest number of segments that can be chosen: 0 where nothing runs."""
+    longest = np.ones(len(space.places), np.int64)  # chain of places that ends here, in its block
+    longest[0] = 0
+    owners, firsts = np.unique(space.owners, return_index=True)
+    below = np.split(space.stops - 1, firsts[1:])
+    order = np.argsort(space.sizes()[owners], kind="stable")
+    for number in order.tolist():
+        longest[owners[number]] = longest[below[number]].max() + 1
+    blocks = np.unique(space.earlier, return_index=True)[1]
+    return min(int(np.maximum.reduceat(longest, blocks).sum()), MAX_SEGMENTS)
 
 
-def largest(order: Order) -> int:
-    """Return the largest number of segments that ``order`` can be cut into."""
-    return len(_ends(order)) - 1
+def choose(space: Space, costs: Mapping[int, float], segments: int) -> Choice | None:
+    """Return the best cuts into exactly ``segments``, or None when there are not so many.
 
-
-def choose(order: Order, segments: int) -> Choice | None:
-    """Return the best cuts into exactly ``segments``, or None when there are not so many."""
-    ends = _ends(order)
-    if not 1 <= segments <= len(ends) - 1:
+    ``costs`` are by the caller's numbers of the operators, finite and not negative.
+    """
+    if not 1 <= segments <= min(MAX_SEGMENTS, len(space.places) - 1):
         return None
-    spent = [0.0, *accumulate(order.costs)]
-    reached = [spent[position] for position in ends]
-    limit = _bottleneck(reached, segments) * SLACK
-    crossing = [(order.frontiers[p].size_bytes, order.frontiers[p].tensors) for p in ends]
-    chosen = _cheapest(reached, crossing, segments, limit)
-    bounds = [0, *chosen, len(ends) - 1]
+    search = _Search(space, space.spent(costs))
+    fastest = search.fastest(segments)
+    if fastest >= FAR:
+        return None
+    places = search.leanest(segments, int(fastest * SLACK * _ROUNDING))
+    chosen = np.array(places, np.int64)
     return Choice(
-        positions=tuple(ends[index] for index in chosen),
-        slowest_cost=max(reached[b] - reached[a] for a, b in pairwise(bounds)),
-        crossing_bytes=sum(crossing[index][0] for index in chosen),
-        crossing_tensors=sum(crossing[index][1] for index in chosen),
+        places=places,
+        slowest_cost=max(
+            math.fsum(costs[index] for index in inside) for inside in _between(space, places)
+        ),
+        crossing_bytes=int(space.size_bytes[chosen].sum()),
+        crossing_tensors=int(space.tensors[chosen].sum()),
     )
 
 
-def best(choices: Iterable[Choice]) -> Choice:
-    """Return the best of several orders' choices, by the same rule; there is at least one."""
-    found = list(choices)
-    limit = min(choice.slowest_cost for choice in found) * SLACK
-    return min(
-        (choice for choice in found if choice.slowest_cost <= limit),
-        key=lambda c: (c.crossing_bytes, c.crossing_tensors, c.slowest_cost),
-    )
+def segments_of(space: Space, choice: Choice) -> list[frozenset[int]]:
+    """Return the operators of each segment, by the caller's numbers."""
+    return _between(space, choice.places)
 
 
-def _ends(order: Order) -> list[int]:
-    last = len(order.costs)
-    valid = [p for p in range(1, last) if order.frontiers[p].valid]
-    return [0, *valid, last] if last else [0]
+def _between(space: Space, places: tuple[int, ...]) -> list[frozenset[int]]:
+    done = [space.before(place) for place in (0, *places, space.end)]
+    return [after - before for before, after in pairwise(done)]
 
 
-def _bottleneck(reached: Sequence[float], segments: int) -> float:
-    """Return the least possible cost of the costliest of at most ``segments`` segments."""
-    low = max(b - a for a, b in pairwise(reached))
-    high = reached[-1] - reached[0]
-    while high - low > 1e-9 * high:
-        middle = (low + high) / 2
-        if _segments_needed(reached, middle) <= segments:
-            high = middle
-        else:
-            low = middle
-    return high
+class _Search:
+    """One space with one set of costs."""
 
+    def __init__(self, space: Space, spent: Numbers) -> None:
+        self.spent = spent
+        self.end = space.end
+        self.weight = space.size_bytes * (MAX_SEGMENTS * MAX_TENSORS) + space.tensors
+        every = np.arange(len(spent))
+        by_cost = np.lexsort((spent, space.earlier))
+        self.earlier = Ranges(by_cost, spent[by_cost], 0 * every, space.earlier, every, spent)
+        """Of each place: all places of earlier blocks."""
+        self.own = Ranges(
+            every, spent, space.starts, space.stops, space.owners, spent[space.owners]
+        )
+        """Of each place: some chains of its own block."""
 
-def _segments_needed(reached: Sequence[float], limit: float) -> int:
-    count, start = 1, reached[0]
-    for before, here in pairwise(reached):
-        if here - start > limit:
-            count, start = count + 1, before
-    return count
+    def fastest(self, segments: int) -> int:
+        """Return the least possible cost of the costliest segment; ``FAR`` where there is none."""
+        along_chains = self.own.only(self.own.stops == self.own.owners)  # a bound, soon found
+        limit = self._fastest(segments, along_chains, FAR)
+        return self._fastest(segments, self.own, limit)
 
+    def _fastest(self, segments: int, own: Ranges, limit: int) -> int:
+        slowest = self._at_start()
+        for done in range(1, segments + 1):
+            near = [
+                self._within_reach(kind, done, segments - done, limit)
+                for kind in (self.earlier, own)
+            ]
+            slowest = self._least((kind, kind.slowest(slowest)) for kind in near)
+        return int(slowest[self.end])
 
-def _cheapest(
-    reached: Sequence[float],
-    crossing: Sequence[tuple[int, int]],
-    segments: int,
-    limit: float,
-) -> list[int]:
-    """Return the indices of the cuts that send least, no segment costing more than ``limit``."""
-    last = len(reached) - 1
-    before: list[tuple[int, int] | None] = [(0, 0), *[None] * last]
-    origins: list[list[int]] = []
-    for _ in range(segments):
-        after: list[tuple[int, int] | None] = [None] * (last + 1)
-        origin = [0] * (last + 1)
-        window: deque[tuple[tuple[int, int], int]] = deque()
-        for here in range(1, last + 1):
-            entering = before[here - 1]
-            if entering is not None:
-                while window and window[-1][0] > entering:
-                    window.pop()
-                window.append((entering, here - 1))
-            while window and reached[here] - reached[window[0][1]] > limit:
-                window.popleft()
-            if window:
-                (size, tensors), origin[here] = window[0]
-                after[here] = (size + crossing[here][0], tensors + crossing[here][1])
-        origins.append(origin)
-        before = after
-    chosen = [last]
-    for origin in reversed(origins):
-        chosen.append(origin[chosen[-1]])
-    return chosen[-2:0:-1]
+    def leanest(self, segments: int, limit: int) -> tuple[int, ...]:
+        """Return the cuts that send least, no segment costing more than ``limit``."""
+        ranges = [kind.within(limit) for kind in (self.earlier, self.own)]
+        sent, slowest = [self._at_start()], [self._at_start()]
+        for done in range(1, segments + 1):
+            near = [self._within_reach(kind, done, segments - done, limit) for kind in ranges]
+            found = [(kind, kind.least(sent[-1])) for kind in near]
+            least = self._least(found)
+            best = [kind.only((lean < FAR) & (lean == least[kind.owners])) for kind, lean in found]
+            slowest.append(
+                self._least(
+                    (kind, kind.slowest_where(sent[-1], least[kind.owners], slowest[-1]))
+                    for kind in best
+                )
+            )
+            sent.append(np.where(least < FAR, least + self.weight, FAR))
+        place, places = self.end, []
+        for done in range(segments - 1, 0, -1):
+            lean = sent[done] == sent[done + 1][place] - self.weight[place]
+            cost = np.maximum(slowest[done], self.spent[place] - self.spent)
+            fast = cost == slowest[done + 1][place]
+            inside = np.logical_or(*(kind.of(place) for kind in ranges))
+            place = int(np.flatnonzero(inside & lean & fast)[0])
+            places.append(place)
+        return tuple(reversed(places))
+
+    def _within_reach(self, ranges: Ranges, done: int, left: int, limit: int) -> Ranges:
+        """Return the ranges of places that so many segments within ``limit`` lead to and from."""
+        total = int(self.spent[self.end])
+        limit = min(limit, total)
+        near = (self.spent <= done * limit) & (total - self.spent <= left * limit)
+        return ranges.only(near[ranges.owners])
+
+    def _at_start(self) -> Numbers:
+        values = np.full(len(self.spent), FAR)
+        values[0] = 0
+        return values
+
+    def _least(self, found: Iterable[tuple[Ranges, Numbers]]) -> Numbers:
+        """Return, of each place, the least that its ranges have."""
+        values = np.full(len(self.spent), FAR)
+        for ranges, numbers in found:
+            np.minimum.at(values, ranges.owners, numbers)
+        return values

@@ -114,17 +114,20 @@ class NoCutError(CodedError):
     code = "cut.impossible"
     exit_code = 4
 
-    def __init__(self, model: str, wanted: int, largest: int) -> None:
-        super().__init__(model, wanted, largest)
+    def __init__(self, model: str, wanted: int, largest: int, why: str) -> None:
+        super().__init__(model, wanted, largest, why)
         self.model = model
         self.wanted = wanted
         self.largest = largest
+        """0 where nothing of the model depends on its inputs."""
+        self.why = why
 
     def __str__(self) -> str:
-        return (
-            f"{self.model}: no cut into {self.wanted} segments (largest possible:"
-            f" {self.largest}); ask for at most {self.largest} stages"
-        )
+        problem = f"{self.model}: no cut into {self.wanted} segments"
+        if not self.largest:
+            return f"{problem} ({self.why}); it gives the same for any input: run no pipeline"
+        stages = "1 stage" if self.largest == 1 else f"at most {self.largest} stages"
+        return f"{problem} (largest possible: {self.largest}, since {self.why}); ask for {stages}"
 
 
 class BadRequestError(CodedError):

@@ -92,7 +92,7 @@ def _manifest(name: str, cut: CutModel, presentation: Presentation) -> Manifest:
         outputs=cut.outputs,
         segments=cut.segments,
         edges=tuple(edges),
-        cut_space="order",
+        cut_space=cut.cut_space,
         preprocess=picture,
         postprocess=answer,
     )

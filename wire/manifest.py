@@ -138,7 +138,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     segments: tuple[Segment, ...]
     edges: tuple[Edge, ...]
     cut_space: str = "order"
-    """Which cuts were searched: ``downsets``, or ``order`` (the file's node order)."""
+    """Which cuts were searched, for people.
+
+    ``downsets``: all there are. ``downsets:side_branches_joined``: all but those that part a short
+    side branch from its neighbour. ``order:A+B``: in some block of the graph, only the positions
+    of orders A and B; ``order`` alone: of the file's. ``named``: none, the user said where.
+    """
     preprocess: Picture | None = None
     postprocess: Answer | None = None
 

@@ -44,6 +44,8 @@ class CutModel:
     """What one frame carries across each cut, for the sizes of the sample."""
     costs: tuple[int, ...]
     """Multiply-accumulates of each segment, for the sizes of the sample."""
+    cut_space: str = "order"
+    """Which cuts were searched; see ``Manifest``."""
     notes: tuple[str, ...] = ()
     """What a reader of the report should know."""
 

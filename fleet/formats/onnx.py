@@ -62,7 +62,8 @@ class OnnxFormat:
                 sum(values[name].nbytes for name in names) for names in plan.crossings
             ),
             costs=plan.costs,
-            notes=_notes(graph, plan, sample),
+            cut_space=plan.cut_space,
+            notes=(*plan.notes, *_notes(graph, plan, sample)),
         )
 
 

@@ -1,25 +1,28 @@
-"""Choose the cuts of an ONNX graph: the best of several orders, or where the user says.
+"""Choose the cuts of an ONNX graph: the best there are, or where the user says.
 
 Pure: decides, writes nothing.
 """
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fleet import cuts
-from fleet.cuts import MAX_BYTES, MAX_TENSORS, Life, Order
+from fleet import cut_graph, cut_places, cuts
+from fleet.cut_graph import MAX_BYTES, MAX_TENSORS, Operator, Tensor
+from fleet.cut_space import Space
 from fleet.errors import BadRequestError, InvalidCutError, NoCutError, UnknownTensorError
 from fleet.formats import CutRequest
 from fleet.onnx.cost import multiply_accumulates
 from fleet.onnx.graph import Graph
-from fleet.onnx.parts import Interface, closure, crossing, depth_first, interface
+from fleet.onnx.parts import Interface, closure, crossing, interface
 from fleet.onnx.shapes import TensorFacts
 
 Facts = Mapping[str, TensorFacts]
 
+NAMED = "named"
+"""As ``cut_space``: the user said where to cut."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """The segments of a graph, and what each takes, gives and costs."""
 
@@ -29,6 +32,10 @@ class Plan:
     crossings: tuple[tuple[str, ...], ...]
     """Tensors that each cut carries, those passed on included."""
     costs: tuple[int, ...]
+    cut_space: str = NAMED
+    """Which cuts were searched, as the manifest says it."""
+    notes: tuple[str, ...] = ()
+    """What people should know of the search."""
 
     @property
     def crossing_tensors(self) -> tuple[str, ...]:
@@ -45,74 +52,75 @@ def plan(graph: Graph, facts: Facts, request: CutRequest, model: str) -> Plan:
         InvalidCutError: A cut leaves a side empty, or carries what frames cannot.
         BadRequestError: ``stages`` and ``at`` contradict each other, or there are no stages.
     """
+    work = work_of(graph, facts)
     if request.at:
         if request.stages not in (1, len(request.at) + 1):
             problem = f"--at makes {len(request.at) + 1} segments"
             raise BadRequestError(f"--stages {request.stages}", problem)
-        segments = _named(graph, facts, request.at)
-    elif request.stages < 1:
+        return plan_of(graph, _named(graph, facts, request.at), work)
+    if request.stages < 1:
         raise BadRequestError(f"--stages {request.stages}", "a model has at least 1 segment")
-    else:
-        segments = _chosen(graph, facts, request.stages, model)
+    space = space_of(graph, facts)
+    segments = chosen(space, work, request.stages, model)
+    return plan_of(graph, segments, work, space)
+
+
+def work_of(graph: Graph, facts: Facts) -> dict[int, int]:
+    """Return the multiply-accumulates of each moving operator, by its index."""
+    return {i: multiply_accumulates(graph.operators[i], facts) for i in graph.moving}
+
+
+def space_of(graph: Graph, facts: Facts) -> Space:
+    """Return where ``graph`` may be cut; its operators keep their indices."""
+    operators = []
+    for index in graph.moving:
+        operator = graph.operators[index]
+        operators.append(Operator((index,), operator.reads, operator.writes))
+    tensors = {
+        name: Tensor(known.size_bytes, _movable(name, facts)) for name, known in facts.items()
+    }
+    return cut_places.find(cut_graph.cut_graph(operators, graph.inputs, graph.outputs, tensors))
+
+
+def chosen(
+    space: Space, costs: Mapping[int, float], stages: int, model: str
+) -> list[frozenset[int]]:
+    """Return the best segments by ``costs`` of the moving operators.
+
+    Raises:
+        NoCutError: There are not so many cuts.
+    """
+    choice = cuts.choose(space, costs, stages)
+    if choice is None:
+        raise NoCutError(model, stages, cuts.largest(space), space.why)
+    return cuts.segments_of(space, choice)
+
+
+def plan_of(
+    graph: Graph,
+    segments: Sequence[frozenset[int]],
+    work: Mapping[int, int],
+    space: Space | None = None,
+) -> Plan:
+    """Return what ``segments`` take, give and cost; ``space`` is the one that they are from."""
     done: set[int] = set()
     interfaces, crossings = [], []
     for inside in segments:
         interfaces.append(interface(graph, done, inside))
         done |= inside
         crossings.append(crossing(graph, done))
-    work = _work(graph, facts)
     return Plan(
         segments=tuple(segments),
         interfaces=tuple(interfaces),
         crossings=tuple(crossings[:-1]),
         costs=tuple(sum(work[index] for index in inside) for inside in segments),
+        cut_space=space.cut_space if space else NAMED,
+        notes=space.notes if space else (),
     )
-
-
-def order_of(graph: Graph, facts: Facts, operators: Sequence[int], costs: Sequence[float]) -> Order:
-    """Return what the choice must know of the moving ``operators`` in this order."""
-    place = {index: position for position, index in enumerate(operators)}
-    last = len(operators)
-    needed = dict.fromkeys(graph.outputs, last)
-    for position, index in enumerate(operators):
-        for name in graph.operators[index].reads:
-            needed[name] = max(position, needed.get(name, 0))
-    born = dict.fromkeys(graph.inputs, 0)
-    for index in operators:
-        born |= dict.fromkeys(graph.operators[index].writes, place[index] + 1)
-    unknown = TensorFacts()
-    lives = [
-        Life(begins, needed[name], facts.get(name, unknown).size_bytes, _movable(name, facts))
-        for name, begins in born.items()
-        if name in needed
-    ]
-    return Order(tuple(costs), cuts.frontiers(lives, last))
-
-
-def _work(graph: Graph, facts: Facts) -> dict[int, int]:
-    return {i: multiply_accumulates(graph.operators[i], facts) for i in graph.moving}
 
 
 def _movable(name: str, facts: Facts) -> bool:
     return name in facts and facts[name].movable and facts[name].sizes is not None
-
-
-def _chosen(graph: Graph, facts: Facts, stages: int, model: str) -> list[frozenset[int]]:
-    work = _work(graph, facts)
-    found = []
-    most = 0
-    for operators in dict.fromkeys((graph.moving, depth_first(graph))):
-        order = order_of(graph, facts, operators, [work[index] for index in operators])
-        most = max(most, cuts.largest(order))
-        choice = cuts.choose(order, stages)
-        if choice:
-            found.append((choice, operators))
-    if not found:
-        raise NoCutError(model, stages, most)
-    best = cuts.best([choice for choice, _ in found])
-    operators = next(operators for choice, operators in found if choice == best)
-    ends = [0, *best.positions, len(operators)]
-    return [frozenset(operators[a:b]) for a, b in itertools.pairwise(ends)]
 
 
 def _named(graph: Graph, facts: Facts, at: Sequence[str]) -> list[frozenset[int]]:

@@ -72,25 +72,5 @@ def crossing(graph: Graph, done: Collection[int]) -> tuple[str, ...]:
     return tuple(sorted(needed & exist, key=graph.rank))
 
 
-def depth_first(graph: Graph) -> tuple[int, ...]:
-    """Return the moving operators in an order that starts a branch only when it is needed."""
-    order: list[int] = []
-    seen: set[int] = set()
-    for output in graph.outputs:
-        stack = [(graph.maker.get(output, -1), False)]
-        while stack:
-            index, ready = stack.pop()
-            if ready:
-                order.append(index)
-                continue
-            if index < 0 or index in seen or graph.operators[index].constant:
-                continue
-            seen.add(index)
-            stack.append((index, True))
-            reads = graph.operators[index].reads
-            stack.extend((graph.maker.get(name, -1), False) for name in reversed(reads))
-    return tuple(order)
-
-
 def _rank(graph: Graph, name: str) -> tuple[int, int]:
     return (-1, 0) if name in graph.initializers else graph.rank(name)

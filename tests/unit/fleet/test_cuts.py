@@ -1,110 +1,198 @@
 """The choice of cuts, against trying them all."""
 
-from itertools import combinations, pairwise
+import itertools
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet import cuts
-from fleet.cuts import Choice, Frontier, Life, Order
-
-FRONTIERS = st.builds(Frontier, st.integers(0, 100), st.integers(0, 4), st.booleans())
-COSTS = st.lists(st.integers(0, 50), min_size=1, max_size=8)
-ORDERS = COSTS.flatmap(
-    lambda costs: st.lists(FRONTIERS, min_size=len(costs) + 1, max_size=len(costs) + 1).map(
-        lambda frontiers: Order(tuple(costs), tuple(frontiers))
-    )
+from fleet import cut_places, cuts
+from fleet.cut_places import LIMITS
+from tests.unit.fleet.cut_cases import (
+    ORDERS_ONLY,
+    best,
+    case,
+    cases,
+    longest,
+    near,
+    objective,
+    places_of,
+    valid,
 )
 
-
-def slowest(order, positions):
-    """Return the cost of the costliest segment."""
-    bounds = [0, *positions, len(order.costs)]
-    return max(sum(order.costs[a:b]) for a, b in pairwise(bounds))
+SECONDS = st.floats(0, 1e-3, allow_subnormal=False)
 
 
-def every_choice(order, segments):
-    """Return all valid positions of that many segments."""
-    valid = [p for p in range(1, len(order.costs)) if order.frontiers[p].valid]
-    return list(combinations(valid, segments - 1))
+@given(cases(), st.integers(1, 4))
+def test_no_other_choice_is_better(graph, segments):
+    """Of all chains within 5 % of the fastest, none is leaner, nor as lean and faster."""
+    choice = cuts.choose(cut_places.find(graph.graph), graph.costs, segments)
+
+    assert objective(choice) == near(best(graph, valid(graph), segments))
 
 
-@given(ORDERS, st.integers(1, 5))
-def test_no_other_choice_is_better(order, segments):
-    """Among all choices within 5 % of the fastest, none sends fewer bytes, then tensors."""
-    every = every_choice(order, segments)
-    choice = cuts.choose(order, segments)
+@given(cases(costs=SECONDS), st.integers(1, 4))
+def test_measured_seconds_balance_as_well_as_counts(graph, segments):
+    """Costs may be any numbers, however small."""
+    choice = cuts.choose(cut_places.find(graph.graph), graph.costs, segments)
 
-    if not every:
-        assert choice is None
+    assert objective(choice) == near(best(graph, valid(graph), segments))
+
+
+@given(cases(), st.integers(1, 4))
+def test_orders_are_searched_together(graph, segments):
+    """Where orders stand for downsets, a choice is valid, and the best of all their positions."""
+    space = cut_places.find(graph.graph, ORDERS_ONLY)
+    places = places_of(space)
+    choice = cuts.choose(space, graph.costs, segments)
+
+    assert places.items() <= valid(graph).items()
+    assert objective(choice) == near(best(graph, places, segments))
+
+
+@given(cases(), st.integers(1, 4), st.sampled_from([LIMITS, ORDERS_ONLY]))
+def test_segments_share_out_the_operators(graph, segments, limits):
+    """Each operator is in one segment, each segment has one, and costs and bytes are theirs."""
+    space = cut_places.find(graph.graph, limits)
+    choice = cuts.choose(space, graph.costs, segments)
+    if choice is None:
         return
-    limit = min(slowest(order, positions) for positions in every) * cuts.SLACK
-    sent = {
-        positions: (
-            sum(order.frontiers[p].size_bytes for p in positions),
-            sum(order.frontiers[p].tensors for p in positions),
-        )
-        for positions in every
-        if slowest(order, positions) <= limit * (1 + 1e-6)
-    }
-    assert sent[choice.positions] == min(sent.values())
-    assert (choice.crossing_bytes, choice.crossing_tensors) == sent[choice.positions]
-    assert choice.slowest_cost == slowest(order, choice.positions)
+    found = cuts.segments_of(space, choice)
+    done = [frozenset().union(*found[:count]) for count in range(1, segments)]
+    places = valid(graph)
+
+    assert len(found) == segments
+    assert all(found)
+    assert sorted(number for inside in found for number in inside) == sorted(graph.ids)
+    assert choice.crossing_bytes == sum(places[held][0] for held in done)
+    assert choice.crossing_tensors == sum(places[held][1] for held in done)
+    assert choice.slowest_cost == max(sum(graph.costs[i] for i in inside) for inside in found)
 
 
-@given(ORDERS)
-def test_the_largest_count_can_be_had_and_no_larger(order):
+@given(cases(), st.sampled_from([LIMITS, ORDERS_ONLY]))
+def test_the_largest_count_can_be_had_and_no_larger(graph, limits):
     """What the error tells the user is true."""
-    most = cuts.largest(order)
+    space = cut_places.find(graph.graph, limits)
+    most = cuts.largest(space)
 
-    assert cuts.choose(order, most) is not None
-    assert cuts.choose(order, most + 1) is None
+    assert most == longest(graph, places_of(space))
+    assert cuts.choose(space, graph.costs, most) is not None
+    assert cuts.choose(space, graph.costs, most + 1) is None
 
 
-def test_a_model_without_work_has_no_segments():
+@given(cases(), st.data(), st.integers(1, 4))
+def test_the_listing_of_the_operators_does_not_matter(graph, data, segments):
+    """Any other topological order of the same graph leads to choices as good."""
+    other = graph.listed(data.draw(st.permutations(range(len(graph.operators)))))
+    spaces = [cut_places.find(listing.graph) for listing in (graph, other)]
+    choices = [cuts.choose(space, graph.costs, segments) for space in spaces]
+
+    assert [space.cut_space for space in spaces] == ["downsets", "downsets"]
+    assert objective(choices[0]) == near(objective(choices[1]))
+
+
+def branches():
+    """Return two branches of three operators, joined and followed by two, one after the other."""
+    return case(
+        [
+            ("x", "s"), ("s", "a1"), ("a1", "a2"), ("a2", "a3"), ("s", "b1"), ("b1", "b2"),
+            ("b2", "b3"), ("a3 b3", "j"), ("j", "y"),
+        ],
+        "y", costs=[1, 2, 2, 2, 2, 2, 2, 1, 1], a1=7, a2=9, b1=8, b2=9, a3=3, b3=2, s=2, j=4,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("limits", [LIMITS, ORDERS_ONLY])
+@pytest.mark.parametrize("segments", [2, 3, 4])
+def test_branches_listed_in_turn_are_cut_between_and_behind(limits, segments):
+    """A file may list two branches alternately; the narrow cuts are found as if it did not."""
+    listed = branches()
+    in_turn = listed.listed([0, 1, 3, 5, 2, 4, 6, 7, 8])
+    found = [
+        cuts.segments_of(space, cuts.choose(space, listed.costs, segments))
+        for space in (cut_places.find(graph.graph, limits) for graph in (listed, in_turn))
+    ]
+    listing = [operator.writes[0] for operator in in_turn.operators[1:7]]
+
+    assert listing == ["a1", "b1", "a2", "b2", "a3", "b3"]
+    assert found[0] == found[1]
+
+
+def test_a_cut_lies_between_two_branches():
+    """Where one has ended and the other has not begun, whatever the file's order is."""
+    graph = branches().listed([0, 1, 3, 5, 2, 4, 6, 7, 8])
+    space = cut_places.find(graph.graph)
+    choice = cuts.choose(space, graph.costs, 2)
+
+    assert cuts.segments_of(space, choice) == [{0, 4, 5, 6}, {1, 2, 3, 7, 8}]
+    assert (choice.crossing_bytes, choice.crossing_tensors) == (4, 2)
+
+
+def test_one_space_serves_many_costs():
+    """Balance by other costs needs no other space, and leaves no trace in it."""
+    graph = case([("x", "a"), ("a", "b"), ("b", "c"), ("c", "y")], "y")
+    space = cut_places.find(graph.graph)
+    first = cuts.choose(space, graph.costs, 2)
+    head_heavy = cuts.choose(space, {0: 0.3, 1: 0.1, 2: 0.1, 3: 0.1}, 2)
+
+    assert cuts.segments_of(space, first) == [{0, 1}, {2, 3}]
+    assert cuts.segments_of(space, head_heavy) == [{0}, {1, 2, 3}]
+    assert head_heavy.slowest_cost == pytest.approx(0.3)
+    assert cuts.choose(space, graph.costs, 2) == first
+
+
+def test_five_percent_slower_is_worth_fewer_bytes_and_no_more():
+    """The bound is what the best choice takes, and exactly 5 % more is within it."""
+    graph = case([("x", "a"), ("a", "b"), ("b", "y")], "y", costs=[20, 1, 20], a=9, b=8)
+    space = cut_places.find(graph.graph)
+    within = cuts.choose(space, {0: 20, 1: 1, 2: 20}, 2)
+    faster = cuts.choose(space, {0: 20, 1: 1, 2: 18}, 2)
+    beyond = cuts.choose(space, {0: 20, 1: 2, 2: 18}, 2)
+
+    assert [choice.crossing_bytes for choice in (within, faster, beyond)] == [8, 8, 9]
+
+
+def test_of_equal_cuts_the_faster_is_taken():
+    """Bytes and tensors alike, within 5 %: then the slowest segment decides again."""
+    graph = case([("x", "a"), ("a", "b"), ("b", "y")], "y")
+    choice = cuts.choose(cut_places.find(graph.graph), {0: 50, 1: 1, 2: 50.5}, 2)
+
+    assert choice.slowest_cost == 51
+
+
+def test_operators_that_cost_nothing_still_count():
+    """A segment has at least one operator: sets decide, not costs."""
+    graph = case([("x", "a"), ("a", "b"), ("b", "y")], "y", costs=[0, 0, 0])
+    space = cut_places.find(graph.graph)
+
+    assert len(cuts.segments_of(space, cuts.choose(space, graph.costs, 3))) == 3
+    assert cuts.choose(space, graph.costs, 4) is None
+
+
+def test_a_graph_without_operators_has_no_segments():
     """Nothing to compute is nothing to cut."""
-    assert cuts.largest(Order((), (Frontier(0, 0, valid=True),))) == 0
+    space = cut_places.find(case([], "").graph)
+
+    assert cuts.largest(space) == 0
+    assert cuts.choose(space, {}, 1) is None
+    assert cuts.choose(space, {}, 0) is None
 
 
-def test_measured_seconds_balance_as_well_as_counts():
-    """Costs may be any numbers."""
-    free = Frontier(1, 1, valid=True)
-    order = Order((0.1, 0.2, 0.3, 0.25), (free,) * 5)
+@pytest.mark.parametrize("cost", [-1.0, float("nan"), float("inf")])
+def test_costs_that_are_none_are_refused(cost):
+    """A mistake of the caller's, not a choice."""
+    space = cut_places.find(case([("x", "a"), ("a", "y")], "y").graph)
 
-    assert cuts.choose(order, 2).positions == (2,)
-    assert cuts.choose(order, 2).slowest_cost == pytest.approx(0.55)
-
-
-LIVES = st.lists(
-    st.builds(Life, st.integers(0, 6), st.integers(0, 6), st.integers(0, 9), st.booleans()),
-    max_size=8,
-)
+    with pytest.raises(ValueError, match="finite and not negative"):
+        cuts.choose(space, {0: 1.0, 1: cost}, 1)
 
 
-@given(LIVES)
-def test_frontiers_hold_what_exists_and_is_needed(lives):
-    """At each position: sizes and count of the tensors alive there, and whether all may move."""
-    found = cuts.frontiers(lives, 6)
+def test_no_more_segments_than_can_be_handled():
+    """A limit of our own is in the answer to how many there can be."""
+    count = cuts.MAX_SEGMENTS + 5
+    names = ["x", *(f"t{n}" for n in range(count))]
+    graph = case(list(itertools.pairwise(names)), names[-1])
+    space = cut_places.find(graph.graph)
 
-    for position, frontier in enumerate(found):
-        alive = [life for life in lives if life.born <= position <= life.needed]
-        assert frontier.size_bytes == sum(life.size_bytes for life in alive)
-        assert frontier.tensors == len(alive)
-        assert frontier.valid == all(life.movable for life in alive)
-
-
-def test_what_no_frame_could_hold_may_not_cross():
-    """Too many tensors or too many bytes make a position invalid."""
-    many = [Life(0, 1, 1, movable=True)] * (cuts.MAX_TENSORS + 1)
-    huge = [Life(0, 1, cuts.MAX_BYTES + 1, movable=True)]
-
-    assert [f.valid for f in cuts.frontiers(many, 1)] == [False, False]
-    assert [f.valid for f in cuts.frontiers(huge, 1)] == [False, False]
-
-
-def test_the_best_order_is_chosen_by_the_same_rule():
-    """Between two orders: fast enough first, then the one that sends less."""
-    fast, lean, slow = Choice((1,), 100, 50, 2), Choice((2,), 104, 10, 1), Choice((3,), 120, 1, 1)
-
-    assert cuts.best([fast, lean, slow]) is lean
+    assert cuts.largest(space) == cuts.MAX_SEGMENTS
+    assert cuts.choose(space, graph.costs, cuts.MAX_SEGMENTS + 1) is None

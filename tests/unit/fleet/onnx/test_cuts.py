@@ -101,6 +101,10 @@ def test_too_many_stages_say_how_many_there_could_be(plan):
 
     assert refused.value.largest == 5
     assert len(plan("early_and_late", stages=5).segments) == 5
+    assert str(refused.value) == (
+        "early_and_late.onnx: no cut into 9 segments (largest possible: 5, since only 5 operators"
+        " depend on inputs); ask for at most 5 stages"
+    )
 
 
 def test_stages_and_cuts_must_agree(plan):
@@ -144,6 +148,8 @@ def test_what_is_no_tensor_cannot_cross():
     with pytest.raises(InvalidCutError, match=r"\['many'\]"):
         onnx_cuts.plan(graph, facts, CutRequest(at=("many",)), "m")
     assert onnx_cuts.plan(graph, facts, CutRequest(stages=2), "m").crossing_tensors == ("a",)
+    with pytest.raises(NoCutError, match=r"a tensor that cannot travel crosses \('many', 'c'\)"):
+        onnx_cuts.plan(graph, facts, CutRequest(stages=9), "m")
 
 
 def test_more_than_a_frame_holds_cannot_cross():
@@ -160,3 +166,59 @@ def test_more_than_a_frame_holds_cannot_cross():
 
     with pytest.raises(InvalidCutError, match=f"{count} tensors"):
         onnx_cuts.plan(graph, facts, CutRequest(at=("+".join(names),)), "m")
+
+
+def planned(nodes, outputs, request, initializers=()):
+    """Plan the cuts of a graph with one input, x, of two numbers."""
+    values = [helper.make_tensor_value_info(name, 1, [2]) for name in ("x", *outputs)]
+    made = helper.make_graph(nodes, "g", values[:1], values[1:], list(initializers))
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)])
+    graph = onnx_graph.read(model.graph, "m")
+    return graph, onnx_cuts.plan(graph, onnx_shapes.infer(model, {"x": (2,)}), request, "m")
+
+
+def test_a_file_that_lists_branches_in_turn_is_cut_between_them():
+    """Narrow cuts are a matter of the graph: one branch whole, then the other."""
+    node = helper.make_node
+    chains = [[node("Relu", [f"{b}{n}"], [f"{b}{n + 1}"]) for n in range(8)] for b in "ab"]
+    nodes = [node("Split", ["x"], ["a0", "b0"], axis=0)]
+    nodes += [one for pair in zip(*chains, strict=True) for one in pair]
+    nodes.append(node("Concat", ["a8", "b8"], ["y"], axis=0))
+
+    graph, found = planned(nodes, ["y"], CutRequest(stages=2))
+    first = [graph.operators[index].node.output[0] for index in sorted(found.segments[0])]
+
+    assert len(found.crossings[0]) == 2
+    assert first in (
+        ["a0", *(f"a{n}" for n in range(1, 9))],
+        ["a0", *(f"b{n}" for n in range(1, 9))],
+    )
+    assert found.cut_space == "downsets"
+    assert found.notes == ()
+
+
+def test_named_cuts_are_not_searched(plan):
+    """The manifest will say that the user named them."""
+    assert plan("skips", at=("d",)).cut_space == "named"
+
+
+@pytest.mark.parametrize("stages", [1, 2])
+def test_nothing_that_depends_on_an_input_is_nothing_to_cut(stages):
+    """The message does not ask for 0 stages, which nobody can have."""
+    weights = [helper.make_tensor("w", 1, [2], [1, 2])]
+    nodes = [helper.make_node("Neg", ["w"], ["y"])]
+
+    with pytest.raises(NoCutError, match="no operator depends on an input") as refused:
+        planned(nodes, ["y"], CutRequest(stages=stages), weights)
+
+    assert refused.value.largest == 0
+    assert "stages" not in str(refused.value)
+
+
+def test_a_single_operator_is_one_segment():
+    """It can be asked for, and is told."""
+    nodes = [helper.make_node("Neg", ["x"], ["y"])]
+
+    assert len(planned(nodes, ["y"], CutRequest())[1].segments) == 1
+    with pytest.raises(NoCutError, match=r"only 1 operator depends on inputs\); ask for 1 stage$"):
+        planned(nodes, ["y"], CutRequest(stages=2))

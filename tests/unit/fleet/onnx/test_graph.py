@@ -123,13 +123,6 @@ def test_a_graph_that_is_none_is_refused(nodes, problem):
         graph_of(nodes, ["x"], ["y"])
 
 
-def test_depth_first_starts_a_branch_when_it_is_needed(ladder):
-    """The side branch comes just before its reader, so less is alive in between."""
-    order = onnx_parts.depth_first(ladder)
-
-    assert names(ladder, order) == ["b", "c", "d", "e", "side", "y"]
-
-
 def test_closure_is_all_that_a_tensor_depends_on(ladder):
     """A cut at a tensor takes everything before it along."""
     assert names(ladder, sorted(onnx_parts.closure(ladder, ["e"]))) == ["b", "c", "d", "e"]
