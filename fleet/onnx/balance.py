@@ -2,16 +2,16 @@
 
 By time, the operators are timed one by one first. That says where to look; then the segments of
 the candidates are measured, and what they took corrects the estimate for the next candidate, until
-one comes up again. Of those measured, the rule of `fleet.cuts` chooses: the slowest segment as fast
-as can be; within 5 % of that, the least to send.
+one comes up again. Of those measured, the rule of `fleet.cuts.choice` decides: the slowest segment
+as fast as can be; within 5 % of that, the least to send.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from fleet import cuts
-from fleet.cut_space import Space
+from fleet.cuts import choice as cut_choice
+from fleet.cuts.space import Space
 from fleet.formats import AUTO, CutRequest
 from fleet.measured import Measured
 from fleet.onnx import cuts as onnx_cuts
@@ -125,7 +125,7 @@ class Balancer:
         return Balanced(best.plan, best.seconds, (*notes, note))
 
     def _best(self, found: Sequence[Balanced]) -> Balanced:
-        limit = min(max(one.seconds) for one in found) * cuts.SLACK
+        limit = min(max(one.seconds) for one in found) * cut_choice.SLACK
 
         def sent(one: Balanced) -> tuple[int, int, float]:
             crossing = [name for names in one.plan.crossings for name in names]
@@ -164,8 +164,8 @@ class Balancer:
 def auto_stages(space: Space, costs: Costs) -> int:
     """Return up to how many stages each further one makes the slowest clearly faster."""
     stages, slowest = 1, float("inf")
-    for more in range(1, min(MOST_AUTO, cuts.largest(space)) + 1):
-        choice = cuts.choose(space, costs, more)
+    for more in range(1, min(MOST_AUTO, cut_choice.largest(space)) + 1):
+        choice = cut_choice.choose(space, costs, more)
         if choice is not None and choice.slowest_cost <= WORTH ** (more - stages) * slowest:
             stages, slowest = more, choice.slowest_cost
     return stages

@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fleet import cut_graph, cut_places, cuts
-from fleet.cut_graph import MAX_BYTES, MAX_TENSORS, Operator, Tensor
-from fleet.cut_space import Space
+from fleet.cuts import choice as cut_choice
+from fleet.cuts import graph as cut_graph
+from fleet.cuts import places as cut_places
+from fleet.cuts.graph import MAX_BYTES, MAX_TENSORS, Operator, Tensor
+from fleet.cuts.space import Space
 from fleet.errors import BadRequestError, InvalidCutError, NoCutError, UnknownTensorError
 from fleet.formats import CutRequest
 from fleet.onnx.cost import multiply_accumulates
@@ -97,10 +99,10 @@ def chosen(
     Raises:
         NoCutError: There are not so many cuts.
     """
-    choice = cuts.choose(space, costs, stages)
+    choice = cut_choice.choose(space, costs, stages)
     if choice is None:
-        raise NoCutError(model, stages, cuts.largest(space), space.why)
-    return cuts.segments_of(space, choice)
+        raise NoCutError(model, stages, cut_choice.largest(space), space.why)
+    return cut_choice.segments_of(space, choice)
 
 
 def segments_at(graph: Graph, facts: Facts, at: Sequence[Sequence[str]]) -> list[frozenset[int]]:

@@ -146,6 +146,15 @@ def test_the_report_is_for_people(saved, tmp_path):
     assert report.notes == ("sizes guessed for the reference run: N=1",)
 
 
+def test_the_manifest_says_which_cuts_were_searched(saved, tmp_path):
+    """All downsets of a small graph; none where the user names them."""
+    path = saved("skips")
+    chosen = split(path, tmp_path / "chosen", CutRequest(stages=2))
+    named = split(path, tmp_path / "named", CutRequest(at=("d",)))
+
+    assert (chosen.cut_space, named.cut_space) == ("downsets", "named")
+
+
 def test_types_and_shapes_that_cannot_be_inferred_are_measured(saved, tmp_path, make_model):
     """A shape that depends on values is known from a run, and left open in the manifest."""
     node = helper.make_node

@@ -117,7 +117,8 @@ def test_the_peak_is_what_exists_at_once():
         ),
         "m",
     )
-    sizes = facts(x=(1,), a=(100,), b=(10,), y=(1,))
+    shapes = {"x": (1,), "a": (100,), "b": (10,), "y": (1,)}
+    sizes = {name: TensorFacts(1, shape) for name, shape in shapes.items()}
 
     peak = onnx_cost.peak_activation_bytes(graph, (0, 1, 2), Interface(("x",), ("y",)), sizes)
 

@@ -9,8 +9,8 @@ be in different segments.
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from fleet import cut_graph
-from fleet.cut_graph import INPUT, CutGraph, Operator, Tensor
+from fleet.cuts import graph as cut_graph
+from fleet.cuts.graph import INPUT, CutGraph, Operator, Tensor
 
 LONGEST: Final = 3
 """Operators in a branch that is joined: a conversion, a reshape and a transposition, say."""

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fleet import cut_chains
-from fleet.cut_blocks import Block
-from fleet.cut_chains import Chains
-from fleet.cut_graph import Frontier
+from fleet.cuts import chains as cut_chains
+from fleet.cuts.blocks import Block
+from fleet.cuts.chains import Chains
+from fleet.cuts.graph import Frontier
 
 
 def all_downsets(block: Block, downsets: int, relations: int) -> Chains | None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fleet.cut_graph import Frontier
+from fleet.cuts.graph import Frontier
 
 Counts = NDArray[np.signedinteger[Any]]
 

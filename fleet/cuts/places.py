@@ -17,11 +17,15 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from fleet import cut_blocks, cut_chains, cut_downsets, cut_joins, cut_orders
-from fleet.cut_blocks import Block
-from fleet.cut_chains import Chains
-from fleet.cut_graph import MAX_BYTES, MAX_TENSORS, CutGraph
-from fleet.cut_space import Numbers, Refused, Searched, Space
+from fleet.cuts import blocks as cut_blocks
+from fleet.cuts import chains as cut_chains
+from fleet.cuts import downsets as cut_downsets
+from fleet.cuts import joins as cut_joins
+from fleet.cuts import orders as cut_orders
+from fleet.cuts.blocks import Block
+from fleet.cuts.chains import Chains
+from fleet.cuts.graph import MAX_BYTES, MAX_TENSORS, CutGraph
+from fleet.cuts.space import Numbers, Refused, Searched, Space
 
 
 class Limits(NamedTuple):

@@ -10,10 +10,10 @@ from typing import Final
 
 import numpy as np
 
-from fleet import cut_chains
-from fleet.cut_blocks import Block
-from fleet.cut_chains import Chains
-from fleet.cut_graph import CutGraph, Frontier
+from fleet.cuts import chains as cut_chains
+from fleet.cuts.blocks import Block
+from fleet.cuts.chains import Chains
+from fleet.cuts.graph import CutGraph, Frontier
 
 NAMES: Final = ("file", "depth_first", "narrowest")
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from fleet.cut_graph import INPUT, NOTHING, CutGraph, Frontier
+from fleet.cuts.graph import INPUT, NOTHING, CutGraph, Frontier
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fleet import cut_orders
-from fleet.cut_graph import MAX_BYTES, MAX_TENSORS
+from fleet.cuts import orders as cut_orders
+from fleet.cuts.graph import MAX_BYTES, MAX_TENSORS
 
 Numbers = NDArray[np.int64]
 _COST_BITS: Final = 52

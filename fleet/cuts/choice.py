@@ -20,9 +20,9 @@ from typing import Final
 
 import numpy as np
 
-from fleet.cut_graph import MAX_TENSORS
-from fleet.cut_ranges import FAR, Numbers, Ranges
-from fleet.cut_space import Space
+from fleet.cuts.graph import MAX_TENSORS
+from fleet.cuts.ranges import FAR, Numbers, Ranges
+from fleet.cuts.space import Space
 
 SLACK: Final = 1.05
 """How much slower than the best the slowest segment may be, to send less."""
