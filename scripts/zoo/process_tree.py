@@ -27,6 +27,8 @@ class Measured:
     stdout: str
     stderr: str
     seconds: float
+    cpu_seconds: float
+    """Of the whole tree: what a busy machine does not stretch."""
     peak_bytes: int
     timed_out: bool = False
 
@@ -61,6 +63,7 @@ def measured(
             stdout=out.read().decode(errors="replace"),
             stderr=err.read().decode(errors="replace"),
             seconds=seconds,
+            cpu_seconds=usage.ru_utime + usage.ru_stime,
             peak_bytes=max(peaks[0], usage.ru_maxrss * 1024),
             timed_out=seconds >= limit_seconds,
         )

@@ -18,7 +18,7 @@ from process_tree import Measured, measured
 PACELINE = str(Path(sys.executable).with_name("paceline"))
 REFUSALS = {3: "refused", 4: "infeasible"}
 """Exit codes of a model that is refused by name; see docs/command-line.md."""
-TITLES = ("model", "K", "seconds", "peak MB", "tensors", "KB across cuts", "")
+TITLES = ("model", "K", "seconds", "peak MB", "tensors", "KB across cuts", "weights MB", "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,7 @@ class Row:
     holds: bool
     cuts: Sequence[Sequence[str]] = ()
     cut_bytes: Sequence[int] = ()
+    weight_bytes: Sequence[int] = ()
 
     def cells(self) -> tuple[str, ...]:
         """Return the line's cells, as ``TITLES`` names them."""
@@ -59,6 +60,7 @@ class Row:
             f"{self.split.peak_bytes / 1e6:.0f}",
             tensors,
             kilobytes,
+            "+".join(f"{size / 1e6:.1f}" for size in self.weight_bytes),
             self.result if self.holds else f"FAILS: {self.result}",
         )
 
@@ -109,7 +111,8 @@ def check(case: Case, stages: int, chain: Path | None) -> Row:
         if segments != stages:
             result, holds = f"{segments} segments instead of {stages}", False
         cuts, cut_bytes = said.get("cuts") or (), said.get("cut_bytes") or ()
-        return Row(case, stages, split, result, holds, cuts, cut_bytes)
+        weights = [segment.get("weight_bytes", 0) for segment in said.get("segments") or ()]
+        return Row(case, stages, split, result, holds, cuts, cut_bytes, weights)
 
 
 def _failure(split: Measured, said: Mapping[str, Any]) -> str:
