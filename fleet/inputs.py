@@ -1,10 +1,11 @@
-"""One sample of a model's inputs: an example from the user, or made from a seed.
+"""Samples of a model's inputs: examples from the user, or made from a seed.
 
 Dynamic dimensions get a size from the example, from the user's ``--dim``, or a guess: batch 1,
 224 for the sides of pictures, 3 channels, 16 for anything else.
 """
 
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,10 @@ from wire.tensors import TensorSpec, check
 _PICTURE_SIDE: Final = 224
 _CHANNELS: Final = 3
 _OTHER: Final = 16
+_UNREADABLE: Final = (
+    OSError, EOFError, ValueError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What numpy and zipfile raise for files that are damaged, encrypted, or of some other kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +104,43 @@ def example(specs: Sequence[TensorSpec], path: Path) -> Sample:
             if not isinstance(loaded, np.lib.npyio.NpzFile):
                 raise BadExampleError(str(path), "holds one array without a name")
             arrays = {name: loaded[name] for name in loaded.files}
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise BadExampleError(str(path), f"is no .npz file of plain arrays ({error})") from error
+    strangers = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
+    if strangers:
+        raise BadExampleError(str(path), f"holds {strangers}, which are no arrays")
     return given(specs, arrays, str(path))
+
+
+def folder(path: Path) -> tuple[Path, ...]:
+    """Return the ``.npz`` files in a folder, sorted by name.
+
+    Raises:
+        BadExampleError: It is no folder, or there are none in it.
+    """
+    try:
+        found = tuple(sorted(file for file in path.iterdir() if file.suffix.lower() == ".npz"))
+    except OSError as error:
+        raise BadExampleError(str(path), f"is no folder of examples ({error.strerror})") from error
+    if not found:
+        raise BadExampleError(str(path), "holds no .npz file")
+    return found
+
+
+def drawn(
+    arrays: Mapping[str, NDArray[Any]], shapes: Mapping[str, tuple[int, ...]], seed: int
+) -> dict[str, NDArray[Any]]:
+    """Return arrays of other shapes whose elements are drawn from ``arrays``.
+
+    So they are values that the model takes, and no two samples of a batch are the same.
+    """
+    random = np.random.default_rng(seed)
+    return {
+        name: random.choice(array.reshape(-1), shapes[name])
+        if array.size
+        else np.zeros(shapes[name], array.dtype)
+        for name, array in arrays.items()
+    }
 
 
 def given(specs: Sequence[TensorSpec], arrays: Mapping[str, NDArray[Any]], source: str) -> Sample:
