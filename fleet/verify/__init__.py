@@ -1,206 +1,173 @@
 """Show that the segments of a split, one after the other, give what the whole model gives.
 
 With the runtime's optimisations off every output is equal bit by bit; with them on, each element
-is within 1e-5 + 1e-4 of it. Only float16 across a cut may differ in bits: runtimes without
-instructions for it compute in float32, and round where a tensor becomes visible. Where the model
-is no longer at hand the golden frames stand in for it.
+is within 1e-5 + 1e-4 of it, or what another metric asks for. Only float16 across a cut may differ
+in bits: runtimes without instructions for it compute in float32, and round where a tensor becomes
+visible. Where the model is no longer at hand the golden frames stand in for it.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from numpy.typing import NDArray
+import numpy as np
 
-from fleet import children, golden_files, inputs, split_folder
-from fleet.children import RunOptions
-from fleet.compare import HALF, Difference, compare
-from fleet.errors import BadRequestError, DamagedSplitError, OutputsDifferError
-from fleet.formats import ModelFormat
+from fleet.errors import BadRequestError, OutputsDifferError
+from fleet.metrics import Metric
+from fleet.verify import cases, sizes
+from fleet.verify.cases import Case
+from fleet.verify.report import CaseReport, Stop, TensorDifference, Tie, VerifyReport, together
+from fleet.verify.runs import Progress, Runs
+from fleet.verify.subject import Arrays, Subject, opened
+from fleet.verify.verification import Result, Verification
 from wire import plugins
-from wire.errors import FrameError
-from wire.manifest import Manifest, Tolerance
 
-Arrays = Mapping[str, NDArray[Any]]
+__all__ = [
+    "DEFAULT_METRIC",
+    "CaseReport",
+    "Progress",
+    "Stop",
+    "TensorDifference",
+    "Tie",
+    "VerifyReport",
+    "VerifyRequest",
+    "verify",
+]
 
-_FLOAT16: Final = 10
+METRICS: Final = "fleet.metrics"
+DEFAULT_METRIC: Final = "max_error"
 
 
-class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What was compared, and how it went."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyRequest:
+    """What to compare a split with, and how."""
 
-    pipeline: str
-    digest: str
-    """Of the manifest."""
-    compared_with: str
-    """``model``, or ``golden frames`` where the model was not at hand."""
-    bit_equal: bool
-    """Optimisations off: every output equals its reference bit by bit."""
-    within_tolerance: bool
-    """Optimisations on: every element is near enough to its reference."""
-    max_abs_diff: float
-    """Optimisations on, over all outputs."""
-    first_difference: str | None = None
-    """Optimisations off: the first tensor, in the order of stages, that differs."""
-    notes: tuple[str, ...] = ()
+    examples: tuple[Path, ...] = ()
+    """Files of inputs; none: those of the golden frames."""
+    sizes: int = 1
+    """How many sizes of dynamic dimensions to run, up to 3; examples have their own."""
+    metric: str = DEFAULT_METRIC
+    """Judges the outputs with optimisations on."""
+    limit_seconds: float = 600.0
+    """For each sample in each run, of which there are two a segment and two of the model."""
 
 
 def verify(
     folder: Path,
     model: Path | None = None,
-    given: Arrays | None = None,
-    limit_seconds: float = 600.0,
+    request: VerifyRequest = VerifyRequest(),
+    progress: Callable[[Progress], None] = lambda _: None,
 ) -> VerifyReport:
     """Compare the split in ``folder`` with the whole model.
 
     Args:
         folder: What a split wrote.
         model: The model that was cut; None: looked for where it was then.
-        given: Inputs by name; None: those of the golden frames.
-        limit_seconds: For each of the runs, of which there are two a segment and two more.
+        request: What to run.
+        progress: Is told before each run.
 
     Raises:
         DamagedSplitError: A file is missing or is not the one that was written.
-        BadRequestError: ``model`` is another one, or ``given`` needs the model.
+        BadRequestError: ``model`` is another one, or examples need the model.
+        BadExampleError: An example cannot be read, or is not what the model takes.
+        NotRunnableError: The whole model does not run.
+        UnknownPluginError: There is no such metric.
         OutputsDifferError: They differ; the error holds the report.
-        ChildFailedError: A segment or the model does not run.
+        ChildTimeoutError: A segment or the model did not end in time.
     """
-    manifest = split_folder.read(folder)
-    golden = _golden(folder, manifest)
-    whole = _whole(folder, manifest, model)
-    feeds: Arrays
-    if given is None:
-        feeds = _golden_inputs(manifest, golden)
-    elif whole is None:
-        raise BadRequestError("--input", "there is no reference for it without the model")
-    else:
-        feeds = inputs.given(manifest.inputs, given, "--input").arrays
-        golden = {}
-    run = _Verification(folder, manifest, whole, golden, feeds, limit_seconds)
-    report = run.report()
-    if not report.within_tolerance or not (report.bit_equal or _has_half(manifest)):
-        name = report.first_difference or manifest.outputs[0].name
-        how = f"is off by up to {report.max_abs_diff:g}" if report.bit_equal else "is not bit-equal"
-        raise OutputsDifferError(str(folder), name, how, report)
-    return report
-
-
-@dataclass(frozen=True, slots=True)
-class _Verification:
-    """One split, its references, and the inputs to run."""
-
-    folder: Path
-    manifest: Manifest
-    whole: Path | None
-    golden: Arrays
-    feeds: Arrays
-    limit_seconds: float
-
-    def report(self) -> VerifyReport:
-        """Run everything, one child after the other, and compare."""
-        plain = self._chain(optimisations=False)
-        expected = {**self.golden, **self._reference(optimisations=False)}
-        first = self._first_difference(plain, expected)
-        outputs = [spec.name for spec in self.manifest.outputs]
-        exact = [self._compare(plain, expected, name).bit_equal for name in outputs]
-        fast = self._chain(optimisations=True)
-        expected = {**self.golden, **self._reference(optimisations=True)}
-        near = [self._compare(fast, expected, name) for name in outputs]
-        return VerifyReport(
-            pipeline=self.manifest.name,
-            digest=self.manifest.digest,
-            compared_with="model" if self.whole else "golden frames",
-            bit_equal=all(exact),
-            within_tolerance=all(difference.within for difference in near),
-            max_abs_diff=max((d.max_abs_diff for d in near), default=0.0),
-            first_difference=first,
-            notes=tuple(self._notes()),
-        )
-
-    def _notes(self) -> Iterator[str]:
-        if self.whole is None:
-            yield "the model was not found; golden frames stood in for it"
-        if _has_half(self.manifest):
-            yield "float16 is computed in float32 between cuts, so bits may differ"
-
-    def _reference(self, *, optimisations: bool) -> Arrays:
-        if self.whole is None:
-            return {}
-        names = {spec.name for spec in self.manifest.inputs}
-        feeds = {name: array for name, array in self.feeds.items() if name in names}
-        return self._run(self.whole, feeds, optimisations=optimisations)
-
-    def _chain(self, *, optimisations: bool) -> Arrays:
-        have = dict(self.feeds)
-        for segment in self.manifest.segments:
-            feeds = {spec.name: have[spec.name] for spec in segment.inputs}
-            place = split_folder.segment_folder(self.folder, segment)
-            have |= self._run(place, feeds, optimisations=optimisations)
-        return have
-
-    def _run(self, model: Path, feeds: Arrays, *, optimisations: bool) -> Arrays:
-        options = RunOptions(optimisations=optimisations, limit_seconds=self.limit_seconds)
-        (outputs,) = children.run(model, [feeds], options).outputs
-        return outputs
-
-    def _tolerance(self) -> Tolerance:
-        """With the model: that of float32. Golden frames were made plainly: the manifest's."""
-        if self.whole:
-            return HALF if _has_half(self.manifest) else Tolerance()
-        return Tolerance(
-            absolute=max(segment.tolerance.absolute for segment in self.manifest.segments),
-            relative=max(segment.tolerance.relative for segment in self.manifest.segments),
-        )
-
-    def _compare(self, got: Arrays, expected: Arrays, name: str) -> Difference:
-        return compare(got[name], expected[name], self._tolerance())
-
-    def _first_difference(self, got: Arrays, expected: Arrays) -> str | None:
-        for segment in self.manifest.segments:
-            for spec in segment.outputs:
-                known = spec.name in expected
-                if known and not self._compare(got, expected, spec.name).bit_equal:
-                    return spec.name
-        return None
-
-
-def _has_half(manifest: Manifest) -> bool:
-    return any(spec.dtype == _FLOAT16 for edge in manifest.edges for spec in edge.tensors)
-
-
-def _golden(folder: Path, manifest: Manifest) -> dict[str, NDArray[Any]]:
-    """Return all that the golden frames hold, by tensor name."""
-    found: dict[str, NDArray[Any]] = {}
-    for segment in manifest.segments:
-        place = split_folder.segment_folder(folder, segment)
-        try:
-            for side in golden_files.read(place):
-                found |= side
-        except (OSError, FrameError) as error:
-            raise DamagedSplitError(str(place / "golden.frame"), str(error)) from error
+    metric: Metric = plugins.load(METRICS, request.metric)()
+    subject = opened(folder, model)
+    if request.examples and subject.whole is None:
+        problem = f"its reference is the model, and {subject.why_no_model}"
+        raise BadRequestError(str(request.examples[0]), f"{problem} (name it with --model)")
+    runs = Runs(subject, request.limit_seconds, progress)
+    feeds = subject.golden_inputs()
+    per_group = 2 * (1 + len(subject.manifest.segments))
+    runs.planned = per_group
+    made, notes = _cases(subject, runs, feeds, request)
+    scale = subject.golden_bytes / max(1, sum(array.nbytes for array in feeds.values()))
+    del feeds  # with examples nobody needs them any more
+    grouped = list(cases.groups(made, lambda case: case.size_bytes * scale))
+    runs.planned = runs.begun + len(grouped) * per_group
+    verification = Verification(runs, metric)
+    results = [result for group in grouped for result in verification.verified(group)]
+    results = _located(verification, made, results)
+    found = _report(subject, request, results, notes)
+    if not found.passes:
+        raise _error(subject, found)
     return found
 
 
-def _golden_inputs(manifest: Manifest, golden: Arrays) -> dict[str, NDArray[Any]]:
-    """Return the inputs that the golden frames were made with; those nobody reads are made up."""
-    unread = [spec for spec in manifest.inputs if spec.name not in golden]
-    made = dict(inputs.made(unread, {}, seed=0).arrays)
-    return made | {s.name: golden[s.name] for s in manifest.inputs if s.name in golden}
+def _cases(
+    subject: Subject, runs: Runs, feeds: Arrays, request: VerifyRequest
+) -> tuple[tuple[Case, ...], tuple[str, ...]]:
+    if request.examples:
+        return cases.of_examples(subject, request.examples), ()
+    golden = cases.of_golden(subject, feeds)
+    others = cases.of_other_sizes(subject, feeds, runs, request.sizes - 1)
+    notes = list(others.notes)
+    if subject.whole is None:
+        only = ", at their sizes alone" if golden.sizes and request.sizes > 1 else ""
+        notes.append(f"{subject.why_no_model}; golden frames stood in for it{only}")
+    return (golden, *others.cases), tuple(notes)
 
 
-def _whole(folder: Path, manifest: Manifest, model: Path | None) -> Path | None:
-    """Return the model's path if it is at hand and is the one that was cut."""
-    if model is None:
-        report = split_folder.read_report(folder)
-        path = Path(report.source) if report else None
-        return path if path and path.is_file() and _is_it(path, manifest) else None
-    if not _is_it(model, manifest):
-        raise BadRequestError("--model", f"{model} is not {manifest.model.name} that was cut")
-    return model
+def _located(
+    verification: Verification, made: Sequence[Case], results: Sequence[Result]
+) -> list[Result]:
+    """Return the results, the first difference in bits traced back to where it begins."""
+    found = list(results)
+    for place, (case, result) in enumerate(zip(made, results, strict=True)):
+        first = result.report.first_difference
+        if first is not None and not first.optimisations:
+            first = verification.located(case) or first
+            better = msgspec.structs.replace(result.report, first_difference=first)
+            found[place] = replace(result, report=better)
+            break
+    return found
 
 
-def _is_it(model: Path, manifest: Manifest) -> bool:
-    plugin: ModelFormat = plugins.load("fleet.formats", manifest.segments[0].format)()
-    return plugin.identify(model).sha256 == manifest.model.sha256
+def _report(
+    subject: Subject, request: VerifyRequest, results: Sequence[Result], notes: Sequence[str]
+) -> VerifyReport:
+    reports = [result.report for result in results]
+    scores = [result.score for result in results if result.score is not None]
+    worst = reduce(lambda a, b: b if b.worse_than(a) else a, scores) if scores else None
+    stopped = len(scores) < len(results)
+    if subject.half:
+        largest = max(result.largest_diff for result in results)
+        notes = [*notes, f"a cut rounds float16: largest difference {largest:.3g}"]
+    return VerifyReport(
+        pipeline=subject.manifest.name,
+        digest=subject.manifest.digest,
+        compared_with="model" if subject.whole else "golden frames",
+        metric=request.metric,
+        passes=all(one.passes for one in reports),
+        bit_equal=all(one.bit_equal for one in reports),
+        within_tolerance=all(one.within_tolerance for one in reports),
+        score=np.nan if stopped or worst is None else worst.value,
+        max_abs_diff=max(one.max_abs_diff for one in reports),
+        first_difference=next((r.first_difference for r in reports if r.first_difference), None),
+        ties=together(tie for one in reports for tie in one.ties),
+        cases=tuple(reports),
+        notes=tuple(notes),
+    )
+
+
+def _error(subject: Subject, found: VerifyReport) -> OutputsDifferError:
+    """Return the error that names the first tensor of the first case that does not pass."""
+    case = next(one for one in found.cases if not one.passes)
+    cause = case.stopped or case.first_difference
+    tensor = cause.tensor if cause else subject.manifest.outputs[0].name
+    how = cause.how if cause else f"does not reach what {found.metric} asks for ({case.score:g})"
+    return OutputsDifferError(str(subject.folder), tensor, f"{how}{_with(case)}", found)
+
+
+def _with(case: CaseReport) -> str:
+    """Return which inputs it was, where they are not those of the golden frames."""
+    if case.name == cases.GOLDEN:
+        return ""
+    return f" (with {sizes.text(case.sizes) if case.name == cases.OTHER_SIZES else case.name})"
