@@ -1,4 +1,7 @@
-"""Compare tensors with what they should be: bit by bit, and within a tolerance."""
+"""Compare tensors with what they should be: bit by bit, and within a tolerance.
+
+Large tensors are compared in pieces: a comparison needs a few MB, whatever it compares.
+"""
 
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
@@ -11,6 +14,9 @@ from wire.manifest import Tolerance
 HALF: Final = Tolerance(absolute=1e-3, relative=1e-2)
 """For float16, which has 11 bits, and which CPUs compute in float32 between cuts."""
 
+_PIECE: Final = 1 << 20
+"""Elements that are compared at once."""
+
 
 class Difference(NamedTuple):
     """How far one tensor is from the expected one."""
@@ -19,27 +25,36 @@ class Difference(NamedTuple):
     within: bool
     max_abs_diff: float
     """Infinite where shape or type differ, or only one of the two is a number."""
+    unequal: int = 0
+    """Elements that are not equal bit by bit."""
+    beyond: int = 0
+    """Elements that are not within the tolerance."""
 
 
 def compare(got: NDArray[Any], expected: NDArray[Any], tolerance: Tolerance) -> Difference:
     """Return how far ``got`` is from ``expected``: |got - expected| <= a + r * |expected|.
 
-    NaN equals NaN, and an infinity itself.
+    NaN equals NaN, and an infinity itself. Only floats have a tolerance: an index or a class
+    that is one off is another one, however large it is.
     """
     if got.shape != expected.shape or got.dtype != expected.dtype:
-        return Difference(bit_equal=False, within=False, max_abs_diff=float("inf"))
-    if got.tobytes() == expected.tobytes():
-        return Difference(bit_equal=True, within=True, max_abs_diff=0.0)
-    a, b = got.astype(np.float64), expected.astype(np.float64)
-    same = (a == b) | (np.isnan(a) & np.isnan(b))
-    with np.errstate(invalid="ignore"):
-        apart = np.where(same, 0.0, np.abs(a - b))
-    apart[np.isnan(apart)] = np.inf
-    allowed = tolerance.absolute + tolerance.relative * np.where(np.isfinite(b), np.abs(b), 0.0)
+        every = expected.size
+        return Difference(
+            bit_equal=False, within=False, max_abs_diff=np.inf, unequal=every, beyond=every
+        )
+    a, b = np.ascontiguousarray(got).reshape(-1), np.ascontiguousarray(expected).reshape(-1)
+    pieces = [
+        _piece(a[at : at + _PIECE], b[at : at + _PIECE], tolerance)
+        for at in range(0, a.size, _PIECE)
+    ]
+    unequal = sum(piece.unequal for piece in pieces)
+    beyond = sum(piece.beyond for piece in pieces)
     return Difference(
-        bit_equal=False,
-        within=bool((apart <= allowed).all()),
-        max_abs_diff=float(apart.max(initial=0.0)),
+        bit_equal=not unequal,
+        within=not beyond,
+        max_abs_diff=max((piece.max_abs_diff for piece in pieces), default=0.0),
+        unequal=unequal,
+        beyond=beyond,
     )
 
 
@@ -55,3 +70,39 @@ def tolerance_for(outputs: Iterable[NDArray[Any]]) -> Tolerance:
     largest = [np.abs(array[np.isfinite(array)]).max(initial=1.0) for array in floats]
     absolute = least.absolute * float(max(largest, default=1.0))
     return Tolerance(absolute=float(f"{absolute:.1e}"), relative=least.relative)
+
+
+def _piece(a: NDArray[Any], b: NDArray[Any], tolerance: Tolerance) -> Difference:
+    bits = f"u{a.dtype.itemsize}"
+    if a.tobytes() == b.tobytes():
+        return Difference(bit_equal=True, within=True, max_abs_diff=0.0)
+    unequal = int(np.count_nonzero(a.view(bits) != b.view(bits)))
+    apart = _apart(a, b)
+    beyond = int(np.count_nonzero(apart > _allowed(b, tolerance)))
+    return Difference(
+        bit_equal=False,
+        within=not beyond,
+        max_abs_diff=float(apart.max(initial=0.0)),
+        unequal=unequal,
+        beyond=beyond,
+    )
+
+
+def _apart(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the distances: 0 for the same, infinite where only one is a number."""
+    same = a == b
+    x, y = a.astype(np.float64), b.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(x - y)
+    apart[np.isnan(apart)] = np.inf
+    apart[same | (np.isnan(x) & np.isnan(y))] = 0.0
+    if a.dtype.kind != "f":  # large integers that differ may be one number as floats
+        apart[~same] = np.maximum(apart[~same], 1.0)
+    return apart
+
+
+def _allowed(expected: NDArray[Any], tolerance: Tolerance) -> NDArray[np.float64]:
+    if expected.dtype.kind != "f":
+        return np.zeros(expected.shape)
+    size = np.abs(expected.astype(np.float64))
+    return tolerance.absolute + tolerance.relative * np.where(np.isfinite(size), size, 0.0)

@@ -1,16 +1,21 @@
 """``paceline verify``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
+import msgspec
 from cyclopts import Parameter
-from rich.console import Console
 
-from fleet import inputs, split_folder
+from fleet import inputs
 from fleet import verify as verifying
 from fleet.errors import OutputsDifferError
-from fleet.verify import VerifyReport
+from fleet.verify import DEFAULT_METRIC, VerifyReport, VerifyRequest
 from paceline.options import OutputOptions
+from paceline.output import Output, one_line
+from paceline.verify_view import VerifyView, show
+
+_SIZES: Final = 3
+"""Of dynamic dimensions, where no inputs are given."""
 
 
 def verify(
@@ -19,6 +24,8 @@ def verify(
     *,
     model: Path | None = None,
     example: Annotated[Path | None, Parameter(name="--input")] = None,
+    examples: Annotated[Path | None, Parameter(name="--inputs")] = None,
+    metric: str = DEFAULT_METRIC,
     how: OutputOptions = OutputOptions(),  # noqa: B008 frozen
 ) -> int:
     """Show that the segments, one after the other, give what the whole model gives.
@@ -26,30 +33,39 @@ def verify(
     Args:
         folder: What `paceline split` wrote.
         model: The model that was cut; else looked for where it was then.
-        example: An .npz with one array for each input; else the golden frames.
+        example: An .npz with one array for each input; else the golden frames, and two other
+            sizes of dynamic dimensions.
+        examples: A folder of such files; all are run.
+        metric: Judges the outputs with optimisations on: max_error, cosine, top1, or a file of
+            yours in fleet/metrics/.
         how: How to answer.
     """
-    given = None
-    if example is not None:
-        given = inputs.example(split_folder.read(folder).inputs, example).arrays
+    given: tuple[Path, ...] = () if example is None else (example,)
+    given += () if examples is None else inputs.folder(examples)
+    request = VerifyRequest(examples=given, sizes=_SIZES, metric=metric)
     output = how.output
     try:
-        report = verifying.verify(folder, model, given)
+        with VerifyView(output) as view:
+            report = verifying.verify(folder, model, request, view)
     except OutputsDifferError as error:
-        if isinstance(error.report, VerifyReport) and not output.as_json:
-            _show(output.people, error.report)
-        raise
-    output.result(report, lambda console: _show(console, report))
+        return _differ(output, error)
+    output.result(report, lambda console: show(console, report))
     return 0
 
 
-def _show(console: Console, report: VerifyReport) -> None:
-    equal = "every bit is equal" if report.bit_equal else "not bit-equal"
-    if report.first_difference:
-        equal += f", first at {report.first_difference}"
-    near = "within tolerance" if report.within_tolerance else "NOT within tolerance"
-    console.print(f"pipeline {report.pipeline}, compared with the {report.compared_with}")
-    console.print(f"  optimisations off: {equal}")
-    console.print(f"  optimisations on:  {near} (largest difference {report.max_abs_diff:.3g})")
-    for note in report.notes:
-        console.print(f"  note: {note}", style="dim")
+def _differ(output: Output, error: OutputsDifferError) -> int:
+    """Print the report and why it is bad news: one object with ``--json``.
+
+    Raises:
+        OutputsDifferError: Without ``--json``, so that it is said as any other error is.
+    """
+    report = error.report
+    assert isinstance(report, VerifyReport)
+    if not output.as_json:
+        show(output.people, report)
+        raise error
+    output.note(f"error: {error}")
+    said: dict[str, Any] = msgspec.to_builtins(report)
+    failure = {"error": {"code": error.code, "message": one_line(str(error))}}
+    output.result({**failure, **said}, lambda _: None)
+    return error.exit_code

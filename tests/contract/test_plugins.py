@@ -13,6 +13,7 @@ PACKAGES = {
     "agent.runtimes": ("detect", "prove", "open", "run", "close"),
     "agent.probes": ("read",),
     "fleet.formats": ("identify", "cut"),
+    "fleet.metrics": ("compare",),
     "wire.codecs": ("encode", "decode"),
     "wire.links": ("start", "listen", "send", "close"),
 }

@@ -51,7 +51,7 @@ def test_the_largest_difference_is_told():
 
 def test_zeros_of_both_signs_are_near_but_not_equal():
     """Bit-equal means the bits."""
-    assert compared([0.0], [-0.0]) == Difference(False, True, 0.0)
+    assert compared([0.0], [-0.0]) == Difference(False, True, 0.0, unequal=1)
 
 
 @pytest.mark.parametrize(
@@ -59,13 +59,41 @@ def test_zeros_of_both_signs_are_near_but_not_equal():
 )
 def test_another_shape_or_type_is_infinitely_far(got):
     """Nothing is broadcast and nothing is converted."""
-    assert compare(got, np.ones(2, np.float32), Tolerance()) == Difference(False, False, INF)
+    expected = Difference(False, False, INF, unequal=2, beyond=2)
+
+    assert compare(got, np.ones(2, np.float32), Tolerance()) == expected
 
 
-def test_integers_differ_by_whole_numbers():
-    """A class that is one off is not within the tolerance."""
-    assert not compared([3], [4], np.int64).within
+@pytest.mark.parametrize("number", [3, 20_000, 1 << 40, 1 << 60])
+def test_integers_differ_by_whole_numbers(number):
+    """A class or an index that is one off is not within the tolerance, however large it is."""
+    found = compared([number + 1], [number], np.int64)
+
+    assert (found.within, found.max_abs_diff) == (False, 1)
     assert not compared([True], [False], bool).within
+
+
+def test_elements_that_differ_are_counted():
+    """By their bits, and by the tolerance."""
+    found = compared([1, 2.00001, 3.5, NAN], [1, 2, 3, NAN])
+
+    assert (found.unequal, found.beyond) == (2, 1)
+
+
+def test_large_tensors_are_compared_in_pieces():
+    """Counts and the largest difference are those of all pieces together."""
+    expected = np.zeros(3 << 20, np.uint8)
+    got = expected.copy()
+    got[[0, 1 << 20, -1]] = (1, 2, 7)
+
+    assert compare(got, expected, Tolerance()) == Difference(False, False, 7, unequal=3, beyond=3)
+
+
+def test_layout_in_memory_is_no_difference():
+    """Transposed views hold the same elements."""
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+    assert compare(np.asfortranarray(array), array, Tolerance()).bit_equal
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Inputs for the reference run: made from a seed, or the user's example."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
@@ -144,3 +146,56 @@ def test_a_plain_array_is_no_example(tmp_path):
 
     with pytest.raises(BadExampleError, match="without a name"):
         inputs.example([PICTURE], tmp_path / "x.npz")
+
+
+def test_a_damaged_archive_is_refused(tmp_path):
+    """Compressed data may be broken in its middle."""
+    np.savez_compressed(tmp_path / "x.npz", x=np.arange(9999, dtype=np.float32))
+    data = bytearray((tmp_path / "x.npz").read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 99] = b"\xff" * 99
+    (tmp_path / "x.npz").write_bytes(data)
+
+    with pytest.raises(BadExampleError, match=r"x\.npz: is no \.npz file"):
+        inputs.example([PICTURE], tmp_path / "x.npz")
+
+
+def test_a_file_among_the_arrays_is_refused(tmp_path):
+    """An archive may hold anything, under the name of an input too."""
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("x", "no array")
+
+    with pytest.raises(BadExampleError, match=r"holds \['x'\], which are no arrays"):
+        inputs.example([PICTURE], tmp_path / "x.npz")
+
+
+def test_a_folder_gives_its_examples_in_order(tmp_path):
+    """Sorted by name; other files are left alone."""
+    for name in ("b.npz", "a.NPZ", "c.npy", "readme.txt"):
+        (tmp_path / name).touch()
+
+    assert [path.name for path in inputs.folder(tmp_path)] == ["a.NPZ", "b.npz"]
+
+
+@pytest.mark.parametrize(("name", "problem"), [(".", "holds no .npz file"), ("x", "is no folder")])
+def test_a_folder_without_examples_is_refused(tmp_path, name, problem):
+    """Nothing to do is a mistake, and not a success."""
+    with pytest.raises(BadExampleError, match=problem):
+        inputs.folder(tmp_path / name)
+
+
+def test_values_of_another_size_are_drawn_from_known_ones():
+    """The same for the same seed: what the model takes, and no sample twice."""
+    known = {"x": np.float32([[0.25, 0.5, 7]]), "ids": np.array([[3, 9]]), "none": np.zeros((0, 2))}
+    shapes = {"x": (4, 5), "ids": (4, 2), "none": (4, 2)}
+
+    first, again, other = (inputs.drawn(known, shapes, seed) for seed in (1, 1, 2))
+
+    assert {name: array.shape for name, array in first.items()} == shapes
+    assert {name: array.dtype for name, array in first.items()} == {
+        name: array.dtype for name, array in known.items()
+    }
+    assert set(first["x"].flat) <= {0.25, 0.5, 7}
+    assert set(first["ids"].flat) <= {3, 9}
+    assert not np.array_equal(first["x"][0], first["x"][1])
+    np.testing.assert_array_equal(first["x"], again["x"])
+    assert not np.array_equal(first["x"], other["x"])
