@@ -70,8 +70,9 @@ def attempts(wanted: Sizes, before: Sizes) -> Iterator[dict[str, int]]:
 
     Left alone, with its size ``before``, is the batch, then each dimension, then all but one.
     """
-    batch = {name for name, size in before.items() if size == 1}
-    names = sorted(wanted, key=lambda name: name not in batch)
+    changed = [name for name in wanted if wanted[name] != before[name]]
+    batch = {name for name in changed if before[name] == 1}
+    names = sorted(changed, key=lambda name: name not in batch)
     kept = [set(names), set(names) - batch, *(set(names) - {name} for name in names)]
     kept += [{name} for name in names]
     tried: list[set[str]] = [set()]

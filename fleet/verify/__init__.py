@@ -15,9 +15,10 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from fleet import sizes
 from fleet.errors import BadRequestError, OutputsDifferError
 from fleet.metrics import Metric
-from fleet.verify import cases, sizes
+from fleet.verify import cases
 from fleet.verify.cases import Case
 from fleet.verify.report import CaseReport, Stop, TensorDifference, Tie, VerifyReport, together
 from fleet.verify.runs import Progress, Runs

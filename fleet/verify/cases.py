@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from fleet import inputs
+from fleet import inputs, sizes
 from fleet.errors import ChildFailedError, ChildTimeoutError
-from fleet.verify import reasons, sizes
+from fleet.sizes import Shapes, Sizes
+from fleet.verify import reasons
 from fleet.verify.runs import Runs
-from fleet.verify.sizes import Shapes, Sizes
 from fleet.verify.subject import Arrays, Subject
 
 GOLDEN: Final = "golden frames"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.verify import sizes
+from fleet import sizes
 from wire.tensors import TensorSpec
 
 PICTURE = TensorSpec(name="x", dtype=1, shape=("N", 3, "H", ""))
