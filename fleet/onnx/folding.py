@@ -6,12 +6,12 @@ weight, an int8 weight made float) stay computed: they would make the segments l
 """
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
 from fleet import children
 from fleet.children import RunOptions
@@ -52,8 +52,8 @@ def fold(source: Source, graph: Graph, facts: Mapping[str, TensorFacts], near: P
         values = _computed(source, graph, wanted, near)
     except ChildFailedError:
         return 0  # the segments will say what is wrong with it
-    made = {name for index in folded for name in graph.operators[index].writes}
-    _replace(source.model, made, values)
+    kept = [o.node for index, o in enumerate(graph.operators) if index not in folded]
+    _replace(source.model, kept, values)
     return len(folded)
 
 
@@ -95,9 +95,11 @@ def _computed(
     return values
 
 
-def _replace(model: ModelProto, gone: set[str], values: Mapping[str, NDArray[Any]]) -> None:
-    kept = [node for node in model.graph.node if gone.isdisjoint(filter(None, node.output))]
-    rest = [type(node).FromString(node.SerializeToString()) for node in kept]
+def _replace(
+    model: ModelProto, kept: Sequence[NodeProto], values: Mapping[str, NDArray[Any]]
+) -> None:
+    """Leave the operators that outputs depend on, without those that were computed."""
+    rest = [NodeProto.FromString(node.SerializeToString()) for node in kept]
     del model.graph.node[:]
     model.graph.node.extend(rest)
     for name, array in values.items():

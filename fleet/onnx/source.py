@@ -97,6 +97,7 @@ def _flat(model: ModelProto, source: str) -> ModelProto:
     """
     if not model.functions:
         return model
+    _give_defaults(model)
     try:
         flat = inliner.inline_local_functions(model)
     except Exception as error:  # the inliner's C++ has no class of its own
@@ -113,6 +114,16 @@ def _flat(model: ModelProto, source: str) -> ModelProto:
             rule = f"operator domain {node.domain!r:.80} is not allowed"
             raise OperatorRefusedError(source, f"node {node.name!r:.80} ({node.op_type})", rule)
     return flat
+
+
+def _give_defaults(model: ModelProto) -> None:
+    """Write the default attributes of functions into their calls: the inliner forgets them."""
+    defaults = {(f.domain, f.name, f.overload): f.attribute_proto for f in model.functions}
+    for node in _nodes(model):
+        given = {attribute.name for attribute in node.attribute}
+        for attribute in defaults.get((node.domain, node.op_type, node.overload), ()):
+            if attribute.name not in given:
+                node.attribute.append(attribute)
 
 
 def _called(model: ModelProto) -> set[tuple[str, str]]:

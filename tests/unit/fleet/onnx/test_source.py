@@ -252,3 +252,18 @@ def test_what_runtimes_refuse_is_refused(saved, make_model, change, problem):
 
     with pytest.raises(ModelMalformedError, match=problem):
         opened(saved(model))
+
+
+def test_defaults_of_a_functions_attributes_are_kept(saved, make_model):
+    """A call without the attribute means the function's own value, not the operator's."""
+    model = make_model("functions")
+    (inner,) = (function for function in model.functions if function.name == "Inner")
+    inner.attribute_proto.append(onnx.helper.make_attribute("slope", 0.25))
+    inner.node[0].op_type = "LeakyRelu"
+    alpha = inner.node[0].attribute.add(name="alpha", type=onnx.AttributeProto.FLOAT)
+    alpha.ref_attr_name = "slope"
+
+    flat, _ = loaded(saved(model))
+
+    slopes = [node.attribute[0].f for node in flat.graph.node if node.op_type == "LeakyRelu"]
+    assert slopes == [0.25, 0.25]
