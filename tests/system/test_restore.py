@@ -90,7 +90,7 @@ def test_status_and_run_say_how_to_bring_it_back(deployed, command, slow_chain, 
     assert (code, status["pipelines"][0]["state"]) == (0, "not_deployed")
     assert "`paceline restore p`" in noted
     assert (failed[0], failed[1]["error"]["code"]) == (6, "pipeline.unknown")
-    assert "`paceline restore p`" in failed[1]["error"]["message"]
+    assert "`paceline restore" in failed[1]["error"]["message"]
     assert restored[0] == 0
     assert after[1]["pipelines"][0]["state"] == "serving"
     assert "restore" not in command.stderr
