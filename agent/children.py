@@ -167,6 +167,7 @@ def _opened(options: argparse.Namespace) -> tuple[Runtime, float]:
         threads=options.threads,
         optimisations=options.optimisations,
         weights=options.weights,
+        tensors_only=getattr(options, "tensors_only", False),
         profile=getattr(options, "profile", False),
     )
     runtime = plugin.open(segment, settings)
@@ -230,6 +231,9 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         default=0.0,
         help="then run the samples again, for their time",
+    )
+    running.add_argument(
+        "--tensors-only", action="store_true", help="leave out outputs that are no tensors"
     )
     running.add_argument("--profile", action="store_true", help="time each operator")
     running.set_defaults(command=_run_segment)

@@ -41,6 +41,8 @@ class RunOptions:
     """Leave weights in their file instead of copying them: slower, for models that fill memory."""
     again_seconds: float = 0.0
     """Run the samples again for so long, to know what one run takes."""
+    tensors_only: bool = False
+    """Leave out outputs that are no tensors, instead of failing for them."""
     profile: bool = False
     """Time each operator."""
     limit_seconds: float = 600.0
@@ -82,6 +84,7 @@ def run(
         arguments += ["--threads", str(options.threads)]
         arguments += [] if options.optimisations else ["--no-optimisations"]
         arguments += ["--weights", "mapped"] if options.mapped else []
+        arguments += ["--tensors-only"] if options.tensors_only else []
         arguments += ["--profile"] if options.profile else []
         if options.again_seconds:
             arguments += ["--again-seconds", str(options.again_seconds)]

@@ -1,7 +1,7 @@
 """Lay out and write ``weights.bin``: tensors that can be mapped, each at a place of its own.
 
 Tensors of 1 MiB and more begin at multiples of 64 KiB, so that they can be mapped with any page
-size; smaller ones at multiples of 64. Those under 1 KiB do not come here: they stay in the model.
+size; smaller ones at multiples of 64. The smallest do not come here: they stay in the model.
 """
 
 import hashlib
@@ -13,8 +13,6 @@ from typing import Final, NamedTuple
 from fleet.chunks import Chunk, Chunker
 from wire.manifest import File
 
-INLINE_BYTES: Final = 1 << 10
-"""Tensors smaller than this stay in the model's own file."""
 LARGE_BYTES: Final = 1 << 20
 LARGE_ALIGNMENT: Final = 64 << 10
 ALIGNMENT: Final = 64

@@ -41,6 +41,8 @@ class RuntimeOptions:
     weights: Literal["prepacked", "mapped"] = "prepacked"
     """``prepacked`` copies weights into the order the kernels like; ``mapped`` leaves them in
     the file, shared and evictable."""
+    tensors_only: bool = False
+    """Whether to leave out outputs that are no tensors of our types, instead of refusing them."""
     profile: bool = False
     """Whether to time each operator; see ``Runtime.operator_seconds``."""
 

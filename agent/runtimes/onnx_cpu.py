@@ -91,18 +91,22 @@ class OnnxCpuRuntime:
             profile = tempfile.TemporaryDirectory(prefix="paceline-profile-")
             made.enable_profiling = True
             made.profile_file_prefix = str(Path(profile.name, "profile"))
-        return cls(_session(str(path), made, str(segment)), str(segment), profile)
+        session = _session(str(path), made, str(segment))
+        return cls(session, str(segment), profile, tensors_only=options.tensors_only)
 
     def __init__(
         self,
         session: Any,
         segment: str,
         profile: "tempfile.TemporaryDirectory[str] | None" = None,
+        *,
+        tensors_only: bool = False,
     ) -> None:
         self._session = session
         self._profile = profile
         self._inputs = _specs(session.get_inputs(), segment)
-        self._outputs = _specs(session.get_outputs(), segment)
+        given = [o for o in session.get_outputs() if o.type in _DTYPES or not tensors_only]
+        self._outputs = _specs(given, segment)
         self._taken = [spec.name for spec in self._inputs]
         self._given = [spec.name for spec in self._outputs]
 

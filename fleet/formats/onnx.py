@@ -24,6 +24,7 @@ from fleet.onnx import rounding as onnx_rounding
 from fleet.onnx import segments as onnx_segments
 from fleet.onnx import shapes as onnx_shapes
 from fleet.onnx import source as onnx_source
+from fleet.onnx import variation as onnx_variation
 from fleet.onnx.balance import Balanced, Balancer
 from fleet.onnx.bench import Bench
 from fleet.onnx.cost import peak_activation_bytes
@@ -33,7 +34,7 @@ from fleet.onnx.reference import Reference
 from fleet.onnx.segments import Part
 from fleet.onnx.shapes import TensorFacts
 from fleet.onnx.source import Source
-from fleet.onnx.variation import Variation, observed
+from fleet.onnx.variation import Variation
 from wire import codecs
 from wire.manifest import ModelRef, Segment
 from wire.tensors import TensorSpec
@@ -74,17 +75,14 @@ def _cut(source: Source, request: CutRequest, folder: Path, scratch: Path, tell:
     plan = balanced.plan
     tell("running the whole model for its golden frames")
     wanted = tuple(dict.fromkeys([*plan.crossing_tensors, *graph.outputs]))
-    (seen,) = reference.run([sample], values=wanted)
+    seen, variation = onnx_variation.run(reference, specs, sample, wanted)
     values = {**sample.arrays, **seen.values}
-    variation = observed(reference, specs, sample, wanted)
     declared = _declared(source, sample, values, variation)
     cut = _Cut(source, graph, plan, values, declared)
     names = segment_names(len(plan.segments))
     tell("writing the segments")
     written = [cut.write(folder, name, i, facts) for i, name in enumerate(names)]
-    rounded = onnx_rounding.note(
-        plan, [folder / name for name in names], values, graph.outputs, mapped=reference.is_large
-    )
+    rounded = onnx_rounding.note(plan, [folder / n for n in names], values, graph.outputs)
     return CutModel(
         model=source.ref,
         inputs=specs,

@@ -20,6 +20,7 @@ from fleet.onnx.bench import Bench
 from fleet.onnx.cuts import Plan
 from fleet.onnx.graph import Graph
 from fleet.onnx.parts import with_constants
+from fleet.onnx.reference import HUGE_BYTES
 from fleet.onnx.segments import Part
 from fleet.onnx.shapes import TensorFacts
 from fleet.onnx.source import Source
@@ -88,7 +89,9 @@ class Balancer:
         if auto:
             why = "the most" if stages == MOST_AUTO else "one more would help little"
             notes = (*notes, f"stages chosen: {stages} ({why})")
-        if request.balance == "time" and stages > 1:
+        if self.source.weight_bytes > HUGE_BYTES and request.balance == "time":
+            notes = (*notes, "the model is large: operators were timed, candidates not measured")
+        elif request.balance == "time" and stages > 1:
             return self._by_time(space, costs, stages, bench, notes)
         segments = onnx_cuts.chosen(space, costs, stages, model)
         return Balanced(self._plan(segments, space), notes=notes)

@@ -74,7 +74,10 @@ class Bench:
         part = onnx_segments.open_part(source, graph, "measured", inside, face, facts)
         onnx_segments.write_scratch(place, source, graph, part)
         options = RunOptions(
-            optimisations=True, threads=self.threads, again_seconds=MEASURE_SECONDS
+            optimisations=True,
+            threads=self.threads,
+            mapped=self.reference.is_huge(part),
+            again_seconds=MEASURE_SECONDS,
         )
         run = children.run(place, [{name: self.arrays[name] for name in part.inputs}], options)
         self.arrays |= run.outputs[0]

@@ -2,7 +2,9 @@
 
 Exporters leave arithmetic on shapes and scales in the graph. Left there, every segment that needs
 it would compute it again, and what it says of sizes could not be seen. Large results (a transposed
-weight, an int8 weight made float) stay computed: they would make the segments larger.
+weight, an int8 weight made float) stay computed: they would make the segments larger. So do those
+that a product or a convolution reads: a runtime rearranges a weight that it knows beforehand, and
+then adds in another order, so that not every bit would be equal.
 """
 
 import tempfile
@@ -28,6 +30,16 @@ FOLDED_BYTES: Final = 64 << 10
 """A result of at most this size takes the place of what computes it."""
 
 
+_TAKES_CONSTANTS: Final = """
+    Add And BitShift Cast CastLike Clip Concat ConstantOfShape Div Equal Expand Flatten Gather
+    GatherElements GatherND Greater GreaterOrEqual Identity Less LessOrEqual Max Min Mod Mul Not
+    OneHot Or Pad Pow Range Reshape Resize ScatterElements ScatterND Slice Split Squeeze Sub Tile
+    TopK Transpose Trilu Unsqueeze Upsample Where Xor
+"""
+FOLDED_INTO: Final = frozenset(_TAKES_CONSTANTS.split())
+"""Operators of ONNX's own that do the same with a constant as with any other tensor."""
+
+
 def fold(source: Source, graph: Graph, facts: Mapping[str, TensorFacts], near: Path) -> int:
     """Replace operators on weights alone in ``source.model`` by their results, where small.
 
@@ -40,11 +52,7 @@ def fold(source: Source, graph: Graph, facts: Mapping[str, TensorFacts], near: P
     Returns:
         The number of operators that went away; 0 where the runtime cannot compute them.
     """
-    folded = {
-        index
-        for index, operator in enumerate(graph.operators)
-        if operator.constant and all(_is_small(name, facts) for name in operator.writes)
-    }
+    folded = _foldable(graph, facts)
     wanted = _read_outside(graph, folded)
     if not wanted:
         return 0
@@ -55,6 +63,27 @@ def fold(source: Source, graph: Graph, facts: Mapping[str, TensorFacts], near: P
     kept = [o.node for index, o in enumerate(graph.operators) if index not in folded]
     _replace(source.model, kept, values)
     return len(folded)
+
+
+def _foldable(graph: Graph, facts: Mapping[str, TensorFacts]) -> set[int]:
+    """Return the constant operators whose results are small and read by nothing that minds."""
+    readers: dict[str, list[int]] = {}
+    for index, operator in enumerate(graph.operators):
+        for name in operator.reads:
+            readers.setdefault(name, []).append(index)
+    found: set[int] = set()
+    for index in reversed(range(len(graph.operators))):  # readers come first
+        operator = graph.operators[index]
+        if operator.constant and all(_is_small(name, facts) for name in operator.writes):
+            read_by = {reader for name in operator.writes for reader in readers.get(name, ())}
+            if all(reader in found or _takes_constants(graph, reader) for reader in read_by):
+                found.add(index)
+    return found
+
+
+def _takes_constants(graph: Graph, index: int) -> bool:
+    node = graph.operators[index].node
+    return node.domain in {"", "ai.onnx"} and node.op_type in FOLDED_INTO
 
 
 def _is_small(name: str, facts: Mapping[str, TensorFacts]) -> bool:

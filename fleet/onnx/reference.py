@@ -1,8 +1,7 @@
 """Run a whole ONNX model in children and look inside: any of its tensors can be asked for.
 
-A model of many weights is run in pieces, one child after the other, with its weights mapped, so
-that no more than a part of it is ever in memory. Where the pieces end has nothing to do with where
-the model is cut.
+A model of many weights is run in pieces, one child after the other, so that no more than a part of
+it is ever in memory. Where the pieces end has nothing to do with where the model is cut.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -31,7 +30,13 @@ Facts = Mapping[str, TensorFacts]
 PROFILE_SECONDS: Final = 0.2
 """How long each piece is run again to time its operators."""
 PIECE_BYTES: Final = 48 << 20
-"""Weights of one piece, at most: this, or a quarter of the model's."""
+"""Weights of one piece, at most: this, or a sixth of the model's."""
+HUGE_BYTES: Final = 1 << 30
+"""From here on weights are left mapped, and candidates are not measured: it would take minutes."""
+_PARTS: Final = 6
+_MAPPED_PARTS: Final = 3
+"""A piece that could not be divided and has so large a part of the weights leaves them mapped: to
+rearrange them takes their size again. Elsewhere they are rearranged, as they are on devices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ class Reference:
 
     @property
     def is_large(self) -> bool:
-        """Whether the model is run in pieces, its weights mapped."""
+        """Whether the model is run in pieces."""
         return self.source.weight_bytes > PIECE_BYTES
 
     def run(
@@ -99,12 +104,19 @@ class Reference:
             one.values.update((name, arrays[name]) for name in values if name in arrays)
         return seen
 
+    def is_huge(self, part: Part) -> bool:
+        """Whether a part has too much of a large model's weights to hold them twice."""
+        if self.source.weight_bytes > HUGE_BYTES:
+            return True
+        held = sum(onnx_segments.weights_used(self.source, self.graph, part).values())
+        return self.is_large and held * _MAPPED_PARTS > self.source.weight_bytes
+
     @cached_property
     def pieces(self) -> tuple[frozenset[int], ...]:
         """The moving operators in the pieces that the model is run in."""
         if not self.is_large:
             return (frozenset(self.graph.moving),)
-        limit = max(PIECE_BYTES, self.source.weight_bytes // 4)
+        limit = max(PIECE_BYTES, self.source.weight_bytes // _PARTS)
         return tuple(pieces_of(self.graph, self.facts, self._weights_read(), limit))
 
     def _weights_read(self) -> dict[int, int]:
@@ -153,7 +165,7 @@ class Reference:
         folder.mkdir(parents=True, exist_ok=True)
         onnx_segments.write_scratch(folder, self.source, self.graph, part, keep_weights=seen)
         feeds = [{name: arrays[name] for name in part.inputs} for arrays in have]
-        options = RunOptions(mapped=self.is_large)
+        options = RunOptions(mapped=self.is_huge(part), tensors_only=True)
         if profile:
             options = replace(options, profile=True, threads=1, again_seconds=PROFILE_SECONDS)
         try:

@@ -21,9 +21,7 @@ Arrays = Mapping[str, NDArray[Any]]
 _HALF: Final = np.dtype(np.float16)
 
 
-def note(
-    plan: Plan, folders: Sequence[Path], values: Arrays, outputs: Sequence[str], *, mapped: bool
-) -> str | None:
+def note(plan: Plan, folders: Sequence[Path], values: Arrays, outputs: Sequence[str]) -> str | None:
     """Return by how much the segments' outputs differ from the whole model's; None without float16.
 
     Args:
@@ -31,7 +29,6 @@ def note(
         folders: Of the segments, written.
         values: Inputs, and what the whole model gives for them.
         outputs: The model's.
-        mapped: Whether weights stay in their files.
 
     Raises:
         ChildFailedError: A segment does not run.
@@ -43,7 +40,7 @@ def note(
     have = {name: array for name, array in values.items() if name not in made}
     for folder, face in zip(folders, plan.interfaces, strict=True):
         feeds = {name: have[name] for name in face.inputs}
-        (given,) = children.run(folder, [feeds], RunOptions(mapped=mapped)).outputs
+        (given,) = children.run(folder, [feeds], RunOptions()).outputs
         have |= given
     largest = max(compare(have[name], values[name], HALF).max_abs_diff for name in outputs)
     where = ", ".join(sorted(halves)[:3])

@@ -29,6 +29,7 @@ from fleet.onnx.source import Source
 from fleet.onnx.stored import Held, Stored
 from wire.manifest import File
 from wire.model.element_data import elements, size_bytes
+from wire.model.skeleton import is_inline
 
 MODEL_FILE: Final = "segment.onnx"
 WEIGHTS_FILE: Final = "weights.bin"
@@ -136,7 +137,7 @@ def _laid_out(source: Source, graph: Graph, part: Part) -> _Layout:
     initializers = _initializers(source.model, graph, part)
     outside: dict[str, Stored | Held] = {}
     for tensor in initializers:
-        if _size_bytes(tensor) >= weights.INLINE_BYTES:
+        if not is_inline(_size_bytes(tensor), tensor.data_type, len(tensor.dims)):
             found = source.files.stored(tensor)
             if found is not None:
                 outside[tensor.name] = found

@@ -29,7 +29,7 @@ from wire.model.element_data import elements, size_bytes
 from wire.model.errors import ModelMalformedError, OperatorRefusedError
 from wire.model.files import map_model, scan_source, scanned_source
 from wire.model.operator_domains import ALLOWED_DOMAINS
-from wire.model.skeleton import IN_FILE, INLINE_BYTES, skeleton
+from wire.model.skeleton import IN_FILE, is_inline, skeleton
 
 _SCALARS = {
     "value_float": np.float32,
@@ -193,7 +193,8 @@ def _take_in(model: ModelProto, files: WeightFiles) -> None:
     """Read the tensors that cannot be referred to from a segment: small ones, and inner ones."""
     for tensor in model.graph.initializer:
         in_file = any(entry.value == IN_FILE for entry in tensor.external_data)
-        is_small = size_bytes(elements(tuple(tensor.dims)), tensor.data_type) < INLINE_BYTES
+        size = size_bytes(elements(tuple(tensor.dims)), tensor.data_type)
+        is_small = is_inline(size, tensor.data_type, len(tensor.dims))
         if tensor.data_location == TensorProto.EXTERNAL and is_small and not in_file:
             tensor.CopyFrom(files.whole(tensor))
     inner = [part for s in model.graph.sparse_initializer for part in (s.values, s.indices)]

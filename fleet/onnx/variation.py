@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from fleet import inputs, sizes
 from fleet.errors import NeedsExampleError, NotRunnableError
 from fleet.inputs import Sample
-from fleet.onnx.reference import Reference
+from fleet.onnx.reference import Reference, Seen
 from wire.tensors import TensorSpec
 
 OTHER_SIZES: Final = 2
@@ -34,24 +34,31 @@ class Variation:
     notes: tuple[str, ...] = ()
 
 
-def observed(
+def run(
     reference: Reference, specs: Sequence[TensorSpec], sample: Sample, tensors: Sequence[str]
-) -> Variation:
-    """Run the model with other sizes of its dynamic dimensions and return shapes of ``tensors``.
+) -> tuple[Seen, Variation]:
+    """Run the model for the values of ``tensors``, and with other sizes for their shapes.
 
-    A model that does not run with others is no failure: its sizes are fixed, whatever it says.
+    A model that does not run with other sizes is no failure: its sizes are fixed, whatever it says.
+
+    Raises:
+        NeedsExampleError: It does not run with the values or sizes that were made up.
+        NotRunnableError: It does not run with the sample.
     """
     before = sizes.known(specs, sample.sizes)
     if not before or not tensors:
-        return Variation()
+        return reference.run([sample], values=tensors)[0], Variation()
     wanted = sizes.varied(before)[:OTHER_SIZES]
     look = _Look(reference, specs, sample, tensors)
+    others = [look.resized(one, seed) for seed, one in enumerate(wanted)]
     try:
-        return Variation(look.at(wanted))
+        seen, *more = reference.run([sample, *others], values=tensors, sizes=tensors)
+        return seen, Variation(tuple(map(_observation, others, more)))
     except (NeedsExampleError, NotRunnableError) as error:
         note = f"the model does not run with other sizes of all dimensions ({_short(error.reason)})"
+    (seen,) = reference.run([sample], values=tensors)
     found = [look.first(sizes.attempts(one, before)) for one in wanted]
-    return Variation(tuple(seen for one in found for seen in one), (note,))
+    return seen, Variation(tuple(one for one in found if one), (note,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,29 +70,27 @@ class _Look:
     sample: Sample
     tensors: Sequence[str]
 
-    def at(self, wanted: Sequence[sizes.Sizes]) -> tuple[Observation, ...]:
-        """Return what runs with these sizes show; all of them run, or it raises."""
-        samples = [self._resized(one, seed) for seed, one in enumerate(wanted)]
-        seen = self.reference.run(samples, sizes=self.tensors)
-        return tuple(
-            Observation(sample.named, {n: _numbers(spec) for n, spec in one.sizes.items()})
-            for sample, one in zip(samples, seen, strict=True)
-        )
-
-    def first(self, attempts: Iterable[sizes.Sizes]) -> tuple[Observation, ...]:
+    def first(self, attempts: Iterable[sizes.Sizes]) -> Observation | None:
         """Return what the first of these sizes shows that the model runs with, if one does."""
         for attempt in attempts:
+            other = self.resized(attempt, 0)
             try:
-                return self.at([attempt])
+                (seen,) = self.reference.run([other], sizes=self.tensors)
             except (NeedsExampleError, NotRunnableError):
                 continue
-        return ()
+            return _observation(other, seen)
+        return None
 
-    def _resized(self, wanted: sizes.Sizes, seed: int) -> Sample:
+    def resized(self, wanted: sizes.Sizes, seed: int) -> Sample:
+        """Return a sample of these sizes."""
         shapes = sizes.resized(self.specs, self.sample.sizes, wanted)
         named = {name: wanted.get(name, size) for name, size in self.sample.named.items()}
         arrays = inputs.drawn(self.sample.arrays, shapes, seed)
         return replace(self.sample, arrays=arrays, named=named)
+
+
+def _observation(sample: Sample, seen: Seen) -> Observation:
+    return Observation(sample.named, {name: _numbers(s) for name, s in seen.sizes.items()})
 
 
 def _numbers(spec: TensorSpec) -> tuple[int, ...]:

@@ -31,6 +31,8 @@ ENCODED: Final = "encoded"
 """The key that marks a reference to a whole TensorProto, whose elements are not raw bytes."""
 INLINE_BYTES: Final = 1 << 10
 """Tensors smaller than this stay in the skeleton."""
+INLINE_SIZES_BYTES: Final = 64 << 10
+"""So do lists of integers up to this: they may be sizes, which whoever loads a model must see."""
 MAX_DEPTH: Final = 64
 
 _RAW_TYPES: Final[Mapping[int, int]] = {
@@ -49,6 +51,8 @@ _DATA_FIELDS: Final = frozenset(
     }
 )
 _EXTERNAL: Final = 1
+_INTEGERS: Final = frozenset({6, 7})
+"""int32 and int64."""
 
 Pieces = list[bytes | memoryview]
 Part = Callable[[memoryview, int, int], Pieces]
@@ -174,13 +178,19 @@ class _Writer:
         if location == _EXTERNAL or data_type == STRING:
             return [view]
         expected = size_bytes(int(product(tuple(min(d, MAX_ELEMENTS) for d in dims))), data_type)
-        if expected < INLINE_BYTES:
+        if is_inline(expected, data_type, len(dims)):
             return [view]
         if raw is not None and stored == 1 and raw[2] == expected and _is_raw(raw[0], data_type):
             entries = {"location": IN_FILE, "offset": str(raw[1]), "length": str(raw[2])}
         else:
             entries = {"location": IN_FILE, "offset": str(begins), ENCODED: str(len(view))}
         return [*kept, *_reference(entries)]
+
+
+def is_inline(size_bytes: int, data_type: int, rank: int) -> bool:
+    """Whether a tensor of that size, type and rank stays in the model's own structure."""
+    is_list = data_type in _INTEGERS and rank <= 1
+    return size_bytes < (INLINE_SIZES_BYTES if is_list else INLINE_BYTES)
 
 
 def _is_raw(number: int, data_type: int) -> bool:

@@ -180,3 +180,23 @@ def test_each_operator_is_timed(segment):
     assert seconds[0] >= 0
     assert runtime.operator_seconds() == {}
     assert OnnxCpuRuntime.open(segment, RuntimeOptions()).operator_seconds() == {}
+
+
+def test_outputs_that_are_no_tensors_can_be_left_out(tmp_path):
+    """A sequence may not travel: it is refused, or left out where one only looks."""
+    sequence = helper.make_tensor_sequence_value_info("s", TensorProto.FLOAT, None)
+    made = model(
+        [
+            helper.make_node("SequenceConstruct", ["x", "x"], ["s"]),
+            helper.make_node("Neg", ["x"], ["y"]),
+        ],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])],
+        [sequence, helper.make_tensor_value_info("y", TensorProto.FLOAT, [1])],
+    )
+    onnx.save(made, tmp_path / "m.onnx")
+
+    with pytest.raises(RuntimeOpenError, match="seq"):
+        OnnxCpuRuntime.open(tmp_path / "m.onnx", RuntimeOptions())
+    runtime = OnnxCpuRuntime.open(tmp_path / "m.onnx", RuntimeOptions(tensors_only=True))
+    assert runtime.run({"x": np.ones(1, np.float32)})["y"].tolist() == [-1.0]
+    assert [spec.name for spec in runtime.outputs] == ["y"]

@@ -100,7 +100,7 @@ def test_every_large_tensor_is_a_reference_to_its_bytes():
             numpy_helper.to_array(whole).tobytes()
         )
         assert (small.name, small.dims) == (whole.name, whole.dims)
-    assert bare.ByteSize() < 3 * INLINE_BYTES
+    assert bare.ByteSize() < 12_000  # the two lists of 400 indices stay
     assert [n.op_type for n in bare.graph.node] == [n.op_type for n in model.graph.node]
 
 
@@ -115,10 +115,10 @@ def test_every_large_tensor_is_a_reference_to_its_bytes():
 )
 def test_typed_elements_are_followed_too(dtype, field, is_raw):
     """Packed floats are raw bytes as they stand; numbers of varying length must be decoded."""
-    numbers = array(2000, dtype)
+    numbers = array(20_000, dtype)
     model = everywhere()
     tensor = model.graph.initializer.add(
-        name="typed", data_type=h.np_dtype_to_tensor_dtype(np.dtype(dtype)), dims=[2000]
+        name="typed", data_type=h.np_dtype_to_tensor_dtype(np.dtype(dtype)), dims=[20_000]
     )
     getattr(tensor, field).extend(numbers.tolist())
     data = model.SerializeToString()
@@ -173,3 +173,24 @@ def test_any_wrong_byte_is_answered(wrong):
 
     with contextlib.suppress(ModelMalformedError):
         assert len(skeleton(bytes(data), source="m.onnx")) < len(data) + 4 * INLINE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "inside"),
+    [
+        (np.int64, (8000,), True),
+        (np.int64, (9000,), False),
+        (np.int64, (80, 100), False),
+        (np.int32, (8000,), True),
+        (np.float32, (300,), False),
+        (np.float32, (200,), True),
+    ],
+)
+def test_lists_of_integers_stay_since_they_may_be_sizes(dtype, shape, inside):
+    """Whoever loads a model must see them; other tensors of 1 KiB and more go."""
+    model = everywhere()
+    model.graph.initializer.append(numpy_helper.from_array(np.ones(shape, dtype), "many"))
+
+    bare = onnx.ModelProto.FromString(skeleton(model.SerializeToString(), source="m.onnx"))
+
+    assert inside == (bare.graph.initializer[-1].data_location == T.DEFAULT)
