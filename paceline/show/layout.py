@@ -10,7 +10,7 @@ from paceline.show import svg
 
 BADGE_GAP: Final = 26
 """Badges nearer than this stand in different rows."""
-BADGE_ROWS: Final = 3
+BADGE_ROWS: Final = 4
 LEAST_NAME: Final = 18
 """Letters that a name gets at least, before another one is only counted."""
 

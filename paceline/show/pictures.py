@@ -29,7 +29,7 @@ def of_model(survey: ModelSurvey) -> CutPicture:
 def of_split(survey: ModelSurvey, made: Manifest, report: SplitReport | None) -> CutPicture:
     """Return the picture of a model that was cut; the survey is one of its cuts."""
     stages = len(made.segments)
-    count = "1 segment" if stages == 1 else f"{stages} segments"
+    count = f"{stages} segment{'s' * (stages > 1)}"
     return CutPicture(
         title=f"{made.name}: {survey.model.name} in {count}",
         subtitle=", ".join(_facts(survey)),

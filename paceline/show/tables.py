@@ -1,4 +1,7 @@
-"""A model or a split as tables, for people; and a split as plain data, for programs."""
+"""A model or a split as tables, for people; and a split as plain data, for programs.
+
+Names are from a model's file: what could steer a terminal is left out of them.
+"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,6 +12,7 @@ from rich.table import Table
 from fleet.split_folder import SplitReport
 from fleet.survey import CutPlace, ModelSurvey, OperatorKind
 from paceline.formatting import seconds_text, size_text, work_text
+from paceline.output import one_line
 from wire.manifest import Manifest
 from wire.tensors import ELEMENT_TYPES, TensorSpec
 
@@ -16,25 +20,30 @@ from wire.tensors import ELEMENT_TYPES, TensorSpec
 def show_model(console: Console, survey: ModelSurvey) -> None:
     """Print what there is to know of a model."""
     for line in _totals(survey):
-        console.print(line)
+        console.print(one_line(line))
     console.print()
     console.print(kinds_table(survey.kinds))
     if survey.places:
         console.print("\nThe narrowest places along the graph:")
         console.print(places_table(survey.places))
     for note in survey.notes:
-        console.print(f"note: {note}", style="dim")
+        console.print(f"note: {one_line(note)}", style="dim")
 
 
 def show_split(console: Console, made: Manifest, report: SplitReport | None) -> None:
     """Print what a split wrote."""
-    console.print(f"{made.name}: {made.model.name} in {len(made.segments)} segments")
-    searched = "cut where the user said" if made.cut_space == "named" else made.cut_space
-    balance = f", balanced by {report.balance}" if report and made.cut_space != "named" else ""
-    console.print(f"cuts searched: {searched}{balance}", style="dim")
+    stages = len(made.segments)
+    console.print(
+        f"{made.name}: {one_line(made.model.name)} in {stages} segment{'s' * (stages > 1)}"
+    )
+    if made.cut_space == "named":
+        console.print("cuts: where the user said", style="dim")
+    elif stages > 1:
+        balance = f", balanced by {report.balance}" if report else ""
+        console.print(f"cuts: best of {made.cut_space}{balance}", style="dim")
     console.print(segments_table(made, report))
     for note in report.notes if report else ():
-        console.print(f"note: {note}", style="dim")
+        console.print(f"note: {one_line(note)}", style="dim")
 
 
 def described(folder: Path, made: Manifest, report: SplitReport | None) -> dict[str, object]:
@@ -80,7 +89,7 @@ def segments_table(made: Manifest, report: SplitReport | None) -> Table:
             size_text(segment.peak_bytes),
             seconds_text(seconds[index]) if index < len(seconds) else "",
             size_text(sends[index]) if index < len(sends) else "",
-            "" if last else ", ".join(spec.name for spec in cut),
+            "" if last else one_line(", ".join(spec.name for spec in cut)),
         )
     return table
 
@@ -95,7 +104,7 @@ def kinds_table(kinds: Sequence[OperatorKind]) -> Table:
     for kind in kinds:
         ruled = kind.without_rule < kind.count
         cells = [
-            kind.name,
+            one_line(kind.name),
             str(kind.count),
             _work_cell(kind),
             _percent(kind.multiply_accumulates, work) if ruled else "",
@@ -124,7 +133,7 @@ def places_table(places: Sequence[CutPlace]) -> Table:
             str(place.operators),
             size_text(place.size_bytes),
             *(_percent(share, 1.0) for share in shares),
-            ", ".join(place.tensors),
+            one_line(", ".join(place.tensors)),
         )
     return table
 
@@ -140,7 +149,7 @@ def _totals(survey: ModelSurvey) -> Iterator[str]:
     for spec in survey.inputs:
         sizes = survey.sizes.get(spec.name, spec.shape)
         taken = f", here {_shape(sizes)}" if tuple(sizes) != spec.shape else ""
-        yield f"input  {_spec_text(spec)}{taken}"
+        yield f"input {_spec_text(spec)}{taken}"
     for spec in survey.outputs:
         yield f"output {_spec_text(spec)}"
 

@@ -1,6 +1,7 @@
 """Look at ONNX models of every kind without cutting them."""
 
 import pytest
+from onnx import TensorProto, helper
 
 from fleet import survey as surveying
 from fleet.errors import BadRequestError, UnknownFormatError
@@ -9,6 +10,7 @@ from fleet.split import split
 from fleet.survey import SurveyRequest, survey
 from wire.model.errors import ModelError
 
+INFO = helper.make_tensor_value_info
 SIX = {"N": 6}
 
 
@@ -121,3 +123,21 @@ def test_what_is_no_model_and_what_it_has_no_dimension_for_are_refused(saved, tm
         survey(tmp_path / "bad.onnx", SurveyRequest())
     with pytest.raises(BadRequestError, match="no such dynamic dimension"):
         survey(saved("chain"), SurveyRequest(dims={"M": 3}))
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_graph_of_nothing_or_one_operator_has_no_place_to_cut(saved, count):
+    """And the notes say why."""
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])] * count, "g",
+        [INFO("x", TensorProto.FLOAT, [2])], [INFO("y" if count else "x", TensorProto.FLOAT, [2])],
+    )  # fmt: skip
+    opsets = [helper.make_opsetid("", 17)]
+    seen = survey(
+        saved(helper.make_model(graph, opset_imports=opsets, ir_version=9)), SurveyRequest()
+    )
+    why = ["no operator depends on an input", "only 1 operator depends on inputs"]
+
+    assert (seen.operators, seen.places) == (count, ())
+    assert seen.along.crossing_bytes == (8,) * (count + 1)
+    assert seen.notes == (why[count],)

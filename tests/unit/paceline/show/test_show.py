@@ -13,7 +13,7 @@ from fleet.formats import CutRequest
 from fleet.split import split
 from paceline import cli
 
-HOSTILE = "t<1>&\N{RIGHT-TO-LEFT OVERRIDE}"
+HOSTILE = "t<1>&\N{RIGHT-TO-LEFT OVERRIDE}\x1b[2J"
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,15 @@ def test_a_model_is_told_in_totals_kinds_and_places(model, capsys):
     assert any(line.startswith("1 ") and "50 %" in line for line in lines)
 
 
+@pytest.mark.parametrize("arguments", [("net.onnx", "--dim", "N=8"), ("parts",)])
+def test_names_from_the_file_do_not_steer_the_terminal(arguments, made, capsys):
+    """Whoever looks at a model from elsewhere sees its names, not what they command."""
+    text = shown(capsys, made / arguments[0], *arguments[1:])
+
+    assert "t<1>& [2J" in text
+    assert all(letter.isprintable() for letter in text.replace("\n", ""))
+
+
 def test_a_model_as_json_is_all_that_is_known(model, capsys):
     """Widths and costs of every operator too."""
     seen = json.loads(shown(capsys, model, "--dim", "N=8", "--json"))
@@ -116,7 +125,7 @@ def test_each_can_be_drawn(arguments, made, tmp_path, capsys):
     shown(capsys, made / arguments[0], *arguments[1:], "--svg", svg)
 
     texts = [e.text or "" for e in ElementTree.parse(svg).iter()]
-    assert any("t<1>&\N{REPLACEMENT CHARACTER}" in text for text in texts)
+    assert any("t<1>&\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}[2J" in t for t in texts)
 
 
 def test_a_moved_model_is_found_where_the_user_says(parts, model, tmp_path, capsys):
