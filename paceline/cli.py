@@ -38,6 +38,12 @@ COMMANDS: Final = (
         "paceline split model.onnx --stages 3 --out parts",
     ),
     Command(
+        "show",
+        "paceline.commands.show:show",
+        "Show where a model may be cut, or how it was cut.",
+        "paceline show model.onnx --svg cuts.svg",
+    ),
+    Command(
         "verify",
         "paceline.commands.verify:verify",
         "Show that the segments give what the whole model gives.",

@@ -28,3 +28,13 @@ def age_text(seconds: float) -> str:
         if seconds >= size:
             return f"{int(seconds // size)} {unit}"
     return "now"
+
+
+def work_text(multiply_accumulates: int) -> str:
+    """Return a number of multiply-accumulates, such as ``1.2 G``."""
+    value = float(multiply_accumulates)
+    for unit in ("", "k", "M", "G"):
+        if value < 999.5:
+            return f"{value:.0f}" if not unit else f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} T"

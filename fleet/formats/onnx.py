@@ -24,6 +24,7 @@ from fleet.onnx import rounding as onnx_rounding
 from fleet.onnx import segments as onnx_segments
 from fleet.onnx import shapes as onnx_shapes
 from fleet.onnx import source as onnx_source
+from fleet.onnx import survey as onnx_survey
 from fleet.onnx import variation as onnx_variation
 from fleet.onnx.balance import Balanced, Balancer
 from fleet.onnx.bench import Bench
@@ -35,6 +36,7 @@ from fleet.onnx.segments import Part
 from fleet.onnx.shapes import TensorFacts
 from fleet.onnx.source import Source
 from fleet.onnx.variation import Variation
+from fleet.survey import ModelSurvey, SurveyRequest
 from wire import codecs
 from wire.manifest import ModelRef, Segment
 from wire.tensors import TensorSpec
@@ -60,6 +62,12 @@ class OnnxFormat:
             tempfile.TemporaryDirectory(prefix="scratch-", dir=folder.parent) as scratch,
         ):
             return _cut(source, request, folder, Path(scratch), tell)
+
+    def survey(
+        self, model: Path, request: SurveyRequest, tell: Tell = lambda _: None
+    ) -> ModelSurvey:
+        """Return what there is to know of ``model``; see `fleet.survey.Surveying`."""
+        return onnx_survey.survey(model, request, tell)
 
 
 def _cut(source: Source, request: CutRequest, folder: Path, scratch: Path, tell: Tell) -> CutModel:

@@ -7,16 +7,16 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from cyclopts import Parameter
 from rich.console import Console
-from rich.table import Table
 
 from fleet import split as splitting
 from fleet import split_folder
 from fleet.errors import BadRequestError
 from fleet.formats import AUTO, CutRequest
 from paceline.cache import measured_folder
-from paceline.formatting import seconds_text, size_text
+from paceline.dimensions import dimension
 from paceline.options import OutputOptions
 from paceline.pictures.preprocess import check
+from paceline.show.tables import described, segments_table
 from wire.manifest import Answer, Manifest, Picture
 
 Block = TypeVar("Block", Picture, Answer)
@@ -67,7 +67,7 @@ def split(  # noqa: PLR0913 one for each option
         threads=_at_least("--threads", threads, 1),
         memory=measured_folder(os.environ),
         remeasure=remeasure,
-        dims=dict(_dimension(text) for text in dim),
+        dims=dict(dimension(text) for text in dim),
         example=example,
         seed=_at_least("--seed", seed, 0),
     )
@@ -79,29 +79,8 @@ def split(  # noqa: PLR0913 one for each option
     with how.output.progress() as tell:
         made = splitting.split(model, out, request, presentation, tell)
     report = split_folder.read_report(out)
-    notes = report.notes if report else ()
     how.output.result(
-        {
-            "folder": str(out),
-            "pipeline": made.name,
-            "digest": made.digest,
-            "segments": [
-                {
-                    "name": segment.name,
-                    "operators": segment.operators,
-                    "weight_bytes": segment.weight_bytes,
-                    "peak_bytes": segment.peak_bytes,
-                }
-                for segment in made.segments
-            ],
-            "cuts": report.cuts if report else None,
-            "cut_bytes": report.cut_bytes if report else None,
-            "cut_space": made.cut_space,
-            "balance": report.balance if report else None,
-            "segment_seconds": report.segment_seconds if report else None,
-            "multiply_accumulates": report.multiply_accumulates if report else None,
-            "notes": notes,
-        },
+        described(out, made, report),
         lambda console: _show(console, out, made, report),
     )
     return 0
@@ -158,36 +137,10 @@ def _block(option: str, path: Path | None, kind: type[Block]) -> Block | None:
         raise BadRequestError(f"{option} {path}", f"is no such block ({error})") from error
 
 
-def _dimension(text: str) -> tuple[str, int]:
-    name, equals, size = text.rpartition("=")
-    if not (name and equals and size.isascii() and size.isdigit() and len(size) < 10):
-        raise BadRequestError(f"--dim {text}", "is not NAME=N")
-    return name, int(size)
-
-
 def _show(
     console: Console, out: Path, made: Manifest, report: split_folder.SplitReport | None
 ) -> None:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("segment")
-    for title in ("operators", "weights", "peak memory", "time", "sends"):
-        table.add_column(title, justify="right")
-    table.add_column("tensors at the cut behind it", overflow="fold")
-    sends = report.cut_bytes if report else ()
-    seconds = report.segment_seconds if report else ()
-    for index, segment in enumerate(made.segments):
-        cut = made.edges[index + 1].tensors
-        last = index == len(made.segments) - 1
-        table.add_row(
-            segment.name,
-            str(segment.operators),
-            size_text(segment.weight_bytes),
-            size_text(segment.peak_bytes),
-            seconds_text(seconds[index]) if index < len(seconds) else "",
-            size_text(sends[index]) if index < len(sends) else "",
-            "" if last else ", ".join(spec.name for spec in cut),
-        )
-    console.print(table)
+    console.print(segments_table(made, report))
     for note in report.notes if report else ():
         console.print(f"note: {note}", style="dim")
     if report and report.cuts:

@@ -4,7 +4,7 @@ import json
 
 from paceline import cli
 
-WITHOUT_A_SITE = frozenset({"split", "verify"})
+WITHOUT_A_SITE = frozenset({"show", "split", "verify"})
 
 
 class FrontDoor:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from paceline.formatting import age_text, seconds_text, size_text
+from paceline.formatting import age_text, seconds_text, size_text, work_text
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,15 @@ def test_durations_have_two_or_three_digits(seconds, text):
 def test_ages_are_rough(seconds, text):
     """A clock that runs ahead makes no negative age."""
     assert age_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0"), (999, "999"), (1000, "1 k"), (1_234_567, "1.23 M"), (999_600_000, "1 G"),
+        (2 * 10**12, "2 T"),
+    ],
+)  # fmt: skip
+def test_work_has_three_digits_and_a_unit(count, text):
+    """As papers write multiply-accumulates."""
+    assert work_text(count) == text

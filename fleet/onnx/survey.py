@@ -1,0 +1,239 @@
+"""Look at an ONNX model without cutting it; see `fleet.survey`.
+
+Sizes come from shape inference. Only where it does not know all, or operators are to be timed, the
+model is run, once.
+"""
+
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from onnx import ModelProto
+
+from fleet.cuts import graph as cut_graph
+from fleet.cuts import widths
+from fleet.cuts.space import Space
+from fleet.formats import Tell
+from fleet.onnx import cuts as onnx_cuts
+from fleet.onnx import segments as onnx_segments
+from fleet.onnx import shapes as onnx_shapes
+from fleet.onnx import source as onnx_source
+from fleet.onnx.cost import multiply_accumulates
+from fleet.onnx.graph import Operator
+from fleet.onnx.look import Look, look
+from fleet.onnx.parts import crossing, with_constants
+from fleet.onnx.segments import Part
+from fleet.onnx.shapes import TensorFacts
+from fleet.survey import Along, CutPlace, ModelSurvey, OperatorKind, SurveyRequest
+from wire.model.files import map_model
+from wire.model.skeleton import skeleton
+from wire.tensors import TensorSpec
+
+_OWN_DOMAINS = ("", "ai.onnx")
+
+
+def survey(path: Path, request: SurveyRequest, tell: Tell) -> ModelSurvey:
+    """Return what there is to know of the model at ``path``.
+
+    Raises:
+        CodedError: It cannot be read, or run where it must be.
+    """
+    with (
+        onnx_source.opened(path) as source,
+        tempfile.TemporaryDirectory(prefix="paceline-show-") as scratch,
+    ):
+        seen = look(source, request, Path(scratch), tell)
+        written_out = _functions_of(path) - len(source.model.functions)
+        return _Survey(seen).made(request.cuts, written_out, tell)
+
+
+@dataclass(frozen=True, slots=True)
+class _Survey:
+    """Describes what was seen of a model."""
+
+    seen: Look
+
+    def made(
+        self, cuts: Sequence[Sequence[str]] | None, written_out: int, tell: Tell
+    ) -> ModelSurvey:
+        """Describe all of it, with the places of ``cuts`` or the narrowest there are."""
+        work, unknown = onnx_cuts.work_of(self.seen.graph, self.seen.facts)
+        space: Space | None = None
+        if cuts is None:
+            tell("searching for narrow places")
+            space = onnx_cuts.space_of(self.seen.graph, self.seen.facts)
+            way = space.spent(self._way(work))
+            places = [space.before(place) for place in widths.narrowest(space, way)]
+        else:
+            places = self._downsets(cuts)
+        order = widths.in_order(self.seen.graph.moving, places)
+        along = self._along(order, work)
+        return ModelSurvey(
+            model=self.seen.source.ref,
+            inputs=onnx_shapes.input_specs(
+                self.seen.source.model, self.seen.graph.inputs, self.seen.source.ref.name
+            ),
+            outputs=self._outputs(),
+            sizes=self.seen.sample.sizes,
+            opsets={
+                opset.domain or "ai.onnx": opset.version
+                for opset in self.seen.source.model.opset_import
+            },
+            operators=len(order),
+            weight_bytes=sum(along.weight_bytes),
+            kinds=tuple(self._kinds(order, along)),
+            along=along,
+            places=tuple(self._place(inside, along) for inside in places),
+            cut_space=space.cut_space if space else onnx_cuts.NAMED,
+            notes=tuple(self._notes(space, unknown, written_out, found=bool(places))),
+        )
+
+    def _way(self, work: Mapping[int, int]) -> Mapping[int, float]:
+        """Return what the way through the graph is measured by: time, else work, else steps."""
+        if any(self.seen.seconds.get(index) for index in self.seen.graph.moving):
+            return {index: self.seen.seconds.get(index, 0.0) for index in self.seen.graph.moving}
+        return work if any(work.values()) else dict.fromkeys(self.seen.graph.moving, 1.0)
+
+    def _downsets(self, cuts: Sequence[Sequence[str]]) -> list[frozenset[int]]:
+        made = [[name for name in cut if name in self.seen.graph.maker] for cut in cuts]
+        if not made:
+            return []
+        downsets = [frozenset[int]()]
+        for inside in onnx_cuts.segments_at(self.seen.graph, self.seen.facts, made)[:-1]:
+            downsets.append(downsets[-1] | inside)
+        return downsets[1:]
+
+    def _along(self, order: Sequence[int], work: Mapping[int, int]) -> Along:
+        operators = [self.seen.graph.operators[index] for index in order]
+        tensors = {
+            name: cut_graph.Tensor(known.size_bytes, known.movable and known.sizes is not None)
+            for name, known in self.seen.facts.items()
+        }
+        crossed = widths.along(
+            cut_graph.cut_graph(
+                [
+                    cut_graph.Operator((index,), operator.reads, operator.writes)
+                    for index, operator in zip(order, operators, strict=True)
+                ],
+                self.seen.graph.inputs,
+                self.seen.graph.outputs,
+                tensors,
+            )
+        )
+        ends = (0, len(crossed) - 1)
+        return Along(
+            names=tuple(map(_kind, operators)),
+            multiply_accumulates=tuple(work[index] for index in order),
+            weight_bytes=tuple(self._weight_bytes(order)),
+            seconds=tuple(self.seen.seconds.get(i, 0.0) for i in order)
+            if self.seen.seconds
+            else (),
+            crossing_bytes=tuple(frontier.size_bytes for frontier in crossed),
+            cuttable=tuple(
+                frontier.valid and place not in ends for place, frontier in enumerate(crossed)
+            ),
+        )
+
+    def _weight_bytes(self, order: Sequence[int]) -> Iterator[int]:
+        """Yield the bytes of weights that each operator is the first to need."""
+        every = Part("", range(len(self.seen.graph.operators)), {}, {}, {})
+        size_of = onnx_segments.weights_used(self.seen.source, self.seen.graph, every)
+        for index in order:
+            operators = with_constants(self.seen.graph, [index])
+            names = {name for one in operators for name in self.seen.graph.operators[one].reads}
+            yield sum(size_of.pop(name, 0) for name in names)
+
+    def _kinds(self, order: Sequence[int], along: Along) -> Iterator[OperatorKind]:
+        """Yield the kinds of operators: those that are most work come first."""
+        members: dict[str, list[int]] = {}
+        for place, name in enumerate(along.names):
+            members.setdefault(name, []).append(place)
+        without = {
+            place
+            for place, index in enumerate(order)
+            if multiply_accumulates(self.seen.graph.operators[index], self.seen.facts) is None
+        }
+
+        def importance(name: str) -> tuple[float, int, int, str]:
+            places = members[name]
+            seconds = sum(along.seconds[place] for place in places) if along.seconds else 0.0
+            work = sum(along.multiply_accumulates[place] for place in places)
+            return -seconds, -work, -len(places), name
+
+        for name in sorted(members, key=importance):
+            places = members[name]
+            yield OperatorKind(
+                name=name,
+                count=len(places),
+                without_rule=len(without.intersection(places)),
+                multiply_accumulates=sum(along.multiply_accumulates[place] for place in places),
+                weight_bytes=sum(along.weight_bytes[place] for place in places),
+                seconds=sum(along.seconds[p] for p in places) if along.seconds else None,
+            )
+
+    def _place(self, inside: frozenset[int], along: Along) -> CutPlace:
+        """Describe a place that is a beginning of the order."""
+        end = len(inside)
+        names = crossing(self.seen.graph, inside)
+        return CutPlace(
+            operators=end,
+            tensors=names,
+            size_bytes=along.crossing_bytes[end],
+            work_share=_share(along.multiply_accumulates, end),
+            weight_share=_share(along.weight_bytes, end),
+            time_share=_share(along.seconds, end) if along.seconds else None,
+        )
+
+    def _outputs(self) -> tuple[TensorSpec, ...]:
+        """Return the outputs as declared, or where nothing is declared as they are."""
+        declared = onnx_shapes.declared(self.seen.source.model)
+        specs = []
+        for name in self.seen.graph.outputs:
+            said, found = declared[name], self.seen.facts.get(name, TensorFacts())
+            best = said if said.dtype and said.shape is not None else found
+            specs.append(onnx_shapes.spec(name, best))
+        return tuple(specs)
+
+    def _notes(
+        self, space: Space | None, unknown: Counter[str], written_out: int, *, found: bool
+    ) -> Iterator[str]:
+        if self.seen.sample.guessed:
+            guesses = ", ".join(f"{name}={size}" for name, size in self.seen.sample.guessed.items())
+            yield f"sizes guessed: {guesses} (--dim says others)"
+        if self.seen.was_run and not self.seen.seconds:
+            yield "run once for its shapes: inference does not know all of them"
+        if written_out > 0:
+            yield f"functions written out where they are called: {written_out}"
+        left = len(self.seen.source.model.graph.node) - len(self.seen.graph.operators)
+        if left:
+            yield f"operators that no output depends on, left out: {left}"
+        constant = len(self.seen.graph.operators) - len(self.seen.graph.moving)
+        if constant:
+            yield f"operators on weights alone, not counted: {constant}"
+        if unknown:
+            names = ", ".join(f"{name} ({count})" for name, count in sorted(unknown.items()))
+            yield f"operators without a rule, counted as no work: {names}"
+        if space is not None:
+            yield from space.notes
+            if not found:
+                yield space.why
+
+
+def _functions_of(path: Path) -> int:
+    """Return how many functions of its own the model at ``path``, which was read, has."""
+    model = ModelProto()
+    model.ParseFromString(skeleton(map_model(path), source=path.name))
+    return len(model.functions)
+
+
+def _kind(operator: Operator) -> str:
+    node = operator.node
+    return node.op_type if node.domain in _OWN_DOMAINS else f"{node.domain}.{node.op_type}"
+
+
+def _share(values: Sequence[float], end: int) -> float:
+    """Return the part of all ``values`` that is before ``end``; where all are 0, of their count."""
+    total = sum(values)
+    return sum(values[:end]) / total if total else end / max(len(values), 1)
