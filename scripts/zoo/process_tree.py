@@ -2,8 +2,8 @@
 
 Memory is the sum of Pss over the command and all its descendants: private pages, mapped files'
 pages too, and of pages that several processes share each its part. It is sampled 20 times a second,
-so a shorter peak can be missed; the largest process's own peak, which the kernel keeps, is exact
-and counts as a lower bound.
+so a shorter peak can be missed; the largest process's own peak, which the kernel keeps, counts as a
+lower bound.
 """
 
 import os
@@ -64,14 +64,16 @@ def measured(
             stderr=err.read().decode(errors="replace"),
             seconds=seconds,
             cpu_seconds=usage.ru_utime + usage.ru_stime,
-            peak_bytes=max(peaks[0], usage.ru_maxrss * 1024),
+            peak_bytes=peaks[0],
             timed_out=seconds >= limit_seconds,
         )
 
 
 def _sample(root: int, ended: threading.Event, peaks: list[int]) -> None:
+    # not wait4's ru_maxrss: that one also remembers whoever started the child
     while not ended.wait(1 / SAMPLES_PER_SECOND):
-        peaks[0] = max(peaks[0], sum(pss_bytes(pid) for pid in tree(root)))
+        now = [_memory(pid) for pid in tree(root)]
+        peaks[0] = max(peaks[0], sum(pss for pss, _ in now), *(peak for _, peak in now))
 
 
 def tree(root: int) -> Iterator[int]:
@@ -92,13 +94,16 @@ def tree(root: int) -> Iterator[int]:
         waiting += children.get(pid, [])
 
 
-def pss_bytes(pid: int) -> int:
-    """Return a process's proportional share of the memory it has mapped; 0 when it is gone."""
+def _memory(pid: int) -> tuple[int, int]:
+    """Return a process's share of the memory it has mapped, and its own peak; 0 when it is gone."""
+    return _bytes(pid, "smaps_rollup", "Pss:"), _bytes(pid, "status", "VmHWM:")
+
+
+def _bytes(pid: int, file: str, field: str) -> int:
     try:
-        with Path(f"/proc/{pid}/smaps_rollup").open() as file:
-            for line in file:
-                if line.startswith("Pss:"):
-                    return int(line.split()[1]) * 1024
+        for line in Path(f"/proc/{pid}/{file}").read_text().splitlines():
+            if line.startswith(field):
+                return int(line.split()[1]) * 1024
     except (OSError, IndexError, ValueError):
         pass
     return 0
