@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 SAMPLES_PER_SECOND = 20
 
@@ -79,14 +78,12 @@ def _sample(root: int, ended: threading.Event, peaks: list[int]) -> None:
 def tree(root: int) -> Iterator[int]:
     """Yield ``root`` and the processes that descend from it, parents first."""
     children: dict[int, list[int]] = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                # after the last bracket: a process's name may hold spaces and brackets
-                parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
-            except OSError:
-                continue  # it ended meanwhile
-            children.setdefault(int(parent), []).append(int(folder.name))
+    for name in os.listdir("/proc"):  # noqa: PTH208 20 times a second, so it shall cost little
+        if name.isdigit():
+            # after the last bracket: a process's name may hold spaces and brackets
+            fields = _read(f"/proc/{name}/stat").rpartition(b")")[2].split(None, 2)
+            if len(fields) > 1:
+                children.setdefault(int(fields[1]), []).append(int(name))
     waiting = [root]
     while waiting:
         pid = waiting.pop()
@@ -96,17 +93,26 @@ def tree(root: int) -> Iterator[int]:
 
 def _memory(pid: int) -> tuple[int, int]:
     """Return a process's share of the memory it has mapped, and its own peak; 0 when it is gone."""
-    return _bytes(pid, "smaps_rollup", "Pss:"), _bytes(pid, "status", "VmHWM:")
+    return _bytes(pid, "smaps_rollup", "\nPss:"), _bytes(pid, "status", "VmHWM:")
 
 
 def _bytes(pid: int, file: str, field: str) -> int:
+    _, found, rest = _read(f"/proc/{pid}/{file}").partition(field.encode())
+    return int(rest.split(None, 1)[0]) * 1024 if found else 0
+
+
+def _read(path: str) -> bytes:
+    """Return what the kernel says in ``path``; nothing when the process is gone."""
     try:
-        for line in Path(f"/proc/{pid}/{file}").read_text().splitlines():
-            if line.startswith(field):
-                return int(line.split()[1]) * 1024
-    except (OSError, IndexError, ValueError):
-        pass
-    return 0
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return b""
+    try:
+        return os.read(file, 4096)
+    except OSError:
+        return b""
+    finally:
+        os.close(file)
 
 
 def _kill(root: int) -> None:
