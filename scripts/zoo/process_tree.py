@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 SAMPLES_PER_SECOND = 20
@@ -29,32 +29,40 @@ class Measured:
     cpu_seconds: float
     """Of the whole tree: what a busy machine does not stretch."""
     peak_bytes: int
-    timed_out: bool = False
+    stopped: str | None = None
+    """Why it was killed: what it took too much of."""
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What the sampling thread found."""
+
+    peak_bytes: int = 0
+    stopped: str | None = None
 
 
 def measured(
-    command: Sequence[str],
-    limit_seconds: float = 600.0,
-    environment: Mapping[str, str] | None = None,
+    command: Sequence[str], limit_seconds: float = 600.0, limit_bytes: float = 16e9
 ) -> Measured:
-    """Run ``command`` to its end, or kill it and its descendants after ``limit_seconds``."""
+    """Run ``command`` to its end; one that takes longer or more memory is killed, with its tree."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         began = time.monotonic()
-        child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment
-        )
-        ended = threading.Event()
-        peaks = [0]
-        sampler = threading.Thread(target=_sample, args=(child.pid, ended, peaks))
+        child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        ended, watch = threading.Event(), _Watch()
+        limits = (began + limit_seconds, limit_bytes)
+        sampler = threading.Thread(target=_sample, args=(child.pid, ended, watch, limits))
         sampler.start()
-        timer = threading.Timer(limit_seconds, _kill, (child.pid,))
-        timer.start()
-        _, status, usage = os.wait4(child.pid, 0)
+        try:
+            _, status, usage = os.wait4(child.pid, 0)
+        except BaseException:  # interrupted: nothing shall go on without us
+            _kill(child.pid)
+            child.wait()
+            raise
+        finally:
+            ended.set()
+            sampler.join()
         seconds = time.monotonic() - began
         child.returncode = os.waitstatus_to_exitcode(status)  # wait4 took it from Popen
-        timer.cancel()
-        ended.set()
-        sampler.join()
         out.seek(0)
         err.seek(0)
         return Measured(
@@ -63,16 +71,24 @@ def measured(
             stderr=err.read().decode(errors="replace"),
             seconds=seconds,
             cpu_seconds=usage.ru_utime + usage.ru_stime,
-            peak_bytes=peaks[0],
-            timed_out=seconds >= limit_seconds,
+            peak_bytes=watch.peak_bytes,
+            stopped=watch.stopped,
         )
 
 
-def _sample(root: int, ended: threading.Event, peaks: list[int]) -> None:
+def _sample(root: int, ended: threading.Event, watch: _Watch, limits: tuple[float, float]) -> None:
     # not wait4's ru_maxrss: that one also remembers whoever started the child
+    deadline, limit_bytes = limits
     while not ended.wait(1 / SAMPLES_PER_SECOND):
         now = [_memory(pid) for pid in tree(root)]
-        peaks[0] = max(peaks[0], sum(pss for pss, _ in now), *(peak for _, peak in now))
+        total = sum(pss for pss, _ in now)
+        watch.peak_bytes = max(watch.peak_bytes, total, *(peak for _, peak in now))
+        if watch.stopped is None and total > limit_bytes:
+            watch.stopped = f"more than {limit_bytes / 1e9:g} GB"
+        if watch.stopped is None and time.monotonic() > deadline:
+            watch.stopped = "no end in time"
+        if watch.stopped:
+            _kill(root)
 
 
 def tree(root: int) -> Iterator[int]:

@@ -2,6 +2,8 @@
 
 import sys
 
+import pytest
+
 GRANDCHILD = "b = bytearray(60 << 20); import time; time.sleep(0.5)"
 PARENT = f"""
 import subprocess, sys
@@ -17,16 +19,19 @@ def test_memory_of_descendants_counts():
 
     ran = measured([sys.executable, "-c", PARENT])
 
-    assert (ran.status, ran.stdout, ran.timed_out) == (0, "done\n", False)
+    assert (ran.status, ran.stdout, ran.stopped) == (0, "done\n", None)
     assert 120 << 20 < ran.peak_bytes < 240 << 20
 
 
-def test_what_does_not_end_is_killed_with_its_descendants():
-    """After the limit nothing of the tree is left, and the result says so."""
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [({"limit_seconds": 1.0}, "no end in time"), ({"limit_bytes": 100e6}, "more than 0.1 GB")],
+)
+def test_what_takes_too_much_is_killed_with_its_descendants(limits, reason):
+    """Nothing of the tree is left, and the result says which limit it was."""
     from process_tree import measured
 
-    ran = measured([sys.executable, "-c", PARENT.replace("0.5", "60")], limit_seconds=1.0)
+    ran = measured([sys.executable, "-c", PARENT.replace("0.5", "60")], **limits)
 
-    assert ran.timed_out
-    assert ran.status == -9
+    assert (ran.status, ran.stopped) == (-9, reason)
     assert ran.seconds < 30
