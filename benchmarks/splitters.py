@@ -11,6 +11,7 @@ cut at, which ours found. Models and environment lie in a temporary folder and a
 import argparse
 import json
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -39,6 +40,8 @@ MEASURED = (
 )
 TRIED = ("weight and tensor shared", "captures of an If", "shapes not inferable", "functions")
 LIMIT_SECONDS = 600.0
+LIMIT_BYTES = 8e9
+"""More is no good for whoever shares the machine."""
 SAID_CHARACTERS = 160
 
 
@@ -68,6 +71,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="only models whose name contains this")
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was made is removed
     with tempfile.TemporaryDirectory(prefix="splitters-") as name:
         work = Path(name)
         python = _environment(work)
@@ -151,10 +155,9 @@ def _run(
             *_split(subject, out),
             *(["--stages", "3"] if "stages" in tool else ["--at", at]),
         ]
-    ran = measured(command, LIMIT_SECONDS)
+    ran = measured(command, LIMIT_SECONDS, LIMIT_BYTES)
     if ran.status:
-        said = f"no end after {LIMIT_SECONDS:g} s" if ran.timed_out else _last_line(ran)
-        result.verdict = f"fails: {said}"
+        result.verdict = f"fails: {ran.stopped or _last_line(ran)}"
     else:
         result.runs.append(ran)
         if compare:
@@ -199,7 +202,8 @@ def _last(result: Result) -> str:
     if not result.runs:
         return result.verdict
     run = result.runs[-1]
-    return f"{run.seconds:.1f} s, {run.peak_bytes / 1e6:.0f} MB, {result.verdict}"
+    figures = f"{run.seconds:.1f} s, {run.cpu_seconds:.1f} CPU s, {run.peak_bytes / 1e6:.0f} MB"
+    return f"{figures}, {result.verdict}"
 
 
 def _last_line(ran: Measured) -> str:

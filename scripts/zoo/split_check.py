@@ -116,8 +116,8 @@ def check(case: Case, stages: int, chain: Path | None) -> Row:
 
 
 def _failure(split: Measured, said: Mapping[str, Any]) -> str:
-    if split.timed_out:
-        return f"no end after {split.seconds:.0f} s"
+    if split.stopped:
+        return f"stopped after {split.seconds:.0f} s: {split.stopped}"
     error = said.get("error") or {"code": f"exit {split.status}", "message": split.stderr[-300:]}
     how = REFUSALS.get(split.status, f"exit {split.status}")
     return f"{how} {error['code']}: {error['message']}"
