@@ -24,9 +24,7 @@ class Census:
     drawn: int = 0
     discarded: int = 0
     """Models that the runtime itself does not run."""
-    refused: int = 0
-    """Rightly, as there is no legal cut."""
-    cut: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
     operators: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)

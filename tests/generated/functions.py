@@ -64,7 +64,7 @@ def define(root: Build) -> None:
 
 
 _RECIPES = (
-    ("call",), ("smooth", "smooth"), ("attribute",), ("call", "smooth"), ("call", "attribute"),
+    ("smooth", "smooth"), ("call",), ("attribute",), ("call", "smooth"), ("call", "attribute"),
     ("smooth", "call", "smooth"), ("attribute", "attribute"), ("smooth", "smooth", "call", "call"),
 )  # fmt: skip
 

@@ -43,7 +43,7 @@ GROUPS: dict[str, Sequence[Maker]] = {
     "shapes": (shaping.shape_of, shaping.filled, shaping.expanded, shaping.counted),
     "open": (selecting.nonzero, selecting.scattered, selecting.compressed, selecting.unique),
     "control": (bodies.if_, bodies.loop, bodies.scan),
-    "functions": (functions.call,),
+    "functions": (functions.call, functions.call, functions.call),
     "chance": (arithmetic.random, arithmetic.dropout),
     "sequences": (containers.sequence, containers.pieces, containers.taken, containers.optional),
     "exotic": (arithmetic.exotic, arithmetic.back),
@@ -88,7 +88,7 @@ def models(draw: st.DrawFn) -> Generated:
     opset = draw(st.integers(OLDEST_OPSET, NEWEST_OPSET))
     build = Build(draw, opset, draw(st.sampled_from(NAMINGS)))
     groups = draw(st.lists(st.sampled_from(list(GROUPS)), min_size=1, max_size=6, unique=True))
-    groups += [draw(st.sampled_from(RARE))] if build.chance(3) else []
+    groups += [draw(st.sampled_from(RARE))] if build.chance(2) else []
     makers = [arithmetic.smooth, *(make for name in groups for make in GROUPS[name])]
     for _ in range(draw(st.integers(1, 3))):
         _input(build)

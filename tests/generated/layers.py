@@ -33,7 +33,7 @@ def gemm(build: Build) -> Tensor:
 
 def large(build: Build) -> Tensor:
     """Two products with large weights, of 1 MiB or of 8 KiB each."""
-    width = build.choose((LARGE_WIDTH, 512))
+    width = build.choose((LARGE_WIDTH, 515))
     tensor = build.pick((F,), (2, 3), fits=lambda t: t.shape[-1] == 4)
     (wide,) = build.op("MatMul", [tensor, weight(build, F, (4, width))])
     return build.op("MatMul", [wide, weight(build, F, (width, 4))])[0]
@@ -137,4 +137,4 @@ def _wide(tensor: Tensor) -> bool:
 
 
 def _width(build: Build) -> int:
-    return build.choose((4, 4, 6, 80))
+    return build.choose((4, 4, 6, 77))

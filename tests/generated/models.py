@@ -47,7 +47,10 @@ def assembled(build: Build, outputs: Sequence[Tensor]) -> ModelProto:
 def _least_version(build: Build) -> int:
     if any(function.overload for function in build.functions):
         return OVERLOADS_SINCE
-    return FUNCTIONS_SINCE if build.functions else min(IR_VERSIONS)
+    if build.functions:
+        return FUNCTIONS_SINCE
+    bodies = [a.g for node in build.nodes for a in node.attribute if a.HasField("g")]
+    return WEIGHTS_ARE_INPUTS_BEFORE if bodies else min(IR_VERSIONS)
 
 
 def _declared(build: Build, tensor: Tensor, is_open: bool) -> ValueInfoProto:
@@ -57,9 +60,10 @@ def _declared(build: Build, tensor: Tensor, is_open: bool) -> ValueInfoProto:
     if is_open:
         kind.tensor_type.ClearField("shape")
     elif build.chance(3):
-        for place, dim in enumerate(kind.tensor_type.shape.dim):
+        for dim in kind.tensor_type.shape.dim:
             if not dim.HasField("dim_value"):
-                dim.dim_param = build.choose(("", "?", f"out{place}"))
+                build.count += 1  # one name, one size: the runtime relies on it
+                dim.dim_param = build.choose(("", f"size{build.count}"))
     return ValueInfoProto(name=tensor.name, type=kind)
 
 
