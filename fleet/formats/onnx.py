@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 from numpy.typing import NDArray
 
-from fleet import golden_files, inputs, measured
+from fleet import golden_files, inputs
 from fleet.chunks import Chunk
 from fleet.compare import tolerance_for
 from fleet.formats import CutModel, CutRequest, Tell, segment_names
 from fleet.inputs import Sample
-from fleet.measured import Measured
-from fleet.onnx import folding as onnx_folding
-from fleet.onnx import graph as onnx_graph
+from fleet.onnx import chosen as onnx_chosen
+from fleet.onnx import look as onnx_look
 from fleet.onnx import parts as onnx_parts
 from fleet.onnx import rounding as onnx_rounding
 from fleet.onnx import segments as onnx_segments
@@ -26,12 +24,9 @@ from fleet.onnx import shapes as onnx_shapes
 from fleet.onnx import source as onnx_source
 from fleet.onnx import survey as onnx_survey
 from fleet.onnx import variation as onnx_variation
-from fleet.onnx.balance import Balanced, Balancer
-from fleet.onnx.bench import Bench
 from fleet.onnx.cost import peak_activation_bytes
 from fleet.onnx.cuts import Plan
 from fleet.onnx.graph import Graph
-from fleet.onnx.reference import Reference
 from fleet.onnx.segments import Part
 from fleet.onnx.shapes import TensorFacts
 from fleet.onnx.source import Source
@@ -71,19 +66,14 @@ class OnnxFormat:
 
 
 def _cut(source: Source, request: CutRequest, folder: Path, scratch: Path, tell: Tell) -> CutModel:
-    graph = _read(source)
-    specs = onnx_shapes.input_specs(source.model, graph.inputs, source.ref.name)
+    specs = onnx_shapes.input_specs(source.model, onnx_look.read(source).inputs, source.ref.name)
     sample = inputs.requested(specs, request)
-    facts = onnx_shapes.infer(source.model, sample.sizes)
-    if onnx_folding.fold(source, graph, facts, scratch):
-        graph = _read(source)
-        facts = onnx_shapes.infer(source.model, sample.sizes)
-    reference = Reference(source, graph, scratch / "reference", facts)
-    balanced = _balanced(reference, sample, request, scratch, tell)
-    plan = balanced.plan
+    look = onnx_look.folded(source, sample, scratch)
+    balanced = onnx_chosen.chosen(look, request, scratch, tell)
+    graph, facts, plan = look.graph, look.facts, balanced.plan
     tell("running the whole model for its golden frames")
     wanted = tuple(dict.fromkeys([*plan.crossing_tensors, *graph.outputs]))
-    seen, variation = onnx_variation.run(reference, specs, sample, wanted)
+    seen, variation = onnx_variation.run(look.reference, specs, sample, wanted)
     values = {**sample.arrays, **seen.values}
     declared = _declared(source, sample, values, variation)
     cut = _Cut(source, graph, plan, values, declared)
@@ -112,10 +102,6 @@ def _cut(source: Source, request: CutRequest, folder: Path, scratch: Path, tell:
             *([rounded] if rounded else []),
         ),
     )
-
-
-def _read(source: Source) -> Graph:
-    return onnx_graph.read(source.model.graph, source.ref.name, source.model.functions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,71 +163,6 @@ class _Cut:
             "paceline.cut_in": json.dumps(face.inputs),
             "paceline.cut_out": json.dumps(face.outputs),
         }
-
-
-class _Question(msgspec.Struct, frozen=True, kw_only=True):
-    """All that measured cuts depend on, but for this machine."""
-
-    model: str
-    sizes: dict[str, tuple[int, ...]]
-    stages: int
-    threads: int
-    rules: int = 1
-    """Grows when we choose by other rules."""
-
-
-def _balanced(
-    reference: Reference, sample: Sample, request: CutRequest, scratch: Path, tell: Tell
-) -> Balanced:
-    """Return the cuts, from memory where they were measured before."""
-    balancer = Balancer(reference.source, reference.graph, reference.facts, tell)
-    question = measured.key(
-        _Question(
-            model=reference.source.ref.sha256,
-            sizes=sample.sizes,
-            stages=request.stages,
-            threads=request.threads,
-        )
-    )
-    measures = request.balance == "time" and not request.at and request.stages != 1
-    memory = request.memory if measures else None
-    found = measured.recall(memory, question) if memory and not request.remeasure else None
-    timed = _looked_at(reference, sample, tell, time=measures and found is None)
-    if found is not None:
-        return balancer.recalled(found)
-    balanced = balancer.chosen(
-        request, timed, Bench(reference, dict(sample.arrays), scratch, request.threads)
-    )
-    if memory and balanced.seconds:
-        plan = balanced.plan
-        notes = (*plan.notes, *balanced.notes)
-        made = Measured(
-            cuts=plan.crossings, cut_space=plan.cut_space, seconds=balanced.seconds, notes=notes
-        )
-        measured.keep(memory, question, made)
-    return balanced
-
-
-def _looked_at(
-    reference: Reference, sample: Sample, tell: Tell, *, time: bool
-) -> Mapping[int, float]:
-    """Run the model where inference does not know all, or its operators must be timed.
-
-    Types and sizes are added to the reference's facts; the operators' seconds are returned.
-    """
-    graph, facts = reference.graph, reference.facts
-    missing = [
-        name
-        for index in graph.moving
-        for name in graph.operators[index].writes
-        if name not in facts or (facts[name].movable and facts[name].sizes is None)
-    ]
-    if not missing and not time:
-        return {}
-    tell("timing the model's operators" if time else "running the model for its shapes")
-    (seen,) = reference.run([sample], sizes=missing, profile=time)
-    facts.update((s.name, TensorFacts(s.dtype, s.shape)) for s in seen.sizes.values())
-    return seen.operator_seconds
 
 
 def _declared(

@@ -93,8 +93,14 @@ class Balancer:
             notes = (*notes, "the model is large: operators were timed, candidates not measured")
         elif request.balance == "time" and stages > 1:
             return self._by_time(space, costs, stages, bench, notes)
-        segments = onnx_cuts.chosen(space, costs, stages, model)
+        if stages == 1 and not self.graph.moving and self._gives_constants():
+            segments = [frozenset[int]()]  # the same answer for any input
+        else:
+            segments = onnx_cuts.chosen(space, costs, stages, model)
         return Balanced(self._plan(segments, space), notes=notes)
+
+    def _gives_constants(self) -> bool:
+        return any(self.graph.is_constant(name) for name in self.graph.outputs)
 
     def recalled(self, found: Measured) -> Balanced:
         """Return the cuts that were measured before.

@@ -12,20 +12,23 @@ from pathlib import Path
 
 from onnx import ModelProto
 
+from fleet import inputs
 from fleet.cuts import graph as cut_graph
 from fleet.cuts import widths
 from fleet.cuts.space import Space
 from fleet.formats import Tell
 from fleet.onnx import cuts as onnx_cuts
+from fleet.onnx import look as onnx_look
 from fleet.onnx import segments as onnx_segments
 from fleet.onnx import shapes as onnx_shapes
 from fleet.onnx import source as onnx_source
 from fleet.onnx.cost import multiply_accumulates
 from fleet.onnx.graph import Operator
-from fleet.onnx.look import Look, look
+from fleet.onnx.look import Look
 from fleet.onnx.parts import crossing, with_constants
 from fleet.onnx.segments import Part
 from fleet.onnx.shapes import TensorFacts
+from fleet.onnx.source import Source
 from fleet.survey import Along, CutPlace, ModelSurvey, OperatorKind, SurveyRequest
 from wire.model.files import map_model
 from wire.model.skeleton import skeleton
@@ -44,9 +47,24 @@ def survey(path: Path, request: SurveyRequest, tell: Tell) -> ModelSurvey:
         onnx_source.opened(path) as source,
         tempfile.TemporaryDirectory(prefix="paceline-show-") as scratch,
     ):
-        seen = look(source, request, Path(scratch), tell)
+        seen = _seen(source, request, Path(scratch), tell)
         written_out = _functions_of(path) - len(source.model.functions)
         return _Survey(seen).made(request.cuts, written_out, tell)
+
+
+def _seen(source: Source, request: SurveyRequest, scratch: Path, tell: Tell) -> Look:
+    """Look at the model: by inference where that does, for it takes no time."""
+    graph = onnx_look.read(source)
+    specs = onnx_shapes.input_specs(source.model, graph.inputs, source.ref.name)
+    if request.arrays is not None:
+        sample = inputs.given(specs, request.arrays, "the golden frames")
+    else:
+        sample = inputs.requested(specs, request.sampling)
+    seen = onnx_look.first(source, sample, scratch)
+    if request.time or seen.missing():
+        seen = onnx_look.folded(source, sample, scratch)
+        seen.closer(tell, time=request.time)
+    return seen
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,9 @@
 import onnx
 import pytest
 
+from fleet.errors import NoCutError
+from fleet.formats import CutRequest
+from fleet.split import split
 from tests.generated.graphs import Generated
 from tests.generated.judge import judged
 
@@ -83,7 +86,6 @@ FOUND = {
             z = Cast <to = 1> (a)
         }""",
     ),
-    "nothing is computed": (1, "g (float[2] x) => (float[2] x) {}"),
     "everything is computed from weights": (
         1,
         "g (float[2] x) => (float[2] y) <float[2] w = {1, 2}> { y = Neg (w) }",
@@ -108,3 +110,12 @@ def test_a_model_that_was_found_is_cut_and_stays_what_it_is(in_process, tmp_path
     model = onnx.parser.parse_model(HEAD + text)
 
     assert judged(Generated(model, False, stages, {"N": 1}), tmp_path) == "cut"
+
+
+def test_a_model_that_computes_nothing_is_refused(in_process, tmp_path):
+    """There is nothing for a device to do, and the error says so."""
+    model = onnx.parser.parse_model(HEAD + "g (float[2] x) => (float[2] x) {}")
+    onnx.save(model, tmp_path / "m.onnx")
+
+    with pytest.raises(NoCutError, match="run no pipeline"):
+        split(tmp_path / "m.onnx", tmp_path / "out", CutRequest(stages=1))
