@@ -17,6 +17,7 @@ from fleet.formats import CutRequest
 from fleet.split import Presentation
 from fleet.split_folder import SEGMENTS_FOLDER
 from paceline import arguments, record
+from paceline.cache import measured_folder
 from paceline.errors import BadArgumentError, CannotServeError
 from paceline.serving import listen_address
 from wire import ids
@@ -44,7 +45,8 @@ def deploy_model(
     name, address = _name(name), _address(site, serve)
     with tempfile.TemporaryDirectory(prefix="paceline-") as place:
         folder = Path(place, "split")
-        split.split(source, folder, CutRequest(stages=len(names)), Presentation(name=name))
+        cut = CutRequest(stages=len(names), memory=measured_folder(os.environ))
+        split.split(source, folder, cut, Presentation(name=name))
         request = DeployRequest(topics=site.topics, folder=folder, devices=names, serve=address)
         return _deployed(site, request, source)
 

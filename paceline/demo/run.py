@@ -153,7 +153,9 @@ class _Demo:
         else:
             model, dims, shown = self._options.model, {}, Presentation(name=PIPELINE)
         folder = scratch / "split"
-        manifest = split(model, folder, CutRequest(stages=self._options.devices, dims=dims), shown)
+        # by operations: nothing is measured, for whoever tries it waits
+        request = CutRequest(stages=self._options.devices, dims=dims, balance="flops")
+        manifest = split(model, folder, request, shown)
         sizes = " + ".join(f"{s.weight_bytes / 1e6:.1f}" for s in manifest.segments)
         self._say("model", f"{model.name}: {len(manifest.segments)} segments, {sizes} MB")
         feed = feeds.pages(manifest) if shown.preprocess else feeds.made_up(manifest)
