@@ -48,14 +48,24 @@ class Limits(NamedTuple):
 LIMITS: Final = Limits()
 
 
+ALONG_ORDERS: Final = Limits(
+    in_block=0, in_all=0, per_operator=0, given_up=0, relations=0, relations_per_operator=0
+)
+"""No block is enumerated that has more than one operator."""
+
+
 def find(graph: CutGraph, limits: Limits = LIMITS) -> Space:
-    """Return where ``graph`` may be cut."""
+    """Return where ``graph`` may be cut.
+
+    Where downsets are too many, operators of side branches are joined, which leaves fewer places:
+    ``ALONG_ORDERS`` joins none, and so finds the most segments that the orders allow.
+    """
     blocks = cut_blocks.blocks(graph)
     found = _searched(graph, blocks, limits)
     partly = [
         block.operators for block, chains in zip(blocks, found, strict=True) if not chains.complete
     ]
-    joined = cut_joins.joined(graph, partly)
+    joined = graph if limits == ALONG_ORDERS else cut_joins.joined(graph, partly)
     joined_blocks = cut_blocks.blocks(joined) if joined is not graph else blocks
     if len(joined_blocks) > len(blocks):
         graph, blocks = joined, joined_blocks

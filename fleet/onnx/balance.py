@@ -82,7 +82,7 @@ class Balancer:
         if request.at:
             return Balanced(onnx_cuts.plan(self.graph, self.facts, request, model))
         self.tell("searching for cuts")
-        space = onnx_cuts.space_of(self.graph, self.facts)
+        space = onnx_cuts.space_for(self.graph, self.facts, int(request.stages))
         costs, notes = self._costs(request.balance, timed)
         auto = request.stages == AUTO
         stages = auto_stages(space, costs) if auto else int(request.stages)

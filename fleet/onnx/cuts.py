@@ -11,6 +11,7 @@ from fleet.cuts import choice as cut_choice
 from fleet.cuts import graph as cut_graph
 from fleet.cuts import places as cut_places
 from fleet.cuts.graph import MAX_BYTES, MAX_TENSORS, Operator, Tensor
+from fleet.cuts.places import Limits
 from fleet.cuts.space import Space
 from fleet.errors import BadRequestError, InvalidCutError, NoCutError, UnknownTensorError
 from fleet.formats import CutRequest
@@ -21,6 +22,8 @@ from fleet.onnx.shapes import TensorFacts
 
 Facts = Mapping[str, TensorFacts]
 
+COMPLETE = "downsets"
+"""As ``cut_space``: all places were looked at."""
 NAMED = "named"
 """As ``cut_space``: the user said where to cut."""
 
@@ -64,7 +67,7 @@ def plan(graph: Graph, facts: Facts, request: CutRequest, model: str) -> Plan:
         return plan_of(graph, segments_at(graph, facts, cuts_at), work)
     if request.stages < 1:
         raise BadRequestError(f"--stages {request.stages}", "a model has at least 1 segment")
-    space = space_of(graph, facts)
+    space = space_for(graph, facts, request.stages)
     segments = chosen(space, work, request.stages, model)
     return plan_of(graph, segments, work, space)
 
@@ -79,7 +82,19 @@ def work_of(graph: Graph, facts: Facts) -> tuple[dict[int, int], Counter[str]]:
     return {i: work or 0 for i, work in found.items()}, Counter(unknown)
 
 
-def space_of(graph: Graph, facts: Facts) -> Space:
+def space_for(graph: Graph, facts: Facts, stages: int) -> Space:
+    """Return where ``graph`` may be cut into ``stages``, if it can be at all.
+
+    Where not all places could be looked at, those of whole orders may allow more segments.
+    """
+    space = space_of(graph, facts)
+    if space.cut_space == COMPLETE or stages <= cut_choice.largest(space):
+        return space
+    along = space_of(graph, facts, cut_places.ALONG_ORDERS)
+    return along if cut_choice.largest(along) > cut_choice.largest(space) else space
+
+
+def space_of(graph: Graph, facts: Facts, limits: Limits = cut_places.LIMITS) -> Space:
     """Return where ``graph`` may be cut; its operators keep their indices."""
     operators = []
     for index in graph.moving:
@@ -88,7 +103,8 @@ def space_of(graph: Graph, facts: Facts) -> Space:
     tensors = {
         name: Tensor(known.size_bytes, _movable(name, facts)) for name, known in facts.items()
     }
-    return cut_places.find(cut_graph.cut_graph(operators, graph.inputs, graph.outputs, tensors))
+    made = cut_graph.cut_graph(operators, graph.inputs, graph.outputs, tensors)
+    return cut_places.find(made, limits)
 
 
 def chosen(

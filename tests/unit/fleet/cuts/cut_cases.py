@@ -9,11 +9,9 @@ from hypothesis import strategies as st
 
 from fleet.cuts.choice import SLACK
 from fleet.cuts.graph import MAX_BYTES, MAX_TENSORS, CutGraph, Operator, Tensor, cut_graph
-from fleet.cuts.places import Limits
+from fleet.cuts.places import ALONG_ORDERS
 
-ORDERS_ONLY = Limits(
-    in_block=0, in_all=0, per_operator=0, given_up=0, relations=0, relations_per_operator=0
-)
+ORDERS_ONLY = ALONG_ORDERS
 """No block is enumerated that has more than one operator."""
 SIZES = (0, 1, 2, 5, 50, MAX_BYTES // 2)
 
