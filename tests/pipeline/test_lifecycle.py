@@ -50,7 +50,7 @@ def model(tmp_path_factory):
 def pipeline(model):
     """The model cut into three segments; returns its folder and manifest."""
     folder = model.parent / "cut"
-    return folder, split(model, folder, CutRequest(stages=3))
+    return folder, split(model, folder, CutRequest(stages=3, balance="flops"))
 
 
 def placed(pipeline):

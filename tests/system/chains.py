@@ -50,7 +50,10 @@ class Chain:
         write_model(self.model, rows=rows, width=width, layers=layers, dense=dense)
         self.folder = folder / "split"
         self.manifest = split(
-            self.model, self.folder, CutRequest(stages=stages), Presentation(name="p")
+            self.model,
+            self.folder,
+            CutRequest(stages=stages, balance="flops"),
+            Presentation(name="p"),
         )
         session = ort.InferenceSession(self.model, providers=["CPUExecutionProvider"])
         self._expected = [

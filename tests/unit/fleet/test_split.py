@@ -40,7 +40,7 @@ def test_the_folder_holds_manifest_report_and_segments(saved, tmp_path, run_whol
     """As the layout says; the manifest on disk is the one returned; the segments are the model."""
     path, out = saved("skips"), tmp_path / "out"
 
-    made = split(path, out, CutRequest(stages=3, dims={"H": 10, "W": 12}))
+    made = split(path, out, CutRequest(stages=3, balance="flops", dims={"H": 10, "W": 12}))
 
     names = ["00-head", "01-body", "02-tail"]
     assert sorted(files(out)) == sorted(
@@ -149,7 +149,7 @@ def test_the_report_is_for_people(saved, tmp_path):
 def test_the_manifest_says_which_cuts_were_searched(saved, tmp_path):
     """All downsets of a small graph; none where the user names them."""
     path = saved("skips")
-    chosen = split(path, tmp_path / "chosen", CutRequest(stages=2))
+    chosen = split(path, tmp_path / "chosen", CutRequest(stages=2, balance="flops"))
     named = split(path, tmp_path / "named", CutRequest(at=("d",)))
 
     assert (chosen.cut_space, named.cut_space) == ("downsets", "named")
@@ -182,7 +182,7 @@ def test_types_and_shapes_that_cannot_be_inferred_are_measured(saved, tmp_path, 
 
 def test_half_precision_gets_a_tolerance_of_its_own(saved, tmp_path):
     """float16 cannot hold what the default asks for."""
-    made = split(saved("half"), tmp_path / "out", CutRequest(stages=2))
+    made = split(saved("half"), tmp_path / "out", CutRequest(stages=2, balance="flops"))
 
     assert {segment.tolerance.relative for segment in made.segments} == {1e-2}
 
@@ -205,7 +205,7 @@ def test_how_pictures_come_in_is_put_into_the_manifest(saved, tmp_path):
 def test_an_earlier_split_is_replaced(saved, tmp_path):
     """By the new one, whole; nothing of the old one stays, and nothing beside it."""
     path, out = saved("skips"), tmp_path / "here" / "out"
-    split(path, out, CutRequest(stages=3))
+    split(path, out, CutRequest(stages=3, balance="flops"))
 
     split(path, out, CutRequest(stages=1))
 
@@ -283,7 +283,7 @@ def test_nothing_is_written_on_an_error(saved, tmp_path, make_model, case):
     before = sorted(tmp_path.iterdir())
 
     with pytest.raises(error) as refused:
-        split(path, tmp_path / "out", CutRequest(**request))
+        split(path, tmp_path / "out", CutRequest(**{"balance": "flops", **request}))
 
     assert refused.value.exit_code == exit_code
     assert ";" in str(refused.value)
@@ -296,7 +296,7 @@ def test_a_picky_model_says_what_was_guessed(saved, tmp_path, make_model):
 
     with pytest.raises(NeedsExampleError, match=r"guessed sizes N=1 .*--dim NAME=N"):
         split(path, tmp_path / "out")
-    assert split(path, tmp_path / "out", CutRequest(stages=2, dims={"N": 7}))
+    assert split(path, tmp_path / "out", CutRequest(stages=2, balance="flops", dims={"N": 7}))
 
 
 @pytest.mark.parametrize(
@@ -334,7 +334,7 @@ def split_once(tmp_path_factory):
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.save(model, folder / "model.onnx")
-    split(folder / "model.onnx", folder / "out", CutRequest(stages=2))
+    split(folder / "model.onnx", folder / "out", CutRequest(stages=2, balance="flops"))
     return folder / "out"
 
 

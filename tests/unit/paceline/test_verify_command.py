@@ -31,7 +31,7 @@ def cut(tmp_path):
 def _cut(tmp_path, model, request):
     path, folder = tmp_path / "model.onnx", tmp_path / "parts"
     onnx.save(model, path)
-    split(path, folder, CutRequest(**request))
+    split(path, folder, CutRequest(**{"balance": "flops", **request}))
     return path, folder
 
 

@@ -17,7 +17,7 @@ def cut(saved, tmp_path):
 
     def made(what, **request):
         path = saved(what)
-        split(path, tmp_path / "out", CutRequest(**request))
+        split(path, tmp_path / "out", CutRequest(**{"balance": "flops", **request}))
         return path, tmp_path / "out"
 
     return made
