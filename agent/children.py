@@ -91,7 +91,8 @@ def _probe(options: argparse.Namespace) -> ProbeReport:
 
 def _run_segment(options: argparse.Namespace) -> RunReport:
     inputs = _samples(options.inputs)
-    runtime, open_seconds = _opened(options)
+    fetch = _names(options.fetch) if options.fetch else []
+    runtime, open_seconds = _opened(options, fetch)
     given: list[Sample] = []
     outputs: list[tuple[TensorSpec, ...]] = []
     run_seconds: list[float] = []
@@ -101,7 +102,7 @@ def _run_segment(options: argparse.Namespace) -> RunReport:
         run_seconds.append(time.perf_counter() - began)
         outputs.append(_described(results))
         if options.outputs:
-            kept = {name: results[name] for name in options.fetch or results}
+            kept = {name: results[name] for name in fetch or results}
             given.append(codecs.tensors(kept))
     run_seconds += _again(runtime, inputs, options.again_seconds)
     operator_seconds = runtime.operator_seconds()
@@ -159,7 +160,7 @@ def _bench(options: argparse.Namespace) -> BenchReport:
     )
 
 
-def _opened(options: argparse.Namespace) -> tuple[Runtime, float]:
+def _opened(options: argparse.Namespace, fetch: Sequence[str] = ()) -> tuple[Runtime, float]:
     plugin: type[Runtime] = plugins.load(PACKAGE, options.runtime)
     began = time.perf_counter()
     segment = checked_model(options.segment)
@@ -172,7 +173,7 @@ def _opened(options: argparse.Namespace) -> tuple[Runtime, float]:
     )
     runtime = plugin.open(segment, settings)
     known = {spec.name for spec in runtime.outputs}
-    unknown = [name for name in getattr(options, "fetch", ()) if known and name not in known]
+    unknown = [name for name in fetch if known and name not in known]
     if unknown:
         raise RuntimeOpenError(options.runtime, str(segment), f"it has no outputs {unknown}")
     return runtime, time.perf_counter() - began
@@ -186,6 +187,14 @@ def _samples(path: Path) -> list[Sample]:
     if not found:
         raise ChildFileError(str(path), "holds no sample")
     return found
+
+
+def _names(path: Path) -> list[str]:
+    """Return the names in a file: they may be anything, so they are no arguments."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[str])
+    except (OSError, msgspec.DecodeError) as error:
+        raise ChildFileError(str(path), f"is no list of names ({error})") from error
 
 
 def _write(path: Path, given: Sequence[Sample]) -> None:
@@ -225,7 +234,7 @@ def _parser() -> argparse.ArgumentParser:
 
     running = commands.add_parser("run-segment", help="run samples through a segment or model")
     running.add_argument("--outputs", type=Path, help="write the results to this file of samples")
-    running.add_argument("--fetch", nargs="+", default=[], help="write only these outputs")
+    running.add_argument("--fetch", type=Path, help="write only the outputs that this JSON lists")
     running.add_argument(
         "--again-seconds",
         type=float,

@@ -89,7 +89,9 @@ def run(
         if options.again_seconds:
             arguments += ["--again-seconds", str(options.again_seconds)]
         arguments += [] if fetch == [] else ["--outputs", str(taken)]
-        arguments += ["--fetch", *fetch] if fetch else []
+        if fetch:
+            Path(name, "fetch").write_bytes(msgspec.json.encode(list(fetch)))
+            arguments += ["--fetch", str(Path(name, "fetch"))]
         report = call("run-segment", arguments, RunReport, limit_seconds=options.limit_seconds)
         data = taken.read_bytes() if taken.exists() else b""
     return Run(_arrays(data), report)

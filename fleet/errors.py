@@ -77,6 +77,27 @@ class BadExampleError(CodedError):
         return f"{self.example}: {self.problem}; give one array for each input of the model"
 
 
+class InputTooLargeError(CodedError):
+    """An input is larger than a frame may carry."""
+
+    code = "model.input_too_large"
+    exit_code = 3
+
+    def __init__(self, name: str, shape: Sequence[int], size_bytes: int, most: int) -> None:
+        super().__init__(name, shape, size_bytes, most)
+        self.name = name
+        self.shape = tuple(shape)
+        self.size_bytes = size_bytes
+        self.most = most
+
+    def __str__(self) -> str:
+        sizes = ", ".join(map(str, self.shape))
+        return (
+            f"input {self.name!r:.80}: [{sizes}] is {self.size_bytes} bytes (at most {self.most}"
+            " travel in one frame); give smaller sizes with --dim, or export the model with them"
+        )
+
+
 class UnknownTensorError(CodedError):
     """A cut names a tensor that the model does not have."""
 
@@ -125,7 +146,7 @@ class NoCutError(CodedError):
     def __str__(self) -> str:
         problem = f"{self.model}: no cut into {self.wanted} segments"
         if not self.largest:
-            return f"{problem} ({self.why}); it gives the same for any input: run no pipeline"
+            return f"{problem} ({self.why}); there is nothing to compute: run no pipeline"
         stages = "1 stage" if self.largest == 1 else f"at most {self.largest} stages"
         return f"{problem} (largest possible: {self.largest}, since {self.why}); ask for {stages}"
 
@@ -158,6 +179,25 @@ class FolderInUseError(CodedError):
 
     def __str__(self) -> str:
         return f"{self.folder}: {self.problem}; nothing was written, name another folder"
+
+
+class NotWrittenError(CodedError):
+    """The system refused something while a model was cut; nothing was written."""
+
+    code = "split.not_written"
+    exit_code = 3
+
+    def __init__(self, folder: str, path: str, reason: str) -> None:
+        super().__init__(folder, path, reason)
+        self.folder = folder
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"{self.folder}: not written, the system refused {self.path} ({self.reason});"
+            " make room or permission there and split again"
+        )
 
 
 class ChildFailedError(CodedError):

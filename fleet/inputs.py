@@ -14,11 +14,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fleet.errors import BadExampleError, BadRequestError
+from fleet.cuts.graph import MAX_BYTES
+from fleet.errors import BadExampleError, BadRequestError, InputTooLargeError
 from fleet.formats import CutRequest
 from wire import codecs
 from wire.errors import TensorSpecError
 from wire.tensors import TensorSpec, check
+from wire.tensors import size_bytes as tensor_bytes
 
 _PICTURE_SIDE: Final = 224
 _CHANNELS: Final = 3
@@ -68,6 +70,7 @@ def made(specs: Sequence[TensorSpec], dims: Mapping[str, int], seed: int) -> Sam
 
     Raises:
         BadRequestError: ``dims`` names a dimension that no input has, or is no size.
+        InputTooLargeError: An input would be larger than a frame may carry.
     """
     _check_dims(specs, dims)
     random = np.random.default_rng(seed)
@@ -88,6 +91,9 @@ def made(specs: Sequence[TensorSpec], dims: Mapping[str, int], seed: int) -> Sam
             if isinstance(asked, str) and asked:
                 named.setdefault(asked, size)
             shape.append(size)
+        size_bytes = tensor_bytes(spec.dtype, shape)
+        if size_bytes > MAX_BYTES:
+            raise InputTooLargeError(spec.name, shape, size_bytes, MAX_BYTES)
         arrays[spec.name] = _filled(random, spec.dtype, tuple(shape))
     return Sample(arrays, named, guessed, made_up=True)
 

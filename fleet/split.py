@@ -15,11 +15,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
 from fleet import chunks
-from fleet.errors import BadRequestError, FolderInUseError, UnknownFormatError
+from fleet.errors import (
+    BadRequestError,
+    FolderInUseError,
+    NotWrittenError,
+    UnknownFormatError,
+)
 from fleet.formats import CutModel, CutRequest, ModelFormat, Tell, known
 from fleet.split_folder import (
     CHUNKS_FILE,
@@ -29,8 +35,12 @@ from fleet.split_folder import (
     SplitReport,
 )
 from wire import ids, manifest, plugins
+from wire.errors import ManifestError
 from wire.manifest import INPUT, OUTPUT, SCHEMA, Answer, Edge, Manifest, Picture
 from wire.tensors import TensorSpec
+
+WRITTEN: Final = (MANIFEST_FILE, REPORT_FILE, CHUNKS_FILE, SEGMENTS_FOLDER)
+"""What there is in a folder that a split wrote."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,16 +151,39 @@ def _replacing(out: Path) -> Iterator[Path]:
         yield folder
         _swap(folder, out)
     except OSError as error:
-        raise FolderInUseError(str(out), f"cannot be written ({error.strerror})") from error
+        raise NotWrittenError(str(out), str(error.filename or folder), str(error)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_ours(out: Path) -> None:
+    """Refuse a folder with anything in it that no split writes: it would be gone."""
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise FolderInUseError(str(out), "is no folder")
-    if out.is_dir() and any(out.iterdir()) and not (out / MANIFEST_FILE).is_file():
-        raise FolderInUseError(str(out), f"holds other things, and no {MANIFEST_FILE}")
+    if not out.is_dir():
+        return
+    held = {path.name for path in out.iterdir()}
+    strangers = sorted(held - set(WRITTEN))
+    if strangers:
+        raise FolderInUseError(str(out), f"holds {strangers[0]!r:.80}, which no split wrote")
+    if held:
+        _check_split(out)
+
+
+def _check_split(out: Path) -> None:
+    try:
+        found = manifest.decode((out / MANIFEST_FILE).read_bytes(), source=MANIFEST_FILE)
+    except (OSError, ManifestError) as error:
+        raise FolderInUseError(str(out), f"holds no {MANIFEST_FILE} of a split") from error
+    names = {segment.name for segment in found.segments}
+    segments = out / SEGMENTS_FOLDER
+    strangers = [path for path in segments.glob("*") if path.name not in names]
+    for segment in found.segments:
+        known = {file.name for file in segment.files}
+        strangers += [p for p in (segments / segment.name).glob("*") if p.name not in known]
+    if strangers:
+        place = strangers[0].relative_to(out)
+        raise FolderInUseError(str(out), f"holds {str(place)!r:.80}, which no split wrote")
 
 
 def _swap(folder: Path, out: Path) -> None:

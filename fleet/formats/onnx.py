@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fleet import golden_files, inputs
 from fleet.chunks import Chunk
 from fleet.compare import tolerance_for
+from fleet.errors import InvalidCutError
 from fleet.formats import CutModel, CutRequest, Tell, segment_names
 from fleet.inputs import Sample
 from fleet.onnx import chosen as onnx_chosen
@@ -24,9 +25,12 @@ from fleet.onnx import shapes as onnx_shapes
 from fleet.onnx import source as onnx_source
 from fleet.onnx import survey as onnx_survey
 from fleet.onnx import variation as onnx_variation
+from fleet.onnx.balance import Balanced
 from fleet.onnx.cost import peak_activation_bytes
 from fleet.onnx.cuts import Plan
 from fleet.onnx.graph import Graph
+from fleet.onnx.look import Look
+from fleet.onnx.reference import Seen
 from fleet.onnx.segments import Part
 from fleet.onnx.shapes import TensorFacts
 from fleet.onnx.source import Source
@@ -66,14 +70,13 @@ class OnnxFormat:
 
 
 def _cut(source: Source, request: CutRequest, folder: Path, scratch: Path, tell: Tell) -> CutModel:
-    specs = onnx_shapes.input_specs(source.model, onnx_look.read(source).inputs, source.ref.name)
+    graph = onnx_look.read(source)
+    specs = onnx_shapes.input_specs(source.model, graph.inputs, source.ref.name)
+    onnx_shapes.check_outputs(source.model, source.ref.name)
     sample = inputs.requested(specs, request)
     look = onnx_look.folded(source, sample, scratch)
-    balanced = onnx_chosen.chosen(look, request, scratch, tell)
+    balanced, seen, variation = _chosen(look, specs, request, scratch, tell)
     graph, facts, plan = look.graph, look.facts, balanced.plan
-    tell("running the whole model for its golden frames")
-    wanted = tuple(dict.fromkeys([*plan.crossing_tensors, *graph.outputs]))
-    seen, variation = onnx_variation.run(look.reference, specs, sample, wanted)
     values = {**sample.arrays, **seen.values}
     declared = _declared(source, sample, values, variation)
     cut = _Cut(source, graph, plan, values, declared)
@@ -102,6 +105,33 @@ def _cut(source: Source, request: CutRequest, folder: Path, scratch: Path, tell:
             *([rounded] if rounded else []),
         ),
     )
+
+
+def _chosen(
+    look: Look, specs: Sequence[TensorSpec], request: CutRequest, scratch: Path, tell: Tell
+) -> tuple[Balanced, Seen, Variation]:
+    """Return cuts whose tensors keep their rank whatever the sizes, and what runs showed of them.
+
+    Raises:
+        CodedError: There are none, or the model does not run.
+    """
+    while True:
+        balanced = onnx_chosen.chosen(look, request, scratch, tell)
+        tell("running the whole model for its golden frames")
+        crossing = balanced.plan.crossing_tensors
+        wanted = tuple(dict.fromkeys([*crossing, *look.graph.outputs]))
+        seen, variation = onnx_variation.run(look.reference, specs, look.sample, wanted)
+        loose = [
+            name
+            for name in crossing
+            if name in seen.values and variation.changes_rank(name, seen.values[name].ndim)
+        ]
+        if not loose:
+            return balanced, seen, variation
+        if request.at:
+            problem = f"tensor {loose[0]!r:.80} has another number of dimensions for other sizes"
+            raise InvalidCutError("+".join(request.at), problem)
+        look.facts.update(dict.fromkeys(loose, TensorFacts()))  # it cannot cross a cut
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,6 +174,8 @@ def _tensors(graph: Graph, cut: str) -> list[str]:
     """Return the tensors that ``cut`` names; a tensor's own name may contain a plus sign."""
     names = [cut] if cut in graph.maker else [name.strip() for name in cut.split("+")]
     for name in names:
+        if not name:
+            raise InvalidCutError(cut, "a tensor's name is empty")
         if name in graph.inputs or graph.is_constant(name):
             raise InvalidCutError(name, "it is an input or a weight: nothing is computed before it")
         if name not in graph.maker:

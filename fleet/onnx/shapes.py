@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import onnx
 from onnx import GraphProto, ModelProto, TensorProto, TypeProto, ValueInfoProto, helper
 
+from fleet.cuts.graph import MAX_TENSORS
 from wire.model.errors import ModelError
 from wire.tensors import ELEMENT_TYPES, TensorSpec
 
@@ -56,6 +57,9 @@ def input_specs(model: ModelProto, names: tuple[str, ...], source: str) -> tuple
     Raises:
         ModelError: An input declares no shape, or its elements may not travel.
     """
+    if len(names) > MAX_TENSORS:
+        rule = f"has {len(names)} inputs (at most {MAX_TENSORS} travel in one frame)"
+        raise ModelError(source, "", rule)
     specs = []
     for value in model.graph.input:
         if value.name in names:
@@ -65,6 +69,24 @@ def input_specs(model: ModelProto, names: tuple[str, ...], source: str) -> tuple
                 raise ModelError(source, f"input {value.name!r:.80}", rule)
             specs.append(spec(value.name, facts))
     return tuple(specs)
+
+
+def check_outputs(model: ModelProto, source: str) -> None:
+    """Check that what the model gives may travel, as far as it says what that is.
+
+    Raises:
+        ModelError: There are too many outputs, or one is of a type that may not.
+    """
+    outputs = model.graph.output
+    if len(outputs) > MAX_TENSORS:
+        rule = f"has {len(outputs)} outputs (at most {MAX_TENSORS} travel in one frame)"
+        raise ModelError(source, "", rule)
+    for value in outputs:
+        kind = value.type.WhichOneof("value")
+        dtype = value.type.tensor_type.elem_type if kind == "tensor_type" else 0
+        if kind not in {None, "tensor_type"} or (dtype and dtype not in ELEMENT_TYPES):
+            rule = "is of a type that may not travel in frames"
+            raise ModelError(source, f"output {value.name!r:.80}", rule)
 
 
 def declared(model: ModelProto) -> dict[str, TensorFacts]:

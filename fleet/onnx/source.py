@@ -28,6 +28,7 @@ from wire.manifest import ModelRef
 from wire.model.element_data import elements, size_bytes
 from wire.model.errors import ModelMalformedError, OperatorRefusedError
 from wire.model.files import map_model, scan_source, scanned_source
+from wire.model.function_calls import MAX_CALL_DEPTH
 from wire.model.operator_domains import ALLOWED_DOMAINS
 from wire.model.skeleton import IN_FILE, is_inline, skeleton
 
@@ -93,17 +94,12 @@ def _parsed(data: bytes, source: str) -> ModelProto:
 def _flat(model: ModelProto, source: str) -> ModelProto:
     """Return ``model`` with its own functions written out where they are called.
 
-    One that was written for another version of an operator set stays, and so does its call.
+    One that was written for another version of an operator set stays, and so does its call. So
+    does one in a domain of the runtime's: whose operator it means there is the runtime's business.
     """
     if not model.functions:
         return model
-    _give_defaults(model)
-    try:
-        flat = inliner.inline_local_functions(model)
-    except Exception as error:  # the inliner's C++ has no class of its own
-        reason = " ".join(str(error).split())[:200]
-        rule = f"cannot be written out ({reason})"
-        raise ModelMalformedError(source, "functions", rule) from error
+    flat = _inlined(model, source)
     called = _called(flat)
     kept = [function for function in flat.functions if (function.domain, function.name) in called]
     del flat.functions[:]
@@ -116,10 +112,58 @@ def _flat(model: ModelProto, source: str) -> ModelProto:
     return flat
 
 
+def _inlined(model: ModelProto, source: str) -> ModelProto:
+    """Write functions out, the outer ones first.
+
+    The inliner forgets the default attributes of functions, so they are written into the calls; and
+    what an outer call leaves open is known only when the outer function was written out.
+    """
+    flat = model
+    for _ in range(MAX_CALL_DEPTH):
+        wanted = _outermost(flat)
+        if not wanted:
+            return flat
+        _give_defaults(flat)
+        before = flat.graph.SerializeToString()
+        try:
+            flat = inliner.inline_selected_functions(flat, list(wanted), exclude=False)
+        except Exception as error:  # the inliner's C++ has no class of its own
+            reason = " ".join(str(error).split())[:200]
+            rule = f"cannot be written out ({reason})"
+            raise ModelMalformedError(source, "functions", rule) from error
+        if flat.graph.SerializeToString() == before:
+            return flat  # what is left was written for another operator set
+    return flat
+
+
+def _outermost(model: ModelProto) -> set[tuple[str, str]]:
+    """Return functions that the graph calls, and that no other such function calls in its turn.
+
+    Those of domains that runtimes know are left out.
+    """
+    called = {
+        (function.domain, function.name): {
+            (node.domain, node.op_type) for node in _inner_nodes(function.node)
+        }
+        for function in model.functions
+    }
+    calls = {(node.domain, node.op_type) for node in _inner_nodes(model.graph.node)}
+    known = ALLOWED_DOMAINS | {"ai.onnx"}
+    wanted = {key for key in called.keys() & calls if key[0] not in known}
+    waiting = [inner for key in wanted for inner in called[key]]
+    below: set[tuple[str, str]] = set()
+    while waiting:
+        key = waiting.pop()
+        if key in called and key not in below:
+            below.add(key)
+            waiting += called[key]
+    return wanted - below
+
+
 def _give_defaults(model: ModelProto) -> None:
-    """Write the default attributes of functions into their calls: the inliner forgets them."""
+    """Write the default attributes of functions into the graph's calls of them."""
     defaults = {(f.domain, f.name, f.overload): f.attribute_proto for f in model.functions}
-    for node in _nodes(model):
+    for node in _inner_nodes(model.graph.node):
         given = {attribute.name for attribute in node.attribute}
         for attribute in defaults.get((node.domain, node.op_type, node.overload), ()):
             if attribute.name not in given:

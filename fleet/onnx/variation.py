@@ -33,6 +33,10 @@ class Variation:
     observations: tuple[Observation, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def changes_rank(self, name: str, rank: int) -> bool:
+        """Whether a tensor had another number of dimensions than ``rank`` in some run."""
+        return any(len(o.shapes[name]) != rank for o in self.observations if name in o.shapes)
+
 
 def run(
     reference: Reference, specs: Sequence[TensorSpec], sample: Sample, tensors: Sequence[str]

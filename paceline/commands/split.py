@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 import msgspec
 from cyclopts import Parameter
@@ -19,6 +19,8 @@ from paceline.pictures.preprocess import check
 from paceline.show.tables import described, segments_table
 from wire.manifest import Answer, Manifest, Picture
 
+MOST_THREADS: Final = 256
+MOST_SEED: Final = (1 << 63) - 1
 Block = TypeVar("Block", Picture, Answer)
 
 
@@ -64,12 +66,12 @@ def split(  # noqa: PLR0913 one for each option
         stages=_stages(stages, cuts),
         at=cuts,
         balance=balance,
-        threads=_at_least("--threads", threads, 1),
+        threads=_between("--threads", threads, 1, MOST_THREADS),
         memory=measured_folder(os.environ),
         remeasure=remeasure,
         dims=dict(dimension(text) for text in dim),
         example=example,
-        seed=_at_least("--seed", seed, 0),
+        seed=_between("--seed", seed, 0, MOST_SEED),
     )
     presentation = splitting.Presentation(
         name=name,
@@ -113,9 +115,9 @@ def _stages(stages: str | None, cuts: tuple[str, ...]) -> int:
     return int(stages)
 
 
-def _at_least(option: str, number: int, least: int) -> int:
-    if number < least:
-        raise BadRequestError(f"{option} {number}", f"is too little (at least {least})")
+def _between(option: str, number: int, least: int, most: int) -> int:
+    if not least <= number <= most:
+        raise BadRequestError(f"{option} {number}", f"is out of range ({least} to {most})")
     return number
 
 

@@ -122,10 +122,11 @@ def test_only_the_outputs_asked_for_are_written(call, segment, tmp_path):
     """`--fetch` keeps the file small; the report still describes every output."""
     inputs = write_samples(tmp_path / "in", {"x": np.ones(1, np.float32)})
     outputs = tmp_path / "out"
+    (tmp_path / "fetch").write_text('["square"]')
 
     _, line = call(
         "run-segment", "--segment", segment / "segment.onnx", "--inputs", inputs,
-        "--outputs", outputs, "--fetch", "square",
+        "--outputs", outputs, "--fetch", tmp_path / "fetch",
     )  # fmt: skip
 
     assert [list(result) for result in read_samples(outputs)] == [["square"]]
@@ -157,6 +158,7 @@ def test_bench_tells_the_pace(call, segment, tmp_path):
         ({"--inputs": "other"}, "runtime.failed"),
         ({"--outputs": "missing/out"}, "child.file_unusable"),
         ({"--fetch": "cube"}, "runtime.open_failed"),
+        ({"--fetch": "junk"}, "child.file_unusable"),
         ({"--runtime": "abacus"}, "plugin.unknown"),
     ],
 )
@@ -166,8 +168,9 @@ def test_what_cannot_be_done_is_a_failure_with_a_code(call, segment, tmp_path, c
     write_samples(tmp_path / "other", {"y": np.ones(1, np.float32)})
     (tmp_path / "empty").write_bytes(b"")
     (tmp_path / "junk").write_bytes(bytes(64))
+    (tmp_path / "cube").write_text('["cube"]')
     files = {"--segment": segment, "--inputs": inputs, "--outputs": tmp_path / "out"}
-    named = {k: v if k in ("--fetch", "--runtime") else tmp_path / v for k, v in change.items()}
+    named = {k: v if k == "--runtime" else tmp_path / v for k, v in change.items()}
 
     code, line = call("run-segment", *[part for pair in (files | named).items() for part in pair])
 

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 
 from fleet import golden_files, split_folder
 from fleet.errors import (
@@ -14,6 +14,8 @@ from fleet.errors import (
     BadRequestError,
     DamagedSplitError,
     FolderInUseError,
+    InputTooLargeError,
+    InvalidCutError,
     NeedsExampleError,
     NoCutError,
     NotRunnableError,
@@ -21,6 +23,7 @@ from fleet.errors import (
 )
 from fleet.formats import CutRequest, segment_names
 from fleet.split import Presentation, split
+from tests.unit.fleet.conftest import F, model, node, value
 from wire import manifest
 from wire.errors import BadIdError, ManifestError
 from wire.manifest import INPUT, OUTPUT, Answer, Picture, Tolerance
@@ -143,7 +146,10 @@ def test_the_report_is_for_people(saved, tmp_path):
     assert report.cuts == (("b",),)
     assert report.cut_bytes == (64 * 4,)
     assert len(report.multiply_accumulates) == 2
-    assert report.notes == ("sizes guessed for the reference run: N=1",)
+    guessed, held, computed = report.notes
+    assert guessed == "sizes guessed for the reference run: N=1"
+    assert "'w' in 00-head, 01-tail" in held
+    assert computed.endswith("several segments compute: 1")
 
 
 def test_the_manifest_says_which_cuts_were_searched(saved, tmp_path):
@@ -374,3 +380,95 @@ def test_a_report_that_is_damaged_is_none(split_once, tmp_path):
     (folder / "split.json").write_text("{")
 
     assert split_folder.read_report(folder) is None
+
+
+@pytest.mark.parametrize("place", [".", "segments", "segments/00-head"])
+def test_what_no_split_wrote_is_never_replaced(saved, tmp_path, place):
+    """A file that somebody put into a split's folder stays, wherever it is; so does the model."""
+    path, out = saved("skips"), tmp_path / "out"
+    request = CutRequest(stages=2, balance="flops")
+    split(path, out, request)
+    (out / place / "thesis.txt").write_text("precious")
+
+    with pytest.raises(FolderInUseError, match=r"thesis\.txt"):
+        split(path, out, request)
+
+    assert (out / place / "thesis.txt").read_text() == "precious"
+
+
+def test_a_file_of_the_manifests_name_makes_no_split(saved, tmp_path):
+    """The folder of somebody's own pipeline.json is not ours to replace."""
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "pipeline.json").write_text('{"my":"file"}')
+
+    with pytest.raises(FolderInUseError):
+        split(saved("skips"), out, CutRequest(stages=2, balance="flops"))
+
+    assert (out / "pipeline.json").read_text() == '{"my":"file"}'
+
+
+@pytest.mark.parametrize("name", ["-h", "--outputs", "a\0b", "a b", "../x", "a+b", "ä"])
+def test_tensors_may_have_any_name(saved, tmp_path, run_whole, run_chain, name):
+    """Names are data: never an option, a path or the end of a string."""
+    made = model(
+        [node("Relu", ["x"], [name]), node("Neg", [name], ["y"])], [value("x")], [value("y")]
+    )
+    path = saved(made)
+
+    split(path, tmp_path / "out", CutRequest(stages=2, balance="flops"))
+
+    feeds, expected = run_whole(path)
+    got = run_chain(tmp_path / "out" / "segments", feeds)
+    assert got["y"].tobytes() == expected["y"].tobytes()
+
+
+def test_a_tensor_whose_rank_depends_on_sizes_does_not_cross(saved, tmp_path):
+    """Squeeze takes a batch of one away, and no segment could say what it takes."""
+    made = model(
+        [
+            node("Relu", ["x"], ["a"]),
+            node("Squeeze", ["a"], ["s"]),
+            node("Neg", ["s"], ["n"]),
+            node("Exp", ["n"], ["y"]),
+        ],
+        [value("x", F, ("N", 4))],
+        [value("y", F, None)],
+    )
+    path = saved(made)
+
+    split(path, tmp_path / "out", CutRequest(stages=2, balance="flops"))
+
+    assert split_folder.read_report(tmp_path / "out").cuts == (("a",),)
+    with pytest.raises(NoCutError):
+        split(path, tmp_path / "three", CutRequest(stages=3, balance="flops"))
+    with pytest.raises(InvalidCutError, match="number of dimensions"):
+        split(path, tmp_path / "named", CutRequest(at=("n",)))
+
+
+def test_outputs_that_may_not_travel_are_refused_at_once(saved, tmp_path):
+    """Strings and sequences are named, before anything runs."""
+    strings = model(
+        [node("Identity", ["words"], ["y"])],
+        [value("x")],
+        [value("y", TensorProto.STRING, (1,))],
+        [helper.make_tensor("words", TensorProto.STRING, [1], [b"a"])],
+    )
+
+    with pytest.raises(ModelError, match="output 'y': is of a type that may not travel"):
+        split(saved(strings), tmp_path / "out", CutRequest(stages=1))
+
+
+def test_too_many_inputs_and_too_large_ones_are_refused_at_once(saved, tmp_path):
+    """With the number that is possible; nothing is allocated for a claim."""
+    many = model(
+        [node("Sum", [f"x{n}" for n in range(200)], ["y"])],
+        [value(f"x{n}") for n in range(200)],
+        [value("y")],
+    )
+    huge = model([node("Relu", ["x"], ["y"])], [value("x", F, (1 << 40,))], [value("y", F, None)])
+
+    with pytest.raises(ModelError, match=r"200 inputs \(at most 128"):
+        split(saved(many), tmp_path / "out", CutRequest(stages=1))
+    with pytest.raises(InputTooLargeError, match="4398046511104 bytes"):
+        split(saved(huge), tmp_path / "out", CutRequest(stages=1))

@@ -267,3 +267,46 @@ def test_defaults_of_a_functions_attributes_are_kept(saved, make_model):
 
     slopes = [node.attribute[0].f for node in flat.graph.node if node.op_type == "LeakyRelu"]
     assert slopes == [0.25, 0.25]
+
+
+def test_a_default_holds_where_the_outer_call_leaves_it_open(saved, make_model):
+    """An attribute that is only passed on, and was not given, is the inner function's own."""
+    model = make_model("functions")
+    inner, outer = model.functions[0], model.functions[1]
+    inner.attribute_proto.append(onnx.helper.make_attribute("slope", 0.25))
+    inner.node[0].op_type = "LeakyRelu"
+    alpha = inner.node[0].attribute.add(name="alpha", type=onnx.AttributeProto.FLOAT)
+    alpha.ref_attr_name = "slope"
+    outer.attribute.append("tilt")
+    passed = outer.node[0].attribute.add(name="slope", type=onnx.AttributeProto.FLOAT)
+    passed.ref_attr_name = "tilt"
+
+    flat, _ = loaded(saved(model))
+
+    slopes = [node.attribute[0].f for node in flat.graph.node if node.op_type == "LeakyRelu"]
+    assert slopes == [0.25, 0.25]
+
+
+def test_a_function_that_a_runtime_has_by_itself_is_left_to_it(saved, make_model):
+    """Whether its operator or the model's function is meant is the runtime's to say."""
+    model = make_model("chain")
+    opsets = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("com.microsoft", 1)]
+    model.functions.append(
+        onnx.helper.make_function(
+            "com.microsoft", "Gelu", ["p"], ["q"], [onnx.helper.make_node("Neg", ["p"], ["q"])],
+            opsets,
+        )
+    )  # fmt: skip
+    model.opset_import.append(opsets[1])
+    model.graph.node[1].op_type, model.graph.node[1].domain = "Gelu", "com.microsoft"
+
+    flat, _ = loaded(saved(model))
+
+    assert [node.op_type for node in flat.graph.node] == [
+        "MatMul",
+        "Gelu",
+        "MatMul",
+        "Add",
+        "MatMul",
+    ]
+    assert [function.name for function in flat.functions] == ["Gelu"]
