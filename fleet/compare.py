@@ -58,15 +58,20 @@ def compare(got: NDArray[Any], expected: NDArray[Any], tolerance: Tolerance) -> 
     )
 
 
-def tolerance_for(outputs: Iterable[NDArray[Any]]) -> Tolerance:
+def tolerance_for(
+    outputs: Iterable[NDArray[Any]], inputs: Iterable[NDArray[Any]] = ()
+) -> Tolerance:
     """Return how far a device's outputs may be from these, which were computed plainly.
+
+    A float16 input was rounded where it crossed the cut, and the whole model went on without.
 
     Kernels add in other orders, so an element's error grows with the terms of its sum and not
     with the sum: near zero it is that of the tensor's large elements (measured: up to 1.2e-6 of
     the largest, where whole networks are optimised).
     """
     floats = [array for array in outputs if np.issubdtype(array.dtype, np.floating)]
-    least = HALF if any(array.dtype == np.float16 for array in floats) else Tolerance()
+    is_rounded = any(array.dtype == np.float16 for array in (*floats, *inputs))
+    least = HALF if is_rounded else Tolerance()
     largest = [np.abs(array[np.isfinite(array)]).max(initial=1.0) for array in floats]
     absolute = least.absolute * float(max(largest, default=1.0))
     return Tolerance(absolute=float(f"{absolute:.1e}"), relative=least.relative)

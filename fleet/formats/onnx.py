@@ -179,7 +179,10 @@ class _Cut:
             operators=len(inside),
             weight_bytes=written.weight_bytes,
             peak_bytes=written.weight_bytes + peak,
-            tolerance=tolerance_for([self.values[tensor] for tensor in face.outputs]),
+            tolerance=tolerance_for(
+                [self.values[tensor] for tensor in face.outputs],
+                [self.values[tensor] for tensor in face.inputs],
+            ),
         )
         return segment, written.chunks
 

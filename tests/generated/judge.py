@@ -50,7 +50,8 @@ def judged(made: Generated, folder: Path) -> Literal["cut", "refused"]:
     assert len(got.segments) == stages
     verdict.check_files(made.model, folder / "out", got)
     outputs = verdict.chain(folder / "out", got, feeds)
-    assert verdict.differing(got, outputs, expected) == {}
+    differing = verdict.differing(got, outputs, expected)
+    assert not differing, differing
     return "cut"
 
 

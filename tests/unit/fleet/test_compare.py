@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fleet.compare import Difference, compare, tolerance_for
+from fleet.compare import HALF, Difference, compare, tolerance_for
 from wire.manifest import Tolerance
 
 NAN, INF = float("nan"), float("inf")
@@ -118,3 +118,11 @@ def test_a_devices_tolerance_follows_the_size_of_the_values(outputs, expected):
 def test_empty_tensors_are_equal():
     """Nothing differs from nothing."""
     assert compared([], []) == Difference(True, True, 0.0)
+
+
+def test_a_float16_input_was_rounded_at_the_cut():
+    """What is computed from it is as near as float16 is, whatever its own type."""
+    inputs, outputs = [np.ones(2, np.float16)], [np.ones(2, np.float64)]
+
+    assert tolerance_for(outputs, inputs) == HALF
+    assert tolerance_for(outputs) == Tolerance()
