@@ -67,6 +67,8 @@ def _show_model(model: Path, request: SurveyRequest, svg: Path | None, how: Outp
         _draw(svg, pictures.of_model(survey))
     found = {**msgspec.to_builtins(survey), "svg": str(svg) if svg else None}
     output.result(found, lambda console: show_model(console, survey))
+    if svg is not None:
+        output.note(f"drawn in {svg}")
     return 0
 
 
@@ -86,6 +88,8 @@ def _show_folder(
         _draw(svg, pictures.of_split(survey, made, report))
     found = {**described(folder, made, report), "svg": str(svg) if svg else None}
     output.result(found, lambda console: show_split(console, made, report))
+    if svg is not None:
+        output.note(f"drawn in {svg}")
     return 0
 
 
