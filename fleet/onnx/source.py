@@ -157,7 +157,7 @@ def _outermost(model: ModelProto) -> set[tuple[str, str]]:
         if key in called and key not in below:
             below.add(key)
             waiting += called[key]
-    return wanted - below
+    return (wanted - below) or wanted  # overloads of one name may seem to call each other
 
 
 def _give_defaults(model: ModelProto) -> None:
