@@ -34,6 +34,7 @@ def chosen(look: Look, request: CutRequest, scratch: Path, tell: Tell) -> Balanc
         CodedError: There are no such cuts, or the model does not run.
     """
     measures = request.balance == "time" and not request.at and request.stages != 1
+    measures = measures and len(look.graph.moving) > 0
     memory = request.memory if measures else None
     question = measured.key(
         _Question(

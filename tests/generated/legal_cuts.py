@@ -44,6 +44,8 @@ class Moving:
     outputs: frozenset[str]
     """None of them is of a type that does not travel: such a model is no pipeline at all."""
     travelling: frozenset[str]
+    has_constants: bool = False
+    """Whether there are outputs that weights alone decide."""
 
     @cached_property
     def before(self) -> tuple[int, ...]:
@@ -88,8 +90,8 @@ class Moving:
         Two prefixes, one in the other, have a way of single operators between them; so the most
         cuts up to a prefix are those up to one with an operator less.
         """
-        if not self.reads:
-            return 1
+        if not self.reads:  # weights are a segment, inputs handed through are none
+            return int(self.has_constants)
         if not self.stuck and self.tensors <= AT_MOST:
             return len(self.reads)
         everything = (1 << len(self.reads)) - 1
@@ -149,12 +151,14 @@ def moving(model: ModelProto) -> Moving:
     nodes = [node for node in wanted.values() if moves.intersection(node.output)]
     types = _types(model, [name for node in nodes for name in node.output if name])
     travels = {name for name, kind in types.items() if SPELLED.get(kind) in ELEMENT_TYPES}
+    outputs = frozenset(value.name for value in graph.output)
     return Moving(
-        tuple(frozenset(_reads(node)) & moves for node in nodes),
-        tuple(frozenset(node.output) - {""} for node in nodes),
-        inputs,
-        frozenset(value.name for value in graph.output) & moves,
-        frozenset(travels),
+        reads=tuple(frozenset(_reads(node)) & moves for node in nodes),
+        writes=tuple(frozenset(node.output) - {""} for node in nodes),
+        inputs=inputs,
+        outputs=outputs & moves,
+        travelling=frozenset(travels),
+        has_constants=not outputs <= moves,
     )
 
 

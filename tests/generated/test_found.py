@@ -44,6 +44,13 @@ FOUND = {
             y = Mean (x, v)
         }""",
     ),
+    "a half that is computed from a half is a factor of each element": (
+        1,
+        """g (float16[99] x) => (float16[99] y) <float16 w = {45347}> {
+            v = Mul (w, w)
+            y = Mul (x, v)
+        }""",
+    ),
     "a tensor that does not travel is of a type that only a run tells": (
         1,
         """g (float[2,3] x) => (float[2,3] y) <int64 n = {2}, float[3,3] w = {1, 2, 3, 4, 5, 6, 7,
@@ -112,10 +119,11 @@ def test_a_model_that_was_found_is_cut_and_stays_what_it_is(in_process, tmp_path
     assert judged(Generated(model, False, stages, {"N": 1}), tmp_path) == "cut"
 
 
-def test_a_model_that_computes_nothing_is_refused(in_process, tmp_path):
+@pytest.mark.parametrize("stages", [1, 2])
+def test_a_model_that_computes_nothing_is_refused(in_process, tmp_path, stages):
     """There is nothing for a device to do, and the error says so."""
     model = onnx.parser.parse_model(HEAD + "g (float[2] x) => (float[2] x) {}")
     onnx.save(model, tmp_path / "m.onnx")
 
     with pytest.raises(NoCutError, match="run no pipeline"):
-        split(tmp_path / "m.onnx", tmp_path / "out", CutRequest(stages=1))
+        split(tmp_path / "m.onnx", tmp_path / "out", CutRequest(stages=stages))

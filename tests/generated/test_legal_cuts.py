@@ -2,6 +2,8 @@
 
 import itertools
 
+import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,8 @@ from onnx import TensorProto, helper
 
 from tests.generated import legal_cuts
 from tests.generated.legal_cuts import Moving
+from tests.generated.single_nodes import session
+from tests.generated.written_out import written_out
 
 node = helper.make_node
 STRING, F = TensorProto.STRING, TensorProto.FLOAT
@@ -39,7 +43,8 @@ BODY = helper.make_graph(
 )
 CASES = {
     "chain": ([node("Relu", ["x"], ["a"]), node("Neg", ["a"], ["y"])], ["y"], 2),
-    "nothing to compute": ([], ["x"], 1),
+    "nothing to compute": ([], ["x"], 0),
+    "weights alone": ([node("Constant", [], ["w"], value_float=1.0)], ["w"], 1),
     "dead operator": ([node("Relu", ["x"], ["a"]), node("Neg", ["x"], ["y"])], ["y"], 1),
     "stuck": (text("x", "y"), ["y"], 1),
     "branches": (BRANCHES, ["y"], 3),
@@ -133,3 +138,30 @@ def test_the_most_segments_are_those_along_the_best_order(graph):
             best = max(best, 1 + sum(map(graph.is_legal, done[1:])))
 
     assert best == graph.longest()
+
+
+def test_functions_are_written_out_wherever_they_are_called():
+    """In the graph and in bodies, one in another; what they do not read is not read any more."""
+    made = onnx.parser.parse_model(
+        """<ir_version: 10, opset_import: ["" : 17, "own" : 1]>
+        g (float[4] x, bool c) => (float[4] y, float[4] z) {
+            unread = Exp (x)
+            y = own.Outer (x, unread)
+            z = If (c) <then_branch = t () => (float[4] a) { a = own.Inner (x, unread) },
+                        else_branch = e () => (float[4] b) { b = Abs (x) }>
+        }
+        <domain: "own", opset_import: ["" : 17]>
+        Inner <slope: float = 0.5> (p, q) => (r) { r = LeakyRelu <alpha: float = @slope> (p) }
+        <domain: "own", opset_import: ["" : 17, "own" : 1]>
+        Outer (p, q) => (r) {
+            i = own.Inner <slope: float = 0.25> (p, q)
+            r = Neg (i)
+        }"""
+    )
+
+    flat = written_out(made)
+
+    assert legal_cuts.moving(flat).longest() == 3
+    feeds = {"x": np.array([1, -1, 2, -2], np.float32), "c": np.array(True)}
+    expected, got = (session(m.SerializeToString()).run(None, feeds) for m in (made, flat))
+    assert [a.tolist() for a in expected] == [a.tolist() for a in got]
