@@ -161,9 +161,9 @@ def _outermost(model: ModelProto) -> set[tuple[str, str]]:
 
 
 def _give_defaults(model: ModelProto) -> None:
-    """Write the default attributes of functions into the graph's calls of them."""
+    """Write the default attributes of functions into the calls that do not name them."""
     defaults = {(f.domain, f.name, f.overload): f.attribute_proto for f in model.functions}
-    for node in _inner_nodes(model.graph.node):
+    for node in _nodes(model):
         given = {attribute.name for attribute in node.attribute}
         for attribute in defaults.get((node.domain, node.op_type, node.overload), ()):
             if attribute.name not in given:

@@ -310,3 +310,17 @@ def test_a_function_that_a_runtime_has_by_itself_is_left_to_it(saved, make_model
         "MatMul",
     ]
     assert [function.name for function in flat.functions] == ["Gelu"]
+
+
+def test_an_overload_that_calls_its_namesake_keeps_its_defaults(saved):
+    """Both are written out in one go, since they have one name."""
+    text = """<ir_version: 10, opset_import: ["" : 16, "own" : 1]>
+        g (float[3] x) => (float[3] y) { y = own.F:two (x) }
+        <domain: "own", opset_import: ["" : 16]>
+        F <slope: float = 0.5> (p) => (q) { q = LeakyRelu <alpha: float = @slope> (p) }
+        <domain: "own", overload: "two", opset_import: ["" : 16, "own" : 1]>
+        F (p) => (r) { q = own.F (p) r = own.F (q) }"""
+
+    flat, _ = loaded(saved(onnx.parser.parse_model(text)))
+
+    assert [node.attribute[0].f for node in flat.graph.node] == [0.5, 0.5]
