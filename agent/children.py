@@ -168,8 +168,8 @@ def _opened(options: argparse.Namespace, fetch: Sequence[str] = ()) -> tuple[Run
         threads=options.threads,
         optimisations=options.optimisations,
         weights=options.weights,
-        tensors_only=getattr(options, "tensors_only", False),
-        profile=getattr(options, "profile", False),
+        tensors_only=options.tensors_only,
+        profile=options.profile,
     )
     runtime = plugin.open(segment, settings)
     known = {spec.name for spec in runtime.outputs}
@@ -249,7 +249,7 @@ def _parser() -> argparse.ArgumentParser:
 
     timing = commands.add_parser("bench", help="run samples again and again and tell the pace")
     timing.add_argument("--seconds", type=float, default=5.0)
-    timing.set_defaults(command=_bench)
+    timing.set_defaults(command=_bench, tensors_only=False, profile=False)
 
     for command in (running, timing):
         command.add_argument("--segment", type=Path, required=True, help="folder, or model file")

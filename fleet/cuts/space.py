@@ -86,6 +86,11 @@ class Space:
     """Tensors that cannot travel and cross somewhere."""
 
     @property
+    def complete(self) -> bool:
+        """Whether all places that there are were looked at."""
+        return all(block.complete for block in self.blocks) and not self.joined
+
+    @property
     def cut_space(self) -> str:
         """What was searched, in a word, for the manifest: ``downsets`` are all there are."""
         if not all(block.complete for block in self.blocks):

@@ -25,6 +25,7 @@ from fleet.onnx import shapes as onnx_shapes
 from fleet.onnx import source as onnx_source
 from fleet.onnx import survey as onnx_survey
 from fleet.onnx import variation as onnx_variation
+from fleet.onnx import weight_sizes
 from fleet.onnx.balance import Balanced
 from fleet.onnx.cost import peak_activation_bytes
 from fleet.onnx.cuts import Plan
@@ -227,12 +228,13 @@ def _notes(cut: _Cut, sample: Sample, names: Sequence[str]) -> Iterator[str]:
     sizes: dict[str, int] = {}
     operators: Counter[int] = Counter()
     for name, inside, face in zip(names, cut.plan.segments, cut.plan.interfaces, strict=True):
-        part = onnx_segments.open_part(cut.source, cut.graph, name, inside, face, cut.declared)
-        operators.update(part.operators)
-        for weight, size in onnx_segments.weights_used(cut.source, cut.graph, part).items():
+        whole = onnx_parts.with_constants(cut.graph, inside, face.outputs)
+        operators.update(whole)
+        held = weight_sizes.used(cut.source, cut.graph, whole, face.outputs)
+        for weight, size in held.items():
             holders.setdefault(weight, []).append(name)
             sizes[weight] = size
-    copied = sum(sizes[weight] * (len(held) - 1) for weight, held in holders.items())
+    copied = sum(sizes[weight] * (len(where) - 1) for weight, where in holders.items())
     if copied >= _COPIED_BYTES:
         most = max(holders, key=lambda weight: sizes[weight] * (len(holders[weight]) - 1))
         yield (

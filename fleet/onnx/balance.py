@@ -6,8 +6,10 @@ one comes up again. Of those measured, the rule of `fleet.cuts.choice` decides: 
 as fast as can be; within 5 % of that, the least to send.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 from fleet.cuts import choice as cut_choice
@@ -15,13 +17,11 @@ from fleet.cuts.space import Space
 from fleet.formats import AUTO, CutRequest
 from fleet.measured import Measured
 from fleet.onnx import cuts as onnx_cuts
-from fleet.onnx import segments as onnx_segments
+from fleet.onnx import weight_sizes
 from fleet.onnx.bench import Bench
 from fleet.onnx.cuts import Plan
 from fleet.onnx.graph import Graph
-from fleet.onnx.parts import with_constants
 from fleet.onnx.reference import HUGE_BYTES
-from fleet.onnx.segments import Part
 from fleet.onnx.shapes import TensorFacts
 from fleet.onnx.source import Source
 
@@ -50,7 +50,7 @@ class Balanced:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Balancer:
     """Chooses the cuts of one graph.
 
@@ -93,14 +93,15 @@ class Balancer:
             notes = (*notes, "the model is large: operators were timed, candidates not measured")
         elif request.balance == "time" and stages > 1:
             return self._by_time(space, costs, stages, bench, notes)
-        if stages == 1 and not self.graph.moving and self._gives_constants():
-            segments = [frozenset[int]()]  # the same answer for any input
+        if (
+            stages == 1
+            and not self.graph.moving
+            and any(map(self.graph.is_constant, self.graph.outputs))
+        ):
+            segments = [frozenset[int]()]  # from weights alone: the same answer for any input
         else:
             segments = onnx_cuts.chosen(space, costs, stages, model)
         return Balanced(self._plan(segments, space), notes=notes)
-
-    def _gives_constants(self) -> bool:
-        return any(self.graph.is_constant(name) for name in self.graph.outputs)
 
     def recalled(self, found: Measured) -> Balanced:
         """Return the cuts that were measured before.
@@ -110,9 +111,7 @@ class Balancer:
         """
         cuts_at = [[name for name in cut if name in self.graph.maker] for cut in found.cuts]
         segments = onnx_cuts.segments_at(self.graph, self.facts, cuts_at)
-        work, _ = onnx_cuts.work_of(self.graph, self.facts)
-        plan = onnx_cuts.plan_of(self.graph, segments, work)
-        plan = replace(plan, cut_space=found.cut_space, notes=())
+        plan = replace(self._plan(segments), cut_space=found.cut_space, notes=())
         return Balanced(plan, found.seconds, (*found.notes, RECALLED))
 
     def _by_time(
@@ -143,31 +142,21 @@ class Balancer:
 
         return min((one for one in found if max(one.seconds) <= limit), key=sent)
 
-    def _plan(self, segments: Sequence[frozenset[int]], space: Space) -> Plan:
-        work, _ = onnx_cuts.work_of(self.graph, self.facts)
+    def _plan(self, segments: Sequence[frozenset[int]], space: Space | None = None) -> Plan:
+        work, _ = self._work
         return onnx_cuts.plan_of(self.graph, segments, work, space)
+
+    @cached_property
+    def _work(self) -> tuple[dict[int, int], Counter[str]]:
+        return onnx_cuts.work_of(self.graph, self.facts)
 
     def _costs(self, balance: str, timed: Costs) -> tuple[Costs, tuple[str, ...]]:
         if balance == "time":
             return {index: timed.get(index, 0.0) for index in self.graph.moving}, ()
         if balance == "bytes":
-            return self._weight_bytes(), ()
-        work, unknown = onnx_cuts.work_of(self.graph, self.facts)
-        if not unknown:
-            return work, ()
-        names = ", ".join(f"{name} ({count})" for name, count in sorted(unknown.items()))
-        return work, (f"operators without a rule, counted as no work: {names}",)
-
-    def _weight_bytes(self) -> dict[int, float]:
-        """Return the bytes of weights that each operator is the first to need."""
-        every = Part("", range(len(self.graph.operators)), {}, {}, {})
-        size_of = onnx_segments.weights_used(self.source, self.graph, every)
-        costs: dict[int, float] = {}
-        for index in self.graph.moving:
-            operators = with_constants(self.graph, [index])
-            names = {name for one in operators for name in self.graph.operators[one].reads}
-            costs[index] = sum(size_of.pop(name, 0) for name in names)
-        return costs
+            return weight_sizes.first_needed(self.source, self.graph, self.graph.moving), ()
+        work, unknown = self._work
+        return work, onnx_cuts.note_of(unknown)
 
 
 def auto_stages(space: Space, costs: Costs) -> int:

@@ -76,7 +76,7 @@ class Bench:
         options = RunOptions(
             optimisations=True,
             threads=self.threads,
-            mapped=self.reference.is_huge(part),
+            mapped=self.reference.leaves_mapped(part),
             again_seconds=MEASURE_SECONDS,
         )
         run = children.run(place, [{name: self.arrays[name] for name in part.inputs}], options)

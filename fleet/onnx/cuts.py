@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fleet.cuts import choice as cut_choice
 from fleet.cuts import graph as cut_graph
 from fleet.cuts import places as cut_places
-from fleet.cuts.graph import MAX_BYTES, MAX_TENSORS, Operator, Tensor
+from fleet.cuts.graph import MAX_BYTES, MAX_TENSORS, CutGraph, Operator, Tensor
 from fleet.cuts.places import Limits
 from fleet.cuts.space import Space
 from fleet.errors import BadRequestError, InvalidCutError, NoCutError, UnknownTensorError
@@ -22,8 +22,6 @@ from fleet.onnx.shapes import TensorFacts
 
 Facts = Mapping[str, TensorFacts]
 
-COMPLETE = "downsets"
-"""As ``cut_space``: all places were looked at."""
 NAMED = "named"
 """As ``cut_space``: the user said where to cut."""
 
@@ -82,13 +80,21 @@ def work_of(graph: Graph, facts: Facts) -> tuple[dict[int, int], Counter[str]]:
     return {i: work or 0 for i, work in found.items()}, Counter(unknown)
 
 
+def note_of(unknown: Mapping[str, int]) -> tuple[str, ...]:
+    """Return what to say of operators without a rule, if there are any."""
+    if not unknown:
+        return ()
+    names = ", ".join(f"{name} ({count})" for name, count in sorted(unknown.items()))
+    return (f"operators without a rule, counted as no work: {names}",)
+
+
 def space_for(graph: Graph, facts: Facts, stages: int) -> Space:
     """Return where ``graph`` may be cut into ``stages``, if it can be at all.
 
     Where not all places could be looked at, those of whole orders may allow more segments.
     """
     space = space_of(graph, facts)
-    if space.cut_space == COMPLETE or stages <= cut_choice.largest(space):
+    if space.complete or stages <= cut_choice.largest(space):
         return space
     along = space_of(graph, facts, cut_places.ALONG_ORDERS)
     return along if cut_choice.largest(along) > cut_choice.largest(space) else space
@@ -96,15 +102,19 @@ def space_for(graph: Graph, facts: Facts, stages: int) -> Space:
 
 def space_of(graph: Graph, facts: Facts, limits: Limits = cut_places.LIMITS) -> Space:
     """Return where ``graph`` may be cut; its operators keep their indices."""
-    operators = []
-    for index in graph.moving:
-        operator = graph.operators[index]
-        operators.append(Operator((index,), operator.reads, operator.writes))
+    return cut_places.find(cut_graph_of(graph, facts, graph.moving), limits)
+
+
+def cut_graph_of(graph: Graph, facts: Facts, order: Sequence[int]) -> CutGraph:
+    """Return what a search for cuts must know of ``graph``, its moving operators in ``order``."""
+    operators = [
+        Operator((index,), graph.operators[index].reads, graph.operators[index].writes)
+        for index in order
+    ]
     tensors = {
         name: Tensor(known.size_bytes, _movable(name, facts)) for name, known in facts.items()
     }
-    made = cut_graph.cut_graph(operators, graph.inputs, graph.outputs, tensors)
-    return cut_places.find(made, limits)
+    return cut_graph.cut_graph(operators, graph.inputs, graph.outputs, tensors)
 
 
 def chosen(

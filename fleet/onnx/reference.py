@@ -17,8 +17,9 @@ from fleet.children import RunOptions
 from fleet.errors import ChildFailedError, NeedsExampleError, NotRunnableError
 from fleet.inputs import Sample
 from fleet.onnx import segments as onnx_segments
+from fleet.onnx import weight_sizes
 from fleet.onnx.graph import Graph
-from fleet.onnx.parts import interface, with_constants
+from fleet.onnx.parts import interface
 from fleet.onnx.segments import Part
 from fleet.onnx.shapes import TensorFacts
 from fleet.onnx.source import Source
@@ -104,12 +105,12 @@ class Reference:
             one.values.update((name, arrays[name]) for name in values if name in arrays)
         return seen
 
-    def is_huge(self, part: Part) -> bool:
+    def leaves_mapped(self, part: Part) -> bool:
         """Whether a part has too much of a large model's weights to hold them twice."""
-        if self.source.weight_bytes > HUGE_BYTES:
-            return True
-        held = sum(onnx_segments.weights_used(self.source, self.graph, part).values())
-        return self.is_large and held * _MAPPED_PARTS > self.source.weight_bytes
+        if not self.is_large or self.source.weight_bytes > HUGE_BYTES:
+            return self.is_large
+        held = weight_sizes.used(self.source, self.graph, part.operators, part.outputs)
+        return sum(held.values()) * _MAPPED_PARTS > self.source.weight_bytes
 
     @cached_property
     def pieces(self) -> tuple[frozenset[int], ...]:
@@ -117,19 +118,9 @@ class Reference:
         if not self.is_large:
             return (frozenset(self.graph.moving),)
         limit = max(PIECE_BYTES, self.source.weight_bytes // _PARTS)
-        return tuple(pieces_of(self.graph, self.facts, self._weights_read(), limit))
-
-    def _weights_read(self) -> dict[int, int]:
-        """Return the bytes of weights that each moving operator reads, directly or not."""
-        part = Part("", self.graph.moving, {}, {}, {})
-        every = replace(part, operators=tuple(range(len(self.graph.operators))))
-        size_of = onnx_segments.weights_used(self.source, self.graph, every)
-        read: dict[int, int] = {}
-        for index in self.graph.moving:
-            operators = with_constants(self.graph, [index])
-            names = {name for one in operators for name in self.graph.operators[one].reads}
-            read[index] = sum(size_of.get(name, 0) for name in names)
-        return read
+        reads = weight_sizes.read(self.source, self.graph)
+        read_bytes = {index: sum(sizes.values()) for index, sizes in reads.items()}
+        return tuple(pieces_of(self.graph, self.facts, read_bytes, limit))
 
     def _part(
         self, number: int, inside: frozenset[int], done: Collection[int], wanted: Collection[str]
@@ -165,7 +156,7 @@ class Reference:
         folder.mkdir(parents=True, exist_ok=True)
         onnx_segments.write_scratch(folder, self.source, self.graph, part, keep_weights=seen)
         feeds = [{name: arrays[name] for name in part.inputs} for arrays in have]
-        options = RunOptions(mapped=self.is_huge(part), tensors_only=True)
+        options = RunOptions(mapped=self.leaves_mapped(part), tensors_only=True)
         if profile:
             options = replace(options, profile=True, threads=1, again_seconds=PROFILE_SECONDS)
         try:

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from onnx import (
-    FunctionProto,
     ModelProto,
-    NodeProto,
     StringStringEntryProto,
     TensorProto,
     ValueInfoProto,
@@ -21,14 +19,14 @@ from onnx import (
 
 from fleet import digests, weights
 from fleet.chunks import Chunk
-from fleet.onnx import shapes
-from fleet.onnx.graph import Graph, bodies
+from fleet.onnx import functions as onnx_functions
+from fleet.onnx import shapes, weight_sizes
+from fleet.onnx.graph import Graph
 from fleet.onnx.parts import Interface, with_constants
 from fleet.onnx.shapes import TensorFacts
 from fleet.onnx.source import Source
 from fleet.onnx.stored import Held, Stored
 from wire.manifest import File
-from wire.model.element_data import elements, size_bytes
 from wire.model.skeleton import is_inline
 
 MODEL_FILE: Final = "segment.onnx"
@@ -63,7 +61,7 @@ def write(folder: Path, source: Source, graph: Graph, part: Part) -> SegmentFile
     written = weights.write(folder / WEIGHTS_FILE, laid.placed, laid.pieces)
     made = _model(source, graph, part, laid)
     (folder / MODEL_FILE).write_bytes(made.SerializeToString(deterministic=True))
-    total = sum(_size_bytes(t) for t in laid.initializers) + _sparse_bytes(made)
+    total = sum(weight_sizes.of_tensor(t) for t in laid.initializers) + _sparse_bytes(made)
     files = (digests.file(folder / MODEL_FILE), written.file)
     return SegmentFiles(files, written.chunks, total)
 
@@ -116,11 +114,6 @@ def open_part(
     )
 
 
-def weights_used(source: Source, graph: Graph, part: Part) -> dict[str, int]:
-    """Return the weights that a part uses, by name, and their sizes in bytes."""
-    return {t.name: _size_bytes(t) for t in _initializers(source.model, graph, part)}
-
-
 class _Layout(NamedTuple):
     """The weights of one segment, and where those go that lie beside it."""
 
@@ -137,7 +130,7 @@ def _laid_out(source: Source, graph: Graph, part: Part) -> _Layout:
     initializers = _initializers(source.model, graph, part)
     outside: dict[str, Stored | Held] = {}
     for tensor in initializers:
-        if not is_inline(_size_bytes(tensor), tensor.data_type, len(tensor.dims)):
+        if not is_inline(weight_sizes.of_tensor(tensor), tensor.data_type, len(tensor.dims)):
             found = source.files.stored(tensor)
             if found is not None:
                 outside[tensor.name] = found
@@ -151,7 +144,7 @@ def _model(source: Source, graph: Graph, part: Part, laid: _Layout) -> ModelProt
     nodes = [graph.operators[index].node for index in part.operators]
     made = ModelProto(ir_version=model.ir_version, producer_name="paceline")
     made.opset_import.extend(model.opset_import)
-    made.functions.extend(_functions(model, nodes))
+    made.functions.extend(onnx_functions.called(nodes, model.functions))
     made.metadata_props.extend(
         StringStringEntryProto(key=key, value=value) for key, value in sorted(part.metadata.items())
     )
@@ -207,23 +200,6 @@ def _weights_as_inputs(
             yield helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
 
 
-def _functions(model: ModelProto, nodes: Sequence[NodeProto]) -> list[FunctionProto]:
-    """Return the model's own functions that ``nodes`` call, directly or not, in its order."""
-    known: dict[tuple[str, str], list[FunctionProto]] = {}
-    for function in model.functions:
-        known.setdefault((function.domain, function.name), []).append(function)
-    called: set[tuple[str, str]] = set()
-    waiting = list(nodes) if known else []
-    while waiting:
-        node = waiting.pop()
-        key = (node.domain, node.op_type)
-        if key in known and key not in called:
-            called.add(key)
-            waiting += [inner for function in known[key] for inner in function.node]
-        waiting += [inner for body in bodies(node) for inner in body.node]
-    return [f for f in model.functions if (f.domain, f.name) in called]
-
-
 def _reference(tensor: TensorProto, placed: weights.Placed) -> TensorProto:
     made = TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
     made.data_location = TensorProto.EXTERNAL
@@ -236,12 +212,9 @@ def _reference(tensor: TensorProto, placed: weights.Placed) -> TensorProto:
     return made
 
 
-def _size_bytes(tensor: TensorProto) -> int:
-    if tensor.data_type == TensorProto.STRING:
-        return sum(len(text) for text in tensor.string_data)
-    return size_bytes(elements(tuple(tensor.dims)), tensor.data_type)
-
-
 def _sparse_bytes(model: ModelProto) -> int:
     sparse = model.graph.sparse_initializer
-    return sum(_size_bytes(tensor.values) + _size_bytes(tensor.indices) for tensor in sparse)
+    return sum(
+        weight_sizes.of_tensor(tensor.values) + weight_sizes.of_tensor(tensor.indices)
+        for tensor in sparse
+    )

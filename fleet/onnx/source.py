@@ -5,7 +5,7 @@ called, Constant operators became initializers, and the weights of 1 KiB and mor
 that `WeightFiles` follows.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,17 +18,16 @@ from onnx import (
     ModelProto,
     NodeProto,
     TensorProto,
-    inliner,
     numpy_helper,
 )
 
+from fleet.onnx import functions as onnx_functions
 from fleet.onnx.graph import bodies
 from fleet.onnx.stored import WeightFiles
 from wire.manifest import ModelRef
 from wire.model.element_data import elements, size_bytes
 from wire.model.errors import ModelMalformedError, OperatorRefusedError
 from wire.model.files import map_model, scan_source, scanned_source
-from wire.model.function_calls import MAX_CALL_DEPTH
 from wire.model.operator_domains import ALLOWED_DOMAINS
 from wire.model.skeleton import IN_FILE, is_inline, skeleton
 
@@ -50,6 +49,8 @@ class Source:
     files: WeightFiles
     weight_bytes: int
     """Of all its tensors."""
+    functions_written_out: int
+    """How many functions of its own are gone, since they were written out or nobody calls them."""
 
 
 def identify(path: Path) -> ModelRef:
@@ -75,11 +76,12 @@ def opened(path: Path) -> Iterator[Source]:
         scanned = scanned_source(path, data)
         model = _parsed(skeleton(data, source=path.name), path.name)
         del data  # with the last view of it the map ends, and its pages are no longer ours
-        model = _flat(model, path.name)
+        written_out = onnx_functions.write_out(model)
         _check(model, path.name)
         _weights_from_constants(model.graph, path.name)
         _take_in(model, files)
-        yield Source(model, files.ref(scanned.needed_bytes), files, scanned.weight_bytes)
+        ref = files.ref(scanned.needed_bytes)
+        yield Source(model, ref, files, scanned.weight_bytes, written_out)
 
 
 def _parsed(data: bytes, source: str) -> ModelProto:
@@ -91,116 +93,15 @@ def _parsed(data: bytes, source: str) -> ModelProto:
     return model
 
 
-def _flat(model: ModelProto, source: str) -> ModelProto:
-    """Return ``model`` with its own functions written out where they are called.
-
-    One that was written for another version of an operator set stays, and so does its call. So
-    does one in a domain of the runtime's: whose operator it means there is the runtime's business.
-    """
-    if not model.functions:
-        return model
-    flat = _inlined(model, source)
-    called = _called(flat)
-    kept = [function for function in flat.functions if (function.domain, function.name) in called]
-    del flat.functions[:]
-    flat.functions.extend(kept)
-    own = {function.domain for function in kept}
-    for node in _nodes(flat):
-        if node.domain not in ALLOWED_DOMAINS | {"ai.onnx"} | own:
-            rule = f"operator domain {node.domain!r:.80} is not allowed"
-            raise OperatorRefusedError(source, f"node {node.name!r:.80} ({node.op_type})", rule)
-    return flat
-
-
-def _inlined(model: ModelProto, source: str) -> ModelProto:
-    """Write functions out, the outer ones first.
-
-    The inliner forgets the default attributes of functions, so they are written into the calls; and
-    what an outer call leaves open is known only when the outer function was written out.
-    """
-    flat = model
-    for _ in range(MAX_CALL_DEPTH):
-        wanted = _outermost(flat)
-        if not wanted:
-            return flat
-        _give_defaults(flat)
-        before = flat.graph.SerializeToString()
-        try:
-            flat = inliner.inline_selected_functions(flat, list(wanted), exclude=False)
-        except Exception as error:  # the inliner's C++ has no class of its own
-            reason = " ".join(str(error).split())[:200]
-            rule = f"cannot be written out ({reason})"
-            raise ModelMalformedError(source, "functions", rule) from error
-        if flat.graph.SerializeToString() == before:
-            return flat  # what is left was written for another operator set
-    return flat
-
-
-def _outermost(model: ModelProto) -> set[tuple[str, str]]:
-    """Return functions that the graph calls, and that no other such function calls in its turn.
-
-    Those of domains that runtimes know are left out.
-    """
-    called = {
-        (function.domain, function.name): {
-            (node.domain, node.op_type) for node in _inner_nodes(function.node)
-        }
-        for function in model.functions
-    }
-    calls = {(node.domain, node.op_type) for node in _inner_nodes(model.graph.node)}
-    known = ALLOWED_DOMAINS | {"ai.onnx"}
-    wanted = {key for key in called.keys() & calls if key[0] not in known}
-    waiting = [inner for key in wanted for inner in called[key]]
-    below: set[tuple[str, str]] = set()
-    while waiting:
-        key = waiting.pop()
-        if key in called and key not in below:
-            below.add(key)
-            waiting += called[key]
-    return (wanted - below) or wanted  # overloads of one name may seem to call each other
-
-
-def _give_defaults(model: ModelProto) -> None:
-    """Write the default attributes of functions into the calls that do not name them."""
-    defaults = {(f.domain, f.name, f.overload): f.attribute_proto for f in model.functions}
-    for node in _nodes(model):
-        given = {attribute.name for attribute in node.attribute}
-        for attribute in defaults.get((node.domain, node.op_type, node.overload), ()):
-            if attribute.name not in given:
-                node.attribute.append(attribute)
-
-
-def _called(model: ModelProto) -> set[tuple[str, str]]:
-    """Return the functions that are called, by the graph or by one another."""
-    inner = {(f.domain, f.name): list(_inner_nodes(f.node)) for f in model.functions}
-    called: set[tuple[str, str]] = set()
-    waiting = list(_inner_nodes(model.graph.node))
-    while waiting:
-        node = waiting.pop()
-        key = (node.domain, node.op_type)
-        if key in inner and key not in called:
-            called.add(key)
-            waiting += inner[key]
-    return called
-
-
-def _nodes(model: ModelProto) -> Iterator[NodeProto]:
-    yield from _inner_nodes(model.graph.node)
-    for function in model.functions:
-        yield from _inner_nodes(function.node)
-
-
-def _inner_nodes(nodes: Iterable[NodeProto]) -> Iterator[NodeProto]:
-    for node in nodes:
-        yield node
-        for body in bodies(node):
-            yield from _inner_nodes(body.node)
-
-
 def _check(model: ModelProto, source: str) -> None:
     """Refuse what every runtime refuses, before anything is written."""
     if not model.ir_version:
         raise ModelMalformedError(source, "", "it says no ir_version")
+    own = {function.domain for function in model.functions}
+    for node in onnx_functions.all_nodes(model):
+        if node.domain not in ALLOWED_DOMAINS | {"ai.onnx"} | own:
+            rule = f"operator domain {node.domain!r:.80} is not allowed"
+            raise OperatorRefusedError(source, f"node {node.name!r:.80} ({node.op_type})", rule)
     seen: set[str] = set()
     for value in model.graph.input:
         if value.name in seen:

@@ -10,8 +10,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from onnx import TensorProto, numpy_helper
 
@@ -68,7 +67,7 @@ class Held:
         yield memoryview(self.data)
 
 
-class WeightFiles:
+class WeightFiles(contextlib.ExitStack):
     """A model's file and those beside it, open for reading; a context manager.
 
     Raises:
@@ -76,9 +75,9 @@ class WeightFiles:
     """
 
     def __init__(self, model: Path) -> None:
+        super().__init__()
         self._model = model
-        self._held = contextlib.ExitStack()
-        self._open = {IN_FILE: self._held.enter_context(opened_model(model))}
+        self._open = {IN_FILE: self.enter_context(opened_model(model))}
 
     def open(self, location: str) -> int:
         """Return a descriptor of the file at ``location``; it stays ours.
@@ -88,7 +87,7 @@ class WeightFiles:
         """
         if location not in self._open:
             beside = opened_beside(self._model, location)
-            self._open[location] = self._held.enter_context(beside)
+            self._open[location] = self.enter_context(beside)
         return self._open[location]
 
     def ref(self, beside: Iterable[str]) -> ModelRef:
@@ -151,21 +150,6 @@ class WeightFiles:
         made = TensorProto.FromString(b"".join(bytes(piece) for piece in view.pieces()))
         made.name = tensor.name
         return made
-
-    def close(self) -> None:
-        """Close the files."""
-        self._held.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _held(tensor: TensorProto) -> Held | None:

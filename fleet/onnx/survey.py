@@ -10,28 +10,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from onnx import ModelProto
-
 from fleet import inputs
-from fleet.cuts import graph as cut_graph
 from fleet.cuts import widths
 from fleet.cuts.space import Space
 from fleet.formats import Tell
 from fleet.onnx import cuts as onnx_cuts
 from fleet.onnx import look as onnx_look
-from fleet.onnx import segments as onnx_segments
 from fleet.onnx import shapes as onnx_shapes
 from fleet.onnx import source as onnx_source
+from fleet.onnx import weight_sizes
 from fleet.onnx.cost import multiply_accumulates
 from fleet.onnx.graph import Operator
 from fleet.onnx.look import Look
-from fleet.onnx.parts import crossing, with_constants
-from fleet.onnx.segments import Part
+from fleet.onnx.parts import crossing
 from fleet.onnx.shapes import TensorFacts
 from fleet.onnx.source import Source
 from fleet.survey import Along, CutPlace, ModelSurvey, OperatorKind, SurveyRequest
-from wire.model.files import map_model
-from wire.model.skeleton import skeleton
 from wire.tensors import TensorSpec
 
 _OWN_DOMAINS = ("", "ai.onnx")
@@ -48,8 +42,7 @@ def survey(path: Path, request: SurveyRequest, tell: Tell) -> ModelSurvey:
         tempfile.TemporaryDirectory(prefix="paceline-show-") as scratch,
     ):
         seen = _seen(source, request, Path(scratch), tell)
-        written_out = _functions_of(path) - len(source.model.functions)
-        return _Survey(seen).made(request.cuts, written_out, tell)
+        return _Survey(seen).made(request.cuts, tell)
 
 
 def _seen(source: Source, request: SurveyRequest, scratch: Path, tell: Tell) -> Look:
@@ -73,9 +66,7 @@ class _Survey:
 
     seen: Look
 
-    def made(
-        self, cuts: Sequence[Sequence[str]] | None, written_out: int, tell: Tell
-    ) -> ModelSurvey:
+    def made(self, cuts: Sequence[Sequence[str]] | None, tell: Tell) -> ModelSurvey:
         """Describe all of it, with the places of ``cuts`` or the narrowest there are."""
         work, unknown = onnx_cuts.work_of(self.seen.graph, self.seen.facts)
         space: Space | None = None
@@ -105,7 +96,7 @@ class _Survey:
             along=along,
             places=tuple(self._place(inside, along) for inside in places),
             cut_space=space.cut_space if space else onnx_cuts.NAMED,
-            notes=tuple(self._notes(space, unknown, written_out, found=bool(places))),
+            notes=tuple(self._notes(space, unknown, found=bool(places))),
         )
 
     def _way(self, work: Mapping[int, int]) -> Mapping[int, float]:
@@ -125,26 +116,14 @@ class _Survey:
 
     def _along(self, order: Sequence[int], work: Mapping[int, int]) -> Along:
         operators = [self.seen.graph.operators[index] for index in order]
-        tensors = {
-            name: cut_graph.Tensor(known.size_bytes, known.movable and known.sizes is not None)
-            for name, known in self.seen.facts.items()
-        }
-        crossed = widths.along(
-            cut_graph.cut_graph(
-                [
-                    cut_graph.Operator((index,), operator.reads, operator.writes)
-                    for index, operator in zip(order, operators, strict=True)
-                ],
-                self.seen.graph.inputs,
-                self.seen.graph.outputs,
-                tensors,
-            )
-        )
+        crossed = widths.along(onnx_cuts.cut_graph_of(self.seen.graph, self.seen.facts, order))
         ends = (0, len(crossed) - 1)
         return Along(
             names=tuple(map(_kind, operators)),
             multiply_accumulates=tuple(work[index] for index in order),
-            weight_bytes=tuple(self._weight_bytes(order)),
+            weight_bytes=tuple(
+                weight_sizes.first_needed(self.seen.source, self.seen.graph, order).values()
+            ),
             seconds=tuple(self.seen.seconds.get(i, 0.0) for i in order)
             if self.seen.seconds
             else (),
@@ -153,15 +132,6 @@ class _Survey:
                 frontier.valid and place not in ends for place, frontier in enumerate(crossed)
             ),
         )
-
-    def _weight_bytes(self, order: Sequence[int]) -> Iterator[int]:
-        """Yield the bytes of weights that each operator is the first to need."""
-        every = Part("", range(len(self.seen.graph.operators)), {}, {}, {})
-        size_of = onnx_segments.weights_used(self.seen.source, self.seen.graph, every)
-        for index in order:
-            operators = with_constants(self.seen.graph, [index])
-            names = {name for one in operators for name in self.seen.graph.operators[one].reads}
-            yield sum(size_of.pop(name, 0) for name in names)
 
     def _kinds(self, order: Sequence[int], along: Along) -> Iterator[OperatorKind]:
         """Yield the kinds of operators: those that are most work come first."""
@@ -214,15 +184,14 @@ class _Survey:
             specs.append(onnx_shapes.spec(name, best))
         return tuple(specs)
 
-    def _notes(
-        self, space: Space | None, unknown: Counter[str], written_out: int, *, found: bool
-    ) -> Iterator[str]:
+    def _notes(self, space: Space | None, unknown: Counter[str], *, found: bool) -> Iterator[str]:
         if self.seen.sample.guessed:
             guesses = ", ".join(f"{name}={size}" for name, size in self.seen.sample.guessed.items())
             yield f"sizes guessed: {guesses} (--dim says others)"
         if self.seen.was_run and not self.seen.seconds:
             yield "run once for its shapes: inference does not know all of them"
-        if written_out > 0:
+        written_out = self.seen.source.functions_written_out
+        if written_out:
             yield f"functions written out where they are called: {written_out}"
         left = len(self.seen.source.model.graph.node) - len(self.seen.graph.operators)
         if left:
@@ -230,20 +199,11 @@ class _Survey:
         constant = len(self.seen.graph.operators) - len(self.seen.graph.moving)
         if constant:
             yield f"operators on weights alone, not counted: {constant}"
-        if unknown:
-            names = ", ".join(f"{name} ({count})" for name, count in sorted(unknown.items()))
-            yield f"operators without a rule, counted as no work: {names}"
+        yield from onnx_cuts.note_of(unknown)
         if space is not None:
             yield from space.notes
             if not found:
                 yield space.why
-
-
-def _functions_of(path: Path) -> int:
-    """Return how many functions of its own the model at ``path``, which was read, has."""
-    model = ModelProto()
-    model.ParseFromString(skeleton(map_model(path), source=path.name))
-    return len(model.functions)
 
 
 def _kind(operator: Operator) -> str:

