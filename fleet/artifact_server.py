@@ -50,7 +50,8 @@ class ListenError(CodedError):
 
     def __str__(self) -> str:
         return (
-            f"{self.address}: cannot listen ({self.problem}); name a free one (--serve, --listen)"
+            f"{self.address}: cannot listen ({self.problem}); end what uses it, or name a"
+            " free one (--serve HOST:PORT) that the agents' artifacts.origin points to"
         )
 
 

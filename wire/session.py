@@ -388,9 +388,12 @@ def _without_delay(_client: paho.Client, _userdata: Any, sock: Any) -> None:
 
 
 def _set_tcp(sock: Any, name: str) -> None:
-    """Set an option by the descriptor: paho's WebSocket wrapper takes no options itself."""
+    """Set an option of a TCP socket; paho's WebSocket wrapper takes none, its descriptor does."""
     with contextlib.suppress(OSError, AttributeError, ValueError):  # not everywhere; closed by now
         option = getattr(socket, name)
+        if hasattr(sock, "setsockopt"):  # at each message, so without a detour
+            sock.setsockopt(socket.IPPROTO_TCP, option, 1)
+            return
         tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=sock.fileno())
         try:
             tcp.setsockopt(socket.IPPROTO_TCP, option, 1)

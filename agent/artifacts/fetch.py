@@ -212,7 +212,9 @@ class _Fetch:
             patience = self.by.patience
             if fruitless >= patience.attempts or total >= patience.total_attempts:
                 raise ArtifactUnreachableError(self.by.origin.url, reason, attempts=total)
-            log.debug("artifact.interrupted", segment=self.segment, reason=reason)
+            if fruitless == 1:  # once, when it begins; the end of it is the segment's progress
+                url = self.by.origin.url
+                log.warning("artifact.not_fetched", segment=self.segment, origin=url, reason=reason)
             self.pause(next(delays))
         if download.sha256 != download.file.sha256:
             raise ArtifactMismatchError(

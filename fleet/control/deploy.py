@@ -318,6 +318,8 @@ class _Deploying:
             self.progress(told)
 
 
+_FETCHING_HINT: Final = ", does its artifacts.origin reach what serves the segments? its log says"
+
 _FAILURES: Final = {
     Verdict.FAILED: DeployFailedError,
     Verdict.REFUSED: DeployRefusedError,
@@ -333,7 +335,8 @@ def _reasons(stages: Iterable[StageProgress], timeout_seconds: float) -> Iterato
             yield where, f"{stage.reason.code} ({stage.reason.message})"
         elif stage.verdict is Verdict.WAITING and not _ended(stages):
             after = f" ({stage.reason.code})" if stage.reason else ""
-            yield where, f"still {stage.phase}{after} after {timeout_seconds:g} s"
+            hint = _FETCHING_HINT if stage.phase == "fetching" else ""
+            yield where, f"still {stage.phase}{after} after {timeout_seconds:g} s{hint}"
 
 
 def _ended(stages: Iterable[StageProgress]) -> bool:

@@ -9,6 +9,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from structlog.testing import capture_logs
 
 from agent.artifacts.fetch import Fetcher, Patience
 from agent.artifacts.fetch_errors import (
@@ -354,6 +355,19 @@ def test_refusals_without_end_are_named_unreachable(obtain, served):
         obtain()
 
     assert caught.value.retryable
+
+
+def test_an_origin_that_gives_nothing_is_logged_once(obtain, served):
+    """With its address and why, when that begins: a wrong artifacts.origin shows in the log."""
+    served.script = [_status(503)] * 2
+
+    with capture_logs() as logs:
+        assert _contents(obtain()) == EXPECTED
+
+    (told,) = [entry for entry in logs if entry["event"] == "artifact.not_fetched"]
+    assert told["log_level"] == "warning"
+    assert told["reason"] == "HTTP 503"
+    assert told["origin"].startswith("http://127.0.0.1:")
 
 
 def test_progress_renews_patience(obtain, served):
