@@ -1,6 +1,7 @@
 """Split one model and check all that is to be said of it."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 from typing import Literal
@@ -19,8 +20,8 @@ from wire.manifest import Manifest
 
 ORDERS = 20
 """Tried where there are too many prefixes to try all."""
-INLINE_BYTES = 200
-"""Smaller tensors stay in the model: onnx and the runtime look for sizes there."""
+INLINE_BYTES = 1200
+"""Smaller tensors stay in the model: the runtime looks for sizes there, up to those of a Split."""
 
 
 class UnfairError(Exception):
@@ -36,8 +37,7 @@ def judged(made: Generated, folder: Path) -> Literal["cut", "refused"]:
     """
     path = folder / "model.onnx"
     save(made, path)
-    feeds = verdict.feeds(path, made.sizes)
-    expected = whole(path, feeds)
+    feeds, expected = whole(path, made.sizes)
     possible = legal_cuts.moving(written_out(made.model))
     most = possible.longest()
     asked = made.stages if made.stages > 0 else (5 if most is None else most) - made.stages
@@ -88,17 +88,18 @@ def save(made: Generated, path: Path) -> None:
     )
 
 
-def whole(path: Path, feeds: verdict.Arrays) -> dict[str, np.ndarray]:
-    """Return what the whole model gives.
+def whole(path: Path, sizes: Mapping[str, int]) -> tuple[verdict.Arrays, verdict.Arrays]:
+    """Return inputs, and what the whole model gives for them.
 
     Raises:
         UnfairError: The runtime refuses it, or an output has no number in it.
     """
     try:
+        feeds = verdict.feeds(path, sizes)
         outputs = verdict.run(path, feeds)
     except Exception as error:  # its exceptions have no other common base
         raise UnfairError(str(error)) from error
     floats = [values for values in outputs.values() if values.dtype.kind == "f" and values.size]
     if any(np.isnan(values).all() for values in floats):
         raise UnfairError("all NaN")
-    return outputs
+    return feeds, outputs

@@ -9,7 +9,7 @@ from fleet.split import split
 from tests.generated.graphs import Generated
 from tests.generated.judge import judged
 
-HEAD = '<ir_version: 9, opset_import: ["" : 17, "own" : 1, "com.microsoft" : 1]>\n'
+HEAD = '<ir_version: 10, opset_import: ["" : 17, "own" : 1, "com.microsoft" : 1]>\n'
 PARTS = ", ".join(f"p{place}" for place in range(140))
 ONES = ", ".join(["1"] * 140)
 
@@ -19,6 +19,14 @@ FOUND = {
         """g (float[2,2] x) => (float[2,2] y) { y = own.F (x) }
         <domain: "own", opset_import: ["" : 17]>
         F <slope: float = 0.125> (p) => (q) { q = LeakyRelu <alpha: float = @slope> (p) }""",
+    ),
+    "an overload calls its namesake, whose attribute has a value of its own": (
+        1,
+        """g (float[3] x) => (float[3] y) { y = own.F:two (x) }
+        <domain: "own", opset_import: ["" : 17]>
+        F <slope: float = 0.5> (p) => (q) { q = LeakyRelu <alpha: float = @slope> (p) }
+        <domain: "own", overload: "two", opset_import: ["" : 17, "own" : 1]>
+        F (p) => (q) { q = own.F (p) }""",
     ),
     "an operator without a reader reads what is computed from weights": (
         1,
