@@ -8,7 +8,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -16,7 +17,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 from numpy.typing import NDArray
 
-from fleet.errors import ChildFailedError, ChildTimeoutError
+from fleet.errors import ChildFailedError, ChildTimeoutError, NoScratchError
 from wire import codecs, samples
 from wire.errors import FrameError
 from wire.frame import Frame, Kind
@@ -75,9 +76,10 @@ def run(
     Raises:
         ChildFailedError: The child says why, or crashed.
         ChildTimeoutError: It did not end in time.
+        NoScratchError: There is no room for the samples or outputs.
     """
-    with tempfile.TemporaryDirectory(prefix="paceline-") as name:
-        given, taken = Path(name, "inputs"), Path(name, "outputs")
+    with _scratch() as scratch:
+        given, taken = scratch / "inputs", scratch / "outputs"
         with given.open("wb") as file:
             file.writelines(samples.encode([codecs.tensors(sample) for sample in inputs]))
         arguments = ["--segment", str(model), "--inputs", str(given)]
@@ -90,17 +92,46 @@ def run(
             arguments += ["--again-seconds", str(options.again_seconds)]
         arguments += [] if fetch == [] else ["--outputs", str(taken)]
         if fetch:
-            Path(name, "fetch").write_bytes(msgspec.json.encode(list(fetch)))
-            arguments += ["--fetch", str(Path(name, "fetch"))]
-        report = call("run-segment", arguments, RunReport, limit_seconds=options.limit_seconds)
+            (scratch / "fetch").write_bytes(msgspec.json.encode(list(fetch)))
+            arguments += ["--fetch", str(scratch / "fetch")]
+        report = call(
+            "run-segment",
+            arguments,
+            RunReport,
+            limit_seconds=options.limit_seconds,
+            scratch=scratch,
+        )
         data = taken.read_bytes() if taken.exists() else b""
     return Run(_arrays(data), report)
 
 
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """Give a folder for temporary files; what cannot be written there is said as that."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="paceline-") as name:
+            try:
+                yield Path(name)
+            except ChildFailedError as error:
+                if error.child_code != "child.file_unusable":
+                    raise
+                raise NoScratchError(str(Path(name).parent), error.reason) from error
+    except OSError as error:
+        raise NoScratchError(tempfile.gettempdir(), error.strerror or str(error)) from error
+
+
 def call(
-    command: str, arguments: Sequence[str], report: type[Report], *, limit_seconds: float
+    command: str,
+    arguments: Sequence[str],
+    report: type[Report],
+    *,
+    limit_seconds: float,
+    scratch: Path | None = None,
 ) -> Report:
     """Run one child command and return its report.
+
+    ``scratch`` is where the child keeps temporary files of its own: they go with that folder even
+    when it is killed. None: where all do.
 
     Raises:
         ChildFailedError: The child says why, or crashed.
@@ -113,6 +144,7 @@ def call(
             timeout=limit_seconds,
             check=False,
             stdin=subprocess.DEVNULL,
+            env=None if scratch is None else {**os.environ, "TMPDIR": str(scratch)},
         )
     except subprocess.TimeoutExpired as error:
         raise ChildTimeoutError(command, limit_seconds) from error

@@ -40,6 +40,24 @@ class NotRunnableError(CodedError):
         return f"{self.model}: the whole model does not run ({self.reason}); export it again"
 
 
+class ModelChangedError(CodedError):
+    """Somebody wrote to the model's files while they were read."""
+
+    code = "model.changed"
+    retryable = True
+    exit_code = 3
+
+    def __init__(self, model: str, beside: str) -> None:
+        super().__init__(model, beside)
+        self.model = model
+        self.beside = beside
+        """The file with weights that changed; empty: the model's own."""
+
+    def __str__(self) -> str:
+        which = f"{self.beside!r:.200} beside it" if self.beside else "the file"
+        return f"{self.model}: {which} changed while it was read; try again when it is complete"
+
+
 class NeedsExampleError(CodedError):
     """The model does not run with the sizes and values that we made up."""
 
@@ -197,6 +215,24 @@ class NotWrittenError(CodedError):
         return (
             f"{self.folder}: not written, the system refused {self.path} ({self.reason});"
             " make room or permission there and split again"
+        )
+
+
+class NoScratchError(CodedError):
+    """A model's inputs or outputs could not be kept in a file for the child that runs it."""
+
+    code = "scratch.not_written"
+    exit_code = 3
+
+    def __init__(self, folder: str, reason: str) -> None:
+        super().__init__(folder, reason)
+        self.folder = folder
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"{self.folder}: no temporary file can be written there ({self.reason});"
+            " make room, or name a larger place with TMPDIR=FOLDER"
         )
 
 

@@ -70,6 +70,7 @@ def opened(path: Path) -> Iterator[Source]:
 
     Raises:
         ModelError: No such file, no model, or one that the scan refuses (``model.*``).
+        ModelChangedError: When the block ends: somebody wrote to the files meanwhile.
     """
     with WeightFiles(path) as files:
         data = map_model(path)
@@ -82,6 +83,7 @@ def opened(path: Path) -> Iterator[Source]:
         _take_in(model, files)
         ref = files.ref(scanned.needed_bytes)
         yield Source(model, ref, files, scanned.weight_bytes, written_out)
+        files.check_unchanged()
 
 
 def _parsed(data: bytes, source: str) -> ModelProto:

@@ -14,6 +14,7 @@ from typing import Final
 
 from onnx import TensorProto, numpy_helper
 
+from fleet.errors import ModelChangedError
 from wire.manifest import ModelRef
 from wire.model.element_data import elements, size_bytes
 from wire.model.errors import ExternalDataError
@@ -77,7 +78,9 @@ class WeightFiles(contextlib.ExitStack):
     def __init__(self, model: Path) -> None:
         super().__init__()
         self._model = model
-        self._open = {IN_FILE: self.enter_context(opened_model(model))}
+        self._open: dict[str, int] = {}
+        self._stamps: dict[str, tuple[int, int]] = {}
+        self._keep(IN_FILE, self.enter_context(opened_model(model)))
 
     def open(self, location: str) -> int:
         """Return a descriptor of the file at ``location``; it stays ours.
@@ -86,9 +89,21 @@ class WeightFiles(contextlib.ExitStack):
             ExternalDataError: It cannot be opened, or only by following a link.
         """
         if location not in self._open:
-            beside = opened_beside(self._model, location)
-            self._open[location] = self.enter_context(beside)
+            self._keep(location, self.enter_context(opened_beside(self._model, location)))
         return self._open[location]
+
+    def check_unchanged(self) -> None:
+        """Refuse what was read when someone wrote to one of the files meanwhile.
+
+        Raises:
+            ModelChangedError: Size or time of a file are not those of its opening.
+        """
+        for location, file in self._open.items():
+            if _stamp(file) != self._stamps[location]:
+                raise ModelChangedError(self._model.name, location if location != IN_FILE else "")
+
+    def _keep(self, location: str, file: int) -> None:
+        self._open[location], self._stamps[location] = file, _stamp(file)
 
     def ref(self, beside: Iterable[str]) -> ModelRef:
         """Return the model's name, and the digest of its file and of those ``beside`` it.
@@ -150,6 +165,11 @@ class WeightFiles(contextlib.ExitStack):
         made = TensorProto.FromString(b"".join(bytes(piece) for piece in view.pieces()))
         made.name = tensor.name
         return made
+
+
+def _stamp(file: int) -> tuple[int, int]:
+    status = os.fstat(file)
+    return status.st_size, status.st_mtime_ns
 
 
 def _held(tensor: TensorProto) -> Held | None:

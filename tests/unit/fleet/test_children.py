@@ -1,13 +1,17 @@
 """Models in children: what comes back, and how a child's end becomes an error."""
 
+import resource
 import sys
+import tempfile
 
 import numpy as np
 import pytest
+from onnx import numpy_helper
 
 from fleet import children
 from fleet.children import RunOptions
-from fleet.errors import ChildFailedError, ChildTimeoutError
+from fleet.errors import ChildFailedError, ChildTimeoutError, NoScratchError
+from tests.unit.fleet.conftest import F, model, node, value
 from wire.reports import ProbeReport, RunReport
 
 
@@ -90,3 +94,39 @@ def test_a_child_that_never_ends_is_killed(child):
         children.call("bench", [], RunReport, limit_seconds=0.2)
 
     assert failed.value.retryable
+
+
+@pytest.fixture
+def little_room():
+    """Files may not grow above 64 KiB, as on a full disk: for us and for children."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 10, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("rows", [1 << 15, 1], ids=["inputs", "outputs"])
+def test_no_room_for_samples_or_outputs_is_no_fault_of_the_model(saved, little_room, rows):
+    """It is said as what it is, with the folder and the way out, whoever could not write."""
+    path = saved(
+        model(
+            [node("Expand", ["x", "shape"], ["y"], "e")],
+            [value("x", F, ["N", 1])],
+            [value("y", F, None)],
+            [numpy_helper.from_array(np.array([1, 1 << 15]), "shape")],
+        )
+    )
+
+    with pytest.raises(NoScratchError, match=r"File too large.*TMPDIR"):
+        children.run(path, [{"x": np.ones((rows, 1), np.float32)}], RunOptions())
+
+
+def test_a_killed_child_leaves_no_temporary_files(child, tmp_path, monkeypatch):
+    """Whatever it made goes with the folder that its caller made for it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    child("import os, tempfile; tempfile.mkdtemp(); os.kill(os.getpid(), 9)")
+
+    with pytest.raises(ChildFailedError, match="signal 9"):
+        children.run(tmp_path / "model.onnx", [], RunOptions())
+
+    assert list(tmp_path.iterdir()) == []

@@ -16,6 +16,7 @@ from fleet.errors import (
     FolderInUseError,
     InputTooLargeError,
     InvalidCutError,
+    ModelChangedError,
     NeedsExampleError,
     NoCutError,
     NotRunnableError,
@@ -472,3 +473,18 @@ def test_too_many_inputs_and_too_large_ones_are_refused_at_once(saved, tmp_path)
         split(saved(many), tmp_path / "out", CutRequest(stages=1))
     with pytest.raises(InputTooLargeError, match="4398046511104 bytes"):
         split(saved(huge), tmp_path / "out", CutRequest(stages=1))
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["the file", "weights beside it"])
+def test_a_model_that_changes_meanwhile_is_refused(saved, tmp_path, beside):
+    """What was read of two models is none: nothing is written."""
+    path = saved("chain", save_as_external_data=beside, location="w.data", size_threshold=0)
+    changing = tmp_path / ("w.data" if beside else path.name)
+
+    def tell(_):
+        changing.write_bytes(changing.read_bytes() + b"0")
+
+    with pytest.raises(ModelChangedError, match=r"changed while it was read; try again"):
+        split(path, tmp_path / "out", CutRequest(stages=2, balance="flops"), tell=tell)
+
+    assert not (tmp_path / "out").exists()
