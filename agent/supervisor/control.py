@@ -84,6 +84,10 @@ class Control:
         """Begin to connect; never gives up."""
         self._session.start()
 
+    def ask_for_orders(self) -> None:
+        """Ask the broker once more for what it keeps on ``desired``."""
+        self._session.subscribe(self.site.device("desired", self.device), 1, self._desired)
+
     def say_status(self, state: str = "online") -> None:
         """Say that the agent is there."""
         self._say("status", self._status(state), retain=True)

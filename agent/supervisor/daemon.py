@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import structlog
 
-from agent import journal, journal_file, reconcile
+from agent import reconcile
 from agent.artifacts.fetch import Fetcher
 from agent.artifacts.origin import Origin
 from agent.channel import BrokerAccess, Load
@@ -26,19 +26,18 @@ from agent.outcome import Outcome
 from agent.supervisor import commands, self_knowledge, state_folder, worker_process
 from agent.supervisor.assignment_run import AssignmentRun
 from agent.supervisor.control import Control
+from agent.supervisor.orders import Orders
 from agent.supervisor.telemetry import Telemetry
-from agent.supervisor.trusted import trusted_keys
-from wire import plugins, signing
 from wire.errors import CodedError
 from wire.manifest import files_digest
-from wire.messages import Assignment, Command, Desired, Reason, Reported, Response, StageLatency
+from wire.messages import Assignment, Command, Reason, Reported, Response, StageLatency
 
 log = structlog.get_logger()
 
 GATHER_SECONDS: Final = 0.05
 """Changes within so long are reported together."""
-MAX_UNFINISHED_RESTARTS: Final = 5
-"""An assignment that was never served in so many starts of the agent has failed."""
+JOURNAL_SECONDS: Final = 5.0
+"""How long the journal is waited for at start and at the end; a slow disk stops neither."""
 
 
 class Supervisor:
@@ -49,19 +48,10 @@ class Supervisor:
         self.silence_seconds = config.runtime.silence_seconds
         self.worker_command: Sequence[str] = worker_process.COMMAND
         self._config = config
-        self._keys = trusted_keys(config.trust.keys)
         self._state = state_folder.opened(
             config.state_folder, store_bytes=config.limits.store_bytes
         )
-        self._folder = self._state.path
-        self._journal = self._state.journal
-        self._refused: Reason | None = None
-        if self._state.problem is not None:
-            problem = self._state.problem
-            self._refused = Reason(code=problem.code, message=str(problem))
-        self._known = reconcile.Known(
-            self._journal.epoch, self._journal.revision, self._journal.generations
-        )
+        self._start = self._state.journal.start_counter
         self._fetcher = Fetcher(
             self._state.store, Origin(config.artifacts.origin, ca_file=config.artifacts.ca_file)
         )
@@ -73,10 +63,17 @@ class Supervisor:
         self._info: Any = None
         self._control = Control(
             config,
-            self._journal.start_counter,
+            self._start,
             on_desired=self._desired,
             on_command=self._command,
             on_up=self._say_everything,
+        )
+        self._orders = Orders(
+            config,
+            self._state,
+            obey=self._reconcile,
+            changed=self._changed.set,
+            ask_again=self._control.ask_for_orders,
         )
         self._telemetry = Telemetry(config, self._control, self._latencies, self._problems)
 
@@ -88,14 +85,14 @@ class Supervisor:
         log.info(
             "agent.started",
             device=self._config.device,
-            start=self._journal.start_counter,
-            state_folder=str(self._folder),
+            start=self._start,
+            state_folder=str(self._state.path),
         )
-        if not self._keys:
+        if not self._orders.keys:
             log.warning(
                 "trust.found_empty", effect="every order is refused: list a key in trust.keys"
             )
-        self._resume()
+        await self._resume()
         self._control.start()
         tasks = [
             asyncio.create_task(call)
@@ -109,6 +106,8 @@ class Supervisor:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self._orders.settle(JOURNAL_SECONDS)
+        self._orders.stop()
         await self._control.stop()
         self._state.release()
         log.info("agent.stopped")
@@ -162,66 +161,22 @@ class Supervisor:
         key = run.assignment.key
         if run.state is State.RELEASED:
             self._runs.pop(key, None)
-            if key in (self._known.assignments or {}):  # it was wanted again while it drained
+            if key in self._orders.assignments:  # it was wanted again while it drained
                 asyncio.get_running_loop().call_soon(self._start_missing)
-        self._keep(
-            journal.progressed(
-                self._journal, key, run.state.value, serving=run.state is State.SERVING
-            )
-            if key in self._runs
-            else journal.keeping(self._journal, self._runs)
-        )
+        if key in self._runs:
+            self._orders.progressed(key, run.state)
+        else:
+            self._orders.keep_only(self._runs)
         self._changed.set()
 
     # desired state
 
     def _desired(self, payload: bytes) -> None:
-        if not payload:
-            return  # an empty payload is never an order
-        try:
-            wanted = self._accept(payload)
-        except CodedError as error:
-            self._refused = Reason(code=error.code, message=str(error))
-            log.warning("desired.refused", code=error.code, error=str(error))
-            self._changed.set()
-            return
-        self._refused = None
-        self._reconcile(wanted)
-        self._changed.set()
-
-    def _accept(self, payload: bytes) -> Mapping[str, Assignment]:
-        """Check a desired state and remember it on disk; returns what is wanted now."""
-        desired = signing.verified_desired(payload, self._keys)
-        self._check(desired, self._known)
-        known = reconcile.remembered(desired, self._known)
-        text = payload.decode()
-        if text != self._journal.desired:
-            accepted = journal.accepted(
-                self._journal,
-                text,
-                epoch=known.epoch,
-                revision=known.revision,
-                generations={
-                    pipeline: known.generations[pipeline]
-                    for pipeline in {a.pipeline for a in desired.assignments}
-                },
-            )
-            journal_file.save(self._folder, accepted)
-            self._journal = accepted
-            log.info(
-                "desired.accepted",
-                epoch=known.epoch,
-                revision=known.revision,
-                assignments=sorted(known.assignments or {}),
-            )
-        self._known = known
-        return known.assignments or {}
-
-    def _check(self, desired: Desired, known: reconcile.Known) -> None:
-        runtimes = plugins.names("agent.runtimes")
-        reconcile.check(desired, self._config.site, self._config.device, known, runtimes)
+        self._orders.take(payload)
 
     def _reconcile(self, wanted: Mapping[str, Assignment]) -> None:
+        if self._stopping.is_set():
+            return
         present = {key: run.state for key, run in self._runs.items()}
         plan = reconcile.plan(wanted, present)
         for assignment in plan.start:
@@ -232,52 +187,17 @@ class Supervisor:
             self._runs[key].post(Event.REVOKED)
 
     def _start_missing(self) -> None:
-        if not self._stopping.is_set():
-            self._reconcile(self._known.assignments or {})
+        self._reconcile(self._orders.assignments)
 
-    def _resume(self) -> None:
+    async def _resume(self) -> None:
         """Take up what the journal holds: the broker need not be there for it."""
-        if self._journal.desired is None:
-            return
-        payload = self._journal.desired.encode()
-        before = self._journal.assignments
-        try:
-            desired = signing.verified_desired(payload, self._keys)
-            self._check(desired, reconcile.Known())  # it may have been another device's folder
-        except CodedError as error:
-            self._refused = Reason(code=error.code, message=str(error))
-            log.warning("desired.refused", code=error.code, error=str(error), source="journal")
-            return
-        self._known = reconcile.remembered(desired, self._known)
-        wanted = self._known.assignments or {}
-        kept = journal.keeping(self._journal, wanted)
-        for key, assignment in wanted.items():
-            run = AssignmentRun(assignment, self, _resumed_state(before.get(key)))
-            if run.state is State.FAILED:
-                text = "it had failed when the agent was started again; deploy it again"
-                run.reason = Reason(code="assignment.failed_before", message=text)
-            self._runs[key] = run
-            if key in kept.assignments:
-                kept = journal.restarted(kept, key)
-                tries = kept.assignments[key].restarts_without_serving
-                if tries > MAX_UNFINISHED_RESTARTS:
-                    run.state = State.FAILED
-                    text = f"not served in {tries} starts of the agent"
-                    run.reason = Reason(code="agent.restarted_often", message=text)
-        self._keep(kept)
+        for assignment, state, reason in self._orders.resume():
+            run = AssignmentRun(assignment, self, state)
+            run.reason = reason
+            self._runs[assignment.key] = run
+        await self._orders.settle(JOURNAL_SECONDS)
         for run in list(self._runs.values()):
             run.post(Event.STARTED if run.state is State.ASSIGNED else Event.RESTARTED)
-
-    def _keep(self, changed: journal.Journal) -> None:
-        """Save the journal; when the disk refuses, what runs goes on and the reason is said."""
-        if changed == self._journal:
-            return
-        self._journal = changed
-        try:
-            journal_file.save(self._folder, changed)
-        except journal_file.JournalError as error:
-            self._refused = Reason(code=error.code, message=str(error))
-            log.error("journal.not_saved", error=str(error))
 
     # what is said
 
@@ -300,7 +220,7 @@ class Supervisor:
             await asyncio.sleep(GATHER_SECONDS)
             self._changed.clear()
             if all(run.state in AT_REST for run in self._runs.values()):
-                self._applied = (self._known.epoch, self._known.revision)
+                self._applied = self._observed
                 await asyncio.to_thread(self._forget_segments)
             if self._control.up:
                 self._control.say_reported(self._reported())
@@ -309,18 +229,22 @@ class Supervisor:
         return Reported(
             device=self._config.device,
             session=self._control.session_number,
-            observed=(self._known.epoch, self._known.revision),
+            observed=self._observed,
             applied=self._applied,
             assignments=tuple(run.reported() for run in self._runs.values()),
-            refused=self._refused,
+            refused=self._orders.refused,
         )
+
+    @property
+    def _observed(self) -> tuple[int, int]:
+        return self._orders.known.epoch, self._orders.known.revision
 
     def _forget_segments(self) -> None:
         """Remove segments and downloads that no assignment needs any more; blocks.
 
         What is wanted is read here, in the thread that deletes: what was assigned meanwhile stays.
         """
-        wanted = (self._known.assignments or {}).values()
+        wanted = self._orders.assignments.values()
         needed = {files_digest(assignment.files) for assignment in wanted}
         partial = {file.sha256 for assignment in wanted for file in assignment.files}
         with contextlib.suppress(CodedError):  # the next change tries again
@@ -330,7 +254,7 @@ class Supervisor:
         return [run.latency for run in self._runs.values() if run.latency is not None]
 
     def _problems(self) -> tuple[Reason, ...]:
-        found = [self._refused] if self._refused else []
+        found = list(dict.fromkeys(filter(None, (self._orders.refused, self._orders.problem))))
         for run in self._runs.values():
             if run.outcome in {Outcome.FAILING, Outcome.INCONSISTENT} or run.state is State.FAILED:
                 message = run.reason.message if run.reason else run.outcome.value
@@ -339,11 +263,10 @@ class Supervisor:
         return tuple(found)
 
     def _command(self, command: Command) -> Response:
-        obeys = self._known.assignments is not None
         return commands.answer(
             command,
             unix_ns=time.time_ns(),
-            obeyed=self._journal.desired if obeys else None,
+            obeyed=self._orders.obeyed,
             watch=self._telemetry.watch,
         )
 
@@ -351,12 +274,3 @@ class Supervisor:
 def _least(asked: int | None, own: int | None) -> int | None:
     """Return the smaller of two limits; None: there is none."""
     return min((limit for limit in (asked, own) if limit is not None), default=None)
-
-
-def _resumed_state(progress: journal.Progress | None) -> State:
-    """Return the state that a journalled assignment was in; unknown names begin again."""
-    if progress is None or progress.state not in set(State):
-        return State.ASSIGNED
-    state = State(progress.state)
-    # what was draining or gone is wanted again: the newest desired state lists it
-    return State.ASSIGNED if state in {State.DRAINING, State.RELEASED} else state
