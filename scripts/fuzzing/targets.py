@@ -1,0 +1,224 @@
+"""What is fuzzed: for each target its seeds, and what must hold for any bytes at all.
+
+A reader answers with a value or with its named error; whatever else comes out of it is a find.
+Where another reader knows the same format, both must see the same.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from agent.config import source as config_source
+from agent.config.errors import ConfigError
+from tests.unit.fleet.conftest import MODELS
+from wire import broker_url, chunk, frame, manifest, messages, samples, signing
+from wire.errors import (
+    BadTopicError,
+    BadUrlError,
+    CodedError,
+    FrameError,
+    ManifestError,
+    MessageError,
+    ReassemblyError,
+)
+from wire.frame import Frame, Kind, Tensor
+from wire.model.errors import ModelError
+from wire.model.external_data import Policy
+from wire.model.scan import scan
+from wire.model.skeleton import ENCODED, IN_FILE, skeleton
+from wire.topics import Site
+
+WEIGHTS_BYTES = 4096
+FRAME_BYTES = 1 << 16
+
+
+class Target(NamedTuple):
+    """One reader."""
+
+    seeds: Callable[[], Iterable[bytes]]
+    survive: Callable[[bytes], None]
+    """Raises nothing, for any bytes."""
+
+
+def model(data: bytes) -> None:
+    """A model from outside: where protobuf reads it too, scan and skeleton say what that sees."""
+    try:
+        found = scan(data, source="fuzzed", policy=Policy.SOURCE)
+        kept_data = skeleton(data, source="fuzzed")
+        whole = ModelProto.FromString(data)
+    except (ModelError, DecodeError):
+        return
+    slim = ModelProto.FromString(kept_data)
+    assert found.inputs == tuple(value.name for value in whole.graph.input)
+    assert found.outputs == tuple(value.name for value in whole.graph.output)
+    assert [n.op_type for n in slim.graph.node] == [n.op_type for n in whole.graph.node]
+    for kept, tensor in zip(slim.graph.initializer, whole.graph.initializer, strict=True):
+        assert (kept.name, kept.dims, kept.data_type) == (
+            tensor.name,
+            tensor.dims,
+            tensor.data_type,
+        )
+        assert _stored(kept, data) == _stored(tensor, data)
+
+
+def _stored(tensor: TensorProto, data: bytes) -> bytes:
+    """Return what says all of a tensor's elements, wherever they are."""
+    known = {entry.key: entry.value for entry in tensor.external_data}
+    if known.get("location") == IN_FILE:
+        at = int(known["offset"])
+        if ENCODED in known:
+            return _stored(TensorProto.FromString(data[at : at + int(known[ENCODED])]), data)
+        return data[at : at + int(known["length"])]
+    if tensor.data_location == TensorProto.EXTERNAL or tensor.data_type == TensorProto.STRING:
+        return tensor.SerializeToString(deterministic=True)
+    return tensor.raw_data or numpy_helper.to_array(tensor).tobytes()
+
+
+def segment(data: bytes) -> None:
+    """A segment that a device fetched: refused by name, or safe to open."""
+    try:
+        found = scan(data, source="fuzzed", policy=Policy.SEGMENT, weights_bytes=WEIGHTS_BYTES)
+    except ModelError:
+        return
+    assert all(r.location == "weights.bin" for r in found.references)
+    assert all(r.offset_bytes + r.size_bytes <= WEIGHTS_BYTES for r in found.references)
+
+
+def one_frame(data: bytes) -> None:
+    """A frame: what is read is written as the same frame again."""
+    try:
+        read = frame.decode(data, max_frame_bytes=FRAME_BYTES)
+    except FrameError:
+        return
+    again = frame.decode(
+        b"".join(bytes(b) for b in frame.encode(read)), max_frame_bytes=FRAME_BYTES
+    )
+    assert again == read
+
+
+def sample_file(data: bytes) -> None:
+    """A file of samples."""
+    try:
+        samples.decode(data)
+    except FrameError:
+        return
+
+
+def chunks(data: bytes) -> None:
+    """Chunks of two senders, as many as fit: memory stays within its bound."""
+    put_together = chunk.Reassembler(
+        bytearray, max_frame_bytes=FRAME_BYTES, max_bytes=2 * FRAME_BYTES, max_partials=4
+    )
+    step = max(1, len(data) // 4)
+    for at in range(0, len(data), step):
+        with contextlib.suppress(FrameError, ReassemblyError):
+            put_together.add(data[at : at + step])
+        assert 0 <= put_together.unfinished_bytes <= 2 * FRAME_BYTES
+
+
+def message(data: bytes) -> None:
+    """Every message there is, and the order of a stranger."""
+    for kind, expected in messages.MESSAGES.items():
+        try:
+            read = messages.decode(kind, data, expected)
+        except MessageError:
+            continue
+        messages.decode(kind, messages.encode(kind, read), expected)
+    try:
+        signing.verified_desired(data, _KEYS)
+    except CodedError:
+        return
+    raise AssertionError("a stranger's order was taken")
+
+
+_KEYS = [signing.private_key(signing.new_private_key(), "fuzzing").public_key()]
+
+
+def pipeline_file(data: bytes) -> None:
+    """A manifest: what is read is written as the same manifest again."""
+    try:
+        read = manifest.decode(data)
+    except ManifestError:
+        return
+    assert manifest.decode(manifest.encode(read)) == read
+
+
+def config_file(data: bytes) -> None:
+    """A configuration file's YAML."""
+    try:
+        text = data.decode()
+        config_source.parse(text, "fuzzed.yaml")
+    except (UnicodeDecodeError, ConfigError):
+        return
+
+
+def names(data: bytes) -> None:
+    """Topics and addresses that arrive."""
+    text = data.decode(errors="replace")
+    try:
+        parsed = Site().parse(text)
+        assert Site().topic(parsed.kind, **parsed.names) == text
+    except BadTopicError:
+        pass
+    with contextlib.suppress(BadUrlError):
+        broker_url.parse(text)
+
+
+def _models() -> Iterable[bytes]:
+    yield from (make().SerializeToString() for make in MODELS.values())
+    kinds = [np.float32, np.float64, np.int8, np.int64, np.float16, np.bool_]
+    weights = [numpy_helper.from_array(np.ones((40, 33), t), f"w{n}") for n, t in enumerate(kinds)]
+    weights.append(helper.make_tensor("packed", TensorProto.FLOAT, [300], [0.5] * 300))
+    weights.append(helper.make_tensor("small", TensorProto.INT32, [3], [1, 2, 3]))
+    yield helper.make_model(
+        helper.make_graph([], "g", [], [], weights), ir_version=9
+    ).SerializeToString()
+
+
+def _frames() -> Iterable[bytes]:
+    tensors = (
+        Tensor("x", 1, (2, 3), memoryview(bytes(24))),
+        Tensor("y", 7, (1,), memoryview(bytes(8))),
+    )
+    for kind in Kind:
+        made = Frame(kind, 7, 3, tensors=tensors, meta={"client": "c", "timings": [[1, 2]]})
+        yield b"".join(bytes(b) for b in frame.encode(made))
+
+
+def _chunks() -> Iterable[bytes]:
+    made = frame.encode(
+        Frame(Kind.DATA, 7, 3, tensors=(Tensor("x", 1, (200,), memoryview(bytes(800))),))
+    )
+    pieces = [b"".join(bytes(b) for b in part) for part in chunk.split(made, 512)]
+    size = max(map(len, pieces))
+    yield b"".join(piece.ljust(size, b"\0") for piece in pieces)
+
+
+def _messages() -> Iterable[bytes]:
+    status = messages.Status(state="online", session=1, boot="b")
+    desired = messages.Desired(
+        site="s", device="d", epoch=1, revision=1, assignments=(), issued_unix_ns=1
+    )
+    yield messages.encode("status", status)
+    yield messages.encode("desired", desired)
+
+
+TARGETS = {
+    "model": Target(_models, model),
+    "segment": Target(_models, segment),
+    "frame": Target(_frames, one_frame),
+    "samples": Target(_frames, sample_file),
+    "chunks": Target(_chunks, chunks),
+    "message": Target(_messages, message),
+    "manifest": Target(
+        lambda: [b'{"schema":1,"name":"n","segments":[],"edges":[]}'], pipeline_file
+    ),
+    "config": Target(
+        lambda: [b"device: a\nbroker: {url: 'mqtt://h'}\n# c\nl: [1, 2]\n"], config_file
+    ),
+    "names": Target(lambda: [b"paceline/v1/default/d/pi/in/det/3-1", b"mqtts://h:1/?a=b"], names),
+}
