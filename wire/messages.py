@@ -202,6 +202,14 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     labels: dict[str, str] = {}
 
 
+class Problem(Reason, frozen=True, kw_only=True):
+    """Something that is wrong with a device."""
+
+    severity: Literal["error", "warning"] = "error"
+    """An ``error`` makes the device unhealthy; a ``warning`` is only told."""
+    since_unix_ns: int = 0
+
+
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """``tele/health``."""
 
@@ -209,8 +217,11 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     session: int
     sent_unix_ns: int
     healthy: bool
+    """No problem is an ``error``."""
     readings: tuple[Reading, ...]
-    problems: tuple[Reason, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    dropped_readings: int = 0
+    """How many of the least important readings were left out of this message."""
     schema: int = SCHEMA
 
 

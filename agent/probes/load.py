@@ -1,8 +1,12 @@
-"""Tasks that run or wait to run, averaged by the kernel."""
+"""Tasks that run or wait to run, averaged by the kernel.
+
+Source: Linux, Documentation/filesystems/proc.rst (``loadavg``).
+"""
 
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from agent.probes import Reading
 
@@ -10,6 +14,8 @@ from agent.probes import Reading
 @dataclass(frozen=True, slots=True)
 class LoadProbe:
     """Reads the load averages of the last 1, 5 and 15 minutes."""
+
+    EVERY_SECONDS: ClassVar[float] = 5.0
 
     averages: Callable[[], tuple[float, float, float]] = os.getloadavg
 

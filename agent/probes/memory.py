@@ -1,40 +1,53 @@
-"""Memory of the device, and this agent's share of it."""
+"""Memory of the device, and this agent's share of it.
 
-from collections.abc import Callable, Iterator
+Source: Linux, Documentation/filesystems/proc.rst (``meminfo``, ``smaps_rollup``).
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
-import psutil
-
+from agent import sysfs as kernel
 from agent.probes import Reading
+
+_NAMES = {
+    "MemTotal": "memory_total_bytes",
+    "MemAvailable": "memory_available_bytes",
+    "SwapTotal": "swap_total_bytes",
+    "SwapFree": "swap_free_bytes",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryProbe:
-    """Reads what the kernel says; tests point ``own`` at a file of theirs."""
+    """Reads what the kernel says."""
 
-    system: Callable[[], Any] = psutil.virtual_memory
-    own: Path = Path("/proc/self/smaps_rollup")
+    EVERY_SECONDS: ClassVar[float] = 5.0
+
+    procfs: Path = Path("/proc")
 
     def read(self) -> Iterator[Reading]:
-        """Yield total and available memory, and the supervisor's own."""
-        memory = self.system()
-        yield Reading("memory_total_bytes", memory.total)
-        yield Reading("memory_available_bytes", memory.available)
-        own_bytes = self._own_bytes()
-        if own_bytes is not None:
-            yield Reading("memory_agent_bytes", own_bytes)
+        """Yield total and available memory, swap if there is some, the supervisor's share."""
+        found = _bytes_by_name(kernel.text(self.procfs / "meminfo"))
+        for line, name in _NAMES.items():
+            if line in found and (not line.startswith("Swap") or found.get("SwapTotal")):
+                yield Reading(name, found[line])
+        # shared pages are shared out among their users; hardened kernels do not say
+        own = _bytes_by_name(kernel.text(self.procfs / "self/smaps_rollup")).get("Pss")
+        if own is not None:
+            yield Reading("memory_agent_bytes", own)
 
-    def _own_bytes(self) -> int | None:
-        """Return the proportional set size: shared pages are shared out among their users."""
-        try:
-            for line in self.own.read_text().splitlines():
-                if line.startswith("Pss:"):
-                    return int(line.split()[1]) * 1024
-        except (OSError, ValueError, IndexError):
-            return None  # kernels before 4.14, and hardened ones, do not say
-        return None
+
+def _bytes_by_name(lines: str | None) -> dict[str, int]:
+    """Return the values of lines such as ``Pss:  2000 kB``; the kernel means KiB."""
+    found = {}
+    for line in (lines or "").splitlines():
+        name, _, rest = line.partition(":")
+        value, _, unit = rest.strip().partition(" ")
+        if unit == "kB" and value.isdecimal():
+            found[name] = int(value) * 1024
+    return found
 
 
 PLUGIN = MemoryProbe

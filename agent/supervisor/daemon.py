@@ -23,6 +23,7 @@ from agent.channel import BrokerAccess, Load
 from agent.config import Config
 from agent.lifecycle import AT_REST, Event, State
 from agent.outcome import Outcome
+from agent.probes import Worker
 from agent.supervisor import commands, self_knowledge, state_folder, worker_process
 from agent.supervisor.assignment_run import AssignmentRun
 from agent.supervisor.control import Control
@@ -75,7 +76,13 @@ class Supervisor:
             changed=self._changed.set,
             ask_again=self._control.ask_for_orders,
         )
-        self._telemetry = Telemetry(config, self._control, self._latencies, self._problems)
+        self._telemetry = Telemetry(
+            config,
+            self._control,
+            stages=self._latencies,
+            workers=self._workers,
+            troubles=self._problems,
+        )
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain."""
@@ -252,6 +259,15 @@ class Supervisor:
 
     def _latencies(self) -> list[StageLatency]:
         return [run.latency for run in self._runs.values() if run.latency is not None]
+
+    def _workers(self) -> list[Worker]:
+        return [
+            Worker(
+                run.pid, run.assignment.pipeline, run.assignment.generation, run.assignment.stage
+            )
+            for run in self._runs.values()
+            if run.pid is not None
+        ]
 
     def _problems(self) -> tuple[Reason, ...]:
         found = list(dict.fromkeys(filter(None, (self._orders.refused, self._orders.problem))))

@@ -1,21 +1,34 @@
 """The telemetry plane: sampled each second, sent every 5 s.
 
-It is sent every 1 s while someone watches or something is wrong.
+It is sent every 1 s while someone watches or the device is not healthy. A warning alone does not
+make it so. What is sent was sampled up to a second before.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Final
 
+import structlog
+
+from agent import health, probes, problems
 from agent.config import Config
-from agent.health import Health, as_plain, probes
+from agent.probes import Worker
+from agent.sampling import Sampling
+from agent.series import most_important
 from agent.supervisor.control import Control
 from wire.messages import Health as HealthMessage
-from wire.messages import Latency, Reading, Reason, StageLatency
+from wire.messages import Latency, Problem, Reading, Reason, StageLatency
 
 WATCH_SECONDS: Final = 30.0
 """How long a ``watch`` command holds."""
+MAX_PROBLEMS: Final = 16
+"""In one message; the first ones."""
+MAX_SENTENCE_LENGTH: Final = 300
+"""Of one problem in it."""
+
+log = structlog.get_logger()
 
 
 class Telemetry:
@@ -25,22 +38,30 @@ class Telemetry:
         config: The agent's configuration.
         control: Carries it.
         stages: Returns the counts of each serving worker.
-        problems: Returns what is wrong with the device.
+        workers: Returns the worker processes that there are.
+        troubles: Returns what is wrong with the assignments and orders.
     """
 
     def __init__(
         self,
         config: Config,
         control: Control,
+        *,
         stages: Callable[[], Iterable[StageLatency]],
-        problems: Callable[[], tuple[Reason, ...]],
+        workers: Callable[[], Iterable[Worker]],
+        troubles: Callable[[], tuple[Reason, ...]],
     ) -> None:
         self._config = config.telemetry
         self._device = config.device
         self._control = control
         self._stages = stages
-        self._problems = problems
-        self._health = Health(probes(config.state_folder))
+        self._workers = workers
+        self._troubles = troubles
+        self._present: tuple[Worker, ...] = ()
+        self._health = health.Health(health.probes(self._given(config.state_folder)))
+        self._sampling = Sampling(self._health)
+        self._standing: dict[str, problems.Standing] = {}
+        self._troubled_since: dict[Reason, int] = {}
         self._watched_until = 0.0
 
     def watch(self) -> None:
@@ -49,34 +70,100 @@ class Telemetry:
 
     async def run(self) -> None:
         """Sample and send until cancelled."""
-        sent_at = 0.0
-        while True:
-            self._health.sample()
-            problems = self._problems()
-            now = time.monotonic()
-            urgent = bool(problems) or now < self._watched_until
-            if urgent or now - sent_at >= self._config.send_seconds - 0.01:
-                self._send(problems)
-                sent_at = now
-            await asyncio.sleep(self._config.sample_seconds)
+        sent_at = time.monotonic() - self._config.send_seconds
+        try:
+            while True:
+                self._present = tuple(self._workers())
+                self._sampling.tick()
+                await asyncio.sleep(self._config.sample_seconds)
+                told = self._problems()
+                now = time.monotonic()
+                urgent = not _healthy(told) or now < self._watched_until
+                if urgent or now - sent_at >= self._config.send_seconds - 0.01:
+                    self._send(told)
+                    sent_at = now
+        finally:
+            self._sampling.stop()
 
-    def _send(self, problems: tuple[Reason, ...]) -> None:
-        readings = tuple(Reading(**as_plain(reading)) for reading in self._health.report())
+    def _given(self, state_folder: Path) -> dict[str, object]:
+        # probes are read in another thread: they get what was there at the last tick
+        return {"state_folder": state_folder, "workers": lambda: self._present}
+
+    def _problems(self) -> tuple[Problem, ...]:
+        """Return what is wrong now, since when; what begins and ends is logged."""
+        unix_ns = time.time_ns()
+        before = self._standing
+        self._standing = problems.standing(
+            before,
+            problems.found(self._health.current()),
+            clock_seconds=time.monotonic(),
+            unix_ns=unix_ns,
+        )
+        for code in self._standing.keys() - before.keys():
+            finding = self._standing[code].finding
+            log.warning("problem.found", code=code, problem=finding.message)
+        for code in before.keys() - self._standing.keys():
+            log.info("problem.ended", code=code)
+        troubles = self._troubles()
+        self._troubled_since = {
+            trouble: self._troubled_since.get(trouble, unix_ns) for trouble in troubles
+        }
+        told = [_problem(trouble, since) for trouble, since in self._troubled_since.items()]
+        told += [
+            _problem(problem.finding, problem.since_unix_ns, problem.finding.severity)
+            for problem in self._standing.values()
+        ]
+        return tuple(told)
+
+    def _send(self, told: tuple[Problem, ...]) -> None:
+        found = self._health.report()
         if not self._control.up:
             return
         session, now = self._control.session_number, time.time_ns()
         self._control.say_telemetry(
             "health",
-            HealthMessage(
-                device=self._device,
-                session=session,
-                sent_unix_ns=now,
-                healthy=not problems,
-                readings=readings,
-                problems=problems,
-            ),
+            health_message(found, told, device=self._device, session=session, unix_ns=now),
         )
         stages = tuple(self._stages())
         if stages:
             latency = Latency(device=self._device, session=session, sent_unix_ns=now, stages=stages)
             self._control.say_telemetry("latency", latency)
+
+
+def health_message(
+    found: Sequence[probes.Reading],
+    told: Sequence[Problem],
+    *,
+    device: str,
+    session: int,
+    unix_ns: int,
+) -> HealthMessage:
+    """Return the message for ``tele/health``, which always fits its topic."""
+    kept = most_important(found)
+    return HealthMessage(
+        device=device,
+        session=session,
+        sent_unix_ns=unix_ns,
+        healthy=_healthy(told),
+        readings=tuple(
+            Reading(name=each.name, value=each.value, labels=dict(each.labels)) for each in kept
+        ),
+        problems=tuple(told[:MAX_PROBLEMS]),
+        dropped_readings=len(found) - len(kept),
+    )
+
+
+def _healthy(told: Sequence[Problem]) -> bool:
+    return not any(problem.severity == "error" for problem in told)
+
+
+def _problem(
+    said: Reason | problems.Finding, since_unix_ns: int, severity: problems.Severity = "error"
+) -> Problem:
+    sentence = said.message[:MAX_SENTENCE_LENGTH]
+    return Problem(
+        code=said.code,
+        message="".join(c if c.isprintable() else " " for c in sentence),
+        severity=severity,
+        since_unix_ns=since_unix_ns,
+    )

@@ -41,7 +41,10 @@ def test_health_and_its_pace(served):
     assert sum(gaps(watched)) / len(gaps(watched)) < 2.5
     health = watched[-1].message
     rooms = {reading.name.split("_")[0] for reading in health.readings}
-    assert {"cpu", "memory", "load", "disk"} <= rooms
+    assert {"cpu", "memory", "load", "disk", "clock", "worker"} <= rooms
+    (private,) = [r for r in health.readings if r.name == "worker_private_bytes"]
+    assert (private.labels["pipeline"], private.labels["stage"]) == ("p", "0")
+    assert private.value > 1 << 20
     assert health.healthy
     assert health.session == served.status("d1").session
 

@@ -1,43 +1,32 @@
 import pytest
 
-from agent.probes import Reading
 from agent.probes.thermal import ThermalProbe
+from tests.fixtures.devices import JETSON_ORIN, RASPBERRY_PI_4
 
 
-@pytest.fixture
-def zone(tmp_path):
-    """Return a function that makes a thermal zone as the kernel does."""
+def test_zones_with_their_limits(told):
+    """The limit is the lowest of what the driver calls hot or critical, not of what is passive."""
+    found = told(ThermalProbe, JETSON_ORIN)
 
-    def make(number, temp, kind="cpu-thermal\n"):
-        folder = tmp_path / f"thermal_zone{number}"
-        folder.mkdir()
-        if temp is not None:
-            (folder / "temp").write_text(temp)
-        (folder / "type").write_text(kind)
-
-    return make
+    assert found["thermal_celsius", "gpu-thermal", "1"] == 49.5
+    assert found["thermal_limit_celsius", "gpu-thermal", "1"] == 104.5
 
 
-def test_zones_are_read_by_type_and_number(zone, tmp_path):
-    """Two zones of one type are two series; the kernel says thousandths."""
-    zone(0, "48312\n")
-    zone(1, "-5000\n")
+def test_how_hard_coolers_work(told):
+    """State of most states."""
+    found = told(ThermalProbe, JETSON_ORIN)
 
-    assert list(ThermalProbe(tmp_path).read()) == [
-        Reading("thermal_celsius", 48.312, (("zone", "cpu-thermal"), ("number", "0"))),
-        Reading("thermal_celsius", -5.0, (("zone", "cpu-thermal"), ("number", "1"))),
-    ]
+    assert found["cooling_ratio", "pwm-fan", "0"] == pytest.approx(1 / 3)
+    assert found["cooling_ratio", "cpufreq-cpu0", "1"] == 0
 
 
-@pytest.mark.parametrize("temp", [None, "", "disabled"])
-def test_zone_that_does_not_answer_is_left_out(zone, tmp_path, temp):
+@pytest.mark.parametrize("temp", ["", "disabled"])
+def test_zone_that_does_not_answer_is_left_out(told, temp):
     """A sleeping driver costs its own zone only."""
-    zone(0, temp)
-    zone(1, "1000")
+    folder = "sys/class/thermal/thermal_zone1"
+    tree = RASPBERRY_PI_4 | {f"{folder}/type": "wifi\n", f"{folder}/temp": temp}
 
-    assert [reading.value for reading in ThermalProbe(tmp_path).read()] == [1.0]
-
-
-def test_machine_without_zones_is_silence(tmp_path):
-    """Nothing is yielded and nothing raised."""
-    assert list(ThermalProbe(tmp_path / "none").read()) == []
+    assert told(ThermalProbe, tree) == {
+        ("thermal_celsius", "cpu-thermal", "0"): 48.312,
+        ("thermal_limit_celsius", "cpu-thermal", "0"): 110,
+    }
