@@ -11,7 +11,7 @@ memory's clock is shown to everyone only where its driver is a devfreq one; else
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -27,19 +27,21 @@ _LOADS: Final = (
 _DEVFREQ: Final = ((r".*\.(gpu|gv11b|ga10b|gp10b|gm20b)", "gpu"), (r".*(emc|memory).*", "memory"))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class JetsonProbe:
-    """Reads the files that need no privileges."""
+    """Reads the files that need no privileges. Whether there is a Tegra GPU is found out once."""
 
     EVERY_SECONDS: ClassVar[float] = 5.0
 
     sysfs: Path = Path("/sys")
     var: Path = Path("/var")
+    _loads: list[Path] | None = field(default=None, init=False)
 
     def read(self) -> Iterator[Reading]:
         """Yield busy ratio of the GPU, clocks, volts and watts of each rail, number of the mode."""
-        loads = (kernel.number(self.sysfs / path) for path in _LOADS)
-        load = next((each for each in loads if each is not None), None)
+        if self._loads is None:
+            self._loads = [path for name in _LOADS if (path := self.sysfs / name).exists()]
+        load = kernel.number(self._loads[0]) if self._loads else None
         if load is None:
             return
         yield Reading("gpu_busy_ratio", min(1.0, load / 1000))

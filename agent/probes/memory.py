@@ -3,10 +3,11 @@
 Source: Linux, Documentation/filesystems/proc.rst (``meminfo``, ``smaps_rollup``).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from agent import sysfs as kernel
 from agent.probes import Reading
@@ -19,13 +20,20 @@ _NAMES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+OWN_EVERY_SECONDS: Final = 60.0
+"""How often the own share is counted: the kernel walks all of our pages for it."""
+
+
+@dataclass(slots=True)
 class MemoryProbe:
     """Reads what the kernel says."""
 
     EVERY_SECONDS: ClassVar[float] = 5.0
 
     procfs: Path = Path("/proc")
+    clock_seconds: Callable[[], float] = time.monotonic
+    _own: int | None = field(default=None, init=False)
+    _count_at: float = field(default=0.0, init=False)
 
     def read(self) -> Iterator[Reading]:
         """Yield total and available memory, swap if there is some, the supervisor's share."""
@@ -33,10 +41,12 @@ class MemoryProbe:
         for line, name in _NAMES.items():
             if line in found and (not line.startswith("Swap") or found.get("SwapTotal")):
                 yield Reading(name, found[line])
-        # shared pages are shared out among their users; hardened kernels do not say
-        own = _bytes_by_name(kernel.text(self.procfs / "self/smaps_rollup")).get("Pss")
-        if own is not None:
-            yield Reading("memory_agent_bytes", own)
+        if self.clock_seconds() >= self._count_at:
+            # shared pages are shared out among their users; hardened kernels do not say
+            self._own = _bytes_by_name(kernel.text(self.procfs / "self/smaps_rollup")).get("Pss")
+            self._count_at = self.clock_seconds() + OWN_EVERY_SECONDS
+        if self._own is not None:
+            yield Reading("memory_agent_bytes", self._own)
 
 
 def _bytes_by_name(lines: str | None) -> dict[str, int]:

@@ -3,8 +3,8 @@
 Physical is what has a ``device`` in sysfs: no loopback, bridges, tunnels and containers' ends.
 
 Source: Linux, Documentation/ABI/testing/sysfs-class-net (``speed`` in Mbit/s, -1 where unknown;
-``carrier`` cannot be read while the interface is down), sysfs-class-net-statistics, and
-Documentation/networking/statistics.rst; net/wireless/wext-proc.c (``/proc/net/wireless``).
+``carrier`` cannot be read while the interface is down); net/core/net-procfs.c (``/proc/net/dev``),
+net/wireless/wext-proc.c (``/proc/net/wireless``; the third value is the level in dBm).
 """
 
 from collections.abc import Iterator
@@ -16,12 +16,13 @@ from agent import sysfs as kernel
 from agent.probes import Reading
 
 MAX_INTERFACES: Final = 8
-_STATISTICS: Final = {
-    "received_bytes": ("rx_bytes",),
-    "sent_bytes": ("tx_bytes",),
-    "errors_total": ("rx_errors", "tx_errors"),
-    "dropped_total": ("rx_dropped", "tx_dropped"),
+_COLUMNS: Final = {
+    "received_bytes": (0,),
+    "sent_bytes": (8,),
+    "errors_total": (2, 10),
+    "dropped_total": (3, 11),
 }
+"""In ``/proc/net/dev``: eight of what came in, then eight of what went out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +38,28 @@ class NetworkProbe:
         """Yield counts since the boot, whether there is a carrier, its speed, a radio's signal."""
         found = kernel.entries(self.sysfs / "class/net", r".+")
         physical = [each for each in found if (each / "device").exists()]
-        signals = self._signals() if physical else {}
+        counts = self._rows("net/dev")
+        signals = self._rows("net/wireless") if physical else {}
         for interface in physical[:MAX_INTERFACES]:
             labels = (("interface", interface.name),)
-            for name, files in _STATISTICS.items():
-                counts = [kernel.number(interface / "statistics" / file) for file in files]
-                yield Reading(f"network_{name}", sum(count or 0 for count in counts), labels)
+            row = counts.get(interface.name, ())
+            for name, columns in _COLUMNS.items() if len(row) >= 16 else ():
+                yield Reading(f"network_{name}", sum(int(row[at]) for at in columns), labels)
             carrier = kernel.number(interface / "carrier")
             yield Reading("network_carrier_flag", carrier or 0, labels)
             megabits = kernel.number(interface / "speed")
             if carrier and megabits and megabits > 0:
                 yield Reading("network_link_bits_per_second", megabits * 1e6, labels)
-            if interface.name in signals:
-                yield Reading("network_signal_dbm", signals[interface.name], labels)
+            signal = signals.get(interface.name, ())
+            if len(signal) > 2 and signal[2].strip("-.").isdecimal():
+                yield Reading("network_signal_dbm", float(signal[2]), labels)
 
-    def _signals(self) -> dict[str, float]:
-        """Return the signal of each radio: `wlan0: 0000   54.  -56.  -256 ...`."""
+    def _rows(self, file: str) -> dict[str, list[str]]:
+        """Return the values of each interface: two lines of headings, then ``eth0:  12 34 ...``."""
         found = {}
-        for line in (kernel.text(self.procfs / "net/wireless") or "").splitlines()[2:]:
-            name, _, rest = line.partition(":")
-            fields = rest.split()
-            if len(fields) > 2 and fields[2].rstrip(".").lstrip("-").isdecimal():
-                found[name.strip()] = float(fields[2])
+        for line in (kernel.text(self.procfs / file) or "").splitlines()[2:]:
+            name, _, values = line.partition(":")
+            found[name.strip()] = values.split()
         return found
 
 

@@ -60,30 +60,30 @@ class ThrottlingProbe:
     _asked: int | None = field(default=None, init=False)
     _ask_at: float | None = field(default=None, init=False)
     _count: int | None = field(default=None, init=False)
+    _files: "_Files | None" = field(default=None, init=False)
 
     def read(self) -> Iterator[Reading]:
         """Yield a flag for each kind, now and since the boot or start; counts of an x86."""
-        bits = self._pi_bits()
+        if self._files is None:
+            self._files = _Files.found(self.sysfs)
+        bits = self._pi_bits(self._files)
         if bits is not None:
             self._occurred |= bits >> OCCURRED_BITS | bits
             for bit, kind in enumerate(KINDS):
                 yield _flag(kind, "now", bits >> bit & 1)
                 yield _flag(kind, "occurred", self._occurred >> bit & 1)
-        count = self._x86_count()
-        if count is not None:
+        if self._files.counts:
+            count = sum(kernel.number(path) or 0 for path in self._files.counts)
             before, self._count = self._count, count
             yield Reading("throttle_events_total", count)
             yield _flag("throttled", "now", int(before is not None and count > before))
 
-    def _pi_bits(self) -> int | None:
-        for platform in kernel.entries(self.sysfs / "devices/platform", r"soc(@[0-9a-f]+)?"):
-            for firmware in kernel.entries(platform, r"soc(@[0-9a-f]+)?:firmware"):
-                told = kernel.text(firmware / "get_throttled")
-                if told:
-                    return int(told, 16)
-        for chip in kernel.entries(self.sysfs / "class/hwmon", r"hwmon\d+"):
-            if kernel.text(chip / "name") == "rpi_volt":
-                return self._command_bits() | (kernel.number(chip / "in0_lcrit_alarm") or 0)
+    def _pi_bits(self, files: "_Files") -> int | None:
+        told = kernel.text(files.bits) if files.bits else None
+        if told:
+            return int(told, 16)
+        if files.alarm:
+            return self._command_bits() | (kernel.number(files.alarm) or 0)
         return None
 
     def _command_bits(self) -> int:
@@ -94,19 +94,43 @@ class ThrottlingProbe:
             self._ask_at = now + COMMAND_EVERY_SECONDS
         return self._asked or 0
 
-    def _x86_count(self) -> int | None:
-        cores: list[int] = []
-        packages: dict[str, int] = {}
-        for cpu in kernel.entries(self.sysfs / "devices/system/cpu", r"cpu\d+"):
-            count = kernel.number(cpu / "thermal_throttle/core_throttle_count")
-            if count is None:
-                break  # no x86 with these counters: no need to look at the other cores
-            cores.append(count)
-            package = kernel.text(cpu / "topology/physical_package_id") or "0"
-            if package not in packages:
-                path = cpu / "thermal_throttle/package_throttle_count"
-                packages[package] = kernel.number(path) or 0
-        return sum(cores) + sum(packages.values()) if cores else None
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What there is to read on this device; it does not change while it runs."""
+
+    bits: Path | None
+    alarm: Path | None
+    counts: tuple[Path, ...]
+
+    @classmethod
+    def found(cls, sysfs: Path) -> "_Files":
+        """Return what there is below ``sysfs``."""
+        firmwares = (
+            firmware / "get_throttled"
+            for platform in kernel.entries(sysfs / "devices/platform", r"soc(@[0-9a-f]+)?")
+            for firmware in kernel.entries(platform, r"soc(@[0-9a-f]+)?:firmware")
+        )
+        alarms = (
+            chip / "in0_lcrit_alarm"
+            for chip in kernel.entries(sysfs / "class/hwmon", r"hwmon\d+")
+            if kernel.text(chip / "name") == "rpi_volt"
+        )
+        bits = next((file for file in firmwares if file.exists()), None)
+        return cls(bits, next(alarms, None), tuple(_x86_counts(sysfs)))
+
+
+def _x86_counts(sysfs: Path) -> Iterator[Path]:
+    packages = set()
+    for cpu in kernel.entries(sysfs / "devices/system/cpu", r"cpu\d+"):
+        folder = cpu / "thermal_throttle"
+        if not folder.exists():
+            return  # no x86 with these counters: no need to look at the other cores
+        yield folder / "core_throttle_count"
+        package = kernel.text(cpu / "topology/physical_package_id") or "0"
+        if package not in packages:
+            packages.add(package)
+            yield folder / "package_throttle_count"
 
 
 def _flag(kind: str, span: str, value: int) -> Reading:

@@ -84,7 +84,10 @@ def test_a_client_publishes_its_account(served, whole):
     pipeline = served.site.pipeline("p")
     pipeline.run(whole.inputs(0))
 
-    last = until(lambda: [a for a in accounts if a.client == pipeline.account.client], "it")[-1]
+    def ended():
+        return [a for a in accounts if a.client == pipeline.account.client and not a.in_flight]
+
+    last = until(ended, "it")[-1]
 
     assert (last.submitted, last.results, last.in_flight, last.lost) == (1, 1, 0, 0)
     assert [entry["device"] for entry in last.timings] == ["d1"]

@@ -28,3 +28,17 @@ def test_device_without_swap_says_nothing_of_it(told):
 def test_kernel_that_does_not_say_is_silence(told, text):
     """Hardened kernels hide what a process uses."""
     assert told(MemoryProbe, {"proc/self/smaps_rollup": text}) == {}
+
+
+def test_own_share_is_counted_once_a_minute(probe, tmp_path):
+    """The kernel walks all pages for it; between, the last count is told."""
+    now = [100.0]
+    looking = probe(MemoryProbe, RASPBERRY_PI_4, clock_seconds=lambda: now[0])
+    list(looking.read())
+    (tmp_path / "proc/self/smaps_rollup").write_text("Pss:  32000 kB\n")
+
+    told = []
+    for now[0] in (159.0, 160.0):
+        told += [r.value for r in looking.read() if r.name == "memory_agent_bytes"]
+
+    assert told == [31000 * KIB, 32000 * KIB]
