@@ -9,7 +9,6 @@ systemd-timesyncd.service(8) (``/run/systemd/timesync/synchronized``); chronyc(1
 (the last of its values is the leap status).
 """
 
-import ctypes
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -29,8 +28,10 @@ _TIMEX_BYTES: Final = 208
 def ask_kernel() -> bool | None:
     """Return whether the kernel's clock is kept right; None: we may not ask."""
     try:
+        import ctypes  # noqa: PLC0415 where a unit allows no executable memory, this may fail
+
         state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
-    except (OSError, AttributeError):
+    except (ImportError, MemoryError, OSError, AttributeError):
         return None
     return None if state < 0 else state != _TIME_ERROR
 

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from agent import sysfs as kernel
 from agent.probes import Reading
@@ -28,6 +28,8 @@ KINDS: Final = ("undervoltage", "frequency_capped", "throttled", "soft_temperatu
 """By bit; the name of each as a label."""
 OCCURRED_BITS: Final = 16
 COMMAND_EVERY_SECONDS: Final = 60.0
+LOOK_EVERY_SECONDS: Final = 60.0
+"""How often a device on which nothing was found is looked at again: a driver may come late."""
 COMMAND_SECONDS: Final = 2.0
 """How long ``vcgencmd`` may take."""
 
@@ -61,11 +63,14 @@ class ThrottlingProbe:
     _ask_at: float | None = field(default=None, init=False)
     _count: int | None = field(default=None, init=False)
     _files: "_Files | None" = field(default=None, init=False)
+    _look_at: float = field(default=0.0, init=False)
 
     def read(self) -> Iterator[Reading]:
         """Yield a flag for each kind, now and since the boot or start; counts of an x86."""
-        if self._files is None:
+        now = self.clock_seconds()
+        if self._files is None or (now >= self._look_at and not any(self._files)):
             self._files = _Files.found(self.sysfs)
+            self._look_at = now + LOOK_EVERY_SECONDS
         bits = self._pi_bits(self._files)
         if bits is not None:
             self._occurred |= bits >> OCCURRED_BITS | bits
@@ -95,9 +100,8 @@ class ThrottlingProbe:
         return self._asked or 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Files:
-    """What there is to read on this device; it does not change while it runs."""
+class _Files(NamedTuple):
+    """What there is to read on this device."""
 
     bits: Path | None
     alarm: Path | None

@@ -1,9 +1,13 @@
+import os
+import subprocess
+import sys
 import threading
 
 import pytest
 
 from agent.health import Health
 from agent.probes import Reading
+from agent.probes.thermal import ThermalProbe
 from agent.sampling import Sampling
 from tests.system.place import until
 
@@ -141,3 +145,43 @@ def test_probe_that_raises_is_counted_in_its_thread_too(sampling):
         until(lambda: sampled._reader.reading is None)
 
     assert sampled.health.failures == {"raising": 2}
+
+
+def test_sensor_whose_file_blocks_is_such_a_probe(sampling, tmp_path):
+    """A real read in the kernel: of a pipe that nobody writes to."""
+    zone = tmp_path / "class/thermal/thermal_zone0"
+    zone.mkdir(parents=True)
+    (zone / "type").write_text("cpu-thermal")
+    os.mkfifo(zone / "temp")
+    quick = Quick()
+    sampled = sampling(thermal=ThermalProbe(tmp_path), zquick=quick)
+
+    _tick(sampled)
+    until(lambda: sampled._reader.reading)
+    _tick(sampled, 10.0)
+    until(lambda: quick.reads)
+    assert sampled.health.failures == {"thermal": 1}
+
+    (zone / "temp").write_text("48000")
+    until(lambda: 48 in {r.value for r in sampled.health.current()})
+
+
+def test_process_ends_though_a_probe_hangs(tmp_path):
+    """An agent that is told to stop does not wait for a sensor."""
+    os.mkfifo(tmp_path / "temp")
+    pipe = str(tmp_path / "temp")
+    code = (
+        "import time; from agent import sysfs; from agent.health import Health;"
+        " from agent.sampling import Sampling\n"
+        "class Hanging:\n"
+        f"    def read(self): print('begun', flush=True); yield sysfs.text({pipe!r})\n"
+        "s = Sampling(Health({'h': Hanging()})); s.tick()\n"
+        "while s._reader.reading is None: time.sleep(0.01)\n"
+        "s.stop()"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "begun\n", "")

@@ -9,6 +9,7 @@ from tests.fixtures.devices import (
     RASPBERRY_PI_4,
     RASPBERRY_PI_5,
     X86_LAPTOP,
+    plant,
 )
 
 PI_4_FILE = "sys/devices/platform/soc/soc:firmware/get_throttled"
@@ -96,6 +97,20 @@ def test_x86_counts_a_package_once_and_cores_each(probe, tmp_path):
 
     assert [r.value for r in first if r.name == "throttle_events_total"] == [17 + 3 + 40]
     assert (_set(first), _set(second)) == (set(), {("throttled", "now")})
+
+
+def test_driver_that_comes_late_is_found(probe, tmp_path):
+    """A module may be loaded after the agent has started; it is looked for once a minute."""
+    now = [100.0]
+    looking = probe(ThrottlingProbe, JETSON_ORIN, clock_seconds=lambda: now[0])
+    assert list(looking.read()) == []
+    plant(RASPBERRY_PI_4, tmp_path)
+
+    readings = []
+    for now[0] in (159.0, 160.0):
+        readings.append(len(list(looking.read())))
+
+    assert readings == [0, 2 * len(KINDS)]
 
 
 def test_device_without_any_of_these_is_silence(told):
