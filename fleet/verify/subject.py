@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from numpy.typing import NDArray
 
 from fleet import golden_files, inputs, split_folder
@@ -35,7 +36,12 @@ class Subject:
     @property
     def half(self) -> bool:
         """Whether a cut carries float16, which no CPU adds up as the whole model does."""
-        return _has_half(self.manifest.edges[1:-1])
+        return self._roundings > 0
+
+    @property
+    def _roundings(self) -> int:
+        """How many cuts round."""
+        return sum(_has_half([edge]) for edge in self.manifest.edges[1:-1])
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -44,13 +50,18 @@ class Subject:
 
     @property
     def tolerance(self) -> Tolerance:
-        """With the model: that of the type. Golden frames were made plainly: the manifest's."""
+        """With the model: that of the type. Golden frames were made plainly: the manifest's.
+
+        Errors add up, so each cut that rounds float16 brings its own.
+        """
         if self.whole:
-            return HALF if _has_half(self.manifest.edges) else Tolerance()
-        return Tolerance(
-            absolute=max(segment.tolerance.absolute for segment in self.manifest.segments),
-            relative=max(segment.tolerance.relative for segment in self.manifest.segments),
-        )
+            one = HALF if _has_half(self.manifest.edges) else Tolerance()
+        else:
+            one = Tolerance(
+                absolute=max(segment.tolerance.absolute for segment in self.manifest.segments),
+                relative=max(segment.tolerance.relative for segment in self.manifest.segments),
+            )
+        return msgspec.structs.replace(one, absolute=one.absolute * max(1, self._roundings))
 
     @property
     def golden_bytes(self) -> int:

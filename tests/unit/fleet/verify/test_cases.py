@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 
 from fleet.compare import HALF
 from fleet.errors import BadExampleError, DamagedSplitError
@@ -11,7 +12,9 @@ from fleet.verify import cases
 from fleet.verify.cases import Case
 from fleet.verify.runs import Runs
 from fleet.verify.subject import opened
+from tests.unit.fleet.conftest import model, node, value
 from tests.unit.fleet.verify.models import dense, describe_again
+from wire.manifest import Tolerance
 
 SMALL = {"H": 8, "W": 8}
 
@@ -110,6 +113,19 @@ def test_float16_is_rounded_at_cuts_alone(cut):
 
     assert (whole.half, halves.half) == (False, True)
     assert whole.tolerance == halves.tolerance == HALF
+
+
+def test_each_cut_that_rounds_brings_its_own_tolerance(cut):
+    """Errors of several roundings add up."""
+    halves = [[f"t{n}", f"t{n + 1}"] for n in range(3)]
+    made = model(
+        [node("Sin", [given], [taken]) for given, taken in halves],
+        [value("t0", TensorProto.FLOAT16, [4])],
+        [value("t3", TensorProto.FLOAT16, [4])],
+    )
+    path, folder = cut(made, at=("t1", "t2"))
+
+    assert opened(folder, path).tolerance == Tolerance(absolute=2e-3, relative=1e-2)
 
 
 def test_sizes_that_take_too_long_are_said_to(cut):
