@@ -96,6 +96,19 @@ class ManifestError(CodedError):
         return f"{self.source}: {self.problem}; split the model again or correct the file"
 
 
+class MqttPacketError(CodedError):
+    """What a broker sent is no MQTT that we understand."""
+
+    code = "mqtt.malformed"
+
+    def __init__(self, got: str) -> None:
+        super().__init__(got)
+        self.got = got
+
+    def __str__(self) -> str:
+        return f"broker: it sent {self.got}, which is no MQTT; is this a broker's port?"
+
+
 class FrameError(CodedError):
     """The bytes are not a frame of our protocol version."""
 

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from paceline.demo import mqtt_hello
+from wire import mqtt_packets
 
 ACCEPTED_3 = b"\x20\x02\x00\x00"
 ACCEPTED_5 = b"\x20\x03\x00\x00\x00"
@@ -51,7 +52,7 @@ def test_a_broker_that_accepts_answers(listener, dialect, accepted):
 
     assert answers is True
     client_id = heard[0][-18:].decode()
-    assert b"".join(heard) == mqtt_hello.connect_packet(dialect, client_id)
+    assert b"".join(heard) == mqtt_packets.connect(dialect, client_id)
 
 
 @pytest.mark.parametrize(
@@ -68,15 +69,3 @@ def test_nobody_there_is_no_answer(listener):
     listener.close()
 
     assert mqtt_hello.answers(port, "5") is False
-
-
-@pytest.mark.parametrize(
-    ("dialect", "expected"),
-    [
-        ("3.1.1", b"\x10\x11\x00\x04MQTT\x04\x02\x00\x0a\x00\x05hello"),
-        ("5", b"\x10\x12\x00\x04MQTT\x05\x02\x00\x0a\x00\x00\x05hello"),
-    ],
-)
-def test_the_packet_is_as_the_standard_says(dialect, expected):
-    """Fixed header, protocol name and level, clean start, keep-alive, properties, client id."""
-    assert mqtt_hello.connect_packet(dialect, "hello") == expected
