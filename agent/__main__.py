@@ -16,6 +16,7 @@ from agent.config import files as config_files
 from wire.errors import CodedError
 
 CHILD_COMMANDS: Final = ("probe", "bench", "run-segment")
+DOCTOR: Final = "doctor"
 
 _EXAMPLE: Final = """\
 examples:
@@ -32,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from agent import children  # noqa: PLC0415 imports numpy, which the supervisor must not
 
         return children.main(argv)
+    if argv and argv[0] == DOCTOR:
+        from agent import examination  # noqa: PLC0415 another process's, like the children
+
+        return examination.main(argv)
     options = _parser().parse_args(argv)
     try:
         return _run(options)

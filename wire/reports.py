@@ -1,8 +1,10 @@
-"""What the child commands ``python -I -m agent probe|run-segment|bench`` print: one JSON line.
+"""What the children of ``python -I -m agent`` print: one line of JSON each.
 
 Receivers ignore unknown fields. A child that fails prints a ``Failure`` instead and exits with
 the error's exit code; one that is killed or crashes prints nothing.
 """
+
+from typing import Literal
 
 import msgspec
 
@@ -59,6 +61,48 @@ class BenchReport(msgspec.Struct, frozen=True, kw_only=True):
     frames_per_second: float
     open_seconds: float
     run_seconds: Quantiles
+
+
+Severity = Literal["ok", "note", "warning", "problem"]
+"""``note``: worth knowing; ``warning``: works, and will hurt; ``problem``: does not work."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that the doctor looked at; docs/doctor.md has a row for each id."""
+
+    id: str
+    severity: Severity
+    evidence: str
+    """What was seen, with figures."""
+    fix: str | None = None
+    """A command to run, or what to write and where."""
+
+
+class Examination(msgspec.Struct, frozen=True, kw_only=True):
+    """One group of checks."""
+
+    group: str
+    title: str
+    findings: tuple[Finding, ...]
+    seconds: float = 0.0
+    left_out: int = 0
+    """Findings that are not here because the answer would have been too large."""
+
+
+class DoctorReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``doctor`` found."""
+
+    host: str
+    examinations: tuple[Examination, ...]
+    device: str | None = None
+    """None: no agent is set up here."""
+    config: str | None = None
+    """The agent's configuration file."""
+    version: str = ""
+
+    def count(self, severity: Severity) -> int:
+        """Return how many findings are of this severity."""
+        return sum(f.severity == severity for e in self.examinations for f in e.findings)
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):

@@ -41,6 +41,7 @@ TOPICS: Final[Mapping[str, Topic]] = MappingProxyType(
         "cmd": Topic("d/{device}/cmd", 1, False, "anyone", 16 * _KIB),
         "rsp": Topic("d/{device}/rsp", 1, False, "agent", 120 * _KIB),
         "tele": Topic("d/{device}/tele/{kind}", 0, False, "agent", 64 * _KIB),
+        "doctor": Topic("d/{device}/doctor/{kind}", 1, True, "doctor", 16 << 20),
         "lane": Topic("d/{device}/in/{pipeline}/{lane}", 0, False, "senders", _FRAME),
         "credit": Topic("d/{device}/cr/{pipeline}/{lane}", 0, False, "receivers", 4 * _KIB),
         "route": Topic("p/{pipeline}/route", 1, True, "deployer", 120 * _KIB),

@@ -187,10 +187,10 @@ def test_shortcuts_build_the_same_topics():
 
 @pytest.mark.parametrize(("kind", "topic"), TOPICS.items())
 def test_rules_of_the_planes_hold(kind, topic):
-    """Retained means QoS 1, and all but frames fits the strictest broker."""
+    """Retained means QoS 1, and all but frames and trials fits the strictest broker."""
     assert topic.qos in {0, 1}
     assert topic.qos == 1 or not topic.retain
-    assert topic.max_bytes < 128 << 10 or kind in {"lane", "out"}
+    assert topic.max_bytes < 128 << 10 or kind in {"lane", "out", "doctor"}
     assert topic.writer
 
 
