@@ -53,14 +53,24 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     config_files.check(loaded)
     logs.configure(loaded.config.log.format, loaded.config.log.level)
-    asyncio.run(_supervise(loaded.config))
+    asyncio.run(_supervise(loaded.config, _given(options)))
     return 0
 
 
-async def _supervise(config: configuration.Config) -> None:
+def _given(options: argparse.Namespace) -> list[str]:
+    """Return the options that a child needs to read the same configuration."""
+    given = (
+        ("--config", options.config),
+        ("--device", options.device),
+        ("--broker", options.broker),
+    )
+    return [text for name, value in given if value is not None for text in (name, str(value))]
+
+
+async def _supervise(config: configuration.Config, arguments: Sequence[str]) -> None:
     from agent.supervisor.daemon import Supervisor  # noqa: PLC0415 not needed to show the config
 
-    await Supervisor(config).run()
+    await Supervisor(config, arguments=arguments).run()
 
 
 def _parser() -> argparse.ArgumentParser:

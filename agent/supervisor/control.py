@@ -34,7 +34,8 @@ class Control:
         config: The agent's configuration.
         start_counter: How often this agent has started: the upper half of session numbers.
         on_desired: Called in the event loop with each payload on ``desired``.
-        on_command: Called in the event loop with each command; returns the response.
+        on_command: Called in the event loop with each command, and with what says the response,
+            then or later, in the event loop.
         on_up: Called in the event loop at each connection, after the birth was said.
     """
 
@@ -44,7 +45,7 @@ class Control:
         start_counter: int,
         *,
         on_desired: Callable[[bytes], None],
-        on_command: Callable[[Command], Response],
+        on_command: Callable[[Command, Callable[[Response], None]], None],
         on_up: Callable[[], None],
     ) -> None:
         self.site = Site(config.site, config.root)
@@ -179,7 +180,7 @@ class Control:
         if command.reply_to != self.site.device("rsp", self.device):
             log.warning("command.refused", id=command.id[:40], reason="reply_to is not ours")
             return
-        self._say("rsp", self._on_command(command), retain=False)
+        self._on_command(command, lambda response: self._say("rsp", response, retain=False))
 
     def _say(
         self, kind: str, message: Status | Info | Reported | Response, *, retain: bool

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from agent.probes import Worker
 from agent.supervisor import commands, self_knowledge, state_folder, worker_process
 from agent.supervisor.assignment_run import AssignmentRun
 from agent.supervisor.control import Control
+from agent.supervisor.doctor import Doctor
 from agent.supervisor.orders import Orders
 from agent.supervisor.telemetry import Telemetry
 from wire.errors import CodedError
@@ -42,9 +43,14 @@ JOURNAL_SECONDS: Final = 5.0
 
 
 class Supervisor:
-    """One device's agent. Made inside a running event loop."""
+    """One device's agent. Made inside a running event loop.
 
-    def __init__(self, config: Config) -> None:
+    Args:
+        config: Its configuration.
+        arguments: The options that gave it, for a child that reads it again.
+    """
+
+    def __init__(self, config: Config, *, arguments: Sequence[str] = ()) -> None:
         self.start_seconds = config.runtime.start_seconds
         self.silence_seconds = config.runtime.silence_seconds
         self.worker_command: Sequence[str] = worker_process.COMMAND
@@ -62,6 +68,7 @@ class Supervisor:
         self._crash: BaseException | None = None
         self._applied = (0, 0)
         self._info: Any = None
+        self._doctor = Doctor(arguments)
         self._control = Control(
             config,
             self._start,
@@ -110,6 +117,7 @@ class Supervisor:
         await self._stopping.wait()
         log.info("agent.stopping", assignments=len(self._runs))
         await asyncio.gather(*(run.shut_down() for run in self._runs.values()))
+        await self._doctor.stop()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -278,13 +286,18 @@ class Supervisor:
                 found.append(Reason(code=code, message=f"{run.assignment.key}: {message}"))
         return tuple(found)
 
-    def _command(self, command: Command) -> Response:
-        return commands.answer(
+    def _command(self, command: Command, reply: Callable[[Response], None]) -> None:
+        response = commands.answer(
             command,
             unix_ns=time.time_ns(),
             obeyed=self._orders.obeyed,
             watch=self._telemetry.watch,
+            examine=lambda: self._doctor.begin(
+                lambda outcome: reply(commands.examined(command, outcome))
+            ),
         )
+        if response is not None:
+            reply(response)
 
 
 def _least(asked: int | None, own: int | None) -> int | None:

@@ -1,17 +1,15 @@
 """What a device tells of itself: its runtimes, proved by real inferences in a child process."""
 
-import asyncio
 import os
 import platform
-import sys
 from importlib.metadata import version
 from typing import Final
 
-import msgspec
 import psutil
 import structlog
 
 from agent.config import Config
+from agent.supervisor.child_report import ChildReportError, child_report
 from wire import plugins
 from wire.messages import Info, RuntimeInfo
 from wire.reports import ProbeReport
@@ -26,43 +24,22 @@ async def proved_runtimes() -> tuple[RuntimeInfo, ...]:
     names = plugins.names("agent.runtimes")
     try:
         return await _probe()
-    except _ProbeError as error:
+    except ChildReportError as error:
         log.warning("probe.failed", reason=str(error))
     # one of them ends the process: ask for each alone to know which
     found: list[RuntimeInfo] = []
     for name in names:
         try:
             found += await _probe("--runtime", name)
-        except _ProbeError as error:
+        except ChildReportError as error:
             found.append(RuntimeInfo(runtime=name, reason=str(error)))
     return tuple(found)
 
 
-class _ProbeError(Exception):
-    """The child gave no report."""
-
-
 async def _probe(*options: str) -> tuple[RuntimeInfo, ...]:
-    try:
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-m", "agent", "probe", "--json", *options),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-    except OSError as error:
-        raise _ProbeError(f"the probe cannot be started ({error.strerror})") from error
-    try:
-        output, _ = await asyncio.wait_for(child.communicate(), PROBE_SECONDS)
-        report = msgspec.json.decode(output, type=ProbeReport)
-    except TimeoutError as error:
-        raise _ProbeError(f"the probe took over {PROBE_SECONDS:.0f} s") from error
-    except msgspec.DecodeError as error:
-        raise _ProbeError(f"the probe ended with status {child.returncode}") from error
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
+    report = await child_report(
+        *("probe", "--json", *options), kind=ProbeReport, limit_seconds=PROBE_SECONDS
+    )
     return tuple(
         RuntimeInfo(
             runtime=found.name,

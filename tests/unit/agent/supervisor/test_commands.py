@@ -8,6 +8,7 @@ from agent.supervisor import commands
 from wire import messages
 from wire.manifest import File
 from wire.messages import Assignment, Command, Contract, Desired, Peer, Peers, Response
+from wire.reports import DoctorReport, Examination, Finding
 from wire.tensors import TensorSpec
 from wire.topics import TOPICS
 
@@ -15,14 +16,18 @@ NOW_UNIX_NS = 1_000
 SIGNED = '{"assignments":[],"signature":"ed25519:é"}'
 
 
-def answered(command, *, obeyed=SIGNED, expires_unix_ns=NOW_UNIX_NS):
-    """Return the answer, and how often telemetry was asked for."""
+def answered(command, *, obeyed=SIGNED, expires_unix_ns=NOW_UNIX_NS, begins=True):
+    """Return the answer, and how often telemetry or an examination was asked for."""
     watched = []
     asked = Command(id="7", command=command, reply_to="r", expires_unix_ns=expires_unix_ns)
     response = commands.answer(
-        asked, unix_ns=NOW_UNIX_NS, obeyed=obeyed, watch=lambda: watched.append(1)
+        asked,
+        unix_ns=NOW_UNIX_NS,
+        obeyed=obeyed,
+        watch=lambda: watched.append(1),
+        examine=lambda: watched.append(1) or begins,
     )
-    assert response.id == "7"
+    assert response is None or response.id == "7"
     return response, len(watched)
 
 
@@ -102,4 +107,58 @@ def test_what_is_unknown_is_refused_with_what_is_known():
     response, _ = answered("format-disk")
 
     assert (response.ok, response.reason.code) == (False, "command.unknown")
-    assert "(ping, watch, desired)" in response.reason.message
+    assert "(ping, watch, desired, doctor)" in response.reason.message
+
+
+def test_an_examination_is_answered_later_and_only_one_runs():
+    """Who asks meanwhile is told to ask again."""
+    later, begun = answered("doctor")
+    busy, _ = answered("doctor", begins=False)
+
+    assert (later, begun) == (None, 1)
+    assert (busy.ok, busy.reason.code) == (False, "command.busy")
+
+
+def report(count, *severities):
+    """Return a report with so many long findings of each severity."""
+    findings = tuple(
+        Finding(id="python.version", severity=s, evidence="x" * 1000)
+        for s in severities
+        for _ in range(count)
+    )
+    return DoctorReport(
+        host="h", examinations=(Examination(group="g", title="G", findings=findings),)
+    )
+
+
+@pytest.mark.parametrize(
+    ("count", "kept", "left_out"),
+    [
+        (20, {"ok", "note", "warning", "problem"}, 0),
+        (35, {"note", "warning", "problem"}, 35),
+        (50, {"warning", "problem"}, 100),
+        (100, {"problem"}, 300),
+        (200, set(), 800),
+    ],
+)
+def test_a_report_is_shortened_to_what_its_topic_carries(count, kept, left_out):
+    """What is well goes first; what was left out is counted."""
+    asked = Command(id="7", command="doctor", reply_to="r", expires_unix_ns=1)
+    made = report(count, "ok", "note", "warning", "problem")
+    answer = commands.examined(asked, made)
+    carried = messages.decode("rsp", messages.encode("rsp", answer), Response)
+
+    (examination,) = msgspec.convert(carried.result["report"], DoctorReport).examinations
+    assert {f.severity for f in examination.findings} == kept
+    assert examination.left_out == left_out
+
+
+def test_why_there_is_no_report_is_said():
+    """The child crashed, or took too long."""
+    asked = Command(id="7", command="doctor", reply_to="r", expires_unix_ns=1)
+    response = commands.examined(asked, "the doctor took over 180 s")
+
+    assert (response.reason.code, response.reason.message) == (
+        "doctor.failed",
+        "the doctor took over 180 s",
+    )
