@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from agent.config import Broker, Config, Loaded
 from agent.config.errors import ConfigError
@@ -19,8 +19,27 @@ CONFIG_FILE: Final = Path("etc/paceline/agent.yaml")
 STATE_FOLDER: Final = Path("var/lib/paceline")
 CREDENTIALS: Final = Path("etc/paceline/credentials")
 """Where the installer puts things, below the root."""
+SETTINGS_FILE: Final = "~/.config/paceline/config.yaml"
+"""Where a user's own settings are."""
 COMMAND_SECONDS: Final = 10.0
 _MAX_BYTES: Final = 1 << 20
+
+
+class Place(NamedTuple):
+    """Where a configuration speaks of a broker."""
+
+    key: str
+    file: str
+
+    @property
+    def url(self) -> str:
+        """Where its address stands."""
+        return f"{self.key}.url in {self.file}"
+
+    @property
+    def below(self) -> str:
+        """Where more of it is to be written."""
+        return f"below `{self.key}:` in {self.file}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +63,16 @@ class Subject:
         """The agent's configuration; None: there is none that can be used."""
         return self.loaded.config if self.loaded else None
 
-    def brokers(self) -> Iterator[tuple[str, Broker]]:
-        """Yield the configured brokers with their key; a second one with the same URL is not."""
+    def brokers(self) -> Iterator[tuple[Place, Broker]]:
+        """Yield the configured brokers and where; a second one with the same URL is not."""
         if self.config is None:
             return
-        yield "broker", self.config.broker
+        ours = "the agent's configuration" if self.has_agent else SETTINGS_FILE
+        file = str(self.config_file or ours)
+        yield Place("broker", file), self.config.broker
         data = self.config.data_broker
         if data is not None and data.url != self.config.broker.url:
-            yield "data_broker", data
+            yield Place("data_broker", file), data
 
     def path(self, path: str) -> Path:
         """Return where ``path``, written without a leading slash, is."""

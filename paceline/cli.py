@@ -80,6 +80,12 @@ COMMANDS: Final = (
         "paceline restore detector",
     ),
     Command(
+        "doctor",
+        "paceline.commands.doctor:doctor",
+        "Look for what is wrong with this machine or with a device, and say how to repair it.",
+        "paceline doctor --device pi-1",
+    ),
+    Command(
         "demo",
         "paceline.commands.demo:demo",
         "Watch a real model run across three agents on this machine.",

@@ -34,7 +34,7 @@ class OutputOptions:
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SiteOptions:
+class BrokerOptions:
     """How to reach a site; each can also be set by PACELINE_* or in the settings file."""
 
     broker: Annotated[str | None, Parameter(group=_SITE)] = None
@@ -49,27 +49,39 @@ class SiteOptions:
     """A file that holds the password (PACELINE_BROKER_PASSWORD_FILE)."""
     ca_file: Annotated[Path | None, Parameter(group=_SITE)] = None
     """Certificates that may sign the broker's (PACELINE_BROKER_CA_FILE)."""
-    config: Annotated[Path | None, Parameter(group=_SITE)] = None
-    """The settings file (PACELINE_CONFIG); ~/.config/paceline/config.yaml."""
 
-    def load(self) -> Loaded:
-        """Return the settings.
+    @property
+    def given(self) -> dict[str, object]:
+        """What the command line says, by dotted key; None: nothing."""
+        return {
+            "broker.url": self.broker,
+            "broker.username": self.username,
+            "broker.password_file": self.password_file,
+            "broker.ca_file": self.ca_file,
+            "site": self.site,
+            "root": self.root,
+        }
+
+    def loaded(self, file: Path | None) -> Loaded:
+        """Return the settings, of this file or of the one that is found without.
 
         Raises:
             CodedError: Something is wrong with them; see `paceline.settings.load`.
         """
-        return settings.load(
-            os.environ,
-            {
-                "broker.url": self.broker,
-                "broker.username": self.username,
-                "broker.password_file": self.password_file,
-                "broker.ca_file": self.ca_file,
-                "site": self.site,
-                "root": self.root,
-            },
-            self.config,
-        )
+        return settings.load(os.environ, self.given, file)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteOptions(BrokerOptions):
+    """How to reach a site, and the file that says so."""
+
+    config: Annotated[Path | None, Parameter(group=_SITE)] = None
+    """The settings file (PACELINE_CONFIG); ~/.config/paceline/config.yaml."""
+
+    def load(self) -> Loaded:
+        """Return the settings; see `loaded`."""
+        return self.loaded(self.config)
 
 
 VALUE_OPTIONS: Final = frozenset(

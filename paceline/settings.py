@@ -91,9 +91,14 @@ class Loaded:
     def rows(self) -> dict[str, dict[str, Any]]:
         """Return ``{dotted key: {value, source}}`` of plain data."""
         return {
-            key: {"value": _plain(self.settings, key), "source": source}
+            key: {"value": value(self.settings, key), "source": source}
             for key, source in self.sources.items()
         }
+
+
+def variable(key: str) -> str:
+    """Return the environment's name of a dotted key; an agent's keys have the same."""
+    return PREFIX + key.replace(".", "_").upper()
 
 
 def default_file(environ: Mapping[str, str]) -> Path:
@@ -157,7 +162,7 @@ def _is_heading(key: str) -> bool:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Given]:
-    names = {key: PREFIX + key.replace(".", "_").upper() for key in KINDS}
+    names = {key: variable(key) for key in KINDS}
     return {
         key: Given(_number(key, environ[name]), f"environment {name}")
         for key, name in names.items()
@@ -223,8 +228,9 @@ def _made(values: Mapping[str, Any]) -> Settings:
     return Settings(broker=Broker(**broker), **rest)
 
 
-def _plain(settings: Settings, key: str) -> Any:
-    value: Any = settings
+def value(settings: Settings, key: str) -> Any:
+    """Return one setting by its dotted key, as plain data."""
+    found: Any = settings
     for name in key.split("."):
-        value = getattr(value, name)
-    return str(value) if isinstance(value, Path) else value
+        found = getattr(found, name)
+    return str(found) if isinstance(found, Path) else found

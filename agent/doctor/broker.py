@@ -13,7 +13,7 @@ from agent import broker_client
 from agent.broker_client import BrokerClient, NoAnswerError, RefusedError
 from agent.config import Broker, Config
 from agent.doctor import Group, note, ok, problem, warning
-from agent.doctor_subject import Subject
+from agent.doctor_subject import Place, Subject
 from wire import broker_url
 from wire.access import Access
 from wire.broker_url import BrokerUrl
@@ -31,16 +31,16 @@ _VERSION: Final = re.compile(r"mosquitto version (\d+)\.(\d+)\.(\d+)")
 
 def findings(subject: Subject) -> Iterator[Finding]:
     """Yield how far each configured broker lets us in."""
-    for key, broker in subject.brokers():
+    for place, broker in subject.brokers():
         assert subject.config is not None
-        yield from one_broker(key, broker, subject.config)
+        yield from one_broker(place, broker, subject.config)
 
 
-def one_broker(key: str, broker: Broker, config: Config) -> Iterator[Finding]:
+def one_broker(place: Place, broker: Broker, config: Config) -> Iterator[Finding]:
     """Yield how far one broker lets us in."""
     url = broker_url.parse(broker.url)
     access = access_of(broker, config.device)
-    reached = list(reach(key, url, access))
+    reached = list(reach(place, url, access))
     yield from reached
     if any(finding.severity == "problem" for finding in reached):
         return
@@ -49,11 +49,11 @@ def one_broker(key: str, broker: Broker, config: Config) -> Iterator[Finding]:
         yield websocket(url, access, name)
         return
     answers = {dialect: greet(url, dialect, access, name) for dialect in DIALECTS}
-    yield from credentials(key, url, access, answers)
+    yield from credentials(place, url, access, answers)
     spoken = [dialect for dialect, answer in answers.items() if answer is None]
     if not spoken:
         return
-    yield from dialects(key, url, answers)
+    yield from dialects(place, url, answers)
     yield from version(url, spoken[0], access, name)
     yield from anonymous(url, spoken[0], access, name)
 
@@ -67,7 +67,7 @@ def access_of(broker: Broker, device: str) -> Access:
     )
 
 
-def reach(key: str, url: BrokerUrl, access: Access) -> Iterator[Finding]:
+def reach(place: Place, url: BrokerUrl, access: Access) -> Iterator[Finding]:
     """Yield whether the name, the port and the encryption work; what fails is the last."""
     try:
         found = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
@@ -75,7 +75,7 @@ def reach(key: str, url: BrokerUrl, access: Access) -> Iterator[Finding]:
         yield problem(
             "broker.dns",
             f"the host of {url} has no address ({error.strerror or error})",
-            f"correct {key}.url, or make {url.host} known: to the DNS, or in /etc/hosts",
+            f"correct {place.url}, or make {url.host} known: to the DNS, or in /etc/hosts",
         )
         return
     addresses = ", ".join(dict.fromkeys(str(entry[4][0]) for entry in found))
@@ -89,7 +89,7 @@ def reach(key: str, url: BrokerUrl, access: Access) -> Iterator[Finding]:
             "broker.tcp",
             f"no connection to {url} ({error.strerror or error})",
             f"start the broker, let port {url.port} through the firewall, and have it listen to"
-            f" more than loopback (mosquitto.conf: `listener {url.port}`); or correct {key}.url",
+            f" more than loopback (mosquitto.conf: `listener {url.port}`); or correct {place.url}",
         )
         return
     yield ok("broker.tcp", f"connected to {url} in {milliseconds:.1f} ms")
@@ -100,9 +100,9 @@ def reach(key: str, url: BrokerUrl, access: Access) -> Iterator[Finding]:
             assert isinstance(connection, ssl.SSLSocket)
             said = f"{connection.version()}, {(connection.cipher() or ('?',))[0]}"
     except AccessFileError as error:
-        yield problem("broker.tls", str(error), f"correct {key}.ca_file in the configuration")
+        yield problem("broker.tls", str(error), f"correct {place.key}.ca_file in {place.file}")
     except OSError as error:
-        yield problem("broker.tls", f"no TLS with {url} ({error})", _tls_fix(key, error))
+        yield problem("broker.tls", f"no TLS with {url} ({error})", _tls_fix(place, error))
     else:
         yield ok("broker.tls", f"{said}; the certificate is trusted")
 
@@ -117,7 +117,7 @@ def greet(url: BrokerUrl, dialect: str, access: Access, name: str) -> Exception 
 
 
 def credentials(
-    key: str, url: BrokerUrl, access: Access, answers: dict[str, Exception | None]
+    place: Place, url: BrokerUrl, access: Access, answers: dict[str, Exception | None]
 ) -> Iterator[Finding]:
     """Yield whether the broker takes us for who we are."""
     user = f"user {access.username}" if access.username else "without a user"
@@ -127,14 +127,14 @@ def credentials(
     refused = next((e for e in answers.values() if isinstance(e, RefusedError)), None)
     unusable = next((e for e in answers.values() if isinstance(e, AccessFileError)), None)
     if unusable is not None:
-        fix = f"repair {unusable.path} and its permissions, or correct {key}.password_file"
+        fix = f"repair {unusable.path} and its permissions, or name another {place.below}"
         yield problem("broker.credentials", str(unusable), fix)
     elif refused is not None:
         yield problem(
             "broker.credentials",
             f"{url} refuses us: {refused.reason} ({user})",
             f"give the broker that user (mosquitto_passwd PASSWORDS {access.username or 'NAME'}),"
-            f" and write {key}.username and {key}.password_file into the configuration",
+            f" and write `username` and `password_file` {place.below}",
         )
     else:
         (reason, *_) = answers.values()
@@ -147,7 +147,9 @@ def credentials(
         )
 
 
-def dialects(key: str, url: BrokerUrl, answers: dict[str, Exception | None]) -> Iterator[Finding]:
+def dialects(
+    place: Place, url: BrokerUrl, answers: dict[str, Exception | None]
+) -> Iterator[Finding]:
     """Yield which dialects the port speaks."""
     silent = [dialect for dialect, answer in answers.items() if answer is not None]
     if not silent:
@@ -158,13 +160,13 @@ def dialects(key: str, url: BrokerUrl, answers: dict[str, Exception | None]) -> 
     how = "closes without CONNACK on" if isinstance(error, NoAnswerError) else "refuses"
     said = f"{url} speaks MQTT {spoken} and {how} {silent[0]}"
     if url.protocol in silent:
-        fix = f"write ?protocol={spoken} (or none: it is found out) behind {key}.url"
+        fix = f"write ?protocol={spoken} (or none: it is found out) behind {place.url}"
         yield problem("broker.dialects", said, fix)
     else:
         yield note(
             "broker.dialects",
             said,
-            f"?protocol={spoken} behind {key}.url saves a failed attempt at each start",
+            f"?protocol={spoken} behind {place.url} saves a failed attempt at each start",
         )
 
 
@@ -232,15 +234,17 @@ def is_loopback(host: str) -> bool:
     return host == "localhost"
 
 
-def _tls_fix(key: str, error: OSError) -> str:
+def _tls_fix(place: Place, error: OSError) -> str:
     if not isinstance(error, ssl.SSLCertVerificationError):
-        return f"name a port that speaks TLS in {key}.url; where there is none, write mqtt:// there"
+        return (
+            f"name a port that speaks TLS in {place.url}; where there is none, write mqtt:// there"
+        )
     said = str(error).lower()
     if "not yet valid" in said or "expired" in said:
         return "set this machine's clock (`timedatectl`), or renew the broker's certificate"
     if "hostname" in said or "ip address mismatch" in said:
-        return f"write the name that stands in the certificate in {key}.url"
-    return f"name the certificate that signed the broker's with {key}.ca_file"
+        return f"write the name that stands in the certificate in {place.url}"
+    return f"name the certificate that signed the broker's with `ca_file` {place.below}"
 
 
 PLUGIN = Group("Broker", findings, limit_seconds=60.0)

@@ -12,7 +12,7 @@ from agent.broker_client import ANSWER_SECONDS, BrokerClient, NoAnswerError
 from agent.config import Broker, Config
 from agent.doctor import Group, note, ok, problem, warning
 from agent.doctor.broker import DIALECTS, access_of
-from agent.doctor_subject import Subject
+from agent.doctor_subject import Place, Subject
 from wire import broker_url
 from wire.access import Access
 from wire.broker_url import BrokerUrl
@@ -23,6 +23,8 @@ from wire.topics import Site
 
 LARGEST_BYTES: Final = 16 << 20
 """Larger packets are not tried."""
+LARGEST_CHUNK_BYTES: Final = 8 << 20
+"""Frames are never cut into larger ones."""
 SMALLEST_BYTES: Final = 64 << 10
 NEEDED_BYTES: Final = 97 << 10
 """What a chunk takes where no limit is known."""
@@ -37,9 +39,9 @@ class Talk:
     """Connections to one broker, in a dialect that it speaks, on topics of our own."""
 
     def __init__(
-        self, key: str, url: BrokerUrl, dialect: str, access: Access, config: Config
+        self, place: Place, url: BrokerUrl, dialect: str, access: Access, config: Config
     ) -> None:
-        self.key = key
+        self.place = place
         self.url = url
         self.dialect = dialect
         self._access = access
@@ -77,9 +79,9 @@ Check = Callable[[Talk], Iterator[Finding]]
 
 def findings(subject: Subject) -> Iterator[Finding]:
     """Yield what each broker that lets us in does with messages."""
-    for key, broker in subject.brokers():
+    for place, broker in subject.brokers():
         assert subject.config is not None
-        talk = started(key, broker, subject.config)
+        talk = started(place, broker, subject.config)
         if talk is None:
             continue  # it has no findings here: the group before said why
         carried = list(carries(talk))
@@ -91,12 +93,12 @@ def findings(subject: Subject) -> Iterator[Finding]:
         yield from packet_limit(talk, broker.max_packet_bytes)
 
 
-def started(key: str, broker: Broker, config: Config) -> Talk | None:
+def started(place: Place, broker: Broker, config: Config) -> Talk | None:
     """Return a way to talk to a broker; None: it does not talk to us."""
     url, access = broker_url.parse(broker.url), access_of(broker, config.device)
     asked = DIALECTS if url.protocol == "auto" else (url.protocol,)
     for dialect in () if url.websocket else asked:
-        talk = Talk(key, url, dialect, access, config)
+        talk = Talk(place, url, dialect, access, config)
         with contextlib.suppress(OSError, CodedError):
             talk.connect().close()
             return talk
@@ -233,13 +235,13 @@ def packet_limit(talk: Talk, configured: int | None) -> Iterator[Finding]:
             yield problem(
                 "broker.packet_limit",
                 f"the broker takes packets up to {told} bytes, and says so;"
-                f" {talk.key}.max_packet_bytes is {configured}",
-                f"write `max_packet_bytes: {told}` below `{talk.key}:`, or leave it out",
+                f" {talk.place.key}.max_packet_bytes is {configured}",
+                f"write `max_packet_bytes: {told}` {talk.place.below}, or leave it out",
             )
         else:
             yield ok("broker.packet_limit", f"the broker says that it takes {told} bytes")
         return
-    yield limit_measured(talk.key, *measured_limit(talk), configured)
+    yield limit_measured(talk.place, *measured_limit(talk), configured)
 
 
 def measured_limit(talk: Talk) -> tuple[int, int | None, str]:
@@ -268,7 +270,7 @@ def measured_limit(talk: Talk) -> tuple[int, int | None, str]:
 
 
 def limit_measured(
-    key: str, taken: int, failed: int | None, how: str, configured: int | None
+    place: Place, taken: int, failed: int | None, how: str, configured: int | None
 ) -> Finding:
     """Return what a measured limit means for what is configured."""
     if failed is None:
@@ -286,15 +288,15 @@ def limit_measured(
         return note(
             "broker.packet_limit",
             f"{said}; unknown, packets of 96 KiB are used",
-            f"write `max_packet_bytes: {taken}` below `{key}:`, for fewer and larger packets",
+            f"write `max_packet_bytes: {min(taken, LARGEST_CHUNK_BYTES)}` {place.below}",
         )
     if failed is not None and configured > taken:
         return problem(
             "broker.packet_limit",
-            f"{said}; {key}.max_packet_bytes is {configured}",
-            f"write `max_packet_bytes: {taken}` below `{key}:`",
+            f"{said}; {place.key}.max_packet_bytes is {configured}",
+            f"write `max_packet_bytes: {taken}` {place.below}",
         )
-    return ok("broker.packet_limit", f"{said}; {key}.max_packet_bytes is {configured}")
+    return ok("broker.packet_limit", f"{said}; {place.key}.max_packet_bytes is {configured}")
 
 
 def _carried(talk: Talk, size: int) -> str | None:

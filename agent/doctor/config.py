@@ -19,7 +19,7 @@ def findings(subject: Subject) -> Iterator[Finding]:
             "config.agent",
             f"no agent is set up here (there is no /{CONFIG_FILE}):"
             " looked at is what `paceline` itself needs",
-            "if this is to be a device, set one up and name its file with --config",
+            "sudo paceline agent install, if this is to be a device",
         )
         return
     for error in subject.config_problems:

@@ -18,7 +18,8 @@ LEAST_AVAILABLE_RATIO: Final = 0.1
 def findings(subject: Subject) -> Iterator[Finding]:
     """Yield what there is of memory, and what bounds it."""
     yield from available(subject.text("proc/meminfo") or "", subject.config)
-    yield from controller(subject)
+    if subject.has_agent:
+        yield from controller(subject)
     yield from swap(subject.text("proc/swaps") or "")
 
 

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -14,7 +14,7 @@ from agent.doctor_subject import Subject
 from wire import plugins
 from wire.reports import Finding, ProbeReport, RuntimeReport
 
-PROBE_SECONDS: Final = 45.0
+PROBE_SECONDS: Final = 40.0
 _NO_MODEL: Final = "identity"
 """It runs anywhere, and no model."""
 _USB_IDS: Final = ("1a6e:089a", "18d1:9302")
@@ -35,10 +35,9 @@ class Accelerator(NamedTuple):
 def findings(subject: Subject) -> Iterator[Finding]:
     """Yield what runs here, and what could."""
     proved: set[str] = set()
-    for name in plugins.names("agent.runtimes"):
-        report = probed(name)
+    for report in reports():
         if report.works:
-            proved.add(name)
+            proved.add(report.name)
         yield proof(report)
     if proved <= {_NO_MODEL}:
         yield problem(
@@ -51,27 +50,41 @@ def findings(subject: Subject) -> Iterator[Finding]:
     yield from closed(subject)
 
 
+def reports() -> Sequence[RuntimeReport]:
+    """Return what the proofs came to; where one of them crashes, each is asked for alone."""
+    every = _probe()
+    if isinstance(every, str):
+        return [probed(name) for name in plugins.names("agent.runtimes")]
+    return every.runtimes
+
+
 def probed(name: str) -> RuntimeReport:
     """Return what the proof of one runtime came to; a crash is an answer, too."""
-    command = (sys.executable, "-I", "-m", "agent", "probe", "--json", "--runtime", name)
+    found = _probe("--runtime", name)
+    if isinstance(found, str):
+        return RuntimeReport(name=name, works=False, reason=found)
+    return found.runtimes[0]
+
+
+def _probe(*options: str) -> ProbeReport | str:
+    """Return what a child proves, or why it does not."""
     try:
         ended = subprocess.run(
-            command,
+            (sys.executable, "-I", "-m", "agent", "probe", "--json", *options),
             capture_output=True,
             check=False,
             stdin=subprocess.DEVNULL,
             timeout=PROBE_SECONDS,
         )
-        (report,) = msgspec.json.decode(ended.stdout, type=ProbeReport).runtimes
     except subprocess.TimeoutExpired:
-        return RuntimeReport(name=name, works=False, reason=f"took over {PROBE_SECONDS:g} s")
-    except (OSError, ValueError) as error:
-        how = str(error)
-        if not isinstance(error, OSError):
-            last = ended.stderr.decode(errors="replace").strip().splitlines()[-1:]
-            how = f"its proof ended with status {ended.returncode}: {' '.join(last):.200}"
-        return RuntimeReport(name=name, works=False, reason=how)
-    return report
+        return f"its proof took over {PROBE_SECONDS:g} s"
+    except OSError as error:
+        return f"its proof cannot be started ({error.strerror})"
+    try:
+        return msgspec.json.decode(ended.stdout, type=ProbeReport)
+    except msgspec.DecodeError:
+        last = ended.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        return f"its proof ended with status {ended.returncode}: {' '.join(last):.200}"
 
 
 def proof(report: RuntimeReport) -> Finding:
@@ -153,4 +166,4 @@ def _group(node: Path) -> str:
         return "apex"
 
 
-PLUGIN = Group("Runtimes", findings, limit_seconds=120.0)
+PLUGIN = Group("Runtimes", findings, limit_seconds=150.0)

@@ -8,6 +8,7 @@ import pytest
 
 from agent.doctor import broker as broker_checks
 from agent.doctor import broker_work
+from agent.doctor_subject import Place
 from paceline.demo import broker_kinds
 from paceline.demo.processes import Child
 from tests.system.conftest import missing
@@ -17,6 +18,7 @@ from wire import broker_url
 from wire.access import Access
 
 PASSWORD = "open sesame"
+PLACE = Place("broker", "agent.yaml")
 
 
 class Mosquitto:
@@ -43,7 +45,7 @@ class Mosquitto:
 
     def __enter__(self):
         url = broker_url.parse(self.url)
-        until(lambda: list(broker_checks.reach("broker", url, Access()))[-1].severity == "ok")
+        until(lambda: list(broker_checks.reach(PLACE, url, Access()))[-1].severity == "ok")
         return self
 
     def __exit__(self, *_):
@@ -243,7 +245,7 @@ def test_tls_is_told_apart_from_the_connection(tmp_path):
     assert severities(good)["broker.credentials"] == "ok"
     assert [the(f, "broker.tls").severity for f in (other, nobody, plain)] == ["problem"] * 3
     assert "name that stands in the certificate" in the(other, "broker.tls").fix
-    assert "broker.ca_file" in the(nobody, "broker.tls").fix
+    assert "`ca_file` below `broker:`" in the(nobody, "broker.tls").fix
     assert "mqtt:// there" in the(plain, "broker.tls").fix
 
 
