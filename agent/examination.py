@@ -25,7 +25,15 @@ from wire import plugins
 from wire.reports import DoctorReport, Examination, Finding
 
 PACKAGE: Final = "agent.doctor"
-ORDER: Final = ("python", "packages", "config", "broker", "broker_work")
+ORDER: Final = (
+    "python",
+    "packages",
+    "config",
+    "service",
+    "broker",
+    "broker_work",
+    "broker_packets",
+)
 """Groups that come first; the others by name."""
 
 

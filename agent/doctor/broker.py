@@ -11,6 +11,7 @@ from typing import Final
 
 from agent import broker_client
 from agent.broker_client import BrokerClient, NoAnswerError, RefusedError
+from agent.broker_talk import DIALECTS, access_of
 from agent.config import Broker, Config
 from agent.doctor import Group, note, ok, problem, warning
 from agent.doctor_subject import Place, Subject
@@ -21,7 +22,6 @@ from wire.errors import AccessFileError, CodedError
 from wire.reports import Finding
 from wire.session import Session
 
-DIALECTS: Final = ("5", "3.1.1")
 SAFE: Final = (2, 0, 23)
 """The oldest mosquitto without the faults that are named below."""
 _SYS: Final = "$SYS/broker/version"
@@ -56,15 +56,6 @@ def one_broker(place: Place, broker: Broker, config: Config) -> Iterator[Finding
     yield from dialects(place, url, answers)
     yield from version(url, spoken[0], access, name)
     yield from anonymous(url, spoken[0], access, name)
-
-
-def access_of(broker: Broker, device: str) -> Access:
-    """Return who we are to a broker: what the supervisor says."""
-    return Access(
-        username=broker.username or (device if broker.password_file is not None else None),
-        password_file=broker.password_file,
-        ca_file=broker.ca_file,
-    )
 
 
 def reach(place: Place, url: BrokerUrl, access: Access) -> Iterator[Finding]:
@@ -224,7 +215,10 @@ def websocket(url: BrokerUrl, access: Access, name: str) -> Finding:
         return problem("broker.credentials", str(error), "correct what it says")
     finally:
         session.stop()
-    return ok("broker.credentials", f"{url} accepts us, MQTT {session.dialect} in a WebSocket")
+    return ok(
+        "broker.credentials",
+        f"{url} accepts us, MQTT {session.dialect} in a WebSocket; more is not tried",
+    )
 
 
 def is_loopback(host: str) -> bool:

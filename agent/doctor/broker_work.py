@@ -1,78 +1,21 @@
 """What a broker really does with our messages: on topics of our own, everything taken back."""
 
 import contextlib
-import secrets
-import socket
 import statistics
 import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from agent.broker_client import ANSWER_SECONDS, BrokerClient, NoAnswerError
-from agent.config import Broker, Config
-from agent.doctor import Group, note, ok, problem, warning
-from agent.doctor.broker import DIALECTS, access_of
-from agent.doctor_subject import Place, Subject
-from wire import broker_url
-from wire.access import Access
-from wire.broker_url import BrokerUrl
-from wire.errors import CodedError, MqttPacketError
+from agent.broker_client import ANSWER_SECONDS
+from agent.broker_talk import Talk, started
+from agent.doctor import Group, ok, problem, warning
+from agent.doctor_subject import Subject
+from wire.errors import CodedError
 from wire.mqtt_packets import LastWill
 from wire.reports import Finding
-from wire.topics import Site
 
-LARGEST_BYTES: Final = 16 << 20
-"""Larger packets are not tried."""
-LARGEST_CHUNK_BYTES: Final = 8 << 20
-"""Frames are never cut into larger ones."""
-SMALLEST_BYTES: Final = 64 << 10
-NEEDED_BYTES: Final = 97 << 10
-"""What a chunk takes where no limit is known."""
-PACKET_SECONDS: Final = 4.0
-"""A packet that takes longer is the end of the search: the network is slow, or it was dropped."""
-SEARCH_SECONDS: Final = 15.0
 STALL_SECONDS: Final = 0.03
 ROUNDS: Final = 9
-
-
-class Talk:
-    """Connections to one broker, in a dialect that it speaks, on topics of our own."""
-
-    def __init__(
-        self, place: Place, url: BrokerUrl, dialect: str, access: Access, config: Config
-    ) -> None:
-        self.place = place
-        self.url = url
-        self.dialect = dialect
-        self._access = access
-        self._name = f"{config.device}.doctor"
-        self._site = Site(config.site, config.root)
-        self._device = config.device
-        self._kind = f"d{secrets.token_hex(4)}"
-
-    @property
-    def network_seconds(self) -> float:
-        """What one way there and back takes without a broker: the quickest of three connections."""
-        seconds = []
-        for _ in range(3):
-            began = time.monotonic()
-            with socket.create_connection((self.url.host, self.url.port), ANSWER_SECONDS):
-                seconds.append(time.monotonic() - began)
-        return min(seconds)
-
-    def connect(self, will: LastWill | None = None) -> BrokerClient:
-        """Return a new connection."""
-        return BrokerClient(self.url, self.dialect, self._access, self._name, will)
-
-    def topic(self, what: str) -> str:
-        """Return a topic that only this examination uses."""
-        return self._site.topic("doctor", device=self._device, kind=f"{self._kind}-{what}")
-
-    @property
-    def allowed(self) -> str:
-        """What the broker must let this device write and read."""
-        return self.topic("x").rpartition("/doctor/")[0] + "/#"
-
 
 Check = Callable[[Talk], Iterator[Finding]]
 
@@ -90,19 +33,6 @@ def findings(subject: Subject) -> Iterator[Finding]:
             continue
         for finding, check in CHECKS.items():
             yield from _surely(talk, finding, check)
-        yield from packet_limit(talk, broker.max_packet_bytes)
-
-
-def started(place: Place, broker: Broker, config: Config) -> Talk | None:
-    """Return a way to talk to a broker; None: it does not talk to us."""
-    url, access = broker_url.parse(broker.url), access_of(broker, config.device)
-    asked = DIALECTS if url.protocol == "auto" else (url.protocol,)
-    for dialect in () if url.websocket else asked:
-        talk = Talk(place, url, dialect, access, config)
-        with contextlib.suppress(OSError, CodedError):
-            talk.connect().close()
-            return talk
-    return None
 
 
 def _surely(talk: Talk, finding: str, check: Check) -> Iterator[Finding]:
@@ -120,7 +50,7 @@ def _surely(talk: Talk, finding: str, check: Check) -> Iterator[Finding]:
 def carries(talk: Talk) -> Iterator[Finding]:
     """Yield whether a message on our own topics comes to a subscriber."""
     topic = talk.topic("live")
-    fix = f"let this device use its topics (mosquitto ACL: `pattern readwrite {_pattern(talk)}`)"
+    fix = f"let this device use its topics (mosquitto ACL: `pattern readwrite {talk.pattern}`)"
     try:
         with talk.connect() as hearer, talk.connect() as speaker:
             hearer.subscribe(topic)
@@ -185,7 +115,7 @@ def will(talk: Talk) -> Iterator[Finding]:
         yield problem(
             "broker.will",
             f"the will of a broken connection did not come within {ANSWER_SECONDS:g} s",
-            f"let this device publish it (mosquitto ACL: `pattern readwrite {_pattern(talk)}`), or"
+            f"let this device publish it (mosquitto ACL: `pattern readwrite {talk.pattern}`), or"
             " use another broker: without wills nobody learns that a device is gone",
         )
     else:
@@ -223,117 +153,9 @@ def acknowledgement(talk: Talk) -> Iterator[Finding]:
         )
 
 
-def packet_limit(talk: Talk, configured: int | None) -> Iterator[Finding]:
-    """Yield how large a packet may be, and whether the configuration knows it."""
-    try:
-        with talk.connect() as client:
-            told = client.told_packet_bytes
-    except (OSError, CodedError):
-        return
-    if told is not None:
-        if configured is not None and configured > told:
-            yield problem(
-                "broker.packet_limit",
-                f"the broker takes packets up to {told} bytes, and says so;"
-                f" {talk.place.key}.max_packet_bytes is {configured}",
-                f"write `max_packet_bytes: {told}` {talk.place.below}, or leave it out",
-            )
-        else:
-            yield ok("broker.packet_limit", f"the broker says that it takes {told} bytes")
-        return
-    yield limit_measured(talk.place, *measured_limit(talk), configured)
-
-
-def measured_limit(talk: Talk) -> tuple[int, int | None, str]:
-    """Return the largest packet that came back, the smallest that did not, and how that one ended.
-
-    Packets grow to 16 MiB by doubling, then the gap is halved three times; one connection each,
-    not retained, to a topic of our own. None: no packet failed.
-    """
-    ends = time.monotonic() + SEARCH_SECONDS
-    taken, failed, how, size = 0, None, "", SMALLEST_BYTES
-    halvings = 3
-    while size <= LARGEST_BYTES and time.monotonic() < ends:
-        outcome = _carried(talk, size)
-        if outcome is None:
-            taken = size
-            if failed is None:
-                size *= 2
-        else:
-            failed, how = size, outcome
-        if failed is not None:
-            if not halvings or failed - taken <= 1024:
-                break
-            halvings -= 1
-            size = (taken + failed) // 2
-    return taken, failed, how
-
-
-def limit_measured(
-    place: Place, taken: int, failed: int | None, how: str, configured: int | None
-) -> Finding:
-    """Return what a measured limit means for what is configured."""
-    if failed is None:
-        said = f"the broker does not tell its limit; {_size(taken)} came through"
-    else:
-        said = f"the broker does not tell its limit; {_size(taken)} came, {_size(failed)}: {how}"
-    if taken < NEEDED_BYTES:
-        return problem(
-            "broker.packet_limit",
-            said,
-            "let the broker take 1 MiB and more (mosquitto.conf: `max_packet_size`, and no"
-            " `message_size_limit`)",
-        )
-    if configured is None:
-        return note(
-            "broker.packet_limit",
-            f"{said}; unknown, packets of 96 KiB are used",
-            f"write `max_packet_bytes: {min(taken, LARGEST_CHUNK_BYTES)}` {place.below}",
-        )
-    if failed is not None and configured > taken:
-        return problem(
-            "broker.packet_limit",
-            f"{said}; {place.key}.max_packet_bytes is {configured}",
-            f"write `max_packet_bytes: {taken}` {place.below}",
-        )
-    return ok("broker.packet_limit", f"{said}; {place.key}.max_packet_bytes is {configured}")
-
-
-def _carried(talk: Talk, size: int) -> str | None:
-    """Return why a packet of so many bytes does not come back to us; None: it does."""
-    topic = talk.topic("size")
-    payload = bytes(size - len(topic) - 10)
-    try:
-        with talk.connect() as client:
-            client.subscribe(topic, qos=0)
-            client.publish(topic, payload, seconds=PACKET_SECONDS)
-            heard = client.hear(PACKET_SECONDS)
-    except NoAnswerError as error:
-        return error.how
-    except MqttPacketError as error:
-        return str(error)
-    except CodedError as error:
-        return getattr(error, "reason", str(error))
-    except OSError as error:
-        return f"the connection broke ({error.strerror or error})"
-    return None if heard is not None else "acknowledged and dropped"
-
-
-def _pattern(talk: Talk) -> str:
-    """Return the ACL's pattern for a device's own topics: %u is the user, who is the device."""
-    root, version, site = talk.allowed.split("/")[:3]
-    return f"{root}/{version}/{site}/d/%u/#"
-
-
-def _size(size_bytes: int) -> str:
-    return (
-        f"{size_bytes / (1 << 20):.3g} MiB" if size_bytes >= 1 << 20 else f"{size_bytes >> 10} KiB"
-    )
-
-
 CHECKS: Final[dict[str, Check]] = {
     "broker.retained": retained,
     "broker.will": will,
     "broker.acknowledgement": acknowledgement,
 }
-PLUGIN = Group("Broker at work", findings, limit_seconds=90.0)
+PLUGIN = Group("Broker at work", findings, limit_seconds=60.0)

@@ -1,13 +1,16 @@
 """What the doctor says of real brokers."""
 
+import contextlib
 import os
 import shutil
+import socket
 import subprocess
+import threading
 
 import pytest
 
 from agent.doctor import broker as broker_checks
-from agent.doctor import broker_work
+from agent.doctor import broker_packets, broker_work
 from agent.doctor_subject import Place
 from paceline.demo import broker_kinds
 from paceline.demo.processes import Child
@@ -19,6 +22,23 @@ from wire.access import Access
 
 PASSWORD = "open sesame"
 PLACE = Place("broker", "agent.yaml")
+
+
+@pytest.fixture
+def closing():
+    """A port that takes connections and closes them."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    server.accept()[0].close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
 
 
 class Mosquitto:
@@ -63,7 +83,7 @@ def examined(folder, url, *groups, broker=""):
 def test_a_broker_that_serves_us_is_well(broker, tmp_path, dialect):
     """Each dialect of each broker: messages, retained ones, wills, large packets."""
     url = broker.urls[dialect].partition("?")[0]
-    found = examined(tmp_path, url, broker_checks, broker_work)
+    found = examined(tmp_path, url, broker_checks, broker_work, broker_packets)
 
     assert not [f for f in found if f.severity == "problem"]
     wells = {"broker.credentials", "broker.topics", "broker.retained", "broker.will"}
@@ -74,7 +94,7 @@ def test_a_broker_that_serves_us_is_well(broker, tmp_path, dialect):
 @pytest.mark.on_each_broker
 def test_nothing_is_left_behind(broker, tmp_path):
     """Retained messages are taken back, and nobody else hears of the doctor."""
-    examined(tmp_path, broker.url, broker_checks, broker_work)
+    examined(tmp_path, broker.url, broker_checks, broker_work, broker_packets)
     with_all = Ear(broker.url)
     heard = []
     with_all.session.subscribe("paceline/v1/default/d/d1/#", 1, lambda t, p: heard.append((t, p)))
@@ -152,7 +172,8 @@ def test_topics_that_the_acl_forbids_are_told(tmp_path):
         ("max_packet_size 300000", "5", 1 << 20, "problem", "and says so"),
         ("max_packet_size 300000", "3.1.1", None, "note", "288 KiB came"),
         ("max_packet_size 300000", "3.1.1", 1 << 20, "problem", "288 KiB came"),
-        ("max_packet_size 300000", "3.1.1", 250_000, "ok", "288 KiB came"),
+        ("max_packet_size 300000", "3.1.1", 250_000, "ok", "244 KiB came through"),
+        ("max_packet_size 300000", "3.1.1", 50_000, "ok", "48 KiB came through"),
         ("message_size_limit 300000", "5", None, "note", "320 KiB: packet too large"),
         ("message_size_limit 50000", "5", None, "problem", " KiB came, "),
     ],
@@ -164,7 +185,7 @@ def test_the_packet_limit_is_told_or_measured(
     broker = f", max_packet_bytes: {configured_bytes}" if configured_bytes else ""
     with Mosquitto(tmp_path, "allow_anonymous true", line) as running:
         url = f"{running.url}?protocol={protocol}"
-        found = the(examined(tmp_path, url, broker_work, broker=broker), "broker.packet_limit")
+        found = the(examined(tmp_path, url, broker_packets, broker=broker), "broker.packet_limit")
 
     assert (found.severity, says in found.evidence) == (severity, True), found
 
@@ -194,6 +215,14 @@ def test_a_name_and_a_port_are_told_apart(tmp_path, url, finding):
     found = examined(tmp_path, url, broker_checks, broker_work)
 
     assert (found[-1].id, found[-1].severity) == (finding, "problem")
+
+
+def test_a_port_that_is_no_brokers_is_told(closing, tmp_path):
+    """It can be connected to, and says nothing on either dialect."""
+    found = examined(tmp_path, f"mqtt://127.0.0.1:{closing}", broker_checks, broker_work)
+
+    assert (found[-1].id, found[-1].severity) == ("broker.credentials", "problem")
+    assert "takes connections and does not answer" in found[-1].evidence
 
 
 @pytest.mark.parametrize(
