@@ -23,6 +23,7 @@ from wire.errors import CodedError, MqttPacketError
 from wire.mqtt_packets import LastWill, Message, Packet
 
 ANSWER_SECONDS: Final = 5.0
+HEAR_SECONDS: Final = 3.0
 _BLOCK_BYTES: Final = 256 << 10
 
 
@@ -123,7 +124,7 @@ class BrokerClient:
         answer = self._await(mqtt_packets.PUBACK, "PUBLISH", seconds)
         self._check(answer, "PUBLISH")
 
-    def hear(self, seconds: float = ANSWER_SECONDS) -> Message | None:
+    def hear(self, seconds: float = HEAR_SECONDS) -> Message | None:
         """Return the next message; None: none came in time.
 
         Raises:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from agent.broker_client import ANSWER_SECONDS
+from agent.broker_client import HEAR_SECONDS
 from agent.broker_talk import Talk, started
 from agent.doctor import Group, ok, problem, warning
 from agent.doctor_subject import Subject
@@ -114,7 +114,7 @@ def will(talk: Talk) -> Iterator[Finding]:
     if heard is None or heard.payload != b"gone":
         yield problem(
             "broker.will",
-            f"the will of a broken connection did not come within {ANSWER_SECONDS:g} s",
+            f"the will of a broken connection did not come within {HEAR_SECONDS:g} s",
             f"let this device publish it (mosquitto ACL: `pattern readwrite {talk.pattern}`), or"
             " use another broker: without wills nobody learns that a device is gone",
         )

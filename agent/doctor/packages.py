@@ -5,7 +5,7 @@ a mixture that fails much later.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from importlib import metadata, util
 from pathlib import Path
 from typing import Final
@@ -19,15 +19,18 @@ OURS: Final = "paceline"
 ROOMS: Final = ("agent", "fleet", "paceline", "wire")
 _RUNTIME: Final = "onnxruntime"
 _CORAL: Final = "pycoral"
+_ATLAS: Final = "Allen Coral Atlas"
+"""What the other pycoral says that it is for: maps of coral reefs."""
 _PIP: Final = f"{sys.executable} -m pip"
 
 
 def findings(subject: Subject) -> Iterator[Finding]:
     """Yield what is installed twice, wrongly or in another version."""
     installed = list(subject.distributions())
-    yield from runtime_owners([name_of(d) for d in installed if owns(d, _RUNTIME)])
+    owned = {name_of(d): top_levels(d) for d in installed}
+    yield from runtime_owners([name for name, tops in owned.items() if _RUNTIME in tops])
     yield from coral([d for d in installed if name_of(d).lower() == _CORAL])
-    yield from rooms(installed)
+    yield from rooms(owned)
     yield from shadows(subject)
     yield from versions(installed)
 
@@ -52,7 +55,9 @@ def coral(found: Sequence[metadata.Distribution]) -> Iterator[Finding]:
     for distribution in found:
         summary = distribution.metadata["Summary"] or "without a summary"
         said = f"pycoral {distribution.version} ({summary})"
-        if any(file.as_posix() == "pycoral/utils/edgetpu.py" for file in distribution.files or ()):
+        files = [file.as_posix() for file in distribution.files or ()]
+        # a distribution's own packages may list no files
+        if _ATLAS not in summary and (not files or "pycoral/utils/edgetpu.py" in files):
             yield ok("packages.pycoral", said)
         else:
             yield problem(
@@ -62,13 +67,13 @@ def coral(found: Sequence[metadata.Distribution]) -> Iterator[Finding]:
             )
 
 
-def rooms(installed: Sequence[metadata.Distribution]) -> Iterator[Finding]:
+def rooms(owned: Mapping[str, Set[str]]) -> Iterator[Finding]:
     """Yield whether our top-level names are ours, and imported from our installation."""
     others = {
-        (room, name_of(d))
-        for d in installed
+        (room, name)
+        for name, tops in owned.items()
         for room in ROOMS
-        if name_of(d).lower() != OURS and owns(d, room)
+        if name.lower() != OURS and room in tops
     }
     for room, name in sorted(others):
         yield problem(
@@ -147,11 +152,12 @@ def name_of(found: metadata.Distribution) -> str:
     return str(found.metadata["Name"])
 
 
-def owns(found: metadata.Distribution, module: str) -> bool:
-    """Return whether a distribution brings the top-level module or package ``module``."""
-    return any(
-        file.parts[0] == module or file.as_posix() == f"{module}.py" for file in found.files or ()
-    )
+def top_levels(found: metadata.Distribution) -> Set[str]:
+    """Return the names of the modules and packages that a distribution brings."""
+    listed = (found.read_text("top_level.txt") or "").split()
+    files = (line.partition(",")[0] for line in (found.read_text("RECORD") or "").splitlines())
+    tops = (path.partition("/")[0] for path in files if path.endswith(".py") or "/" in path)
+    return {*listed, *(top.removesuffix(".py") for top in tops)}
 
 
 def _module_in(place: Path, name: str) -> Path | None:
