@@ -7,11 +7,8 @@ import time
 from typing import Final
 
 from agent.broker_client import ANSWER_SECONDS, BrokerClient
-from agent.config import Broker, Config
 from agent.doctor_subject import Place
 from wire import broker_url
-from wire.access import Access
-from wire.broker_url import BrokerUrl
 from wire.errors import CodedError
 from wire.mqtt_packets import LastWill
 from wire.topics import Site
@@ -19,28 +16,14 @@ from wire.topics import Site
 DIALECTS: Final = ("5", "3.1.1")
 
 
-def access_of(broker: Broker, device: str) -> Access:
-    """Return who we are to a broker: what the supervisor says."""
-    return Access(
-        username=broker.username or (device if broker.password_file is not None else None),
-        password_file=broker.password_file,
-        ca_file=broker.ca_file,
-    )
-
-
 class Talk:
     """Connections to one broker, in a dialect that it speaks, on topics of our own."""
 
-    def __init__(
-        self, place: Place, url: BrokerUrl, dialect: str, access: Access, config: Config
-    ) -> None:
+    def __init__(self, place: Place, dialect: str) -> None:
         self.place = place
-        self.url = url
+        self.url = broker_url.parse(place.broker.url)
         self.dialect = dialect
-        self._access = access
-        self._name = f"{config.device}.doctor"
-        self._site = Site(config.site, config.root)
-        self._device = config.device
+        self._site = Site(place.config.site, place.config.root)
         self._kind = f"d{secrets.token_hex(4)}"
 
     @property
@@ -55,11 +38,13 @@ class Talk:
 
     def connect(self, will: LastWill | None = None) -> BrokerClient:
         """Return a new connection."""
-        return BrokerClient(self.url, self.dialect, self._access, self._name, will)
+        return BrokerClient(self.url, self.dialect, self.place.access, self.place.client_name, will)
 
     def topic(self, what: str) -> str:
         """Return a topic that only this examination uses."""
-        return self._site.topic("doctor", device=self._device, kind=f"{self._kind}-{what}")
+        return self._site.topic(
+            "doctor", device=self.place.config.device, kind=f"{self._kind}-{what}"
+        )
 
     @property
     def allowed(self) -> str:
@@ -72,12 +57,12 @@ class Talk:
         return self._site.prefix + "d/%u/#"
 
 
-def started(place: Place, broker: Broker, config: Config) -> Talk | None:
+def started(place: Place) -> Talk | None:
     """Return a way to talk to a broker; None: it does not talk to us."""
-    url, access = broker_url.parse(broker.url), access_of(broker, config.device)
+    url = broker_url.parse(place.broker.url)
     asked = DIALECTS if url.protocol == "auto" else (url.protocol,)
     for dialect in () if url.websocket else asked:
-        talk = Talk(place, url, dialect, access, config)
+        talk = Talk(place, dialect)
         with contextlib.suppress(OSError, CodedError):
             talk.connect().close()
             return talk

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from agent.config import Broker, Config, Loaded
 from agent.config.errors import ConfigError
+from wire.access import Access
 
 CONFIG_FILE: Final = Path("etc/paceline/agent.yaml")
 STATE_FOLDER: Final = Path("var/lib/paceline")
@@ -26,10 +27,25 @@ _MAX_BYTES: Final = 1 << 20
 
 
 class Place(NamedTuple):
-    """Where a configuration speaks of a broker."""
+    """One broker of a configuration, and where that speaks of it."""
 
+    broker: Broker
+    config: Config
     key: str
     file: str
+    client_name: str
+    """What the doctor's client ids begin with."""
+
+    @property
+    def access(self) -> Access:
+        """Who we are to it: what the supervisor says."""
+        broker = self.broker
+        device = self.config.device if broker.password_file is not None else None
+        return Access(
+            username=broker.username or device,
+            password_file=broker.password_file,
+            ca_file=broker.ca_file,
+        )
 
     @property
     def url(self) -> str:
@@ -63,16 +79,18 @@ class Subject:
         """The agent's configuration; None: there is none that can be used."""
         return self.loaded.config if self.loaded else None
 
-    def brokers(self) -> Iterator[tuple[Place, Broker]]:
-        """Yield the configured brokers and where; a second one with the same URL is not."""
-        if self.config is None:
+    def brokers(self) -> Iterator[Place]:
+        """Yield the configured brokers; not a second one with the same URL."""
+        config = self.config
+        if config is None:
             return
         ours = "the agent's configuration" if self.has_agent else SETTINGS_FILE
         file = str(self.config_file or ours)
-        yield Place("broker", file), self.config.broker
-        data = self.config.data_broker
-        if data is not None and data.url != self.config.broker.url:
-            yield Place("data_broker", file), data
+        name = f"{config.device}.doctor" if self.has_agent else "c.doctor"
+        yield Place(config.broker, config, "broker", file, name)
+        data = config.data_broker
+        if data is not None and data.url != config.broker.url:
+            yield Place(data, config, "data_broker", file, name)
 
     def path(self, path: str) -> Path:
         """Return where ``path``, written without a leading slash, is."""

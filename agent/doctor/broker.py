@@ -11,8 +11,7 @@ from typing import Final
 
 from agent import broker_client
 from agent.broker_client import BrokerClient, NoAnswerError, RefusedError
-from agent.broker_talk import DIALECTS, access_of
-from agent.config import Broker, Config
+from agent.broker_talk import DIALECTS
 from agent.doctor import Group, note, ok, problem, warning
 from agent.doctor_subject import Place, Subject
 from wire import broker_url
@@ -31,20 +30,17 @@ _VERSION: Final = re.compile(r"mosquitto version (\d+)\.(\d+)\.(\d+)")
 
 def findings(subject: Subject) -> Iterator[Finding]:
     """Yield how far each configured broker lets us in."""
-    for place, broker in subject.brokers():
-        assert subject.config is not None
-        yield from one_broker(place, broker, subject.config)
+    for place in subject.brokers():
+        yield from one_broker(place)
 
 
-def one_broker(place: Place, broker: Broker, config: Config) -> Iterator[Finding]:
+def one_broker(place: Place) -> Iterator[Finding]:
     """Yield how far one broker lets us in."""
-    url = broker_url.parse(broker.url)
-    access = access_of(broker, config.device)
+    url, access, name = broker_url.parse(place.broker.url), place.access, place.client_name
     reached = list(reach(place, url, access))
     yield from reached
     if any(finding.severity == "problem" for finding in reached):
         return
-    name = f"{config.device}.doctor"
     if url.websocket:
         yield websocket(url, access, name)
         return

@@ -36,11 +36,10 @@ class Limit(NamedTuple):
 
 def findings(subject: Subject) -> Iterator[Finding]:
     """Yield the packet limit of each broker that lets us talk."""
-    for place, broker in subject.brokers():
-        assert subject.config is not None
-        talk = started(place, broker, subject.config)
+    for place in subject.brokers():
+        talk = started(place)
         if talk is not None:
-            yield from packet_limit(talk, broker.max_packet_bytes)
+            yield from packet_limit(talk, place.broker.max_packet_bytes)
 
 
 def packet_limit(talk: Talk, configured: int | None) -> Iterator[Finding]:

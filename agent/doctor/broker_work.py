@@ -22,9 +22,8 @@ Check = Callable[[Talk], Iterator[Finding]]
 
 def findings(subject: Subject) -> Iterator[Finding]:
     """Yield what each broker that lets us in does with messages."""
-    for place, broker in subject.brokers():
-        assert subject.config is not None
-        talk = started(place, broker, subject.config)
+    for place in subject.brokers():
+        talk = started(place)
         if talk is None:
             continue  # it has no findings here: the group before said why
         carried = list(carries(talk))
