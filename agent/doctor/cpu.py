@@ -1,10 +1,11 @@
 """The processor: what it can do, and whether something holds it back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from agent.doctor import Group, note, ok, problem, warning
 from agent.doctor_subject import Subject
+from agent.probes.throttling import ThrottlingProbe
 from wire.reports import Finding
 
 FEATURES: Final = {
@@ -22,8 +23,6 @@ FEATURES: Final = {
     "sve": "SVE",
 }
 """What runtimes use, by the kernel's name in /proc/cpuinfo."""
-_THROTTLED: Final = "sys/devices/platform/soc/soc:firmware/get_throttled"
-_BITS: Final = ("under-voltage", "frequency capped", "throttled", "soft temperature limit")
 _CPUS: Final = "sys/devices/system/cpu"
 _PINNED_DRIVERS: Final = ("intel_pstate", "amd-pstate-epp", "amd-pstate")
 """With these, ``powersave`` is a governor that rises when there is work."""
@@ -81,58 +80,48 @@ def governor(subject: Subject) -> Iterator[Finding]:
 
 def throttled(subject: Subject) -> Iterator[Finding]:
     """Yield whether the processor is or was slowed down."""
-    bits = throttled_bits(subject)
-    if bits is not None:
-        yield from firmware(bits)
-    counts = [
-        int(text)
-        for file in subject.path(_CPUS).glob("cpu[0-9]*/thermal_throttle/*_throttle_count")
-        if (text := subject.text(str(file.relative_to(subject.root)))) and text.isdigit()
-    ]
-    most = max(counts, default=0)
-    if most:
+    probe = ThrottlingProbe(sysfs=subject.path("sys"), ask=lambda: _firmware(subject))
+    readings = list(probe.read())
+    flags = [r for r in readings if r.name == "throttled_flag" and r.label("span") == "occurred"]
+    events = [int(r.value) for r in readings if r.name == "throttle_events_total"]
+    if flags:
+        yield slowed(
+            [r.label("kind").replace("_", " ") for r in flags if r.value],
+            now=[
+                r.label("kind").replace("_", " ")
+                for r in readings
+                if r.name == "throttled_flag" and r.label("span") == "now" and r.value
+            ],
+        )
+    elif events and events[0]:
         yield note(
             "cpu.throttled",
-            f"the processor was too hot {most} times since the boot",
+            f"the processor was slowed down {events[0]} times since the boot: too hot",
             "clean its fan and let air reach it",
         )
-    elif counts:
-        yield ok("cpu.throttled", "the processor was never too hot since the boot")
+    elif events:
+        yield ok("cpu.throttled", "the processor was never slowed down since the boot")
 
 
-def throttled_bits(subject: Subject) -> int | None:
-    """Return what a Raspberry Pi's firmware says; None: this is none, or it does not.
+def slowed(occurred: Sequence[str], now: Sequence[str]) -> Finding:
+    """Return what a Raspberry Pi's firmware says: what holds now, and what did since the boot."""
+    fix = "cool it: a heat sink and a fan, and air around them"
+    if "undervoltage" in (now or occurred):
+        fix = "use the power supply of this model (Pi 5: 27 W, Pi 4: 15 W) and a short cable"
+    if now:
+        return problem("cpu.throttled", f"slowed down now: {', '.join(now)}", fix)
+    if occurred:
+        return warning("cpu.throttled", f"slowed down since the boot: {', '.join(occurred)}", fix)
+    return ok("cpu.throttled", "never slowed down since the boot")
 
-    Source: raspberrypi.com/documentation, computers/os.html, get_throttled.
-    """
-    text = subject.text(_THROTTLED)
-    if text is None:
-        text = (subject.ran("vcgencmd", "get_throttled") or "").strip().rpartition("=")[2]
+
+def _firmware(subject: Subject) -> int | None:
+    """Return what ``vcgencmd`` says; None: it is not here, or says nothing."""
+    said = subject.ran("vcgencmd", "get_throttled") or ""
     try:
-        return int(text, 16)
+        return int(said.strip().rpartition("=")[2], 16)
     except ValueError:
         return None
-
-
-def firmware(bits: int) -> Iterator[Finding]:
-    """Yield what the firmware's bits say: 0 to 3 now, 16 to 19 since the boot."""
-    now = [name for bit, name in enumerate(_BITS) if bits >> bit & 1]
-    before = [name for bit, name in enumerate(_BITS) if bits >> (bit + 16) & 1]
-    said = f"get_throttled={bits:#x}"
-    told = now or before
-    voltage = "under-voltage" in told
-    fix = (
-        "use the power supply of this model (Pi 5: 27 W, Pi 4: 15 W) and a short cable"
-        if voltage
-        else "cool it: a heat sink and a fan, and air around them"
-    )
-    if now:
-        yield problem("cpu.throttled", f"slowed down now: {', '.join(now)} ({said})", fix)
-    elif before:
-        text = f"slowed down since the boot: {', '.join(before)} ({said})"
-        yield warning("cpu.throttled", text, fix)
-    else:
-        yield ok("cpu.throttled", f"never slowed down since the boot ({said})")
 
 
 PLUGIN = Group("Processor", findings)

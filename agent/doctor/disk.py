@@ -11,13 +11,13 @@ from typing import Final, NamedTuple
 from agent.config import Config
 from agent.doctor import Group, note, ok, problem, warning
 from agent.doctor_subject import Subject
+from agent.probes.wear import WearProbe
+from agent.problems import WORN_RATIO
 from wire.reports import Finding
 
 LEAST_BYTES: Final = 256 << 20
 SLOW_SECONDS: Final = 0.5
 _SAMPLE: Final = bytes(4096)
-_LIFE_WARNING: Final = 8
-"""Tenths of an eMMC's life that may be used."""
 
 
 class Mount(NamedTuple):
@@ -143,17 +143,18 @@ def synced_write(folder: Path) -> Iterator[Finding]:
 def wear(subject: Subject) -> Iterator[Finding]:
     """Yield what eMMC cards and ext4 file systems say of their age and errors.
 
-    Source: JEDEC JESD84-B51, DEVICE_LIFE_TIME_EST (tenths of the life, 11 is exceeded) as
-    ``life_time`` of the kernel's mmc driver; Documentation/ABI/testing/sysfs-fs-ext4.
+    Source: Linux, Documentation/ABI/testing/sysfs-fs-ext4; of cards, see the probe.
     """
-    for disk in sorted(subject.path("sys/block").glob("mmcblk*[0-9]")):
-        said = subject.text(f"sys/block/{disk.name}/device/life_time") or ""
-        used = max((int(part, 16) for part in said.split() if part.startswith("0x")), default=0)
-        if used >= _LIFE_WARNING:
-            text = f"{disk.name} says that {min(used, 10) * 10} % of its life is used"
-            yield warning("disk.wear", text, "replace it soon, and keep a copy of its content")
-        elif used:
-            yield ok("disk.wear", f"{disk.name} says that {used * 10} % of its life is used")
+    kinds = {"disk_life_used_ratio": "life", "disk_spare_used_ratio": "spare blocks"}
+    for reading in WearProbe(sysfs=subject.path("sys")).read():
+        if reading.name not in kinds:
+            continue
+        what = f"{reading.label('disk')} says that {reading.value:.0%} of its {kinds[reading.name]}"
+        if reading.value >= WORN_RATIO:
+            fix = "replace it soon, and keep a copy of its content"
+            yield warning("disk.wear", f"{what} is used", fix)
+        else:
+            yield ok("disk.wear", f"{what} is used")
     for system in sorted(subject.path("sys/fs/ext4").glob("*")):
         errors = subject.text(f"sys/fs/ext4/{system.name}/errors_count") or "0"
         if errors.isdigit() and int(errors):

@@ -11,14 +11,13 @@ import msgspec
 
 from agent.doctor import Group, note, ok, problem, warning
 from agent.doctor_subject import Subject
+from agent.probes.coral import USB_IDS
 from wire import plugins
 from wire.reports import Finding, ProbeReport, RuntimeReport
 
 PROBE_SECONDS: Final = 40.0
 _NO_MODEL: Final = "identity"
 """It runs anywhere, and no model."""
-_USB_IDS: Final = ("1a6e:089a", "18d1:9302")
-"""A Coral stick before and after its firmware is loaded."""
 
 
 class Accelerator(NamedTuple):
@@ -108,7 +107,7 @@ def accelerators(subject: Subject) -> Iterator[Accelerator]:
     pip = f"{sys.executable} -m pip install"
     coral = f"{pip} 'paceline[coral]', and libedgetpu1-std of Coral's packages"
     apex = sorted(subject.path("dev").glob("apex_[0-9]*"))
-    sticks = [text for text in _usb(subject) if text in _USB_IDS]
+    sticks = [text for text in _usb(subject) if tuple(text.split(":")) in USB_IDS]
     if apex or sticks:
         seen = f"/dev/{apex[0].name}" if apex else f"USB {sticks[0]}"
         yield Accelerator("a Coral Edge TPU", seen, ("tflite_edgetpu", "litert_edgetpu"), coral)

@@ -3,27 +3,30 @@
 import pytest
 
 from agent.doctor import clock
+from agent.probes.clock import ClockProbe
 from tests.unit.agent.doctor.machines import severities
 
 
 @pytest.mark.parametrize(
-    ("kernel", "timesync", "expected"),
-    [(True, False, "ok"), (None, True, "ok"), (False, True, "ok"), (False, False, "warning")],
+    ("kernel", "unix_seconds", "expected"),
+    [
+        (True, 2e9, {"clock.set": "ok", "clock.synchronised": "ok"}),
+        (False, 2e9, {"clock.set": "ok", "clock.synchronised": "warning"}),
+        (False, 3600, {"clock.set": "problem", "clock.synchronised": "warning"}),
+        (None, 2e9, {"clock.set": "ok"}),
+    ],
 )
-def test_a_clock_that_nobody_keeps_is_warned_of(kernel, timesync, expected):
-    """The kernel says, or systemd-timesyncd's file."""
-    assert severities(clock.kept(kernel, timesync)) == {"clock.synchronised": expected}
+def test_a_clock_that_nobody_set_or_keeps_is_told(tmp_path, kernel, unix_seconds, expected):
+    """A small computer without a battery begins in 1970; where nobody may ask, it is silent."""
+    probe = ClockProbe(
+        run=tmp_path,
+        kernel=lambda: kernel,
+        chrony=lambda: None,
+        unix_seconds=lambda: unix_seconds,
+        not_before=1e9,
+    )
 
-
-def test_nothing_is_said_where_nobody_may_ask():
-    """As in a sandbox."""
-    assert list(clock.kept(None, timesync=False)) == []
-
-
-@pytest.mark.parametrize(("unix_seconds", "expected"), [(3600, "problem"), (1.8e9, "ok")])
-def test_a_clock_that_was_never_set_is_a_problem(unix_seconds, expected):
-    """A small computer without a battery begins in 1970."""
-    assert clock.plausible(unix_seconds).severity == expected
+    assert severities(clock.kept(probe)) == expected
 
 
 @pytest.mark.parametrize(

@@ -70,8 +70,8 @@ def test_little_memory_and_a_limit_above_it_are_warned_of(tmp_path):
     ("bits", "severity", "says"),
     [
         ("0", "ok", "never"),
-        ("50000", "warning", "since the boot: under-voltage, throttled"),
-        ("50005", "problem", "now: under-voltage, throttled"),
+        ("50000", "warning", "since the boot: undervoltage, throttled"),
+        ("50005", "problem", "now: undervoltage, throttled"),
         ("80008", "problem", "now: soft temperature limit"),
     ],
 )
@@ -86,7 +86,9 @@ def test_a_pis_throttling_bits_are_read_live_and_sticky(tmp_path, bits, severity
 def test_a_pi_may_tell_by_vcgencmd_alone(tmp_path):
     """The file in /sys is deprecated."""
     program(tmp_path, "vcgencmd", "throttled=0x20000\n")
-    found = the(cpu.findings(machine(tmp_path)), "cpu.throttled")
+    voltage = {"sys/class/hwmon/hwmon0/name": "rpi_volt"}
+    voltage["sys/class/hwmon/hwmon0/in0_lcrit_alarm"] = "0"
+    found = the(cpu.findings(machine(tmp_path, voltage)), "cpu.throttled")
 
     assert "since the boot: frequency capped" in found.evidence
     assert "cool it" in found.fix
