@@ -115,6 +115,8 @@ def credentials(
     unusable = next((e for e in answers.values() if isinstance(e, AccessFileError)), None)
     if unusable is not None:
         fix = f"repair {unusable.path} and its permissions, or name another {place.below}"
+        if "ermission" in unusable.problem:
+            fix = f"sudo paceline doctor; if it says the same, {fix}"
         yield problem("broker.credentials", str(unusable), fix)
     elif refused is not None:
         yield problem(

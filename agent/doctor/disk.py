@@ -39,7 +39,7 @@ def findings(subject: Subject) -> Iterator[Finding]:
 def state_folder(subject: Subject, config: Config) -> Iterator[Finding]:
     """Yield what is said of the state folder, or of where it will be made."""
     folder = config.state_folder
-    there = next(p for p in (folder, *folder.parents) if p.exists())
+    there = next(p for p in (folder, *folder.parents) if _is_seen(p))
     mount = mount_of(there.resolve(), subject.text("proc/self/mountinfo") or "")
     if mount is not None and mount.read_only:
         yield problem(
@@ -160,6 +160,13 @@ def wear(subject: Subject) -> Iterator[Finding]:
         if errors.isdigit() and int(errors):
             text = f"the file system on {system.name} has counted {errors} errors"
             yield warning("disk.errors", text, f"fsck /dev/{system.name} when it is not mounted")
+
+
+def _is_seen(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:
+        return False
 
 
 def _used(store: Path) -> int:
