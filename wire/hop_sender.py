@@ -79,6 +79,8 @@ class HopSender:
             self._outstanding.popitem(last=False)
         self.sent_frames += 1
         self.sent_bytes += size_bytes
+        if not self.credited:
+            self.excuse()  # it asked for this: whoever was given up is asked again
         return position
 
     def position(self) -> Position:
@@ -136,9 +138,17 @@ class HopSender:
             self._silent_since = now
         return self.position()
 
+    def silent(self, now: float) -> bool:
+        """Whether the neighbour has left probes unanswered for too long."""
+        return self._silent_since is not None and now - self._silent_since >= SILENCE_SECONDS
+
+    def excuse(self) -> None:
+        """Begin to count the neighbour's silence anew."""
+        self._silent_since = None
+
     def lost_by_silence(self, now: float) -> list[Lost]:
         """Return, and forget, what a neighbour held that has been silent for too long."""
-        if self._silent_since is None or now - self._silent_since < SILENCE_SECONDS:
+        if not self.silent(now):
             return []
         lost = [Lost(key, "worker.lost") for key in self._outstanding.values()]
         self._outstanding.clear()

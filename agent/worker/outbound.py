@@ -79,7 +79,13 @@ class Outbound:
     def suspects(self) -> tuple[str, ...]:
         """Return the addresses of neighbours that do not answer."""
         with self._granted:
-            return tuple(address for address, hop in self._hops.items() if hop.suspect)
+            now = time.monotonic()
+            # a client that stays silent has gone, and is nobody's trouble
+            return tuple(
+                address
+                for address, hop in self._hops.items()
+                if hop.suspect and (hop.credited or not hop.silent(now))
+            )
 
     def answer(self, frame: Frame, code: str, message: str) -> None:
         """Leave an error for a frame's client; any thread may call."""
@@ -141,12 +147,15 @@ class Outbound:
         with self._granted:
             probes = []
             lost: list[Lost] = []
-            for address, hop in list(self._hops.items()):
-                silent = hop.lost_by_silence(now)
-                if silent and not hop.credited:
-                    del self._hops[address]  # a client that has gone
+            for address, hop in self._hops.items():
+                if hop.credited:
+                    lost += hop.lost_by_silence(now)
+                elif not self._link.up:
+                    hop.excuse()  # it cannot hear us
+                elif hop.silent(now):
+                    # gone, or its link is down: no longer asked, but what it was sent is kept, for
+                    # with the next result it may be there again and know what it has missed
                     continue
-                lost += silent
                 position = hop.probe(now, waiting=hop is waiting)
                 if position is not None:
                     probes.append((address, position))

@@ -521,6 +521,21 @@ def test_silent_neighbour_has_lost_what_it_was_sent():
     assert sender.lost_by_silence(10.5 + SILENCE_SECONDS) == []
 
 
+def test_a_silent_client_is_asked_again_with_the_next_result():
+    """It is given up after five seconds, and counts as silent anew once it is sent something."""
+    sender = HopSender(1, "d1", credited=False)
+    sender.sent("a", 1)
+    sender.probe(10.0)
+    sender.probe(10.5)
+    assert sender.silent(10.5 + SILENCE_SECONDS)
+
+    sender.sent("b", 1)
+
+    assert not sender.silent(10.5 + SILENCE_SECONDS)
+    assert sender.outstanding == 2
+    assert sender.granted(grant(done=2, gaps=((0, 1),))) == [Lost("a", "link.lost")]
+
+
 @pytest.mark.parametrize("given_up", ["lost", "waiting"])
 def test_silence_of_long_ago_does_not_condemn_the_next_frame(given_up):
     """After a pause in which nobody asked, a neighbour has its whole time to answer again."""

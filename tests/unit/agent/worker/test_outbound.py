@@ -7,7 +7,7 @@ import pytest
 
 from agent.worker.outbound import MAX_MESSAGE_CHARACTERS, Outbound
 from agent.worker.stats import Stats
-from wire import frame
+from wire import frame, hop_sender
 from wire.errors import LinkDownError
 from wire.frame import Frame, Kind
 from wire.hop import Grant, Position
@@ -198,6 +198,26 @@ def test_results_of_many_clients_are_forgotten_in_time(made):
 
     assert len(desk.outbound._hops) == 64
     assert len(desk.wire.sent) == 200
+
+
+def test_a_client_that_was_silent_hears_what_it_missed(made, monkeypatch):
+    """Its broker was down for longer than a silence: the next result shows what was lost before."""
+    monkeypatch.setattr(hop_sender, "SILENCE_SECONDS", 0.0)
+    monkeypatch.setattr(hop_sender, "PROBE_SECONDS", 0.0)
+    desk = Desk(made.stage(downstream=()))
+    desk.outbound.forward(made.frame(0, kind=Kind.RESULT), None)
+    for _ in range(5):
+        desk.outbound.tick()
+    probes = len(desk.wire.of(Kind.CREDIT))
+    assert desk.outbound.suspects() == ()
+
+    desk.outbound.forward(made.frame(1, kind=Kind.RESULT), None)
+    desk.grant(made, desk.hop(), done=2, gaps=((0, 1),))
+    desk.outbound.tick()
+
+    assert probes == 1
+    ((_, told),) = desk.wire.of(Kind.ERROR)
+    assert (told.sequence, told.meta["error"]["code"]) == (0, "link.lost")
 
 
 @pytest.mark.parametrize("data", [b"", b"noise" * 20, "no grant"])
