@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from agent import config as configuration
-from agent import logs
+from agent import logs, sd_notify
 from agent.config import files as config_files
 from wire.errors import CodedError
 
@@ -70,7 +70,8 @@ def _given(options: argparse.Namespace) -> list[str]:
 async def _supervise(config: configuration.Config, arguments: Sequence[str]) -> None:
     from agent.supervisor.daemon import Supervisor  # noqa: PLC0415 not needed to show the config
 
-    await Supervisor(config, arguments=arguments).run()
+    manager = sd_notify.from_environment(os.environ)
+    await Supervisor(config, arguments=arguments, manager=manager).run()
 
 
 def _parser() -> argparse.ArgumentParser:

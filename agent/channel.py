@@ -59,7 +59,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     inbox_bytes: int
     max_frame_bytes: int
     memory_bytes: int | None = None
-    """Limit of the worker's data segment; None: no limit."""
+    """Its RLIMIT_DATA; None: none, or another mechanism holds it (`agent.memory_limit`)."""
 
 
 class WarmUp(msgspec.Struct, frozen=True, tag=True):

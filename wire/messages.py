@@ -67,7 +67,7 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     cpu_count: int = 0
     memory_bytes: int = 0
     memory_limit: str = "none"
-    """How a worker's memory is limited here: ``rlimit_data``, ``watch``, ``cgroup`` or ``none``."""
+    """What holds workers to a limit here: ``cgroup``, ``rlimit_data`` or ``watch``."""
     links: tuple[str, ...] = ()
     codecs: tuple[str, ...] = ()
     inbox_frames: int = 0

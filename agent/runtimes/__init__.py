@@ -75,6 +75,7 @@ class Runtime(Protocol):
 
         Raises:
             RuntimeOpenError: It cannot be loaded.
+            MemoryError: There is not enough for it.
         """
         ...
 
@@ -100,6 +101,7 @@ class Runtime(Protocol):
 
         Raises:
             RuntimeFailedError: There is no result.
+            MemoryError: There was not enough for it.
         """
         ...
 

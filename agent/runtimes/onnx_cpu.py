@@ -39,7 +39,12 @@ _DTYPES: Final = {
 
 _NOT_MAPPED: Final = "failed to map segment from shared object"
 """How the linker ends when memory is short; on a `noexec` mount it goes on with the reason."""
-_NO_MEMORY: Final = ("annot allocate memory", "bad_alloc", "bad allocation")
+_NO_MEMORY: Final = (
+    "annot allocate memory",
+    "bad_alloc",
+    "bad allocation",
+    "ailed to allocate memory",
+)
 
 _NO_TELEMETRY: Final = "ORT_DISABLE_TELEMETRY"
 
@@ -133,6 +138,7 @@ class OnnxCpuRuntime:
         try:
             values = self._session.run(self._given, feeds)
         except Exception as error:  # its exceptions have no other common base
+            _check_memory(error)
             raise RuntimeFailedError(NAME, _sentence(error)) from error
         return dict(zip(self._given, values, strict=True))
 

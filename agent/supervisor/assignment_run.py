@@ -14,6 +14,7 @@ from agent.channel import CloseInput, Load, OpenInput, WarmUp
 from agent.lifecycle import Effect, Event, State, advance
 from agent.outcome import STEADY_SECONDS, Outcome, Sign, judge
 from agent.restarts import Losses
+from agent.supervisor.memory_limits import WorkerMemory
 from agent.supervisor.worker_process import WorkerFailedError, WorkerLostError, WorkerProcess
 from wire.errors import CodedError
 from wire.manifest import files_digest
@@ -38,6 +39,10 @@ class Surroundings(Protocol):
 
     def load_order(self, assignment: Assignment, folder: Path) -> Load:
         """Return what to tell the worker."""
+        ...
+
+    def memory(self, assignment: Assignment) -> WorkerMemory:
+        """Return what holds a worker to its memory limit."""
         ...
 
     def changed(self, run: "AssignmentRun") -> None:
@@ -218,6 +223,7 @@ class AssignmentRun:
             start_seconds=self._around.start_seconds,
             silence_seconds=self._around.silence_seconds,
             command=self._around.worker_command,
+            memory=self._around.memory(self.assignment),
         )
         self._worker = worker
         await worker.start()

@@ -24,10 +24,12 @@ from agent.config import Config
 from agent.lifecycle import AT_REST, Event, State
 from agent.outcome import Outcome
 from agent.probes import Worker
+from agent.sd_notify import ServiceManager
 from agent.supervisor import commands, self_knowledge, state_folder, worker_process
 from agent.supervisor.assignment_run import AssignmentRun
 from agent.supervisor.control import Control
 from agent.supervisor.doctor import Doctor
+from agent.supervisor.memory_limits import MemoryLimits, WorkerMemory
 from agent.supervisor.orders import Orders
 from agent.supervisor.telemetry import Telemetry
 from wire.errors import CodedError
@@ -48,13 +50,22 @@ class Supervisor:
     Args:
         config: Its configuration.
         arguments: The options that gave it, for a child that reads it again.
+        manager: Who started it and wants to hear how it goes; None: nobody.
     """
 
-    def __init__(self, config: Config, *, arguments: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        arguments: Sequence[str] = (),
+        manager: ServiceManager | None = None,
+    ) -> None:
         self.start_seconds = config.runtime.start_seconds
         self.silence_seconds = config.runtime.silence_seconds
         self.worker_command: Sequence[str] = worker_process.COMMAND
         self._config = config
+        self._manager = manager or ServiceManager()
+        self._memory = MemoryLimits()
         self._state = state_folder.opened(
             config.state_folder, store_bytes=config.limits.store_bytes
         )
@@ -101,6 +112,8 @@ class Supervisor:
             device=self._config.device,
             start=self._start,
             state_folder=str(self._state.path),
+            memory_limit=self._memory.mechanism.value,
+            no_cgroup=self._memory.no_cgroup,
         )
         if not self._orders.keys:
             log.warning(
@@ -108,14 +121,16 @@ class Supervisor:
             )
         await self._resume()
         self._control.start()
+        self._manager.ready(self._status_line())  # with or without a broker
         tasks = [
             asyncio.create_task(call)
-            for call in (self._prove(), self._report(), self._telemetry.run())
+            for call in (self._prove(), self._report(), self._telemetry.run(), self._feed())
         ]
         for task in tasks:
             task.add_done_callback(self._background_ended)
         await self._stopping.wait()
         log.info("agent.stopping", assignments=len(self._runs))
+        self._manager.stopping(f"draining {len(self._runs)}")
         await asyncio.gather(*(run.shut_down() for run in self._runs.values()))
         await self._doctor.stop()
         for task in tasks:
@@ -168,8 +183,16 @@ class Supervisor:
             inbox_frames=min(limits.inbox_frames or own.inbox_frames, own.inbox_frames),
             inbox_bytes=min(limits.inbox_bytes or own.inbox_bytes, own.inbox_bytes),
             max_frame_bytes=own.max_frame_bytes,
-            memory_bytes=_least(limits.memory_bytes, own.worker_memory_bytes),
+            memory_bytes=self._memory.data_bytes(self._memory_bytes(assignment)),
         )
+
+    def memory(self, assignment: Assignment) -> WorkerMemory:
+        """Return what holds a worker to its memory limit."""
+        return self._memory.worker(self._memory_bytes(assignment))
+
+    def _memory_bytes(self, assignment: Assignment) -> int | None:
+        own = self._config.limits.worker_memory_bytes
+        return _least(assignment.limits.memory_bytes, own)
 
     def changed(self, run: AssignmentRun) -> None:
         """Note an assignment's progress; a released one is forgotten."""
@@ -216,7 +239,19 @@ class Supervisor:
 
     # what is said
 
+    async def _feed(self) -> None:
+        """Feed the watchdog: from here alone, so a loop that hangs is started anew."""
+        while (seconds := self._manager.feed_seconds) is not None:
+            self._manager.alive(self._status_line())
+            await asyncio.sleep(seconds)
+
+    def _status_line(self) -> str:
+        serving = sum(run.state is State.SERVING for run in self._runs.values())
+        broker = "connected" if self._control.up else "not connected"
+        return f"serving {serving} of {len(self._runs)}, broker {broker}"
+
     def _say_everything(self) -> None:
+        self._manager.status(self._status_line())
         self._control.say_status()
         if self._info is not None:
             self._control.say_info(self._info)
@@ -224,7 +259,7 @@ class Supervisor:
 
     async def _prove(self) -> None:
         runtimes = await self_knowledge.proved_runtimes()
-        self._info = self_knowledge.info(self._config, runtimes)
+        self._info = self_knowledge.info(self._config, runtimes, self._memory.mechanism)
         if self._control.up:
             self._control.say_info(self._info)
 
@@ -234,6 +269,7 @@ class Supervisor:
             await self._changed.wait()
             await asyncio.sleep(GATHER_SECONDS)
             self._changed.clear()
+            self._manager.status(self._status_line())
             if all(run.state in AT_REST for run in self._runs.values()):
                 self._applied = self._observed
                 await asyncio.to_thread(self._forget_segments)

@@ -9,6 +9,7 @@ import psutil
 import structlog
 
 from agent.config import Config
+from agent.memory_limit import Mechanism
 from agent.supervisor.child_report import ChildReportError, child_report
 from wire import plugins
 from wire.messages import Info, RuntimeInfo
@@ -53,7 +54,7 @@ async def _probe(*options: str) -> tuple[RuntimeInfo, ...]:
     )
 
 
-def info(config: Config, runtimes: tuple[RuntimeInfo, ...]) -> Info:
+def info(config: Config, runtimes: tuple[RuntimeInfo, ...], mechanism: Mechanism) -> Info:
     """Return the message for ``info``."""
     return Info(
         device=config.device,
@@ -64,7 +65,7 @@ def info(config: Config, runtimes: tuple[RuntimeInfo, ...]) -> Info:
         system=platform.platform(),
         cpu_count=len(os.sched_getaffinity(0)),
         memory_bytes=psutil.virtual_memory().total,
-        memory_limit="rlimit_data" if config.limits.worker_memory_bytes else "none",
+        memory_limit=mechanism.value,
         links=plugins.names("wire.links"),
         codecs=plugins.names("wire.codecs"),
         inbox_frames=config.limits.inbox_frames,

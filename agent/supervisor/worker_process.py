@@ -10,8 +10,9 @@ from typing import Final
 
 import structlog
 
-from agent import channel
+from agent import channel, memory_limit
 from agent.channel import Beat, Inflow, Opened, Order, Report, Stats
+from agent.supervisor.memory_limits import WorkerMemory
 from wire.errors import CodedError
 from wire.messages import StageLatency
 
@@ -61,6 +62,7 @@ class WorkerProcess:
         start_seconds: How long it may be silent while it loads and warms.
         silence_seconds: How long it may be silent while it serves.
         command: What to start.
+        memory: Holds it to its memory limit; None: it has none.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class WorkerProcess:
         start_seconds: float,
         silence_seconds: float,
         command: Sequence[str] = COMMAND,
+        memory: WorkerMemory | None = None,
     ) -> None:
         self.latency: StageLatency | None = None
         """The newest counts it sent."""
@@ -77,6 +80,7 @@ class WorkerProcess:
         self._start_seconds = start_seconds
         self._silence_seconds = silence_seconds
         self._command = command
+        self._memory = memory or WorkerMemory()
         self._process: asyncio.subprocess.Process | None = None
         self._socket: socket.socket | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -107,8 +111,10 @@ class WorkerProcess:
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,
             )
+            self._memory.hold(self._process.pid)
         except OSError as error:
             ours.close()
+            self.kill()
             raise WorkerLostError("worker.lost", f"cannot be started ({error})") from error
         except BaseException:
             ours.close()
@@ -166,17 +172,23 @@ class WorkerProcess:
     async def _listen(self, ours: socket.socket) -> None:
         """Watch the process until it is gone, and say so."""
         assert self._process is not None
-        watch = asyncio.create_task(self._kill_when_silent())
+        watches = [
+            asyncio.create_task(watch)
+            for watch in (self._kill_when_silent(), self._kill_when_too_large())
+        ]
         try:
             await self._take_reports(ours)
         finally:
-            watch.cancel()
+            for watch in watches:
+                watch.cancel()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), END_SECONDS)
         if self._process.returncode is None:
             self.kill()
             await self._process.wait()
-        self._gone(self._lost_error())
+        error = self._lost_error()
+        self._memory.release()
+        self._gone(error)
 
     async def _take_reports(self, ours: socket.socket) -> None:
         """Take reports until the socket closes; a worker that cannot be understood is killed."""
@@ -202,6 +214,13 @@ class WorkerProcess:
                 self._hung = True
                 self.kill()
 
+    async def _kill_when_too_large(self) -> None:
+        while self._memory.watched:
+            await asyncio.sleep(memory_limit.WATCH_SECONDS)
+            if self._memory.look():
+                self.kill()
+                return
+
     def _take(self, report: Report) -> None:
         match report:
             case Beat():
@@ -216,6 +235,8 @@ class WorkerProcess:
 
     def _lost_error(self) -> WorkerLostError:
         assert self._process is not None
+        if (short := self._memory.verdict()) is not None:
+            return WorkerLostError(memory_limit.CODE, short)
         if self._hung:
             return WorkerLostError("worker.hung", "sent no heartbeat and was killed")
         if self._failure is not None:

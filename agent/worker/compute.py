@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import structlog
 
+from agent import memory_limit
 from agent.errors import RuntimeFailedError
 from agent.runtimes import Runtime
 from agent.worker.inbox import Inbox, Waiting
@@ -77,6 +78,10 @@ class Compute:
                 self._run(waiting, started, deadline_ns)
         except CodedError as error:
             self._outbound.answer(frame, error.code, str(error))
+        except MemoryError:  # what the runtime keeps may be the reason: a new worker is due
+            self._outbound.answer(frame, memory_limit.CODE, "no memory for its tensors")
+            self._outbound.tick()
+            raise
         except Exception as error:  # one frame's fault must not end the stage
             log.exception("frame.failed", stream=frame.stream, sequence=frame.sequence)
             self._outbound.answer(frame, "internal", f"{type(error).__name__}: {error}")

@@ -8,20 +8,22 @@ import contextlib
 import ctypes
 import os
 import queue
-import resource
 import signal
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import Final
 
 import structlog
 
-from agent import channel, logs
+from agent import channel, logs, memory_limit
 from agent.channel import HEARTBEAT_SECONDS, CloseInput, Inflow, Load, OpenInput, Order, WarmUp
 from agent.opening import checked_segment
+from agent.worker import data_limit
 from agent.worker.serving import Serving
 from agent.worker.stage import Stage, clock_id, random_number
+from wire import plugins
 from wire.errors import CodedError
 from wire.topics import Site
 
@@ -29,6 +31,7 @@ log = structlog.get_logger()
 
 ORPHANED: Final = 17
 """Exit status when the supervisor went away."""
+OOM_SCORE: Final = "500"
 STATS_BEATS: Final = 2
 """Counts are sent with every second heartbeat."""
 
@@ -51,13 +54,15 @@ class Worker:
         except CodedError as error:
             log.warning("worker.failed", code=error.code, error=str(error))
             self._report(channel.Failed(code=error.code, message=str(error)))
-        except MemoryError:
-            self._report(
-                channel.Failed(code="worker.out_of_memory", message="memory limit reached")
-            )
+        except MemoryError as error:
+            self._report(channel.Failed(code=memory_limit.CODE, message=data_limit.reached(error)))
         except Exception as error:  # the reason must reach the supervisor
-            log.exception("worker.failed")
             text = f"{type(error).__name__}: {error}"
+            if data_limit.is_near():  # such as a thread that could not be started
+                text = data_limit.reached(MemoryError(text))
+                self._report(channel.Failed(code=memory_limit.CODE, message=text))
+                return 1
+            log.exception("worker.failed")
             self._report(channel.Failed(code="internal", message=text))
         else:
             return 0
@@ -85,9 +90,10 @@ class Worker:
 
     def _load(self, order: Load) -> None:
         began = time.monotonic()
-        if order.memory_bytes is not None:
-            resource.setrlimit(resource.RLIMIT_DATA, (order.memory_bytes, order.memory_bytes))
-        checked_segment(order.folder)
+        with data_limit.held(order.memory_bytes):
+            checked_segment(order.folder)
+        plugins.load("agent.runtimes", order.assignment.runtime).detect()  # imports its library
+        data_limit.hold(order.memory_bytes)
         stage = Stage(
             device=order.device,
             site=Site(order.site, order.root),
@@ -144,6 +150,7 @@ class Worker:
 def main(descriptor: int) -> int:
     """Run a worker on the socket pair's end ``descriptor``; returns the exit status."""
     _die_with_parent()
+    _die_before_parent()
     logs.configure_from_environment()
     return Worker(socket.socket(fileno=descriptor)).run()
 
@@ -153,3 +160,9 @@ def _die_with_parent() -> None:
     pr_set_pdeathsig = 1
     with contextlib.suppress(OSError, AttributeError):  # not on Linux: the socket pair tells
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
+
+
+def _die_before_parent() -> None:
+    """Ask the kernel to take a worker, not the supervisor, when the device runs out of memory."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)

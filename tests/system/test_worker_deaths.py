@@ -52,16 +52,17 @@ def test_a_worker_that_hangs_is_killed(place, slow_chain):
     assert set(feeding.errors) == {"worker.lost"}
 
 
-@pytest.mark.parametrize("limit", ["8MiB", "32MiB"])
+@pytest.mark.parametrize("limit", ["8MiB", "32MiB", "100MiB"])
 def test_a_worker_without_memory_is_an_event_with_a_reason(place, whole, limit):
-    """A limit that no runtime fits into ends in failed with a code; the agent goes on."""
+    """A limit that no runtime fits into ends in failed, and is named; the agent goes on."""
     place.start("d1", limits={"worker_memory_bytes": limit})
 
     with pytest.raises(DeployFailedError) as caught:
         place.deploy(whole.folder, "d1")
 
     (why,) = caught.value.reasons.values()
-    assert not why.startswith("internal")
+    assert why.startswith("worker.out_of_memory (reached its memory limit")
+    assert f" of {limit.removesuffix('MiB')} MiB" in why
     until(lambda: place.reported("d1").assignments == (), "an empty report")
     until(lambda: place.workers("d1") == set(), "no worker left")
     assert place.agents["d1"].poll() is None

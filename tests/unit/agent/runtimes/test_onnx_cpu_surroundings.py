@@ -14,6 +14,7 @@ SHORT = [
     ImportError("libx.so: cannot allocate memory in static TLS block"),
     RuntimeError("std::bad_alloc"),
     RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : bad allocation"),
+    RuntimeError("[ONNXRuntimeError] : 1 : FAIL : Failed to allocate memory for requested buffer"),
 ]
 OTHER = [
     ImportError("No module named 'onnxruntime'"),

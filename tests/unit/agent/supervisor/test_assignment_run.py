@@ -10,6 +10,7 @@ from agent.channel import BrokerAccess, Load
 from agent.lifecycle import AT_REST, Event, State
 from agent.outcome import Outcome
 from agent.supervisor.assignment_run import AssignmentRun
+from agent.supervisor.memory_limits import WorkerMemory
 from agent.supervisor.worker_process import COMMAND
 from wire.errors import MessageError
 from wire.manifest import File
@@ -52,6 +53,10 @@ class Around:
             broker=BrokerAccess(url="mqtt://127.0.0.1:9"), threads=1, weights="mapped",
             inbox_frames=1, inbox_bytes=1 << 16, max_frame_bytes=1 << 16,
         )  # fmt: skip
+
+    def memory(self, assignment):
+        """No limit."""
+        return WorkerMemory()
 
     def changed(self, run):
         """Note the state."""

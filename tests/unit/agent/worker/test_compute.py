@@ -49,6 +49,14 @@ class Failing(IdentityRuntime):
         raise RuntimeFailedError("failing", "no")
 
 
+class Hungry(IdentityRuntime):
+    """Finds no memory."""
+
+    def run(self, inputs):
+        """Raise what a runtime raises then."""
+        raise MemoryError("1600000000 bytes")
+
+
 def served(stage, frames, runtime=None, neighbours=None):
     """Run frames through a compute loop; returns its neighbours and counts."""
     neighbours = neighbours or Neighbours()
@@ -79,6 +87,16 @@ def test_the_last_stage_makes_results(made):
     out, _ = served(made.stage(downstream=()), [made.frame()])
 
     assert [(r.kind, r.stage) for r in out.results] == [(Kind.RESULT, 1)]
+
+
+def test_a_stage_without_memory_ends(made):
+    """The frame is answered first; what the runtime keeps goes with the process."""
+    out = Neighbours()
+
+    with pytest.raises(MemoryError):
+        served(made.stage(), [made.frame(4)], Hungry(), out)
+
+    assert (out.answers, out.ticks, out.released) == ([(4, "worker.out_of_memory")], 1, [0])
 
 
 @pytest.mark.parametrize(
