@@ -1,0 +1,165 @@
+"""A Debian root with the agent installed in it, as `paceline agent install` leaves a device."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+PACKAGES = "systemd,systemd-sysv,dbus,udev,python3,python3-venv,procps,util-linux,mosquitto"
+PYTHON = {"bookworm": "3.11", "trixie": "3.13"}
+BROKER = "mqtt://127.0.0.1:1883"
+ORIGIN = "http://127.0.0.1:8788"
+LIMITS = {"nspawn": "400MiB", "uml": "160MiB"}
+"""A worker's. A process in User Mode Linux has 65,530 maps at most, that is scattered pages."""
+MASKED = ("systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount",
+          "proc-sys-fs-binfmt_misc.mount", "systemd-networkd-wait-online.service",
+          "apt-daily.timer", "apt-daily-upgrade.timer", "e2scrub_all.timer")  # fmt: skip
+"""What would empty the host's list of foreign programs (binfmt of qemu), or only cost time."""
+
+
+def made(suite: str, work: Path) -> Path:
+    """Return a copy of the suite's root, with our packages beside it as wheels."""
+    cache = _cache()
+    base = cache / suite
+    if not base.exists():
+        print(f"debootstrap {suite} into {base} (some minutes, once)", flush=True)
+        part = cache / f"{suite}.part"
+        shutil.rmtree(part, ignore_errors=True)
+        command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, str(part)]
+        _run([*command, *_mirror()])
+        part.rename(base)
+    root = work / "root"
+    _run(["cp", "-a", str(base), str(root)])
+    _wheels(suite, root / "opt" / "wheels")
+    return root
+
+
+def install(root: Path, share: Path, machine: str) -> None:
+    """Install the agent, and the test's own unit beside it."""
+    limits = f"limits: {{worker_memory_bytes: {LIMITS[machine]}}}\nruntime: {{threads: 1}}\n"
+    _install_agent(root, share, limits)
+    (root / "boot-test").mkdir(exist_ok=True)
+    for file in ("inside.py", "probe.py"):
+        shutil.copy(Path(__file__).with_name(file), share / file)
+    units = root / "etc/systemd/system"
+    for name in MASKED:
+        units.joinpath(name).unlink(missing_ok=True)
+        units.joinpath(name).symlink_to("/dev/null")
+    mounts = f"none /boot-test hostfs defaults,{share} 0 0\n" if machine == "uml" else ""
+    (root / "etc/fstab").write_text(mounts)
+    (units / "boot-test.service").write_text(_BOOT_TEST)
+    _in(root, "systemctl", "enable", "boot-test.service", "mosquitto.service")
+
+
+def _install_agent(root: Path, share: Path, limits: str) -> None:
+    """Install by `paceline agent install`; an environment without that command: by hand."""
+    if not (root / "opt/environment").exists():
+        _in(root, "python3", "-m", "venv", "/opt/environment")
+        pip = ["/opt/environment/bin/pip", "install", "--quiet", "--no-index"]
+        _in(root, *pip, "--find-links", "/opt/wheels", "paceline[cpu]")
+        _in(root, "cp", "-a", "/opt/environment", "/opt/by-hand")
+    shutil.copy(share / "trusted.pub", root / "opt/trusted.pub")
+    command = ["/opt/environment/bin/paceline", "agent", "install"]
+    asked = ["chroot", str(root), *command, "--help"]
+    if subprocess.run(asked, capture_output=True, check=False).returncode:
+        print("this version has no `paceline agent install`: laid out by hand", flush=True)
+        _by_hand(root, limits)
+    else:
+        given = ["--device", "d1", "--broker", BROKER, "--origin", ORIGIN]
+        secret = ["--password-file", "/opt/password", "--username", "d1"]
+        (root / "opt/password").write_text("a secret")
+        (root / "opt/password").chmod(0o600)
+        trust = ["--trust", "/opt/trusted.pub"]
+        image = root / "opt/image"  # the root by another name: nothing is started from in here
+        image.unlink(missing_ok=True)
+        image.symlink_to("/")
+        _in(root, *command, "--root", "/opt/image", "--like", "x86", *given, *secret, *trust)
+        (root / "etc/paceline/agent.d").mkdir(exist_ok=True)
+        (root / "etc/paceline/agent.d/boot-test.yaml").write_text(limits)
+
+
+def _by_hand(root: Path, limits: str) -> None:
+    """Lay out what `paceline agent install` lays out: user, slot, unit, configuration."""
+    if "paceline:" not in (root / "etc/passwd").read_text():
+        home = ["--home-dir", "/var/lib/paceline", "--no-create-home"]
+        _in(root, "useradd", "--system", "--user-group", *home, "paceline")
+    slots = root / "var/lib/paceline/slots"
+    if not slots.exists():
+        slots.mkdir(parents=True)
+        (root / "opt/by-hand").rename(slots / "first")
+        (slots / "current").symlink_to("first")
+        _in(root, "chown", "-R", "paceline:paceline", "/var/lib/paceline")
+    etc = root / "etc/paceline"
+    (etc / "credentials").mkdir(parents=True, exist_ok=True)
+    (etc / "credentials").chmod(0o700)
+    (etc / "credentials/example").write_text("a secret")
+    shutil.copy(root / "opt/trusted.pub", etc / "trusted.pub")
+    (etc / "agent.yaml").write_text(
+        f"device: d1\nbroker: {{url: {BROKER}}}\nartifacts: {{origin: {ORIGIN}}}\n"
+        f"trust: {{keys: [/etc/paceline/trusted.pub]}}\n{limits}"
+    )
+    shutil.copy(REPOSITORY / "systemd/paceline-agent.service", root / "etc/systemd/system")
+    _in(root, "systemctl", "enable", "paceline-agent.service")
+
+
+def _wheels(suite: str, folder: Path) -> None:
+    """Put our wheel and all that it needs into ``folder``, for the root's Python."""
+    folder.mkdir(parents=True)
+    _run(["uv", "build", "--quiet", "--wheel", "--out-dir", str(folder), str(REPOSITORY)])
+    (wheel,) = folder.glob("paceline-*.whl")
+    for_root = ["--python-version", PYTHON[suite], "--only-binary=:all:"]
+    pip = [_pip(), "download", "--quiet", "--dest", str(folder), *for_root]
+    _run([*pip, f"{wheel}[cpu]"])
+
+
+def _pip() -> str:
+    found = shutil.which("pip3") or shutil.which("pip")
+    if found is None:
+        sys.exit("systemd-boot-test needs pip: apt-get install python3-pip")
+    return found
+
+
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(home, "paceline", "boot-test")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _mirror() -> list[str]:
+    """Return the mirror that this machine uses; none: debootstrap knows one."""
+    for file in Path("/etc/apt").glob("sources.list.d/debian.sources"):
+        for line in file.read_text().splitlines():
+            if line.startswith("URIs:"):
+                return line.split()[1:2]
+    return []
+
+
+def _in(root: Path, *command: str) -> None:
+    _run(["chroot", str(root), *command])
+
+
+def _run(command: list[str]) -> None:
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        sys.exit(f"{' '.join(command)}: {ended.stdout[-2000:]}{ended.stderr[-2000:]}")
+
+
+_BOOT_TEST = """\
+[Unit]
+Description=boot test of the Paceline agent
+After=multi-user.target mosquitto.service
+RequiresMountsFor=/boot-test
+FailureAction=poweroff
+SuccessAction=poweroff
+
+[Service]
+Type=oneshot
+ExecStart=/opt/environment/bin/python -I /boot-test/inside.py
+TimeoutStartSec=400
+
+[Install]
+WantedBy=multi-user.target
+"""
