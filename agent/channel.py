@@ -40,6 +40,8 @@ class BrokerAccess(msgspec.Struct, frozen=True, kw_only=True):
     username: str | None = None
     password_file: Path | None = None
     ca_file: Path | None = None
+    client_cert_file: Path | None = None
+    client_key_file: Path | None = None
     max_packet_bytes: int | None = None
 
 

@@ -45,6 +45,8 @@ class Place(NamedTuple):
             username=broker.username or device,
             password_file=broker.password_file,
             ca_file=broker.ca_file,
+            certificate_file=broker.client_cert_file,
+            key_file=broker.client_key_file,
         )
 
     @property

@@ -92,21 +92,61 @@ COMMANDS: Final = (
         "paceline demo --seconds 10",
     ),
 )
-SHOWN: Final = (
-    Command(
-        "config",
-        "paceline.commands.config:show",
-        "Print every setting and where it comes from.",
-        "paceline config show",
+GROUPS: Final = {
+    "agent": (
+        "Install the agent on this device, look after it, take it off again.",
+        (
+            Command(
+                "install",
+                "paceline.commands.agent:install",
+                "Install this environment's agent as a service, or upgrade it.",
+                "sudo .venv/bin/paceline agent install --broker mqtt://broker.local"
+                " --trust trusted.pub",
+            ),
+            Command(
+                "uninstall",
+                "paceline.commands.agent:uninstall",
+                "Stop the agent and remove what install wrote.",
+                "sudo paceline agent uninstall --purge",
+            ),
+            Command(
+                "status",
+                "paceline.commands.agent:status",
+                "Show whether the installed agent runs, and what to do when it does not.",
+                "paceline agent status",
+            ),
+        ),
     ),
-    Command(
-        "key",
-        "paceline.commands.key:show",
+    "config": (
+        "Print settings and where they come from, or what is wrong with them.",
+        (
+            Command(
+                "show",
+                "paceline.commands.config:show",
+                "Print every setting, or every value of an agent's file, and where it comes from.",
+                "paceline config show /etc/paceline/agent.yaml",
+            ),
+            Command(
+                "validate",
+                "paceline.commands.config:validate",
+                "Print all that is wrong with the settings, or with an agent's file.",
+                "paceline config validate /etc/paceline/agent.yaml",
+            ),
+        ),
+    ),
+    "key": (
         "Print the public half of the signing key, as agents list it in trust.keys.",
-        "paceline key show > deployer.pub",
+        (
+            Command(
+                "show",
+                "paceline.commands.key:show",
+                "Print the public half of the signing key, as agents list it in trust.keys.",
+                "paceline key show > deployer.pub",
+            ),
+        ),
     ),
-)
-"""Groups of commands that have only `show` yet."""
+}
+"""Groups of commands: what `--help` says of each, and the commands."""
 
 
 def application() -> App:
@@ -123,9 +163,10 @@ def application() -> App:
     )
     for command in COMMANDS:
         _register(app, command, command.name)
-    for command in SHOWN:
-        group = App(name=command.name, help=command.summary)
-        _register(group, command, "show")
+    for name, (summary, commands) in GROUPS.items():
+        group = App(name=name, help=summary)
+        for command in commands:
+            _register(group, command, command.name)
         app.command(group)
     return app
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from paceline.settings import Settings
@@ -13,18 +14,29 @@ from wire.session import Session
 CONNECT_SECONDS: Final = 10.0
 
 
+def unreadable_files(settings: Settings) -> list[Path]:
+    """Return the files that the settings name and this user cannot read."""
+    broker = settings.broker
+    named = (
+        broker.password_file,
+        broker.ca_file,
+        broker.client_cert_file,
+        broker.client_key_file,
+    )
+    return [path for path in named if path is not None and not os.access(path, os.R_OK)]
+
+
 @contextmanager
 def connected(settings: Settings) -> Iterator[Session]:
     """Give a session that is up, and end it.
 
     Raises:
-        SettingsUnreadableError: The password's or the certificates' file cannot be read.
+        SettingsUnreadableError: A file of a password, certificate or key cannot be read.
         BrokerUnreachableError: No broker answered.
         BrokerRefusedError: It will not have us.
     """
-    for path in (settings.broker.password_file, settings.broker.ca_file):
-        if path is not None and not os.access(path, os.R_OK):
-            raise SettingsUnreadableError(str(path), "cannot be read")
+    for path in unreadable_files(settings):
+        raise SettingsUnreadableError(str(path), "cannot be read")
     url = broker_url.parse(settings.broker.url)
     session = Session(url, f"c.u{os.urandom(5).hex()}", access=settings.access)
     session.start()

@@ -49,6 +49,10 @@ class BrokerOptions:
     """A file that holds the password (PACELINE_BROKER_PASSWORD_FILE)."""
     ca_file: Annotated[Path | None, Parameter(group=_SITE)] = None
     """Certificates that may sign the broker's (PACELINE_BROKER_CA_FILE)."""
+    client_cert_file: Annotated[Path | None, Parameter(group=_SITE)] = None
+    """Our own certificate, where the broker asks for one (PACELINE_BROKER_CLIENT_CERT_FILE)."""
+    client_key_file: Annotated[Path | None, Parameter(group=_SITE)] = None
+    """Its key (PACELINE_BROKER_CLIENT_KEY_FILE)."""
 
     @property
     def given(self) -> dict[str, object]:
@@ -58,6 +62,8 @@ class BrokerOptions:
             "broker.username": self.username,
             "broker.password_file": self.password_file,
             "broker.ca_file": self.ca_file,
+            "broker.client_cert_file": self.client_cert_file,
+            "broker.client_key_file": self.client_key_file,
             "site": self.site,
             "root": self.root,
         }
@@ -92,6 +98,8 @@ VALUE_OPTIONS: Final = frozenset(
         "--username",
         "--password-file",
         "--ca-file",
+        "--client-cert-file",
+        "--client-key-file",
         "--config",
     }
 )

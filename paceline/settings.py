@@ -38,6 +38,9 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True):
     password_file: Path | None = None
     ca_file: Path | None = None
     """Certificates that may sign the broker's; None: those of the system."""
+    client_cert_file: Path | None = None
+    """Our own certificate, for a broker that asks for one; may hold its key, too."""
+    client_key_file: Path | None = None
     max_packet_bytes: int | None = None
     """The broker's packet limit, where it has one and does not tell."""
 
@@ -61,6 +64,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             username=self.broker.username,
             password_file=self.broker.password_file,
             ca_file=self.broker.ca_file,
+            certificate_file=self.broker.client_cert_file,
+            key_file=self.broker.client_key_file,
         )
 
 
@@ -70,6 +75,8 @@ KINDS: Final[Mapping[str, type]] = MappingProxyType(
         "broker.username": str,
         "broker.password_file": Path,
         "broker.ca_file": Path,
+        "broker.client_cert_file": Path,
+        "broker.client_key_file": Path,
         "broker.max_packet_bytes": int,
         "site": str,
         "root": str,

@@ -42,6 +42,7 @@ class Access:
             AccessFileError: A file cannot be read, or holds no certificate or key.
         """
         context = _trusting(self.ca_file)
+        context.sslsocket_class = _ClosedWhenRefused
         if self.certificate_file is not None:
             for path in (self.certificate_file, self.key_file):
                 if path is not None:  # the library does not say which one is missing
@@ -51,6 +52,20 @@ class Access:
                 # an empty password: without one, the library would ask on the terminal
                 context.load_cert_chain(self.certificate_file, self.key_file, password="")
         return context
+
+
+class _ClosedWhenRefused(ssl.SSLSocket):
+    """Closes itself when the handshake fails: paho forgets such a socket while it is open."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """See ``ssl.SSLSocket``."""
+        try:
+            super().do_handshake(block)
+        except ssl.SSLWantReadError:
+            raise
+        except OSError:
+            self.close()
+            raise
 
 
 def _trusting(ca_file: Path | None) -> ssl.SSLContext:

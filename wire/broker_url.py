@@ -1,5 +1,6 @@
 """Broker addresses: ``mqtt://host:1883?protocol=auto|5|3.1.1``, ``mqtts://``, ``ws(s)://``."""
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -32,6 +33,16 @@ class BrokerUrl:
     def websocket(self) -> bool:
         """Whether MQTT travels inside a WebSocket."""
         return self.scheme in {"ws", "wss"}
+
+    @property
+    def loopback(self) -> bool:
+        """Whether it is this machine by its name or address; no name is resolved."""
+        if self.host == "localhost" or self.host.endswith(".localhost"):
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host

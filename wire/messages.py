@@ -72,6 +72,8 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     codecs: tuple[str, ...] = ()
     inbox_frames: int = 0
     inbox_bytes: int = 0
+    insecure: bool = False
+    """Whether its configuration allows a broker without credentials or TLS."""
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):

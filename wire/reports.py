@@ -1,7 +1,8 @@
 """What the children of ``python -I -m agent`` print: one line of JSON each.
 
-Receivers ignore unknown fields. A child that fails prints a ``Failure`` instead and exits with
-the error's exit code; one that is killed or crashes prints nothing.
+``--check-config`` prints a ``ConfigReport``. Receivers ignore unknown fields. A child that fails
+prints a ``Failure`` instead and exits with the error's exit code; one that is killed or crashes
+prints nothing.
 """
 
 from typing import Literal
@@ -116,3 +117,18 @@ class FailureReport(msgspec.Struct, frozen=True, kw_only=True):
     """What a child prints instead of its report."""
 
     error: Failure
+
+
+class ConfigProblem(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong with a configuration."""
+
+    code: str
+    message: str
+    """With its file and line, and what to do."""
+
+
+class ConfigReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``--check-config`` found; without problems an agent starts with it."""
+
+    problems: tuple[ConfigProblem, ...] = ()
+    warnings: tuple[str, ...] = ()

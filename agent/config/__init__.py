@@ -1,10 +1,12 @@
 """The agent's configuration: its types, and where each value came from.
 
-Option > environment ``PACELINE_*`` > file > default. The environment's name of a key is its
+Option > environment ``PACELINE_*`` > drop-ins > file > default. Drop-ins of ``agent.yaml`` are
+``agent.d/*.yaml`` beside it; of two, the later by name wins. The environment's name of a key is its
 dotted path in capitals with underscores: ``broker.url`` is ``PACELINE_BROKER_URL``; an empty
 variable counts as not set; lists are separated by commas. Unknown keys are refused with the
-nearest name. Relative paths in the file are relative to its folder. Secrets are only ever paths
-of files, so a configuration can be shown to anyone.
+nearest name. Relative paths in a file are relative to its folder; ``credential:NAME`` is what
+systemd gives as a credential. Secrets are only ever paths of files, so a configuration can be
+shown to anyone.
 """
 
 import os
@@ -21,7 +23,7 @@ from msgspec import Meta
 from agent.config import source as config_source
 from agent.config import tree as config_tree
 from agent.config import values as config_values
-from agent.config.errors import ConfigValueError
+from agent.config.errors import ConfigError, ConfigValueError
 from agent.config.source import Given
 from agent.config.values import BrokerAddress, FrameSize, Name, Origin, Seconds, Size
 from wire import broker_url, ids
@@ -39,6 +41,10 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     password_file: Path | None = None
     ca_file: Path | None = None
     """Certificates that may sign the broker's; None: those of the system."""
+    client_cert_file: Path | None = None
+    """Our own certificate, for a broker that asks for one; may hold its key, too."""
+    client_key_file: Path | None = None
+    """The key of our own certificate."""
     keepalive_seconds: Seconds = 30.0
     max_packet_bytes: Size | None = None
     """The broker's limit, where it has one and does not tell; None: it is not known."""
@@ -111,6 +117,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     broker: Broker = Broker()
     data_broker: Broker | None = None
     """The broker for tensors; None: the same."""
+    insecure: bool = False
+    """Allow a broker off this machine without credentials and without TLS."""
     artifacts: Artifacts = Artifacts()
     trust: Trust = Trust()
     runtime: Runtime = Runtime()
@@ -156,29 +164,63 @@ def load(
     Raises:
         ConfigError: A source cannot be used; the error says where it is wrong.
     """
+    loaded, problems = examined(path, environ, overrides, host_name=host_name)
+    if loaded is None or problems:
+        raise problems[0]
+    return loaded
+
+
+def examined(
+    path: Path | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, object] | None = None,
+    *,
+    host_name: str | None = None,
+) -> tuple[Loaded | None, tuple[ConfigError, ...]]:
+    """Return the configuration and all that is wrong with it; see `load`.
+
+    What is wrong has its default in the configuration; None: there can be none at all.
+    """
+    problems: list[ConfigError] = []
     values, sources = _defaults(environ, host_name)
-    if path is not None:
-        tree = config_source.read(path)
-        folder = path.absolute().parent
-        for key, given in config_tree.leaves(Config, tree):
-            values[key], sources[key] = _checked(key, given, folder, text=False), given.where
     options = {key: value for key, value in (overrides or {}).items() if value is not None}
-    for key, given in (*_from_environment(environ), *_from_options(options)):
-        text = isinstance(given.value, str)
-        values[key], sources[key] = _checked(key, given, Path.cwd(), text=text), given.where
+    credentials = Path(folder) if (folder := environ.get("CREDENTIALS_DIRECTORY")) else None
+    for key, given, base in (
+        *_from_files(path, problems),
+        *_from_environment(environ),
+        *_from_options(options),
+    ):
+        try:
+            values[key] = config_values.checked(
+                given.value,
+                KINDS[key],
+                folder=base or Path.cwd(),
+                text=base is None and isinstance(given.value, str),
+                credentials=credentials,
+            )
+        except config_values.BadValueError as error:
+            name = key + error.suffix
+            problems.append(
+                ConfigValueError(given.where, name, expected=error.expected, got=error.got)
+            )
+        sources[key] = given.where
     _complete_data_broker(sources)
     if "state_folder" not in values:
-        raise ConfigValueError(
-            sources["state_folder"],
-            "state_folder",
-            expected="a path, from the configuration or PACELINE_STATE_FOLDER",
-            got="nothing, and this user has no home folder",
+        problems.append(
+            ConfigValueError(
+                sources["state_folder"],
+                "state_folder",
+                expected="a path, from the configuration or PACELINE_STATE_FOLDER",
+                got="nothing, and this user has no home folder",
+            )
         )
-    return Loaded(
+        return None, tuple(problems)
+    loaded = Loaded(
         config_tree.made(Config, values),
         MappingProxyType({key: sources[key] for key in (*KINDS, "data_broker") if key in sources}),
         tuple(sorted(n for n in environ if n.startswith(PREFIX) and n not in _VARIABLES)),
     )
+    return loaded, tuple(problems)
 
 
 def _complete_data_broker(sources: dict[str, str]) -> None:
@@ -222,24 +264,34 @@ def _home(environ: Mapping[str, str]) -> Path | None:
         return None
 
 
-def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Given]]:
+def _from_files(
+    path: Path | None, problems: list[ConfigError]
+) -> Iterator[tuple[str, Given, Path | None]]:
+    """Yield (key, value, its file's folder) of the file and then of its drop-ins."""
+    try:
+        files = (path, *config_source.drop_ins(path)) if path is not None else ()
+    except ConfigError as error:
+        problems.append(error)
+        files = (path,) if path is not None else ()
+    for file in files:
+        try:
+            tree = config_source.read(file)
+        except ConfigError as error:
+            problems.append(error)
+            continue
+        for key, given in config_tree.leaves(Config, tree, problems.append):
+            yield key, given, file.absolute().parent
+
+
+def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Given, None]]:
     for name, key in _VARIABLES.items():
         if value := environ.get(name):
-            yield key, Given(value, f"environment {name}")
+            yield key, Given(value, f"environment {name}"), None
 
 
-def _from_options(options: Mapping[str, object]) -> Iterator[tuple[str, Given]]:
+def _from_options(options: Mapping[str, object]) -> Iterator[tuple[str, Given, None]]:
     for key, value in options.items():
         if key not in KINDS:
             raise config_source.unknown(f"option {key}", "", key, KINDS)
         plain = os.fspath(value) if isinstance(value, os.PathLike) else value
-        yield key, Given(plain, f"option {key}")
-
-
-def _checked(key: str, given: Given, folder: Path, *, text: bool) -> Any:
-    try:
-        return config_values.checked(given.value, KINDS[key], folder=folder, text=text)
-    except config_values.BadValueError as error:
-        raise ConfigValueError(
-            given.where, key + error.suffix, expected=error.expected, got=error.got
-        ) from None
+        yield key, Given(plain, f"option {key}"), None

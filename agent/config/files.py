@@ -32,37 +32,52 @@ class ConfigFileError(ConfigError):
         return f"{self.where}: {self.key}: {self.path}: {self.problem}; {self.advice}"
 
 
-def check(loaded: Loaded) -> None:
-    """Open every file that is named.
-
-    Raises:
-        ConfigFileError: One cannot be read, or is not what its key takes.
-    """
+def problems(loaded: Loaded) -> Iterator[ConfigError]:
+    """Open every file that is named; yield those that are not what their keys take."""
     config = loaded.config
     for key, access in _accesses(config):
-        try:
-            access.password()
-            if access.ca_file is not None:
-                access.tls_context()
-        except AccessFileError as error:
-            kind = "ca_file" if error.path == access.ca_file else "password_file"
-            advice = f"repair it and its permissions, or name another with {key}.{kind}"
-            raise _error(loaded, f"{key}.{kind}", error.path, error.problem, advice) from error
+        uses_tls_files = access.ca_file or access.certificate_file
+        for opened in (access.password, *((access.tls_context,) if uses_tls_files else ())):
+            try:
+                opened()
+            except AccessFileError as error:
+                kind = _kind(access, error.path)
+                advice = f"repair it and its permissions, or name another with {key}.{kind}"
+                yield _error(loaded, f"{key}.{kind}", error.path, error.problem, advice)
     for path in config.trust.keys:
         problem = _key_problem(path)
         if problem is not None:
             advice = (
                 "write `paceline key show` into it on the deployer's machine, or correct the path"
             )
-            raise _error(loaded, "trust.keys", path, problem, advice)
+            yield _error(loaded, "trust.keys", path, problem, advice)
 
 
 def _accesses(config: Config) -> Iterator[tuple[str, Access]]:
     brokers: dict[str, Any] = {"broker": config.broker, "data_broker": config.data_broker}
     for key, broker in brokers.items():
         if broker is not None:
-            yield key, Access(password_file=broker.password_file, ca_file=broker.ca_file)
+            yield (
+                key,
+                Access(
+                    password_file=broker.password_file,
+                    ca_file=broker.ca_file,
+                    certificate_file=broker.client_cert_file,
+                    key_file=broker.client_key_file,
+                ),
+            )
     yield "artifacts", Access(ca_file=config.artifacts.ca_file)
+
+
+def _kind(access: Access, path: Path) -> str:
+    """Return the name of the key that a file was named by."""
+    kinds = {
+        access.key_file: "client_key_file",
+        access.certificate_file: "client_cert_file",
+        access.ca_file: "ca_file",
+        access.password_file: "password_file",
+    }
+    return kinds[path]
 
 
 def _key_problem(path: Path) -> str | None:

@@ -42,6 +42,23 @@ def read(path: Path) -> Given:
     return parse(_text(path), str(path))
 
 
+def drop_ins(path: Path) -> tuple[Path, ...]:
+    """Return the files of ``agent.d`` beside ``agent.yaml``, by name.
+
+    Raises:
+        ConfigUnreadableError: There is such a folder, and it cannot be listed.
+    """
+    folder = path.with_suffix(".d")
+    try:
+        found = sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    except OSError as error:
+        problem = f"cannot be listed ({error.strerror or error})"
+        raise ConfigUnreadableError(str(folder), problem) from error
+    return tuple(f for f in found if f.suffix == ".yaml" and not f.name.startswith("."))
+
+
 def parse(text: str, name: str) -> Given:
     """Return what ``text`` holds; ``name`` stands before the line numbers.
 

@@ -1,13 +1,13 @@
 """A tree of Structs as a flat list of dotted keys, and back."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args
 
 import msgspec
 
 from agent.config import source as config_source
 from agent.config import values as config_values
-from agent.config.errors import ConfigValueError
+from agent.config.errors import ConfigError, ConfigValueError
 from agent.config.source import Given
 
 
@@ -22,29 +22,34 @@ def kinds(group: type[msgspec.Struct], prefix: str = "") -> Iterator[tuple[str, 
             yield from kinds(inner, f"{key}.")
 
 
-def leaves(group: type[msgspec.Struct], given: Given, key: str = "") -> Iterator[tuple[str, Given]]:
-    """Yield (dotted key, value) of a mapping from YAML whose keys are all known.
+def leaves(
+    group: type[msgspec.Struct],
+    given: Given,
+    refuse: Callable[[ConfigError], None],
+    key: str = "",
+) -> Iterator[tuple[str, Given]]:
+    """Yield (dotted key, value) of a mapping from YAML.
 
-    Raises:
-        UnknownKeyError: ``group`` has no such key.
-        ConfigValueError: A scalar or a list stands where a mapping belongs.
+    ``refuse`` is called with a key that ``group`` does not have, and with a scalar or a list that
+    stands where a mapping belongs.
     """
     if given.value is None:
         return  # a heading with every key below it commented out
     if not isinstance(given.value, dict):
-        raise ConfigValueError(
-            given.where, key, expected="a mapping", got=config_values.shown(given.value)
-        )
+        got = config_values.shown(given.value)
+        refuse(ConfigValueError(given.where, key, expected="a mapping", got=got))
+        return
     fields = {field.name: field.type for field in msgspec.structs.fields(group)}
     for name, item in given.value.items():
         if name not in fields:
-            raise config_source.unknown(item.where, key, name, fields)
+            refuse(config_source.unknown(item.where, key, name, fields))
+            continue
         dotted = f"{key}.{name}" if key else name
         inner = _group(fields[name])
         if inner is None:
             yield dotted, item
         else:
-            yield from leaves(inner, item, dotted)
+            yield from leaves(inner, item, refuse, dotted)
 
 
 def made(group: type[msgspec.Struct], values: Mapping[str, Any], prefix: str = "") -> Any:

@@ -26,8 +26,15 @@ UNITS: Final = {
     "MiB": 1 << 20,
     "GiB": 1 << 30,
 }
+CREDENTIAL: Final = "credential:"
+"""What a path begins with that names one of the unit's credentials."""
+CREDENTIAL_FOLDER: Final = "paceline"
+"""The unit loads a whole folder under this name, and systemd puts it before each file's."""
+_CREDENTIAL_NAME: Final = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254}")
 MAX_SIZE_BYTES: Final = 1 << 50
 MAX_SECONDS: Final = 7 * 86400.0
+
+_SIZE_SCHEMA: Final = {"pattern": f"^[0-9]+([.][0-9]+)? ?({'|'.join(UNITS)})?$"}
 
 Size = Annotated[
     int,
@@ -36,6 +43,7 @@ Size = Annotated[
         le=MAX_SIZE_BYTES,
         description="bytes (an int, or a text such as 64MiB)",
         extra={"size": True},
+        extra_json_schema=_SIZE_SCHEMA,
     ),
 ]
 """Bytes."""
@@ -46,6 +54,7 @@ FrameSize = Annotated[
         le=MAX_FRAME_BYTES,
         description=f"bytes, 1024 to {MAX_FRAME_BYTES} (an int, or a text such as 64MiB)",
         extra={"size": True},
+        extra_json_schema=_SIZE_SCHEMA,
     ),
 ]
 """Bytes of a frame."""
@@ -105,7 +114,9 @@ def parse_size(text: str) -> int:
     return int(float(number) * UNITS[unit])
 
 
-def checked(value: object, kind: Any, *, folder: Path, text: bool) -> Any:
+def checked(
+    value: object, kind: Any, *, folder: Path, text: bool, credentials: Path | None = None
+) -> Any:
     """Return ``value`` as the type ``kind``.
 
     Args:
@@ -113,6 +124,7 @@ def checked(value: object, kind: Any, *, folder: Path, text: bool) -> Any:
         kind: The annotation of its field.
         folder: What relative paths are relative to.
         text: Whether ``value`` is a text that stands for a value of that type.
+        credentials: The folder that ``credential:NAME`` is in; None: there is none.
 
     Raises:
         BadValueError: It is none.
@@ -125,7 +137,7 @@ def checked(value: object, kind: Any, *, folder: Path, text: bool) -> Any:
         item = parse_size(value)
     try:
         made = msgspec.convert(
-            item, kind, strict=not text, dec_hook=lambda t, v: _path(t, v, folder)
+            item, kind, strict=not text, dec_hook=lambda t, v: _path(t, v, folder, credentials)
         )
     except msgspec.ValidationError as error:
         raise _refusal(error, value, kind, traits) from None
@@ -158,15 +170,31 @@ def _check_broker(url: str) -> None:
         ) from error
 
 
-def _path(kind: type, value: object, folder: Path) -> Any:
+def _path(kind: type, value: object, folder: Path, credentials: Path | None) -> Any:
     if kind is not Path:
         raise NotImplementedError(kind)
     if not isinstance(value, str) or not value or "\0" in value:
         raise BadValueError("a path", shown(value))
+    if value.startswith(CREDENTIAL):
+        return _credential(value, credentials)
     try:
         return folder / Path(value).expanduser()
     except RuntimeError:
         raise BadValueError("a path in a home that exists", shown(value)) from None
+
+
+def _credential(value: str, credentials: Path | None) -> Path:
+    name = value.removeprefix(CREDENTIAL)
+    if not _CREDENTIAL_NAME.fullmatch(name):
+        raise BadValueError("credential: and a name such as broker.password", shown(value))
+    if credentials is None:
+        expected = (
+            "the path of a file, for this process was given no credentials (LoadCredential= in a"
+            " systemd unit sets $CREDENTIALS_DIRECTORY)"
+        )
+        raise BadValueError(expected, shown(value))
+    of_folder = credentials / f"{CREDENTIAL_FOLDER}_{name}"
+    return of_folder if of_folder.exists() else credentials / name
 
 
 def _refusal(

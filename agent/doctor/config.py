@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from agent.config import Config, Loaded
+from agent.config import checks as config_checks
 from agent.config import files as config_files
 from agent.config.errors import ConfigError, ConfigUnreadableError
 from agent.doctor import Group, note, ok, problem, warning
@@ -26,7 +27,10 @@ def findings(subject: Subject) -> Iterator[Finding]:
         yield broken(error)
     if subject.loaded is None:
         return
-    if not subject.config_problems:
+    together = list(config_checks.problems(subject.loaded))
+    for error in together:
+        yield broken(error)
+    if not (subject.config_problems or together):
         yield ok("config.valid", f"{subject.config_file or 'no file, the defaults'} can be used")
     yield from named_files(subject.loaded)
     yield from trust(subject.loaded.config)
@@ -48,14 +52,13 @@ def broken(error: ConfigError) -> Finding:
 
 def named_files(loaded: Loaded) -> Iterator[Finding]:
     """Yield whether passwords, certificates and keys can be read."""
-    try:
-        config_files.check(loaded)
-    except ConfigError as error:
+    found = list(config_files.problems(loaded))
+    for error in found:
         said, _, advice = str(error).rpartition("; ")
         if "ermission" in said:
             advice = f"sudo paceline doctor; if it says the same, {advice}"
         yield problem("config.files", said, advice)
-    else:
+    if not found:
         yield ok("config.files", "every file that the configuration names can be used")
 
 
@@ -75,7 +78,7 @@ def trust(config: Config) -> Iterator[Finding]:
 
 def insecure(loaded: Loaded) -> Iterator[Finding]:
     """Yield that the configuration allows a broker without credentials and encryption."""
-    if getattr(loaded.config, "insecure", False):
+    if loaded.config.insecure:
         where = loaded.sources.get("insecure", "the configuration")
         yield warning(
             "config.insecure",

@@ -66,6 +66,8 @@ class Control:
                 or (config.device if broker.password_file is not None else None),
                 password_file=broker.password_file,
                 ca_file=broker.ca_file,
+                certificate_file=broker.client_cert_file,
+                key_file=broker.client_key_file,
             ),
             will=self._will,
             events=Events(up=self._up, down=self._down, problem=self._problem, fault=self._fault),

@@ -176,6 +176,8 @@ class Supervisor:
                 username=username,
                 password_file=broker.password_file,
                 ca_file=broker.ca_file,
+                client_cert_file=broker.client_cert_file,
+                client_key_file=broker.client_key_file,
                 max_packet_bytes=broker.max_packet_bytes,
             ),
             threads=limits.threads or self._config.runtime.threads or len(os.sched_getaffinity(0)),

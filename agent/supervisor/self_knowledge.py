@@ -70,4 +70,5 @@ def info(config: Config, runtimes: tuple[RuntimeInfo, ...], mechanism: Mechanism
         codecs=plugins.names("wire.codecs"),
         inbox_frames=config.limits.inbox_frames,
         inbox_bytes=config.limits.inbox_bytes,
+        insecure=config.insecure,
     )

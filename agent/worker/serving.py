@@ -190,6 +190,8 @@ def _open_link(stage: Stage, order: Load, fault: Callable[[Exception], None]) ->
                 username=broker.username,
                 password_file=broker.password_file,
                 ca_file=broker.ca_file,
+                certificate_file=broker.client_cert_file,
+                key_file=broker.client_key_file,
             ),
             max_packet_bytes=broker.max_packet_bytes,
             max_frame_bytes=order.max_frame_bytes,

@@ -27,6 +27,8 @@ class StageStatus(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason | None = None
     since_unix_ns: int | None = None
     """Since when it is in this phase, by the device's clock."""
+    insecure: bool = False
+    """Whether the device allows a broker without credentials or TLS."""
 
 
 class PipelineStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +66,7 @@ def pipeline_status(
                 segment=stage.segment,
                 device_state=states[stage.device].presence,
                 phase="missing",
+                insecure=_is_insecure(states[stage.device]),
             )
         )
     others = [_status(found, states[place[0]]) for place, found in sorted(reported.items())]
@@ -103,7 +106,12 @@ def _status(found: ReportedAssignment, state: DeviceState) -> StageStatus:
         restarts=found.restarts,
         reason=found.reason,
         since_unix_ns=found.since_unix_ns or None,
+        insecure=_is_insecure(state),
     )
+
+
+def _is_insecure(state: DeviceState) -> bool:
+    return state.info is not None and state.info.insecure
 
 
 def _state(

@@ -151,6 +151,10 @@ def _show_pipeline(console: Console, pipeline: PipelineStatus, now_unix_ns: int)
             where = f"  {stage.device} {stage.segment}: "
             told = f"{stage.reason.code}: {stage.reason.message}"
             console.print(Text(where).append(told, style="yellow"))
+    insecure = sorted({stage.device for stage in rows if stage.insecure})
+    if insecure:
+        told = "insecure: true in the configuration allows a broker without password and TLS"
+        console.print(Text(f"  {', '.join(insecure)}: ").append(told, style="yellow"))
 
 
 def _cells(stage: StageStatus, now_unix_ns: int) -> tuple[Text, ...]:

@@ -168,6 +168,7 @@ def is_folder(path):
 NAMED = {
     "broker.password_file": (missing, closed, noise, is_folder),
     "broker.ca_file": (missing, closed, noise, is_folder),
+    "broker.client_cert_file": (missing, noise),
     "data_broker.password_file": (missing,),
     "data_broker.ca_file": (noise,),
     "artifacts.ca_file": (missing, closed, noise),
@@ -192,9 +193,22 @@ def test_a_file_that_is_named_and_cannot_be_used_is_told_with_its_place(key, mad
     made(path)
     group, name = key.split(".")
     value = [str(path)] if key == "trust.keys" else str(path)
-    sentence = told(start(tmp_path, state_folder=str(state), **{group: {name: value}}))
+    encrypted = {"url": "mqtts://127.0.0.1:9"} if name == "client_cert_file" else {}
+    config = {group: {name: value, **encrypted}}
+    sentence = told(start(tmp_path, state_folder=str(state), **config))
 
     place, _, rest = sentence.partition(f": {key}: ")
     assert re.fullmatch(rf"error: {tmp_path}/agent\.yaml:\d+", place)
     assert rest.startswith(f"{path}: {SAID.get(made, '')}")
+    assert not state.exists()
+
+
+def test_an_open_broker_off_this_machine_is_no_place_to_begin(tmp_path):
+    """Nothing is sent to it before somebody has written that it may be."""
+    state = tmp_path / "state"
+    broker = {"url": "mqtt://192.0.2.7"}
+    sentence = told(start(tmp_path, state_folder=str(state), broker=broker))
+
+    assert sentence.startswith(f"error: {tmp_path}/agent.yaml:2: broker.url: mqtt://192.0.2.7:1883")
+    assert "insecure: true" in sentence
     assert not state.exists()

@@ -69,6 +69,13 @@ def test_reasons_stand_below_the_table_and_restarts_in_it():
     assert lines[3] == "  pi-0 00-part: worker.lost: killed by signal 9 [code]"
 
 
+def test_a_device_that_is_insecure_by_its_own_word_is_named():
+    """Once, below the table, however many stages it has."""
+    lines = printed(pipeline(stage(0, insecure=True), stage(1), stage(2, insecure=True)))
+
+    assert lines[-1].startswith("  pi-0, pi-2: insecure: true in the configuration")
+
+
 def test_other_generations_follow_those_that_serve():
     """A rollout in progress is visible."""
     old = stage(0, generation=2, phase="draining")

@@ -48,6 +48,26 @@ def test_scheme_says_how_to_connect(scheme, tls, websocket):
     assert (parsed.tls, parsed.websocket) == (tls, websocket)
 
 
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("localhost", True),
+        ("broker.localhost", True),
+        ("127.0.0.1", True),
+        ("127.9.8.7", True),
+        ("[::1]", True),
+        ("0.0.0.0", False),
+        ("localhost.example", False),
+        ("10.0.0.7", False),
+        ("[fe80::1%25lo]", False),
+        ("my-own-name", False),
+    ],
+)
+def test_this_machine_is_known_by_name_or_address(host, loopback):
+    """Nothing is resolved: what a name means may change while the agent runs."""
+    assert broker_url.parse(f"mqtt://{host}").loopback is loopback
+
+
 @pytest.mark.parametrize("url", ["mqtt://host:1883", "mqtts://[::1]:8883", "wss://host:443/mqtt"])
 def test_address_is_shown_as_it_is_written(url):
     """For people: scheme, host, port and path, with brackets where they belong."""

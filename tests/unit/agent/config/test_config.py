@@ -1,8 +1,11 @@
+import json
+import re
 from pathlib import Path
 
 import pytest
 
 from agent import config
+from agent.config import checks, json_schema
 from agent.config.errors import (
     ConfigError,
     ConfigSyntaxError,
@@ -346,19 +349,192 @@ def test_shipped_examples_load(path):
     assert loaded.config.broker.url == "mqtt://localhost:1883"
 
 
-def test_there_are_examples_for_a_pc_and_a_pi():
+def test_there_is_an_example_for_each_kind_of_device():
     """The test above has something to test."""
-    assert {"raspberry-pi.yaml", "x86.yaml"} <= {path.name for path in CONFIGS.glob("*.yaml")}
+    expected = {"coral.yaml", "jetson.yaml", "raspberry-pi.yaml", "x86.yaml"}
+    assert expected == {path.name for path in CONFIGS.glob("*.yaml")}
 
 
-@pytest.mark.parametrize("name", ["x86.yaml", "raspberry-pi.yaml"])
-def test_examples_name_every_key(name):
-    """Each key is there, set or behind a comment sign: whoever reads the example knows all."""
-    lines = (CONFIGS / name).read_text().splitlines()
-    seen = {line.strip("# ").partition(":")[0] for line in lines if ":" in line}
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda p: p.name)
+def test_examples_name_every_key(path, file):
+    """Each key stands in its group, set or behind a comment sign: whoever reads it knows all."""
+    lines = path.read_text().splitlines()
+    assert lines[0] == "# yaml-language-server: $schema=agent.schema.json"
+    keys, group = [], ""
+    for line in lines:
+        match = re.fullmatch(r"(?:# )?(  )?(?:# )?([a-z_]+):( \S+| \[.*\])?", line)
+        if match is None:
+            continue
+        indent, name, value = match.groups()
+        if not indent and value is None:
+            group = f"{name}."
+        else:
+            keys.append((group if indent else "") + name)
 
-    expected = {part for key in config.KINDS for part in key.split(".")}
-    assert expected - seen == set()
+    expected = {key for key in config.KINDS if not key.startswith("data_broker.")}
+    assert expected | {"data_broker.url"} == set(keys)
+    assert len(keys) - len(set(keys)) <= 1  # trust.keys: how it is set, and how it may be
+
+
+def test_schema_for_editors_is_that_of_the_types():
+    """Else: python -m agent --config-schema > configs/agent.schema.json."""
+    assert json_schema.schema() == json.loads((CONFIGS / "agent.schema.json").read_text())
+
+
+def test_schema_tells_sizes_paths_keys_and_defaults():
+    """An editor completes keys, explains them, and marks a slip."""
+    groups = json_schema.schema()["$defs"]
+
+    assert groups["Limits"]["properties"]["store_bytes"]["anyOf"][0]["type"] == [
+        "integer",
+        "string",
+    ]
+    assert groups["Broker"]["properties"]["ca_file"]["description"].startswith("Certificates")
+    assert groups["Config"]["additionalProperties"] is False
+    assert "required" not in groups["Config"]
+
+
+# --- drop-ins
+
+
+def test_drop_ins_win_over_the_file_in_the_order_of_their_names(file, tmp_path):
+    """An installer or an administrator adds a file; the one that people edit stays as it is."""
+    path = file("site: a\nroot: r\ntrust: {keys: [a.pub]}\nbroker: {url: 'mqtt://localhost:1'}\n")
+    (tmp_path / "agent.d").mkdir()
+    (tmp_path / "agent.d" / "20.yaml").write_text("site: c\n\nbroker:\n  ca_file: ca.pem\n")
+    (tmp_path / "agent.d" / "10.yaml").write_text("site: b\ntrust: {keys: [b.pub]}\n")
+    (tmp_path / "agent.d" / "notes.txt").write_text("no: [yaml")
+    (tmp_path / "agent.d" / ".30.yaml").write_text("site: hidden")
+    loaded = config.load(path, {})
+
+    assert (loaded.config.site, loaded.sources["site"]) == ("c", "agent.d/20.yaml:1")
+    assert (loaded.config.root, loaded.sources["root"]) == ("r", "agent.yaml:2")
+    assert loaded.config.trust.keys == (tmp_path / "agent.d" / "b.pub",)
+    assert loaded.config.broker.url == "mqtt://localhost:1"
+    assert loaded.sources["broker.ca_file"] == "agent.d/20.yaml:4"
+
+
+def test_drop_in_that_is_wrong_is_named(file, tmp_path):
+    """Its path and line, not those of the file that it belongs to."""
+    (tmp_path / "agent.d").mkdir()
+    (tmp_path / "agent.d" / "x.yaml").write_text("\nsight: b\n")
+
+    assert _refusal(file("site: a\n")).startswith("agent.d/x.yaml:2: sight: unknown key; did you")
+
+
+# --- credentials
+
+
+def test_credential_is_a_file_that_systemd_gives(file):
+    """The same line works wherever systemd puts them."""
+    path = file("broker: {password_file: 'credential:broker.password'}\n")
+    loaded = config.load(path, {"CREDENTIALS_DIRECTORY": "/run/credentials/x.service"})
+
+    assert str(loaded.config.broker.password_file) == "/run/credentials/x.service/broker.password"
+
+
+def test_credential_of_a_loaded_folder_is_found_by_its_file_name(file, tmp_path):
+    """`LoadCredential=paceline:/etc/paceline/credentials` makes paceline_NAME of NAME."""
+    (tmp_path / "paceline_broker.password").write_text("secret")
+    path = file("broker: {password_file: 'credential:broker.password'}\n")
+    loaded = config.load(path, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+
+    assert loaded.config.broker.password_file == tmp_path / "paceline_broker.password"
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden"])
+def test_credential_is_only_a_name(file, name):
+    """It never leads out of the folder."""
+    path = file(f"broker:\n  ca_file: 'credential:{name}'\n")
+    sentence = _refusal(path, {"CREDENTIALS_DIRECTORY": "/run/c"})
+
+    assert sentence.startswith("agent.yaml:2: broker.ca_file: expected credential: and a name")
+
+
+def test_credential_without_systemd_says_where_it_would_come_from(file):
+    """Somebody starts an installed device's agent by hand."""
+    sentence = _refusal(file("trust:\n  keys: ['credential:trusted']\n"))
+
+    assert sentence.startswith("agent.yaml:2: trust.keys[0]: expected the path of a file")
+    assert "LoadCredential" in sentence
+
+
+# --- all that is wrong
+
+
+def test_everything_that_is_wrong_is_found_at_once(file):
+    """Whoever repairs a file need not run a command for each line."""
+    path = file("sight: b\nbroker: 7\nlimits:\n  inbox_frames: 0\n  inbox: 1\nsite: ok\n")
+    loaded, problems = config.examined(path, {})
+
+    places = [str(problem).partition(": ")[0] for problem in problems]
+    assert [f"agent.yaml:{line}" for line in (1, 2, 5, 4)] == places
+    assert (loaded.config.site, loaded.config.limits) == ("ok", config.Limits())
+
+
+# --- brokers off this machine
+
+
+def _found(path):
+    loaded = config.load(path, {})
+    return [p.code for p in checks.problems(loaded)], list(checks.warnings(loaded.config))
+
+
+@pytest.mark.parametrize(
+    "url", ["mqtt://localhost", "ws://127.0.0.9:80/mqtt", "mqtt://[::1]", "mqtts://far.example"]
+)
+def test_a_broker_on_this_machine_or_with_tls_needs_nothing_more(file, url):
+    """What nobody else can hear; what is encrypted to a broker that proves its name."""
+    assert _found(file(f"broker: {{url: '{url}'}}")) == ([], [])
+
+
+@pytest.mark.parametrize("url", ["mqtt://broker.lan", "ws://192.168.1.2", "mqtt://[fe80::1]"])
+def test_an_open_broker_off_this_machine_is_refused(file, url):
+    """The sentence says where it stands and every way out."""
+    path = file(f"broker:\n  username: me\n  url: '{url}'\n")
+    loaded = config.load(path, {})
+    (problem,) = checks.problems(loaded)
+
+    assert str(problem).startswith(f"agent.yaml:3: broker.url: {url}")
+    assert all(way in str(problem) for way in ("password_file", "mqtts://", "insecure: true"))
+
+
+def test_a_password_without_tls_is_enough_and_told(file):
+    """It keeps strangers out; on a network that others listen to it is not enough."""
+    path = file("broker: {url: 'mqtt://broker.lan', password_file: p}")
+    codes, ((url, reason),) = _found(path)
+
+    assert (codes, url) == ([], "mqtt://broker.lan:1883")
+    assert "unencrypted" in reason
+
+
+def test_an_open_broker_is_taken_where_it_is_written_that_it_is_insecure(file):
+    """And it is told all the same."""
+    codes, ((_, reason),) = _found(file("insecure: true\nbroker: {url: 'mqtt://broker.lan'}"))
+
+    assert codes == []
+    assert "no credentials and no TLS" in reason
+
+
+def test_the_broker_for_tensors_is_judged_too(file):
+    """Frames are worth as much as orders."""
+    codes, _ = _found(file("data_broker: {url: 'mqtt://broker.lan'}"))
+
+    assert codes == ["config.insecure"]
+
+
+@pytest.mark.parametrize(
+    ("broker", "what"),
+    [
+        ("{url: 'mqtts://b', client_key_file: k}", "client_cert_file, too"),
+        ("{url: 'mqtt://localhost', client_cert_file: c}", "not encrypted"),
+    ],
+)
+def test_a_client_certificate_that_would_not_be_shown_is_refused(file, broker, what):
+    """Somebody believes that it protects."""
+    (problem,) = checks.problems(config.load(file(f"broker: {broker}"), {}))
+
+    assert (problem.code, what in str(problem)) == ("config.client_certificate", True)
 
 
 def test_example_for_a_pc_shows_the_defaults():
