@@ -1,4 +1,4 @@
-"""An agent's configuration as the agent itself reads it, in a child."""
+"""An agent's file as the agent itself reads it, in a child; ``PACELINE_*`` is somebody else's."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ SECONDS: Final = 60.0
 class AgentConfigError(CodedError):
     """The agent does not take a configuration."""
 
-    code = "config.invalid"
+    code = "agent.config_refused"
     exit_code = INVALID
 
     def __init__(self, said: str) -> None:
@@ -68,4 +68,5 @@ def _environment(file: Path) -> dict[str, str]:
     """Return an environment in which ``credential:NAME`` is what the unit would be given."""
     beside = file.absolute().parent / "credentials"
     given = {"CREDENTIALS_DIRECTORY": str(beside)} if beside.exists() else {}
-    return {**given, **os.environ}
+    others = {n: v for n, v in os.environ.items() if not n.startswith("PACELINE_")}
+    return {**given, **others}

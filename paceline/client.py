@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from paceline import arguments
+from paceline import arguments, settings
 from paceline.errors import BadArgumentError, SiteClosedError
 from paceline.pipeline import Pipeline
 from wire import broker_url, ids
@@ -40,7 +40,8 @@ def connect(
     """Connect to a site's broker.
 
     Args:
-        url: Such as ``mqtt://localhost:1883``; None: ``PACELINE_BROKER_URL``, else that.
+        url: Such as ``mqtt://localhost:1883``; None: that of the command line's settings
+            (``PACELINE_BROKER_URL``, the settings file), with their credentials and packet limit.
         site: The site's id.
         root: The first level of every topic.
         access: Credentials.
@@ -56,7 +57,9 @@ def connect(
         BrokerRefusedError: It will not have us.
     """
     if url is None:
-        url = os.environ.get("PACELINE_BROKER_URL") or broker_url.DEFAULT_URL
+        broker = settings.load(os.environ).settings
+        url, access = broker.broker.url, access or broker.access
+        max_packet_bytes = max_packet_bytes or broker.broker.max_packet_bytes
     if not isinstance(url, str):
         raise BadUrlError("...", f"is of type {type(url).__name__}, not text")
     if access is not None and not isinstance(access, Access):

@@ -10,10 +10,12 @@ import time
 import pytest
 import yaml
 
+import paceline
 from paceline.demo import broker_kinds
 from paceline.demo.processes import Child
 from tests.system.conftest import missing
 from tests.system.place import free_port, until
+from wire.errors import BrokerRefusedError
 
 PASSWORD = "open sesame"
 LOOKS = 1.5
@@ -137,6 +139,23 @@ def test_each_fault_is_logged_once_and_so_is_the_recovery(guarded, tmp_path):
     assert reasons(lines) == [AWAY, REFUSED, NO_FILE, CONNECTED, AWAY, CONNECTED]
     assert {line["url"] for line in (*lines, *lost)} == {guarded.url}
     assert connected["connection"] > 6  # so each fault was met more often than it was told
+
+
+def test_an_application_is_known_by_the_settings_alone(guarded, tmp_path, monkeypatch):
+    """`paceline.connect()` gives the user and password that the command line gives."""
+    guarded.start()
+    (tmp_path / "password").write_text(f"{PASSWORD}\n")
+    monkeypatch.setenv("PACELINE_BROKER_URL", guarded.url)
+    monkeypatch.setenv("PACELINE_BROKER_USERNAME", "d1")
+    monkeypatch.setenv("PACELINE_BROKER_PASSWORD_FILE", str(tmp_path / "password"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("XDG_CONFIG_HOME", "PACELINE_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+
+    with paceline.connect() as site:
+        assert site.broker == guarded.url
+    with pytest.raises(BrokerRefusedError):
+        paceline.connect(guarded.url)
 
 
 def test_a_name_that_does_not_resolve_is_logged(tmp_path):
