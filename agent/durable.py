@@ -3,9 +3,14 @@
 Written beside, synced, renamed, the folder synced.
 """
 
+import errno
 import fcntl
 import os
 from pathlib import Path
+from typing import Final
+
+MAY_PASS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE})
+"""Errors of a disk that was right and may be again: no slip in a configuration."""
 
 
 def write(path: Path, data: bytes, *, mode: int = 0o600) -> None:

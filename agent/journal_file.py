@@ -166,8 +166,13 @@ def _keep_previous(path: Path) -> None:
 def _put_aside(path: Path) -> str:
     taken = (_beside(path, f"corrupt-{n}") for n in range(1, MAX_CORRUPT))
     free = next((p for p in taken if not p.exists()), _beside(path, f"corrupt-{MAX_CORRUPT}"))
-    path.replace(free)
-    durable.sync_folder(path.parent)
+    try:
+        path.replace(free)
+        durable.sync_folder(path.parent)
+    except OSError as error:
+        if error.errno not in durable.MAY_PASS:
+            raise
+        return path.name  # the next save replaces it
     return free.name
 
 

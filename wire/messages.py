@@ -36,6 +36,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     session: int
     """Start counter << 32 | connection counter: a later session always wins."""
     boot: str
+    instance: str = ""
+    """The agent's process, by a random name: two of them under one id are told apart by it."""
     schema: int = SCHEMA
     sent_unix_ns: int = 0
 

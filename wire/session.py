@@ -20,9 +20,10 @@ from typing import Any, Final, NamedTuple
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from wire import backoff
 from wire.access import Access
 from wire.attempts import Attempts, Trouble
 from wire.broker_url import BrokerUrl
@@ -33,6 +34,7 @@ from wire.errors import (
     CodedError,
     LinkDownError,
 )
+from wire.reconnects import Reconnects
 
 __all__ = ["Access", "Events", "Handler", "Session", "Will"]
 
@@ -40,8 +42,8 @@ Handler = Callable[[str, bytes], None]
 """Called with topic and payload in the session's reader thread; must not block."""
 
 CONNECT_SECONDS: Final = 5.0
-FIRST_DELAY_SECONDS: Final = 0.25
-LONGEST_DELAY_SECONDS: Final = 15.0
+_TAKEN_OVER: Final = 0x8E
+"""MQTT 5's reason of a DISCONNECT: another client connected with our id."""
 _LOOK_SECONDS: Final = 0.05
 
 _PROTOCOLS: Final = {
@@ -67,6 +69,9 @@ class Events:
     """A connection (its number, from 1) stands and every subscription is acknowledged."""
     down: Callable[[], None] = lambda: None
     """A connection that was up is gone."""
+    taken_over: Callable[[], None] = lambda: None
+    """Another client took our id: the broker says so, as those of MQTT 5 may, or it ends one
+    connection after the other soon after it was made."""
     problem: Callable[[Trouble], None] = lambda _: None
     """No connection comes about, and why: told when that begins and when the reason changes. The
     session goes on trying; ``up`` is the end of it."""
@@ -89,6 +94,8 @@ class Session:
         will: Called with the number of each connection (from 1) before it is made.
         events: Whom to tell.
         keepalive_seconds: MQTT's keep-alive.
+        receive_bytes: The largest packet to be sent to us, which brokers of MQTT 5 obey; None:
+            any.
     """
 
     def __init__(
@@ -100,6 +107,7 @@ class Session:
         will: Callable[[int], Will | None] = lambda _: None,
         events: Events | None = None,
         keepalive_seconds: float = 30.0,
+        receive_bytes: int | None = None,
     ) -> None:
         self.url = url
         self.client_id = client_id
@@ -109,6 +117,7 @@ class Session:
         self._will = will
         self._events = events or Events()
         self._keepalive_seconds = keepalive_seconds
+        self._receive_bytes = receive_bytes
         self._subscriptions: dict[str, _Subscription] = {}
         self._lock = threading.Lock()
         self._client: paho.Client | None = None
@@ -120,6 +129,7 @@ class Session:
         self._refusal: str | None = None
         self._answered = False
         self._silent = False
+        self._contested = False
         self._thread = threading.Thread(target=self._keep, name=f"session {client_id}", daemon=True)
 
     @property
@@ -214,34 +224,49 @@ class Session:
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(CONNECT_SECONDS + 1)
 
+    def contested(self) -> None:
+        """Note that another client uses our id: the next connection is not made soon."""
+        self._contested = True
+
+    def reconnect(self) -> None:
+        """End this connection cleanly; another follows, with a will of its own."""
+        client = self._client
+        if client is not None:
+            client.disconnect()
+
     def _keep(self) -> None:
-        delays = self._delays()
+        reconnects = Reconnects(random.Random())  # noqa: S311 jitter needs no secrecy
         for connection in itertools.count(1):
             if self._stopping.is_set():
                 return
-            was_up = self._one_connection(connection)
-            if was_up:
-                delays = self._delays()
-            self._stopping.wait(next(delays))
+            lasted_seconds = self._one_connection(connection)
+            if lasted_seconds is None:
+                delay = reconnects.after_failure()
+            else:
+                delay = reconnects.after_loss(lasted_seconds, contested=self._contested)
+                if reconnects.flapping and not self._stopping.is_set():
+                    self._guarded(self._events.taken_over)
+            self._stopping.wait(delay)
 
-    def _delays(self) -> Any:
-        return backoff.delays(FIRST_DELAY_SECONDS, LONGEST_DELAY_SECONDS, random.Random())  # noqa: S311 jitter needs no secrecy
+    def _one_connection(self, connection: int) -> float | None:
+        """Make one connection and wait for its end.
 
-    def _one_connection(self, connection: int) -> bool:
-        """Make one connection and wait for its end; returns whether it was up."""
+        Returns how many seconds it lasted; None: it never was up.
+        """
         self._closed.clear()
         self._refusal = None
-        self._answered = self._silent = False
+        self._answered = self._silent = self._contested = False
+        began = time.monotonic()
         try:
             client = self._new_client(connection)
             with self._lock:
                 self._client = client
                 self._unacknowledged.clear()
-            client.connect(self.url.host, self.url.port, int(self._keepalive_seconds) or 1)
+            self._connect(client)
+            client.loop_start()
         except Exception as error:  # noqa: BLE001 whatever it is, this thread goes on and says so
             self._not_made(error)
-            return False
-        client.loop_start()
+            return None
         while not self._closed.wait(1.0):
             if self._stopping.is_set():
                 client.disconnect()
@@ -255,7 +280,15 @@ class Session:
             self._guarded(self._events.down)
         elif not self._stopping.is_set():
             self._tell(self._judged())
-        return was_up
+        return time.monotonic() - began if was_up else None
+
+    def _connect(self, client: paho.Client) -> None:
+        properties = None
+        if self._receive_bytes is not None and self.dialect == "5":
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            properties.MaximumPacketSize = self._receive_bytes
+        seconds = int(self._keepalive_seconds) or 1
+        client.connect(self.url.host, self.url.port, seconds, properties=properties)
 
     def _not_made(self, error: Exception) -> None:
         if isinstance(error, AccessFileError):
@@ -328,6 +361,9 @@ class Session:
 
     def _disconnected(self, code: ReasonCode) -> None:
         self._silent = str(code) == "Keep alive timeout"
+        if code.value == _TAKEN_OVER:
+            self._contested = True
+            self._guarded(self._events.taken_over)
         self._closed.set()
 
     def _refuse(self, reason: str) -> None:

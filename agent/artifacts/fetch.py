@@ -120,8 +120,9 @@ class _Fetch:
     def kept(self) -> Path | None:
         """Return the folder of a kept copy; one that is not right is deleted."""
         digest = check_files(self.files)
-        if digest not in self.by.store.digests():
-            return None
+        with translated(self.by.store.root):
+            if not self.by.store.folder(digest).exists():
+                return None
         try:
             folder = self.by.store.verify(self.files, before_block=self.check)
         except SegmentCorruptError as error:

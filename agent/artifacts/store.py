@@ -19,7 +19,7 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -43,7 +43,12 @@ class Store:
     """The segments under one folder; safe to use from several threads of one process."""
 
     def __init__(
-        self, folder: Path, *, quota_bytes: int | None = None, reserve_bytes: int = 16 << 20
+        self,
+        folder: Path,
+        *,
+        quota_bytes: int | None = None,
+        reserve_bytes: int = 16 << 20,
+        tolerated: Collection[int] = (),
     ) -> None:
         """Open the store, creating it where it is missing.
 
@@ -51,6 +56,7 @@ class Store:
             folder: ``<state folder>/store``.
             quota_bytes: All of it together; None: as much as the disk has.
             reserve_bytes: What is always left free on the disk for others.
+            tolerated: Numbers of the system's errors that may pass: then `make_ready` tells.
 
         Raises:
             StoreError: It cannot be created, or its leftovers cannot be deleted.
@@ -61,13 +67,30 @@ class Store:
         self._reserve_bytes = reserve_bytes
         self._lock = threading.Lock()
         self._claimed: set[str] = set()
-        with translated(folder):
-            for made in (folder, self._partial):
+        self._ready = False
+        try:
+            self.make_ready()
+        except StoreError as error:
+            if getattr(error.__cause__, "errno", None) not in tolerated:
+                raise
+
+    def make_ready(self) -> None:
+        """Make the folders that are missing and delete leftovers, unless that is done.
+
+        Raises:
+            StoreError: The disk refused.
+        """
+        if self._ready:
+            return
+        with translated(self.root):
+            for made in (self.root, self._partial):
                 made.mkdir(mode=0o700, parents=True, exist_ok=True)
-                made.chmod(0o700)
-            durable.sync_folder(folder)
+                if made.stat().st_mode & 0o777 != 0o700:
+                    made.chmod(0o700)
+            durable.sync_folder(self.root)
             for removed in self._partial.glob(f"*{_REMOVED}"):
                 shutil.rmtree(removed)
+        self._ready = True
 
     def folder(self, digest: str) -> Path:
         """Return where the segment ``digest`` is, or would be."""
@@ -126,6 +149,7 @@ class Store:
         Raises:
             StoreFullError: There is not; nothing was written.
         """
+        self.make_ready()
         digest = check_files(files)
         with translated(self.root):
             staged = self._staging(digest)

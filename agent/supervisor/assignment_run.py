@@ -15,13 +15,20 @@ from agent.lifecycle import Effect, Event, State, advance
 from agent.outcome import STEADY_SECONDS, Outcome, Sign, judge
 from agent.restarts import Losses
 from agent.supervisor.memory_limits import WorkerMemory
-from agent.supervisor.worker_process import WorkerFailedError, WorkerLostError, WorkerProcess
+from agent.supervisor.worker_process import (
+    NOT_STARTED,
+    WorkerFailedError,
+    WorkerLostError,
+    WorkerProcess,
+)
 from wire.errors import CodedError
 from wire.manifest import files_digest
 from wire.messages import Assignment, Reason, ReportedAssignment, StageLatency
 
 log = structlog.get_logger()
 
+LONGEST_RETRY_SECONDS: Final = 300.0
+"""What failed for a reason that may pass is tried again after so long at most."""
 DRAIN_SECONDS: Final = 12.0
 """A worker that has not drained after so long is ended."""
 
@@ -31,6 +38,8 @@ class Surroundings(Protocol):
 
     start_seconds: float
     silence_seconds: float
+    retry_seconds: float
+    """How long after its first failure an assignment is tried again, if the reason may pass."""
     worker_command: Sequence[str]
 
     def fetch(self, assignment: Assignment, cancel: threading.Event) -> Path:
@@ -70,6 +79,8 @@ class AssignmentRun:
         self._retired: asyncio.Task[None] | None = None
         self._runtime_actual: str | None = None
         self._steady: asyncio.TimerHandle | None = None
+        self._retry: asyncio.TimerHandle | None = None
+        self._retries = 0
         self._shutting_down = False
 
     @property
@@ -78,14 +89,26 @@ class AssignmentRun:
         return self._worker.latency if self._worker else None
 
     @property
+    def kept_state(self) -> State:
+        """The state to take it up in when the agent is started again."""
+        return State.ASSIGNED if self._retry is not None else self.state
+
+    @property
     def pid(self) -> int | None:
         """The worker's process id, while there is one."""
         return self._worker.pid if self._worker else None
 
-    def post(self, event: Event, reason: Reason | None = None) -> None:
-        """Take an event: change the state, cancel what was under way, begin the new effects."""
+    def post(self, event: Event, reason: Reason | None = None, *, may_pass: bool = False) -> None:
+        """Take an event: change the state, cancel what was under way, begin the new effects.
+
+        ``may_pass``: the reason says nothing against the segment.
+        """
         step = advance(self.state, event)
-        self._judge(event)
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        if not may_pass:
+            self._judge(event)
         if step.state is not self.state:
             self.since_unix_ns = time.time_ns()
         if event in {Event.FAILED, Event.WORKER_LOST}:
@@ -114,8 +137,9 @@ class AssignmentRun:
     async def shut_down(self) -> None:
         """Drain and end the worker without changing the assignment's state: the agent stops."""
         self._shutting_down = True
-        if self._steady is not None:
-            self._steady.cancel()
+        for timer in (self._steady, self._retry):
+            if timer is not None:
+                timer.cancel()
         if self._effects is not None and not self._effects.done():
             self._effects.cancel()
             await asyncio.wait([self._effects])
@@ -148,13 +172,16 @@ class AssignmentRun:
         if self._steady is not None:
             self._steady.cancel()
             self._steady = None
-        if event is Event.OPENED and self.losses.total:
+        if event is Event.OPENED and not self.losses.total:
+            self.reason, self._retries = None, 0
+        elif event is Event.OPENED:
             loop = asyncio.get_running_loop()
             self._steady = loop.call_later(STEADY_SECONDS, self._served_steadily)
 
     def _served_steadily(self) -> None:
         self.outcome = judge(self.outcome, Sign.STEADY)
         self.reason = None
+        self._retries = 0
         self._around.changed(self)
 
     async def _perform(
@@ -176,7 +203,7 @@ class AssignmentRun:
             self.post(Event.FAILED, Reason(code=error.reason, message=error.message))
             return
         except CodedError as error:
-            self.post(Event.FAILED, Reason(code=error.code, message=str(error)))
+            self._failed(Reason(code=error.code, message=str(error)), may_pass=error.retryable)
             return
         except Exception as error:  # noqa: BLE001 a bug in us must become a reason, not a silent stop
             self._log.exception("assignment.mishandled")
@@ -260,9 +287,24 @@ class AssignmentRun:
         self.losses = self.losses.after(now)
         if self.state is not State.DRAINING and self.losses.given_up(now):
             text = f"{error.message}; {len(self.losses.at)} workers lost, given up"
-            self.post(Event.FAILED, Reason(code=error.reason, message=text))
+            may_pass = error.reason == NOT_STARTED
+            self._failed(Reason(code=error.reason, message=text), may_pass=may_pass)
         else:
             self.post(Event.WORKER_LOST, reason)
+
+    def _failed(self, reason: Reason, *, may_pass: bool) -> None:
+        """Fail; what may pass by itself is tried again, later each time."""
+        self.post(Event.FAILED, reason, may_pass=may_pass)
+        if may_pass and not self._shutting_down:
+            delay = min(LONGEST_RETRY_SECONDS, self._around.retry_seconds * 2**self._retries)
+            self._retries += 1
+            self._retry = asyncio.get_running_loop().call_later(delay, self._try_again)
+            self._around.changed(self)
+
+    def _try_again(self) -> None:
+        self._retry = None
+        if self.state is State.FAILED:
+            self.post(Event.STARTED)
 
 
 _SIGNS: Final = {

@@ -21,6 +21,7 @@ def answer(
     command: Command,
     *,
     unix_ns: int,
+    clock_believed: bool,
     obeyed: str | None,
     watch: Callable[[], None],
     examine: Callable[[], bool],
@@ -30,13 +31,16 @@ def answer(
     Args:
         command: What was asked.
         unix_ns: The time now.
+        clock_believed: Whether that is kept right by somebody; else nothing is too old.
         obeyed: The signed desired state that the device obeys, as it came; None: it obeys none.
         watch: Called when someone watches.
         examine: Called when the device shall be examined; returns whether that was begun, and
             then the answer is `examined`.
     """
-    if command.expires_unix_ns < unix_ns:
-        return _refusal(command, "command.expired", "it came after its expiry")
+    if clock_believed and command.expires_unix_ns < unix_ns:
+        late_seconds = (unix_ns - command.expires_unix_ns) / 1e9
+        message = f"it came {late_seconds:.0f} s after its expiry, by the device's clock"
+        return _refusal(command, "command.expired", message)
     match command.command:
         case "ping":
             return _done(command, unix_ns=unix_ns)

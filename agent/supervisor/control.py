@@ -1,10 +1,13 @@
 """The supervisor's side of the control plane: birth, will, retained state, orders, commands.
 
-The session's threads only hand over; everything is decided in the supervisor's event loop.
+The session's threads only hand over; everything is decided in the supervisor's event loop. What
+comes faster than it is decided is dropped and counted, and the orders are asked for again.
 """
 
 import asyncio
+import os
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -12,11 +15,23 @@ from typing import Final
 import structlog
 
 from agent.config import Config
+from agent.refusals import Refusals
+from agent.supervisor.namesake import Namesake
 from wire import broker_url, messages
 from wire.access import Access
 from wire.attempts import Trouble
 from wire.errors import CodedError, LinkDownError
-from wire.messages import Command, Health, Info, Latency, Reported, Response, Status
+from wire.messages import (
+    Command,
+    Health,
+    Info,
+    Latency,
+    Reason,
+    Rebirth,
+    Reported,
+    Response,
+    Status,
+)
 from wire.session import Events, Session, Will
 from wire.topics import Site
 
@@ -24,7 +39,17 @@ log = structlog.get_logger()
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 CONFIRM_SECONDS: Final = 2.0
-_CONNECTIONS: Final = 1 << 32
+MAX_WAITING: Final = 64
+"""Messages that wait for the event loop; more are dropped and counted as `control.flooded`."""
+RECEIVE_BYTES: Final = 512 << 10
+"""No message to an agent is so large; brokers of MQTT 5 are told."""
+ANSWERS: Final = 40
+ANSWERS_SECONDS: Final = 2.0
+"""Commands that are answered in so long; more are counted as `command.too_many`."""
+AGAIN_SECONDS: Final = 1.0
+"""What is said again because somebody asked or forged is said so often at most."""
+ASK_AGAIN_SECONDS: Final = 5.0
+"""So long after messages were dropped, the broker is asked what it keeps."""
 
 
 class Control:
@@ -33,6 +58,7 @@ class Control:
     Args:
         config: The agent's configuration.
         start_counter: How often this agent has started: the upper half of session numbers.
+        refusals: Counts what is refused.
         on_desired: Called in the event loop with each payload on ``desired``.
         on_command: Called in the event loop with each command, and with what says the response,
             then or later, in the event loop.
@@ -43,6 +69,7 @@ class Control:
         self,
         config: Config,
         start_counter: int,
+        refusals: Refusals,
         *,
         on_desired: Callable[[bytes], None],
         on_command: Callable[[Command, Callable[[Response], None]], None],
@@ -50,9 +77,12 @@ class Control:
     ) -> None:
         self.site = Site(config.site, config.root)
         self.device = config.device
-        self.session_number = start_counter * _CONNECTIONS
-        self._start_counter = start_counter
+        self._namesake = Namesake(start_counter, os.urandom(8).hex())
         self._boot = _boot_id()
+        self._refusals = refusals
+        self._handed = self._taken = 0
+        self._answered: deque[float] = deque(maxlen=ANSWERS)
+        self._again: dict[str, asyncio.TimerHandle] = {}
         self._loop = asyncio.get_running_loop()
         self._on_desired = on_desired
         self._on_command = on_command
@@ -70,13 +100,30 @@ class Control:
                 key_file=broker.client_key_file,
             ),
             will=self._will,
-            events=Events(up=self._up, down=self._down, problem=self._problem, fault=self._fault),
+            events=Events(
+                up=self._up,
+                down=self._down,
+                taken_over=lambda: self._soon(self._taken_over),
+                problem=self._problem,
+                fault=self._fault,
+            ),
             keepalive_seconds=broker.keepalive_seconds,
+            receive_bytes=RECEIVE_BYTES,
         )
         handlers = {"desired": self._desired, "cmd": self._command, "status": self._heard_of_us}
         for kind, handler in handlers.items():
             self._session.subscribe(self.site.device(kind, self.device), 1, handler)
-        self._session.subscribe(self.site.filter("rebirth"), 1, lambda *_: self._soon(self._on_up))
+        self._session.subscribe(self.site.filter("rebirth"), 1, self._rebirth)
+
+    @property
+    def session_number(self) -> int:
+        """The session's number: a later one always wins."""
+        return self._namesake.session
+
+    @property
+    def problem(self) -> Reason | None:
+        """Why the device may not be alone under its id; None: it seems to be."""
+        return self._namesake.problem(time.monotonic())
 
     @property
     def up(self) -> bool:
@@ -134,11 +181,12 @@ class Control:
             state=state,  # type: ignore[arg-type]  # the three callers write it out
             session=self.session_number,
             boot=self._boot,
+            instance=self._namesake.instance,
             sent_unix_ns=time.time_ns(),
         )
 
     def _will(self, connection: int) -> Will:
-        self.session_number = self._start_counter * _CONNECTIONS + connection
+        self._namesake.connecting(connection)
         payload = messages.encode("status", self._status("lost"))
         return Will(self.site.device("status", self.device), payload, 1, retain=True)
 
@@ -149,7 +197,11 @@ class Control:
             connection=connection,
             dialect=self._session.dialect,
         )
-        self._soon(self._on_up)
+        self._soon(self._born)
+
+    def _born(self) -> None:
+        self._on_up()
+        self._namesake.born(time.monotonic())
 
     def _down(self) -> None:
         log.warning("broker.lost", url=str(self._session.url))
@@ -164,25 +216,94 @@ class Control:
 
     def _fault(self, error: Exception) -> None:
         code = error.code if isinstance(error, CodedError) else "internal"
-        log.warning("message.mishandled", code=code, error=str(error)[:300])
+        self._refusals.count(code, str(error))
+
+    # what comes; in the session's thread until it is handed over
 
     def _desired(self, _topic: str, payload: bytes) -> None:
-        self._soon(lambda: self._on_desired(payload))
+        self._hand(lambda: self._on_desired(payload))
 
     def _heard_of_us(self, _topic: str, payload: bytes) -> None:
-        """An earlier connection's will that came late is not the last word on a retained topic."""
-        if payload and messages.decode("status", payload, Status).session < self.session_number:
-            self._soon(self.say_status)
+        if payload:
+            status = messages.decode("status", payload, Status)
+            self._hand(lambda: self._compare(status))
 
     def _command(self, _topic: str, payload: bytes) -> None:
         command = messages.decode("cmd", payload, Command)
-        self._soon(lambda: self._answer(command))
+        self._hand(lambda: self._answer(command))
+
+    def _rebirth(self, topic: str, payload: bytes) -> None:
+        self.site.parse(topic)
+        messages.decode("rebirth", payload, Rebirth)
+        self._hand(lambda: self._say_again("rebirth", self._on_up))
+
+    def _hand(self, take: Callable[[], None]) -> None:
+        """Hand a message to the loop; when too many wait there it is dropped."""
+        if self._handed - self._taken >= MAX_WAITING:
+            self._refusals.count("control.flooded", f"more than {MAX_WAITING} messages wait")
+            self._soon(lambda: self._say_again("orders", self.ask_for_orders, ASK_AGAIN_SECONDS))
+            return
+        self._handed += 1
+        self._soon(lambda: self._take(take))
+
+    def _take(self, take: Callable[[], None]) -> None:
+        self._taken += 1
+        take()
+
+    # in the loop
+
+    def _say_again(
+        self, what: str, say: Callable[[], None], seconds: float = AGAIN_SECONDS
+    ) -> None:
+        """Say it soon, and once however often it is asked for until then."""
+        if what not in self._again:
+
+            def said() -> None:
+                del self._again[what]
+                say()
+
+            self._again[what] = self._loop.call_later(seconds, said)
+
+    def _compare(self, status: Status) -> None:
+        """Look at what stands on our own status topic: the last word there is ours."""
+        ours, now = self._namesake, time.monotonic()
+        if status.instance == ours.instance and status.session >= self.session_number:
+            return
+        alarmed = self.problem is not None
+        if ours.is_another(status, now):
+            self._contested(alarmed=alarmed)
+        if ours.outdoes(status):
+            log.warning("session.outdone", heard=status.session, session=self.session_number)
+            self._session.reconnect()
+        else:
+            self._say_again("status", self.say_status)
+
+    def _taken_over(self) -> None:
+        """Alarm; the session itself knows how long to wait."""
+        alarmed = self.problem is not None
+        self._namesake.taken_over(time.monotonic())
+        self._contested(alarmed=alarmed)
+
+    def _contested(self, *, alarmed: bool) -> None:
+        self._session.contested()
+        if not alarmed and self.problem is not None:
+            log.error("session.contested", device=self.device, reason=self.problem.message)
 
     def _answer(self, command: Command) -> None:
         if command.reply_to != self.site.device("rsp", self.device):
-            log.warning("command.refused", id=command.id[:40], reason="reply_to is not ours")
+            self._refusals.count("command.bad_reply_to", f"reply_to {command.reply_to!r:.80}")
             return
-        self._on_command(command, lambda response: self._say("rsp", response, retain=False))
+        now = time.monotonic()
+        if len(self._answered) == ANSWERS and now - self._answered[0] < ANSWERS_SECONDS:
+            self._refusals.count("command.too_many", f"{ANSWERS} in {ANSWERS_SECONDS:g} s")
+            return
+        self._answered.append(now)
+        self._on_command(command, self._reply)
+
+    def _reply(self, response: Response) -> None:
+        if response.reason is not None:
+            self._refusals.count(response.reason.code, response.reason.message)
+        self._say("rsp", response, retain=False)
 
     def _say(
         self, kind: str, message: Status | Info | Reported | Response, *, retain: bool

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import structlog
 
-from agent import reconcile
+from agent import clock, reconcile
 from agent.artifacts.fetch import Fetcher
 from agent.artifacts.origin import Origin
 from agent.channel import BrokerAccess, Load
@@ -24,6 +24,7 @@ from agent.config import Config
 from agent.lifecycle import AT_REST, Event, State
 from agent.outcome import Outcome
 from agent.probes import Worker
+from agent.refusals import Refusals
 from agent.sd_notify import ServiceManager
 from agent.supervisor import commands, self_knowledge, state_folder, worker_process
 from agent.supervisor.assignment_run import AssignmentRun
@@ -40,6 +41,8 @@ log = structlog.get_logger()
 
 GATHER_SECONDS: Final = 0.05
 """Changes within so long are reported together."""
+RETRY_SECONDS: Final = 5.0
+"""The first wait before an assignment that failed is tried again, where that may help."""
 JOURNAL_SECONDS: Final = 5.0
 """How long the journal is waited for at start and at the end; a slow disk stops neither."""
 
@@ -62,6 +65,7 @@ class Supervisor:
     ) -> None:
         self.start_seconds = config.runtime.start_seconds
         self.silence_seconds = config.runtime.silence_seconds
+        self.retry_seconds = RETRY_SECONDS
         self.worker_command: Sequence[str] = worker_process.COMMAND
         self._config = config
         self._manager = manager or ServiceManager()
@@ -75,14 +79,17 @@ class Supervisor:
         )
         self._runs: dict[str, AssignmentRun] = {}
         self._changed = asyncio.Event()
+        self._untidy = asyncio.Event()
         self._stopping = asyncio.Event()
         self._crash: BaseException | None = None
         self._applied = (0, 0)
         self._info: Any = None
         self._doctor = Doctor(arguments)
+        self._refusals = Refusals()
         self._control = Control(
             config,
             self._start,
+            self._refusals,
             on_desired=self._desired,
             on_command=self._command,
             on_up=self._say_everything,
@@ -93,6 +100,7 @@ class Supervisor:
             obey=self._reconcile,
             changed=self._changed.set,
             ask_again=self._control.ask_for_orders,
+            refusals=self._refusals,
         )
         self._telemetry = Telemetry(
             config,
@@ -100,6 +108,7 @@ class Supervisor:
             stages=self._latencies,
             workers=self._workers,
             troubles=self._problems,
+            counters=self._refusals.readings,
         )
 
     async def run(self) -> None:
@@ -124,7 +133,13 @@ class Supervisor:
         self._manager.ready(self._status_line())  # with or without a broker
         tasks = [
             asyncio.create_task(call)
-            for call in (self._prove(), self._report(), self._telemetry.run(), self._feed())
+            for call in (
+                self._prove(),
+                self._report(),
+                self._tidy_up(),
+                self._telemetry.run(),
+                self._feed(),
+            )
         ]
         for task in tasks:
             task.add_done_callback(self._background_ended)
@@ -204,7 +219,7 @@ class Supervisor:
             if key in self._orders.assignments:  # it was wanted again while it drained
                 asyncio.get_running_loop().call_soon(self._start_missing)
         if key in self._runs:
-            self._orders.progressed(key, run.state)
+            self._orders.progressed(key, run.kept_state)
         else:
             self._orders.keep_only(self._runs)
         self._changed.set()
@@ -274,7 +289,7 @@ class Supervisor:
             self._manager.status(self._status_line())
             if all(run.state in AT_REST for run in self._runs.values()):
                 self._applied = self._observed
-                await asyncio.to_thread(self._forget_segments)
+                self._untidy.set()
             if self._control.up:
                 self._control.say_reported(self._reported())
 
@@ -291,6 +306,13 @@ class Supervisor:
     @property
     def _observed(self) -> tuple[int, int]:
         return self._orders.known.epoch, self._orders.known.revision
+
+    async def _tidy_up(self) -> None:
+        """Remove what is no longer needed; a disk that is slow at it holds up nothing else."""
+        while True:
+            await self._untidy.wait()
+            self._untidy.clear()
+            await asyncio.to_thread(self._forget_segments)
 
     def _forget_segments(self) -> None:
         """Remove segments and downloads that no assignment needs any more; blocks.
@@ -316,7 +338,8 @@ class Supervisor:
         ]
 
     def _problems(self) -> tuple[Reason, ...]:
-        found = list(dict.fromkeys(filter(None, (self._orders.refused, self._orders.problem))))
+        told = (self._orders.refused, self._orders.problem, self._control.problem)
+        found = list(dict.fromkeys(filter(None, told)))
         for run in self._runs.values():
             if run.outcome in {Outcome.FAILING, Outcome.INCONSISTENT} or run.state is State.FAILED:
                 message = run.reason.message if run.reason else run.outcome.value
@@ -328,6 +351,7 @@ class Supervisor:
         response = commands.answer(
             command,
             unix_ns=time.time_ns(),
+            clock_believed=clock.believed(),
             obeyed=self._orders.obeyed,
             watch=self._telemetry.watch,
             examine=lambda: self._doctor.begin(

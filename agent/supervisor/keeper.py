@@ -58,6 +58,9 @@ class Keeper:
         self._changed = changed
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._task: asyncio.Task[None] | None = None
+        if problem is not None:
+            log.error("journal.not_saved", error=str(problem))
+            self.keep(journal)
 
     def keep(self, journal: Journal) -> None:
         """Save ``journal`` soon; one that still waits is left out for it."""

@@ -16,6 +16,7 @@ from agent import journal, reconcile
 from agent.config import Config
 from agent.journal_file import JournalError
 from agent.lifecycle import State
+from agent.refusals import Refusals
 from agent.supervisor.keeper import Keeper
 from agent.supervisor.state_folder import StateFolder
 from agent.supervisor.trusted import trusted_keys
@@ -57,6 +58,7 @@ class Orders:
         obey: Called with the assignments of an order that counts from now on.
         changed: Called when what `refused` or `problem` says may be another.
         ask_again: Called to hear once more what the broker keeps.
+        refusals: Counts the orders that are not obeyed.
     """
 
     def __init__(
@@ -67,15 +69,22 @@ class Orders:
         obey: Callable[[Mapping[str, Assignment]], None],
         changed: Callable[[], None],
         ask_again: Callable[[], None],
+        refusals: Refusals,
     ) -> None:
         self.keys = trusted_keys(config.trust.keys)
         self._site, self._device = config.site, config.device
         self._obey = obey
         self._changed = changed
         self._ask_again = ask_again
+        self._refusals = refusals
         self._journal = state.journal
         self._keeper = Keeper(
-            state.path, state.journal, saved=self._on_disk, failed=self._not_kept, changed=changed
+            state.path,
+            state.journal,
+            saved=self._on_disk,
+            failed=self._not_kept,
+            changed=changed,
+            problem=state.unsaved,
         )
         self._refused = _reason(state.problem) if state.problem is not None else None
         self._refused_payload: int | None = None
@@ -186,7 +195,7 @@ class Orders:
 
     def _refuse(self, error: CodedError, payload: bytes) -> None:
         self._refused = _reason(error)
-        log.warning("desired.refused", code=error.code, error=str(error))
+        self._refusals.count(error.code, str(error))
         if self._refused_payload != (refused := hash(payload)):
             self._refused_payload = refused
             asyncio.get_running_loop().call_later(ASK_AGAIN_SECONDS, self._ask_again)

@@ -1,7 +1,8 @@
 """The agent's state folder, taken at start: held for one agent, with its journal and its store.
 
-What keeps it from being used is a slip in the configuration or a broken disk. Both are known here,
-before anything runs, and are said in one sentence.
+What keeps it from being used is a slip in the configuration, which is known here, before anything
+runs, and said in one sentence. A disk that is full or read-only may be another one tomorrow: the
+agent starts all the same, runs what it knows, and says what is wrong.
 """
 
 import errno
@@ -56,9 +57,11 @@ class StateFolder:
 
     path: Path
     journal: journal.Journal
-    """Of this start; it is saved."""
+    """Of this start; it is saved, but for ``unsaved``."""
     problem: JournalCorruptError | None
     """Why the journal is not the one that was saved last; None: it is."""
+    unsaved: JournalError | None
+    """Why this start could not be counted; None: it was."""
     store: Store
     hold: int
 
@@ -72,21 +75,32 @@ def opened(path: Path, *, store_bytes: int | None = None) -> StateFolder:
 
     Raises:
         StateFolderHeldError: Another agent uses it.
-        StateFolderError: It cannot be made, read or written.
+        StateFolderError: It cannot be made, read or written, and that will not pass.
     """
     hold = _held(path)
     try:
         loaded = journal_file.load(path)
         started = journal.started(loaded.journal)
-        journal_file.save(path, started)
-        store = Store(path / "store", quota_bytes=store_bytes)
+        unsaved = _save(path, started)
+        store = Store(path / "store", quota_bytes=store_bytes, tolerated=durable.MAY_PASS)
     except JournalError as error:
         os.close(hold)
         raise _unusable(path, f"its {error.path.name} cannot be kept", error) from error
     except StoreError as error:
         os.close(hold)
         raise _unusable(path, "its store cannot be used", error) from error
-    return StateFolder(path, started, loaded.problem, store, hold)
+    return StateFolder(path, started, loaded.problem, unsaved, store, hold)
+
+
+def _save(path: Path, started: journal.Journal) -> JournalError | None:
+    """Save the journal of this start; return what may pass."""
+    try:
+        journal_file.save(path, started)
+    except JournalError as error:
+        if getattr(error.__cause__, "errno", None) not in durable.MAY_PASS:
+            raise
+        return error
+    return None
 
 
 def _held(path: Path) -> int:

@@ -40,6 +40,7 @@ class Telemetry:
         stages: Returns the counts of each serving worker.
         workers: Returns the worker processes that there are.
         troubles: Returns what is wrong with the assignments and orders.
+        counters: Returns what the supervisor itself has counted.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Telemetry:
         stages: Callable[[], Iterable[StageLatency]],
         workers: Callable[[], Iterable[Worker]],
         troubles: Callable[[], tuple[Reason, ...]],
+        counters: Callable[[], Iterable[probes.Reading]] = tuple,
     ) -> None:
         self._config = config.telemetry
         self._device = config.device
@@ -62,6 +64,7 @@ class Telemetry:
         self._sampling = Sampling(self._health)
         self._standing: dict[str, problems.Standing] = {}
         self._troubled_since: dict[Reason, int] = {}
+        self._counters = counters
         self._watched_until = 0.0
 
     def watch(self) -> None:
@@ -116,7 +119,7 @@ class Telemetry:
         return tuple(told)
 
     def _send(self, told: tuple[Problem, ...]) -> None:
-        found = self._health.report()
+        found = (*self._health.report(), *self._counters())
         if not self._control.up:
             return
         session, now = self._control.session_number, time.time_ns()

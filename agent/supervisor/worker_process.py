@@ -24,6 +24,10 @@ COMMAND: Final = (sys.executable, "-I", "-m", "agent.worker")
 """What a worker is started with; the descriptor of its end of the socket pair follows."""
 
 
+NOT_STARTED: Final = "worker.not_started"
+"""The reason of a worker whose process could not be made: too many files, no memory."""
+
+
 class WorkerLostError(CodedError):
     """The worker's process ended or was killed before it gave its answer."""
 
@@ -102,7 +106,10 @@ class WorkerProcess:
         Raises:
             WorkerLostError: It cannot be started.
         """
-        ours, theirs = channel.socket_pair()
+        try:
+            ours, theirs = channel.socket_pair()
+        except OSError as error:
+            raise WorkerLostError(NOT_STARTED, f"cannot be started ({error})") from error
         ours.setblocking(False)
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -115,7 +122,7 @@ class WorkerProcess:
         except OSError as error:
             ours.close()
             self.kill()
-            raise WorkerLostError("worker.lost", f"cannot be started ({error})") from error
+            raise WorkerLostError(NOT_STARTED, f"cannot be started ({error})") from error
         except BaseException:
             ours.close()
             raise

@@ -1,6 +1,7 @@
 """One site of real processes, for a test: a broker, agents, and someone who hears everything."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -114,6 +115,10 @@ class Place:
         self.public.write_bytes(signing.public_pem(self.key))
         self.artifacts = f"127.0.0.1:{free_port()}"
         self.agents = {}
+        self.programs = {}
+        """By device: what to put in the place of ``python -m agent``; None: nothing."""
+        self.environments = {}
+        """By device: variables besides ours."""
         self.ear = Ear(broker.url)
         self.site = paceline.connect(broker.url, max_packet_bytes=MAX_PACKET_BYTES)
         self.topics = self.site.topics
@@ -126,8 +131,12 @@ class Place:
             file = self.folder / f"{device}.yaml"
             if changes or not file.exists():
                 file.write_text(yaml.safe_dump({**self._config(device), **changes}))
-            command = [sys.executable, "-I", "-m", "agent", "--config", str(file)]
-            self.agents[device] = Child(command, log=self.folder / f"{device}.log")
+            program = self.programs.get(device, [sys.executable, "-I", "-m", "agent"])
+            self.agents[device] = Child(
+                [*program, "--config", str(file)],
+                log=self.folder / f"{device}.log",
+                environment={**os.environ, **self.environments.get(device, {})},
+            )
         return self
 
     def kill(self, device):
@@ -235,6 +244,23 @@ class Place:
             return told if code is None or (told.reason and told.reason.code == code) else None
 
         return until(found, lambda: f"{device}: {phase} {code}; said {self.reported(device)}")
+
+    def log(self, device, *events):
+        """Return the lines of a device's log with these events."""
+        lines = (self.folder / f"{device}.log").read_text().splitlines()
+        found = [json.loads(line) for line in lines if line.startswith("{")]
+        return [line for line in found if line["event"] in events]
+
+    def problems(self, device):
+        """Return the codes of what the device's newest health message complains of."""
+        health = self.ear.last("tele/health", device)
+        return {problem.code for problem in health.problems} if health else set()
+
+    def refusals(self, device):
+        """Return how often a device refused control traffic, by reason."""
+        health = self.ear.last("tele/health", device)
+        found = [r for r in health.readings if r.name == "control_refused_total"] if health else []
+        return {reading.labels["reason"]: int(reading.value) for reading in found}
 
     def counts(self, device):
         """Return the newest counts of a device's one stage; None: none are said yet."""

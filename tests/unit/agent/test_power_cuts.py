@@ -22,6 +22,7 @@ from agent.artifacts.origin import Origin
 from agent.artifacts.store import Store
 from agent.config import Config, Trust
 from agent.lifecycle import State
+from agent.refusals import Refusals
 from agent.supervisor import state_folder
 from agent.supervisor.orders import Orders
 from tests.unit.agent.power_cut import Recorder, build
@@ -102,7 +103,7 @@ class Device:
         self.accepted = []
         self.orders = Orders(
             config, self.state, obey=self.accepted.append,
-            changed=lambda: None, ask_again=lambda: None,
+            changed=lambda: None, ask_again=lambda: None, refusals=Refusals(),
         )  # fmt: skip
 
     @property

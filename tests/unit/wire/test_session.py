@@ -207,3 +207,22 @@ def test_who_stops_a_session_is_told_nothing():
         told.until(lambda: peer.connections)
 
     assert told.problems == []
+
+
+def test_a_client_that_took_our_id_is_told_of_and_not_answered_in_kind():
+    """MQTT 5's reason 0x8E: the owner hears of it, and the next attempt waits for seconds."""
+    told = threading.Event()
+    taken = ACCEPTED + b"\xe0\x02\x8e\x00"
+    with Peer(taken) as peer:
+        session = Session(
+            broker_url.parse(f"mqtt://127.0.0.1:{peer.port}?protocol=5"),
+            "d1",
+            events=Events(taken_over=told.set),
+        )
+        session.start()
+        try:
+            assert told.wait(PATIENCE_SECONDS)
+            time.sleep(1.5)
+            assert peer.connections == 1
+        finally:
+            session.stop()

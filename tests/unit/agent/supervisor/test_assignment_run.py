@@ -30,6 +30,7 @@ class Around:
 
     start_seconds = 30.0
     silence_seconds = 30.0
+    retry_seconds = 30.0
 
     def __init__(self, *commands, fetched=lambda _: Path("/store/x")):
         self._commands = list(commands)

@@ -16,13 +16,16 @@ NOW_UNIX_NS = 1_000
 SIGNED = '{"assignments":[],"signature":"ed25519:é"}'
 
 
-def answered(command, *, obeyed=SIGNED, expires_unix_ns=NOW_UNIX_NS, begins=True):
+def answered(
+    command, *, obeyed=SIGNED, expires_unix_ns=NOW_UNIX_NS, clock_believed=True, begins=True
+):
     """Return the answer, and how often telemetry or an examination was asked for."""
     watched = []
     asked = Command(id="7", command=command, reply_to="r", expires_unix_ns=expires_unix_ns)
     response = commands.answer(
         asked,
         unix_ns=NOW_UNIX_NS,
+        clock_believed=clock_believed,
         obeyed=obeyed,
         watch=lambda: watched.append(1),
         examine=lambda: watched.append(1) or begins,
@@ -100,6 +103,13 @@ def test_what_came_too_late_is_not_done():
     response, watched = answered("watch", expires_unix_ns=NOW_UNIX_NS - 1)
 
     assert (response.ok, response.reason.code, watched) == (False, "command.expired", 0)
+
+
+def test_without_a_clock_nothing_is_too_old():
+    """A device that starts in 1970 or a year ahead does as it is asked."""
+    response, watched = answered("watch", expires_unix_ns=NOW_UNIX_NS - 1, clock_believed=False)
+
+    assert (response.ok, watched) == (True, 1)
 
 
 def test_what_is_unknown_is_refused_with_what_is_known():
