@@ -16,6 +16,7 @@ import structlog
 
 from agent.config import Config
 from agent.refusals import Refusals
+from agent.supervisor.intray import Intray
 from agent.supervisor.namesake import Namesake
 from wire import broker_url, messages
 from wire.access import Access
@@ -39,17 +40,11 @@ log = structlog.get_logger()
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 CONFIRM_SECONDS: Final = 2.0
-MAX_WAITING: Final = 64
-"""Messages that wait for the event loop; more are dropped and counted as `control.flooded`."""
 RECEIVE_BYTES: Final = 512 << 10
 """No message to an agent is so large; brokers of MQTT 5 are told."""
 ANSWERS: Final = 40
 ANSWERS_SECONDS: Final = 2.0
 """Commands that are answered in so long; more are counted as `command.too_many`."""
-AGAIN_SECONDS: Final = 1.0
-"""What is said again because somebody asked or forged is said so often at most."""
-ASK_AGAIN_SECONDS: Final = 5.0
-"""So long after messages were dropped, the broker is asked what it keeps."""
 
 
 class Control:
@@ -80,10 +75,8 @@ class Control:
         self._namesake = Namesake(start_counter, os.urandom(8).hex())
         self._boot = _boot_id()
         self._refusals = refusals
-        self._handed = self._taken = 0
         self._answered: deque[float] = deque(maxlen=ANSWERS)
-        self._again: dict[str, asyncio.TimerHandle] = {}
-        self._loop = asyncio.get_running_loop()
+        self._intray = Intray(asyncio.get_running_loop(), refusals, self.ask_for_orders)
         self._on_desired = on_desired
         self._on_command = on_command
         self._on_up = on_up
@@ -103,7 +96,7 @@ class Control:
             events=Events(
                 up=self._up,
                 down=self._down,
-                taken_over=lambda: self._soon(self._taken_over),
+                taken_over=lambda: self._intray.soon(self._taken_over),
                 problem=self._problem,
                 fault=self._fault,
             ),
@@ -197,7 +190,7 @@ class Control:
             connection=connection,
             dialect=self._session.dialect,
         )
-        self._soon(self._born)
+        self._intray.soon(self._born)
 
     def _born(self) -> None:
         self._on_up()
@@ -221,48 +214,23 @@ class Control:
     # what comes; in the session's thread until it is handed over
 
     def _desired(self, _topic: str, payload: bytes) -> None:
-        self._hand(lambda: self._on_desired(payload))
+        self._intray.hand(lambda: self._on_desired(payload))
 
     def _heard_of_us(self, _topic: str, payload: bytes) -> None:
         if payload:
             status = messages.decode("status", payload, Status)
-            self._hand(lambda: self._compare(status))
+            self._intray.hand(lambda: self._compare(status))
 
     def _command(self, _topic: str, payload: bytes) -> None:
         command = messages.decode("cmd", payload, Command)
-        self._hand(lambda: self._answer(command))
+        self._intray.hand(lambda: self._answer(command))
 
     def _rebirth(self, topic: str, payload: bytes) -> None:
         self.site.parse(topic)
         messages.decode("rebirth", payload, Rebirth)
-        self._hand(lambda: self._say_again("rebirth", self._on_up))
-
-    def _hand(self, take: Callable[[], None]) -> None:
-        """Hand a message to the loop; when too many wait there it is dropped."""
-        if self._handed - self._taken >= MAX_WAITING:
-            self._refusals.count("control.flooded", f"more than {MAX_WAITING} messages wait")
-            self._soon(lambda: self._say_again("orders", self.ask_for_orders, ASK_AGAIN_SECONDS))
-            return
-        self._handed += 1
-        self._soon(lambda: self._take(take))
-
-    def _take(self, take: Callable[[], None]) -> None:
-        self._taken += 1
-        take()
+        self._intray.hand(lambda: self._intray.again("rebirth", self._on_up))
 
     # in the loop
-
-    def _say_again(
-        self, what: str, say: Callable[[], None], seconds: float = AGAIN_SECONDS
-    ) -> None:
-        """Say it soon, and once however often it is asked for until then."""
-        if what not in self._again:
-
-            def said() -> None:
-                del self._again[what]
-                say()
-
-            self._again[what] = self._loop.call_later(seconds, said)
 
     def _compare(self, status: Status) -> None:
         """Look at what stands on our own status topic: the last word there is ours."""
@@ -276,7 +244,7 @@ class Control:
             log.warning("session.outdone", heard=status.session, session=self.session_number)
             self._session.reconnect()
         else:
-            self._say_again("status", self.say_status)
+            self._intray.again("status", self.say_status)
 
     def _taken_over(self) -> None:
         """Alarm; the session itself knows how long to wait."""
@@ -320,12 +288,6 @@ class Control:
             self._session.publish(topic, payload, qos, retain=retain)
         except LinkDownError:
             return  # state is said again at the next connection; telemetry is not kept
-
-    def _soon(self, call: Callable[[], None]) -> None:
-        try:
-            self._loop.call_soon_threadsafe(call)
-        except RuntimeError:
-            return  # the loop has ended: the agent is going away
 
 
 def _boot_id() -> str:

@@ -88,6 +88,7 @@ class Orders:
         )
         self._refused = _reason(state.problem) if state.problem is not None else None
         self._refused_payload: int | None = None
+        self._asking: asyncio.TimerHandle | None = None
         self._waiting: _Waiting | None = None
         self._missed = False
         self.known = reconcile.Known(
@@ -196,10 +197,15 @@ class Orders:
     def _refuse(self, error: CodedError, payload: bytes) -> None:
         self._refused = _reason(error)
         self._refusals.count(error.code, str(error))
-        if self._refused_payload != (refused := hash(payload)):
-            self._refused_payload = refused
-            asyncio.get_running_loop().call_later(ASK_AGAIN_SECONDS, self._ask_again)
+        news, self._refused_payload = self._refused_payload != hash(payload), hash(payload)
+        if news and self._asking is None:
+            loop = asyncio.get_running_loop()
+            self._asking = loop.call_later(ASK_AGAIN_SECONDS, self._asked_again)
         self._changed()
+
+    def _asked_again(self) -> None:
+        self._asking = None
+        self._ask_again()
 
     def _keep(self, changed: journal.Journal) -> None:
         if changed != self._journal:
