@@ -2,25 +2,20 @@
 
 Nothing is decided by the wall clock but whether a command is too old, and that only when it is kept
 right by somebody.
-
-Source: adjtimex(2): ``modes`` 0 only asks, 5 (TIME_ERROR) is a clock that nobody keeps;
-systemd-timesyncd.service(8): ``/run/systemd/timesync/synchronized``.
 """
 
-import ctypes
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from agent.probes.clock import ask_kernel
+
 _SYNCHRONIZED: Final = Path("/run/systemd/timesync/synchronized")
-_TIME_ERROR: Final = 5
-_TIMEX_BYTES: Final = 208
-"""Size of ``struct timex`` on 64-bit Linux; with zeros in it, only asking."""
 
 
-def believed(synchronized: Path = _SYNCHRONIZED) -> bool:
+def believed(
+    kernel: Callable[[], bool | None] = ask_kernel, synchronized: Path = _SYNCHRONIZED
+) -> bool:
     """Whether the kernel, or timesyncd where the kernel may not be asked, keeps the clock right."""
-    try:
-        state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
-    except (OSError, AttributeError):
-        state = -1
-    return synchronized.exists() if state < 0 else state != _TIME_ERROR
+    known = kernel()
+    return synchronized.exists() if known is None else known

@@ -20,6 +20,7 @@ IMPORTANCE: Final = (
     "clock_impossible_flag",
     "worker_cpu_ratio",
     "worker_private_bytes",
+    "control_refused_total",
     "thermal_celsius",
     "coral_alive_flag",
     "coral_celsius",

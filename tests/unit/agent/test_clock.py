@@ -1,28 +1,27 @@
 """Whether the wall clock is believed."""
 
-import ctypes
+import pytest
 
 from agent import clock
+from agent.probes.clock import ask_kernel
 
 
-def test_it_is_as_the_kernel_says():
-    """TIME_ERROR (5) is a clock that nobody keeps."""
-    buffer = ctypes.create_string_buffer(208)
-    state = ctypes.CDLL(None).adjtimex(buffer)
-
-    assert clock.believed() == (state != 5)
+@pytest.mark.parametrize("known", [True, False])
+def test_it_is_as_the_kernel_says(tmp_path, known):
+    """Whatever timesyncd wrote before."""
+    assert clock.believed(lambda: known, tmp_path) is known
 
 
-def test_without_the_kernels_word_it_is_timesyncd_s(tmp_path, monkeypatch):
+def test_without_the_kernels_word_it_is_timesyncd_s(tmp_path):
     """A unit with ProtectClock= may not ask: then the file counts."""
-
-    class Denied:
-        def adjtimex(self, _):
-            return -1
-
-    monkeypatch.setattr(ctypes, "CDLL", lambda _: Denied())
     file = tmp_path / "synchronized"
-    before = clock.believed(file)
+    before = clock.believed(lambda: None, file)
     file.touch()
 
-    assert (before, clock.believed(file)) == (False, True)
+    assert (before, clock.believed(lambda: None, file)) == (False, True)
+
+
+def test_here_it_is_one_or_the_other():
+    """The kernel of this machine answers, or may not be asked."""
+    assert clock.believed() in {True, False}
+    assert ask_kernel() in {True, False, None}
