@@ -115,7 +115,8 @@ def test_a_download_is_resumed(place, heavy):
     with serving(place.artifacts, files, cut_after=1 << 20) as first:
         ordered(place, heavy)
         assert first.cut.wait(20)
-    assert place.assignment(DEVICE).phase in {"assigned", "fetching"}
+    told = until(lambda: place.assignment(DEVICE), "its report")
+    assert told.phase in {"assigned", "fetching"}
 
     with serving(place.artifacts, files) as second:
         place.await_phase(DEVICE, "serving")
