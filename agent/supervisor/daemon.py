@@ -41,6 +41,8 @@ log = structlog.get_logger()
 
 GATHER_SECONDS: Final = 0.05
 """Changes within so long are reported together."""
+PROVE_AGAIN_SECONDS: Final = 30.0
+"""So long after what the device is could not be told, it is looked at again."""
 RETRY_SECONDS: Final = 5.0
 """The first wait before an assignment that failed is tried again, where that may help."""
 JOURNAL_SECONDS: Final = 5.0
@@ -275,8 +277,13 @@ class Supervisor:
         self._control.say_reported(self._reported())
 
     async def _prove(self) -> None:
-        runtimes = await self_knowledge.proved_runtimes()
-        self._info = self_knowledge.info(self._config, runtimes, self._memory.mechanism)
+        while self._info is None:
+            runtimes = await self_knowledge.proved_runtimes()
+            try:
+                self._info = self_knowledge.info(self._config, runtimes, self._memory.mechanism)
+            except OSError as error:  # such as too many open files
+                log.warning("info.not_made", reason=str(error))
+                await asyncio.sleep(PROVE_AGAIN_SECONDS)
         if self._control.up:
             self._control.say_info(self._info)
 
