@@ -26,10 +26,10 @@ def main() -> int:
     failed = 0
     with tempfile.TemporaryDirectory(prefix="paceline-boot-") as name:
         work = Path(name)
-        root = roots.made(options.suite, work)
         for machine in asked:
             share = work / f"share-{machine}"
             models.write(share)
+            root = roots.made(options.suite, work / f"root-{machine}")
             roots.install(root, share, machine)
             print(f"\n== {options.suite} in {machine}", flush=True)
             failed += machines.boot(machine, root, share, work)

@@ -19,8 +19,8 @@ MASKED = ("systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount",
 """What would empty the host's list of foreign programs (binfmt of qemu), or only cost time."""
 
 
-def made(suite: str, work: Path) -> Path:
-    """Return a copy of the suite's root, with our packages beside it as wheels."""
+def made(suite: str, root: Path) -> Path:
+    """Make ``root`` a copy of the suite's root, with our packages beside it as wheels."""
     cache = _cache()
     base = cache / suite
     if not base.exists():
@@ -30,7 +30,6 @@ def made(suite: str, work: Path) -> Path:
         command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", suite, str(part)]
         _run([*command, *_mirror()])
         part.rename(base)
-    root = work / "root"
     _run(["cp", "-a", str(base), str(root)])
     _wheels(suite, root / "opt" / "wheels")
     return root
@@ -54,54 +53,20 @@ def install(root: Path, share: Path, machine: str) -> None:
 
 
 def _install_agent(root: Path, share: Path, limits: str) -> None:
-    """Install by `paceline agent install`; an environment without that command: by hand."""
-    if not (root / "opt/environment").exists():
-        _in(root, "python3", "-m", "venv", "/opt/environment")
-        pip = ["/opt/environment/bin/pip", "install", "--quiet", "--no-index"]
-        _in(root, *pip, "--find-links", "/opt/wheels", "paceline[cpu]")
-        _in(root, "cp", "-a", "/opt/environment", "/opt/by-hand")
+    """Install as README's device install does: a virtual environment, `paceline agent install`."""
+    _in(root, "python3", "-m", "venv", "/opt/environment")
+    pip = ["/opt/environment/bin/pip", "install", "--quiet", "--no-index"]
+    _in(root, *pip, "--find-links", "/opt/wheels", "paceline[cpu]")
     shutil.copy(share / "trusted.pub", root / "opt/trusted.pub")
-    command = ["/opt/environment/bin/paceline", "agent", "install"]
-    asked = ["chroot", str(root), *command, "--help"]
-    if subprocess.run(asked, capture_output=True, check=False).returncode:
-        print("this version has no `paceline agent install`: laid out by hand", flush=True)
-        _by_hand(root, limits)
-    else:
-        given = ["--device", "d1", "--broker", BROKER, "--origin", ORIGIN]
-        secret = ["--password-file", "/opt/password", "--username", "d1"]
-        (root / "opt/password").write_text("a secret")
-        (root / "opt/password").chmod(0o600)
-        trust = ["--trust", "/opt/trusted.pub"]
-        image = root / "opt/image"  # the root by another name: nothing is started from in here
-        image.unlink(missing_ok=True)
-        image.symlink_to("/")
-        _in(root, *command, "--root", "/opt/image", "--like", "x86", *given, *secret, *trust)
-        (root / "etc/paceline/agent.d").mkdir(exist_ok=True)
-        (root / "etc/paceline/agent.d/boot-test.yaml").write_text(limits)
-
-
-def _by_hand(root: Path, limits: str) -> None:
-    """Lay out what `paceline agent install` lays out: user, slot, unit, configuration."""
-    if "paceline:" not in (root / "etc/passwd").read_text():
-        home = ["--home-dir", "/var/lib/paceline", "--no-create-home"]
-        _in(root, "useradd", "--system", "--user-group", *home, "paceline")
-    slots = root / "var/lib/paceline/slots"
-    if not slots.exists():
-        slots.mkdir(parents=True)
-        (root / "opt/by-hand").rename(slots / "first")
-        (slots / "current").symlink_to("first")
-        _in(root, "chown", "-R", "paceline:paceline", "/var/lib/paceline")
-    etc = root / "etc/paceline"
-    (etc / "credentials").mkdir(parents=True, exist_ok=True)
-    (etc / "credentials").chmod(0o700)
-    (etc / "credentials/example").write_text("a secret")
-    shutil.copy(root / "opt/trusted.pub", etc / "trusted.pub")
-    (etc / "agent.yaml").write_text(
-        f"device: d1\nbroker: {{url: {BROKER}}}\nartifacts: {{origin: {ORIGIN}}}\n"
-        f"trust: {{keys: [/etc/paceline/trusted.pub]}}\n{limits}"
-    )
-    shutil.copy(REPOSITORY / "systemd/paceline-agent.service", root / "etc/systemd/system")
-    _in(root, "systemctl", "enable", "paceline-agent.service")
+    (root / "opt/password").write_text("a secret")
+    (root / "opt/password").chmod(0o600)
+    (root / "opt/image").symlink_to("/")  # by another name: nothing is started from in here
+    command = ["/opt/environment/bin/paceline", "agent", "install", "--root", "/opt/image"]
+    given = ["--like", "x86", "--device", "d1", "--broker", BROKER, "--origin", ORIGIN]
+    secret = ["--password-file", "/opt/password", "--username", "d1"]
+    _in(root, *command, *given, *secret, "--trust", "/opt/trusted.pub")
+    (root / "etc/paceline/agent.d").mkdir(exist_ok=True)
+    (root / "etc/paceline/agent.d/boot-test.yaml").write_text(limits)
 
 
 def _wheels(suite: str, folder: Path) -> None:
