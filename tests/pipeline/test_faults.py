@@ -199,7 +199,6 @@ def test_nobody_at_the_entry(fleet, tools):
     [
         (RuntimeFailedError("scripted", "a kernel refused"), "runtime.failed"),
         (ZeroDivisionError("division by zero"), "internal"),
-        (MemoryError(), "internal"),
     ],
 )
 def test_a_failed_inference_fails_its_own_frame_alone(fleet, tools, error, code):
