@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import structlog
 from hypothesis import settings
 
 settings.register_profile("paceline", deadline=None)
@@ -30,6 +31,13 @@ def nothing_is_left_running() -> Iterator[None]:
     ]
     _, alive = psutil.wait_procs(orphans, timeout=GRACE_SECONDS)
     assert alive == []
+
+
+@pytest.fixture(autouse=True)
+def logs_begin_anew() -> Iterator[None]:
+    """Forget how a test set up logging: its standard error is closed when the next one logs."""
+    yield
+    structlog.reset_defaults()
 
 
 def child_processes() -> set[int]:

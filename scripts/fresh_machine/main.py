@@ -76,7 +76,7 @@ def follow(machine: Machine, *, tests: bool) -> None:
     machine.fetch(f"{venv}\n{demo}", folder=LAPTOP)
     if tests:
         step("Develop")
-        machine.fetch(f"{venv}\n{lines(block('uv run pytest'), 'uv')}", folder=LAPTOP)
+        machine.fetch(f"{venv}\n{lines(block('scripts/test'), 'scripts')}", folder=LAPTOP)
     step("Use it: what is fetched for the broker and the device")
     machine.fetch(lines(broker, "sudo apt-get"), folder=LAPTOP)
     machine.fetch(lines(device, "python3"), folder=DEVICE)

@@ -34,7 +34,7 @@ def test_a_name_that_resolves_late(place, whole):
     place.programs["d1"] = ["unshare", "--mount", "sh", "-c", own_hosts, "sh", *AGENT]
     port = place.broker.url.rpartition(":")[2]
 
-    place.start("d1", broker={"url": f"mqtt://broker.invalid:{port}"})
+    place.start("d1", broker={"url": f"mqtt://broker.invalid:{port}"}, insecure=True)
     until(lambda: place.log("d1", "broker.not_connected"), "the reason")
     before = psutil.Process(place.agents["d1"].pid).cpu_times()
     hosts.write_text("127.0.0.1 localhost broker.invalid\n")
@@ -125,7 +125,7 @@ def wired(wire, tmp_path):
 def test_a_network_that_goes_silent(wired, wire, whole):
     """Keep-alive ends what no packet ended; the will is said; all comes back on the same worker."""
     broker = {"url": wired.broker.url, "keepalive_seconds": 2, "max_packet_bytes": 8 << 20}
-    wired.start("d1", broker=broker)
+    wired.start("d1", broker=broker, insecure=True)
     wired.deploy(whole.folder, "d1")
     worker = wired.assignment("d1").pid
     pipeline = wired.site.pipeline("p")
