@@ -42,9 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return children.main(argv)
     if argv and argv[0] == DOCTOR:
-        from agent import examination  # noqa: PLC0415 another process's, like the children
+        from agent import doctor_child  # noqa: PLC0415 another process's, like the children
 
-        return examination.main(argv)
+        return doctor_child.main(argv)
     options = _parser().parse_args(argv)
     try:
         return _run(options)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from agent.doctor_subject import Subject
+from agent.examination.subject import Subject
 from wire.reports import Finding
 
 LIMIT_SECONDS: Final = 20.0

@@ -9,11 +9,11 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from agent import broker_client
-from agent.broker_client import BrokerClient, NoAnswerError, RefusedError
-from agent.broker_talk import DIALECTS
 from agent.doctor import Group, note, ok, problem, warning
-from agent.doctor_subject import Place, Subject
+from agent.examination import broker_client
+from agent.examination.broker_client import BrokerClient, NoAnswerError, RefusedError
+from agent.examination.broker_talk import DIALECTS
+from agent.examination.subject import Place, Subject
 from wire import broker_url
 from wire.access import Access
 from wire.broker_url import BrokerUrl

@@ -4,10 +4,10 @@ import time
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from agent.broker_client import NoAnswerError
-from agent.broker_talk import Talk, started
 from agent.doctor import Group, note, ok, problem
-from agent.doctor_subject import Place, Subject
+from agent.examination.broker_client import NoAnswerError
+from agent.examination.broker_talk import Talk, started
+from agent.examination.subject import Place, Subject
 from wire.errors import CodedError, MqttPacketError
 from wire.reports import Finding
 

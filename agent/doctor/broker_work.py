@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from agent.broker_client import HEAR_SECONDS
-from agent.broker_talk import Talk, started
 from agent.doctor import Group, ok, problem, warning
-from agent.doctor_subject import Subject
+from agent.examination.broker_client import HEAR_SECONDS
+from agent.examination.broker_talk import Talk, started
+from agent.examination.subject import Subject
 from wire.errors import CodedError
 from wire.mqtt_packets import LastWill
 from wire.reports import Finding

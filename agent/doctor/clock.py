@@ -9,7 +9,7 @@ import urllib3
 
 from agent.doctor import Group, ok, problem, warning
 from agent.doctor.network import ask
-from agent.doctor_subject import Subject
+from agent.examination.subject import Subject
 from agent.probes.clock import ClockProbe
 from wire.reports import Finding
 

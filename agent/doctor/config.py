@@ -9,7 +9,7 @@ from agent.config import checks as config_checks
 from agent.config import files as config_files
 from agent.config.errors import ConfigError, ConfigUnreadableError
 from agent.doctor import Group, note, ok, problem, warning
-from agent.doctor_subject import CONFIG_FILE, Subject
+from agent.examination.subject import CONFIG_FILE, Subject
 from wire.reports import Finding
 
 

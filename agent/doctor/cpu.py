@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from agent.doctor import Group, note, ok, problem, warning
-from agent.doctor_subject import Subject
+from agent.examination.subject import Subject
 from agent.probes.throttling import ThrottlingProbe
 from wire.reports import Finding
 

@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 
 from agent.config import Config
 from agent.doctor import Group, note, ok, problem, warning
-from agent.doctor_subject import Subject
+from agent.examination.subject import Subject
+from agent.health.problems import WORN_RATIO
 from agent.probes.wear import WearProbe
-from agent.problems import WORN_RATIO
 from wire.reports import Finding
 
 LEAST_BYTES: Final = 256 << 20

@@ -5,7 +5,7 @@ from typing import Final
 
 from agent.config import Config
 from agent.doctor import Group, note, ok, warning
-from agent.doctor_subject import Subject
+from agent.examination.subject import Subject
 from wire.reports import Finding
 
 _CONTROLLERS: Final = "sys/fs/cgroup/cgroup.controllers"

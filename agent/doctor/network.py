@@ -12,7 +12,7 @@ import urllib3
 from agent.config import Artifacts
 from agent.doctor import Group, note, ok, warning
 from agent.doctor.broker import greet, is_loopback
-from agent.doctor_subject import Subject
+from agent.examination.subject import Subject
 from wire import broker_url
 from wire.access import Access
 from wire.reports import Finding

@@ -10,9 +10,9 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Final
 
-from agent import requirement
 from agent.doctor import Group, note, ok, problem, warning
-from agent.doctor_subject import Subject
+from agent.examination import requirement
+from agent.examination.subject import Subject
 from wire.reports import Finding
 
 OURS: Final = "paceline"

@@ -8,7 +8,7 @@ from importlib import metadata
 from typing import Final
 
 from agent.doctor import Group, note, ok, problem, warning
-from agent.doctor_subject import Subject
+from agent.examination.subject import Subject
 from wire.reports import Finding
 
 OLDEST: Final = (3, 11)

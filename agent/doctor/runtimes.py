@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from agent.doctor import Group, note, ok, problem, warning
-from agent.doctor_subject import Subject
+from agent.examination.subject import Subject
 from agent.probes.coral import USB_IDS
 from wire import plugins
 from wire.reports import Finding, ProbeReport, RuntimeReport

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.doctor import Group, note, ok, problem, warning
-from agent.doctor_subject import Subject
+from agent.examination.subject import Subject
 from wire.reports import Finding
 
 UNIT: Final = "paceline-agent.service"

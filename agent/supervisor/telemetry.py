@@ -12,11 +12,12 @@ from typing import Final
 
 import structlog
 
-from agent import health, probes, problems
+from agent import probes
 from agent.config import Config
+from agent.health import collector, problems
+from agent.health.sampling import Sampling
+from agent.health.series import most_important
 from agent.probes import Worker
-from agent.sampling import Sampling
-from agent.series import most_important
 from agent.supervisor.control import Control
 from wire.messages import Health as HealthMessage
 from wire.messages import Latency, Problem, Reading, Reason, StageLatency
@@ -60,7 +61,7 @@ class Telemetry:
         self._workers = workers
         self._troubles = troubles
         self._present: tuple[Worker, ...] = ()
-        self._health = health.Health(health.probes(self._given(config.state_folder)))
+        self._health = collector.Health(collector.probes(self._given(config.state_folder)))
         self._sampling = Sampling(self._health)
         self._standing: dict[str, problems.Standing] = {}
         self._troubled_since: dict[Reason, int] = {}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from agent import examination
-from agent.doctor_subject import Subject
+from agent import doctor_child
+from agent.examination.subject import Subject
 from wire import plugins
 
 NAMES = plugins.names("agent.doctor")
@@ -20,7 +20,7 @@ ROWS = re.compile(r"^\| `([a-z_.]+)`", re.MULTILINE)
 def subjects(folder):
     """Return this machine with an agent whose broker is not there, and one that has nothing."""
     nowhere = {"broker.url": "mqtt://127.0.0.1:9", "state_folder": str(folder / "state")}
-    here = examination.subject_of(None, {}, nowhere, has_agent=True)
+    here = doctor_child.subject_of(None, {}, nowhere, has_agent=True)
     return here, Subject(root=folder, has_agent=True, environ={}, search_path=[])
 
 
@@ -37,7 +37,7 @@ def test_a_group_finds_something_or_is_silent(name, tmp_path):
     assert inspect.getdoc(group.findings)
 
     for subject in subjects(tmp_path):
-        for finding in examination.run(name, group, subject):
+        for finding in doctor_child.run(name, group, subject):
             assert ID.fullmatch(finding.id)
             assert finding.id != "doctor.check_failed", finding.evidence
             assert finding.evidence
@@ -54,7 +54,7 @@ def test_a_group_imports_no_runtime_and_no_numpy(name):
 
 def test_every_id_has_a_row_in_the_manual():
     """And every row an id: docs/doctor.md is where a reader of `--json` looks."""
-    sources = [*(ROOT / "agent" / "doctor").glob("*.py"), ROOT / "agent" / "examination.py"]
+    sources = [*(ROOT / "agent" / "doctor").glob("*.py"), ROOT / "agent" / "doctor_child.py"]
     told = {found for file in sources for found in TOLD.findall(file.read_text())}
 
     assert told == set(ROWS.findall((ROOT / "docs" / "doctor.md").read_text()))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.health.series import IMPORTANCE
 from agent.probes import UNITS, Worker
-from agent.series import IMPORTANCE
 from tests.fixtures.devices import DEVICES, plant, roots
 from wire import plugins
 
@@ -52,7 +52,7 @@ def test_probe_reads_or_stays_silent(name):
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_reading_of_any_device_is_documented_and_ranked(device, tmp_path):
-    """Name and labels stand in docs/telemetry.md, and its importance in agent/series.py."""
+    """Name and labels stand in docs/telemetry.md, and its importance in agent/health/series.py."""
     readings = _readings(device, tmp_path)
 
     assert len(readings) > 20

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from agent import examination
-from agent.doctor_subject import Subject
+from agent import doctor_child
+from agent.examination.subject import Subject
 
 
 def machine(root, files=None, **changes):
@@ -23,7 +23,7 @@ def configured(folder, text, *, environ=None, root=None):
     file.write_text(text)
     places = {"HOME": str(folder)} | (environ or {})
     where = {"root": root} if root else {}
-    return examination.subject_of(file, places, {}, has_agent=True, **where)
+    return doctor_child.subject_of(file, places, {}, has_agent=True, **where)
 
 
 def program(root, name, text, *, status=0):

@@ -3,7 +3,7 @@
 import pytest
 
 from agent.doctor import config
-from agent.doctor_subject import Subject
+from agent.examination.subject import Subject
 from tests.unit.agent.doctor.machines import configured, severities, the
 from wire import signing
 
@@ -67,14 +67,14 @@ def test_a_machine_without_an_agent_is_said_to_be_one():
 @pytest.mark.parametrize("name", ["STATE_DIRECTORY", "CREDENTIALS_DIRECTORY"])
 def test_an_installed_agents_configuration_is_read_as_its_unit_reads_it(tmp_path, name):
     """The unit sets where the state and the credentials are; the doctor is called by hand."""
-    from agent import examination
-    from agent.doctor_subject import CONFIG_FILE, CREDENTIALS, STATE_FOLDER
+    from agent import doctor_child
+    from agent.examination.subject import CONFIG_FILE, CREDENTIALS, STATE_FOLDER
 
     (tmp_path / CREDENTIALS).mkdir(parents=True)
     (tmp_path / STATE_FOLDER).mkdir(parents=True)
     file = tmp_path / CONFIG_FILE
     file.touch()
-    subject = examination.subject_of(file, {}, {}, has_agent=True, root=tmp_path)
+    subject = doctor_child.subject_of(file, {}, {}, has_agent=True, root=tmp_path)
 
     folders = {"STATE_DIRECTORY": STATE_FOLDER, "CREDENTIALS_DIRECTORY": CREDENTIALS}
     assert subject.environ[name] == str(tmp_path / folders[name])

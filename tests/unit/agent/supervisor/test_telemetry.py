@@ -1,6 +1,6 @@
-from agent.health import Health
+from agent.health.collector import Health
+from agent.health.series import MAX_SERIES
 from agent.probes import Reading
-from agent.series import MAX_SERIES
 from agent.supervisor.telemetry import MAX_PROBLEMS, health_message
 from wire import messages
 from wire.messages import Problem

@@ -58,7 +58,8 @@ class Desk:
 def desk(made):
     """The outbound side of a stage in the middle, with credit."""
     desk = Desk(made.stage())
-    desk.outbound.forward(made.frame(99), deadline_ns=time.monotonic_ns() + 10_000_000)
+    while not desk.wire.of(Kind.CREDIT):  # a busy machine: over before it could ask
+        desk.outbound.forward(made.frame(99), deadline_ns=time.monotonic_ns() + 10_000_000)
     desk.grant(made, desk.hop())
     desk.outbound.tick()
     desk.wire.sent.clear()

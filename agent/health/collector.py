@@ -1,7 +1,7 @@
 """What the probes said: read one at a time, timed, counted, and remembered until it is told.
 
 None can break another: one that raises is counted, and logged when it begins to fail and when it
-recovers. `agent.sampling` decides when each is read, and in which thread.
+recovers. `agent.health.sampling` decides when each is read, and in which thread.
 """
 
 import inspect

@@ -5,8 +5,8 @@ import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from agent import health
-from agent.health import Health
+from agent.health import collector
+from agent.health.collector import Health
 from agent.probes import Reading
 from wire import messages, plugins
 
@@ -126,14 +126,14 @@ def test_endless_probe_and_endless_labels_are_bounded():
 
     readings = _said(_sampled(1, a=Endless()).report())
 
-    assert len(readings) == health.MAX_READINGS
-    assert {len(r.labels[0][1]) for r in readings} == {health.MAX_LENGTH}
+    assert len(readings) == collector.MAX_READINGS
+    assert {len(r.labels[0][1]) for r in readings} == {collector.MAX_LENGTH}
     assert readings[7].labels[0][1].startswith("7?xxx")
 
 
 def test_every_shipped_probe_is_found_and_given_the_state_folder(tmp_path):
     """A new file is a new probe; the disk is that of the agent's state."""
-    found = health.probes({"state_folder": tmp_path})
+    found = collector.probes({"state_folder": tmp_path})
 
     assert set(found) == set(plugins.names("agent.probes"))
     assert found["disk"].state_folder == tmp_path
@@ -141,7 +141,7 @@ def test_every_shipped_probe_is_found_and_given_the_state_folder(tmp_path):
 
 def test_report_of_this_machine_fits_the_message(tmp_path):
     """What is sampled here can be sent as it is."""
-    sampled = _sampled(2, **health.probes({"state_folder": tmp_path}))
+    sampled = _sampled(2, **collector.probes({"state_folder": tmp_path}))
 
     sent = [
         messages.Reading(name=r.name, value=r.value, labels=dict(r.labels))

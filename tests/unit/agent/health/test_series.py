@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.health.series import FAIR, IMPORTANCE, MAX_SERIES, most_important
 from agent.probes import Reading
-from agent.series import FAIR, IMPORTANCE, MAX_SERIES, most_important
 
 
 def _many(name, count):

@@ -6,9 +6,9 @@ import threading
 
 import msgspec
 
-from agent import examination
+from agent import doctor_child
 from agent.doctor import Group, ok
-from agent.doctor_subject import Subject
+from agent.examination.subject import Subject
 from wire.reports import DoctorReport
 
 
@@ -19,7 +19,7 @@ def test_a_crash_is_a_finding_and_what_came_before_it_stays():
         yield ok("python.version", "before")
         raise RuntimeError("no such sensor")
 
-    found = examination.run("x", Group("X", crashes), Subject())
+    found = doctor_child.run("x", Group("X", crashes), Subject())
 
     assert [f.id for f in found] == ["python.version", "doctor.check_failed"]
     assert "RuntimeError: no such sensor" in found[1].evidence
@@ -33,7 +33,7 @@ def test_a_hang_is_a_finding():
         yield ok("python.version", "before")
         ends.wait()
 
-    found = examination.run("x", Group("X", hangs, limit_seconds=0.05), Subject())
+    found = doctor_child.run("x", Group("X", hangs, limit_seconds=0.05), Subject())
     ends.set()
 
     assert [f.id for f in found] == ["python.version", "doctor.check_failed"]

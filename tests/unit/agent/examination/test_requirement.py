@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent import requirement
+from agent.examination import requirement
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import socket
 import time
 from typing import Final
 
-from agent.broker_client import ANSWER_SECONDS, BrokerClient
-from agent.doctor_subject import Place
+from agent.examination.broker_client import ANSWER_SECONDS, BrokerClient
+from agent.examination.subject import Place
 from wire import broker_url
 from wire.errors import CodedError
 from wire.mqtt_packets import LastWill

@@ -5,10 +5,10 @@ import threading
 
 import pytest
 
-from agent.health import Health
+from agent.health.collector import Health
+from agent.health.sampling import Sampling
 from agent.probes import Reading
 from agent.probes.thermal import ThermalProbe
-from agent.sampling import Sampling
 from tests.system.place import until
 
 
@@ -171,8 +171,8 @@ def test_process_ends_though_a_probe_hangs(tmp_path):
     os.mkfifo(tmp_path / "temp")
     pipe = str(tmp_path / "temp")
     code = (
-        "import time; from agent import sysfs; from agent.health import Health;"
-        " from agent.sampling import Sampling\n"
+        "import time; from agent import sysfs; from agent.health.collector import Health;"
+        " from agent.health.sampling import Sampling\n"
         "class Hanging:\n"
         f"    def read(self): print('begun', flush=True); yield sysfs.text({pipe!r})\n"
         "s = Sampling(Health({'h': Hanging()})); s.tick()\n"

@@ -20,7 +20,7 @@ import msgspec
 from agent import config as configuration
 from agent.config.errors import ConfigError
 from agent.doctor import Group, problem
-from agent.doctor_subject import CONFIG_FILE, CREDENTIALS, STATE_FOLDER, Subject
+from agent.examination.subject import CONFIG_FILE, CREDENTIALS, STATE_FOLDER, Subject
 from wire import plugins
 from wire.reports import DoctorReport, Examination, Finding
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from agent.health import Health
+from agent.health.collector import Health
 
 LIMIT_SECONDS: Final = 5.0
 """What takes longer is left alone."""

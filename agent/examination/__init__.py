@@ -1,0 +1,1 @@
+"""What the doctor looks at and with what; its checks are in `agent/doctor/`."""
