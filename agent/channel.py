@@ -172,7 +172,7 @@ class Inflow:
 def _decoded(decoder: "msgspec.msgpack.Decoder[T]", body: bytes) -> T:
     try:
         return decoder.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ChannelError(str(error)) from error
 
 

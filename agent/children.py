@@ -193,7 +193,7 @@ def _names(path: Path) -> list[str]:
     """Return the names in a file: they may be anything, so they are no arguments."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=list[str])
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ChildFileError(str(path), f"is no list of names ({error})") from error
 
 

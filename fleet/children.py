@@ -153,14 +153,14 @@ def call(
         raise _failure(command, ended.returncode, line, ended.stderr)
     try:
         return msgspec.json.decode(line, type=report)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ChildFailedError(command, CRASHED, f"it printed no report ({error})") from error
 
 
 def _failure(command: str, status: int, line: bytes, said: bytes) -> ChildFailedError:
     try:
         error = msgspec.json.decode(line, type=FailureReport).error
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         end = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
         last = " ".join(said.decode(errors="replace").split())[-_SAID_CHARACTERS:]
         return ChildFailedError(command, CRASHED, f"{end}; {last}" if last else end)

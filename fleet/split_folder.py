@@ -61,7 +61,7 @@ def read_report(folder: Path) -> SplitReport | None:
     """Return the report beside the manifest; None where there is none, it only helps people."""
     try:
         return msgspec.json.decode((folder / REPORT_FILE).read_bytes(), type=SplitReport)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return None
 
 

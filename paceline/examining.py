@@ -71,7 +71,7 @@ def examine(
         printed.seek(0)
         try:
             return msgspec.json.decode(printed.read(), type=DoctorReport)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             raise DoctorFailedError(child.returncode, " ".join(said)[-300:]) from None
 
 

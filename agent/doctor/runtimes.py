@@ -81,7 +81,7 @@ def _probe(*options: str) -> ProbeReport | str:
         return f"its proof cannot be started ({error.strerror})"
     try:
         return msgspec.json.decode(ended.stdout, type=ProbeReport)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         last = ended.stderr.decode(errors="replace").strip().splitlines()[-1:]
         return f"its proof ended with status {ended.returncode}: {' '.join(last):.200}"
 

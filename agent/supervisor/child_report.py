@@ -38,7 +38,7 @@ async def child_report(*arguments: str, kind: type[Report], limit_seconds: float
         return msgspec.json.decode(output, type=kind)
     except TimeoutError as error:
         raise ChildReportError(f"the {name} took over {limit_seconds:g} s") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ChildReportError(f"the {name} ended with status {child.returncode}") from error
     finally:
         if child.returncode is None:

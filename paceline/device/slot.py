@@ -154,7 +154,7 @@ def _tried(folder: Path) -> ProbeReport:
     _run(folder, "--version")
     try:
         return msgspec.json.decode(_run(folder, "probe", "--json"), type=ProbeReport)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise SlotFailedError(f"the slot's `agent probe` gave no report ({error})") from error
 
 

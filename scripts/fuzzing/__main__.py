@@ -7,7 +7,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["wire", "agent.config"]):
+with atheris.instrument_imports(include=["wire", "agent.config", "agent.channel"]):
     from scripts.fuzzing.targets import TARGETS
 
 MAX_INPUT_BYTES = 16 << 10

@@ -6,16 +6,18 @@ Where another reader knows the same format, both must see the same.
 
 import contextlib
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from google.protobuf.message import DecodeError
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
+from agent import channel
 from agent.config import source as config_source
 from agent.config.errors import ConfigError
 from tests.unit.fleet.conftest import MODELS
-from wire import broker_url, chunk, frame, manifest, messages, samples, signing
+from wire import broker_url, chunk, frame, manifest, messages, mqtt_packets, samples, signing
 from wire.errors import (
     BadTopicError,
     BadUrlError,
@@ -23,6 +25,7 @@ from wire.errors import (
     FrameError,
     ManifestError,
     MessageError,
+    MqttPacketError,
     ReassemblyError,
 )
 from wire.frame import Frame, Kind, Tensor
@@ -168,6 +171,34 @@ def names(data: bytes) -> None:
         broker_url.parse(text)
 
 
+def broker(data: bytes) -> None:
+    """What a broker answers the doctor, in either dialect."""
+    try:
+        packets = list(mqtt_packets.Reader().feed(data))
+    except MqttPacketError:
+        return
+    for packet in packets:
+        for dialect in ("3.1.1", "5"):
+            mqtt_packets.reason_code(dialect, packet)
+            for reader in (
+                partial(mqtt_packets.refusal, dialect, packet.body),
+                partial(mqtt_packets.told_packet_bytes, dialect, packet.body),
+                partial(mqtt_packets.message, dialect, packet),
+            ):
+                with contextlib.suppress(MqttPacketError):
+                    reader()
+
+
+def worker(data: bytes) -> None:
+    """What a worker tells its supervisor, in pieces."""
+    inflow = channel.Inflow()
+    try:
+        for at in range(0, len(data), 7):
+            list(inflow.reports(data[at : at + 7]))
+    except channel.ChannelError:
+        return
+
+
 def _models() -> Iterable[bytes]:
     yield from (make().SerializeToString() for make in MODELS.values())
     kinds = [np.float32, np.float64, np.int8, np.int64, np.float16, np.bool_]
@@ -220,5 +251,9 @@ TARGETS = {
     "config": Target(
         lambda: [b"device: a\nbroker: {url: 'mqtt://h'}\n# c\nl: [1, 2]\n"], config_file
     ),
+    "broker": Target(
+        lambda: [b"\x20\x08\x00\x00\x05\x27\x00\x10\x00\x00", b"0\x06\x00\x01apay"], broker
+    ),
+    "worker": Target(lambda: [channel.encode(channel.Beat())], worker),
     "names": Target(lambda: [b"paceline/v1/default/d/pi/in/det/3-1", b"mqtts://h:1/?a=b"], names),
 }

@@ -73,8 +73,11 @@ def test_reports_come_out_as_they_went_in(cuts):
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"\xc1", b"\x80", msgspec.msgpack.encode({"type": "Beat"}), b"\xff" * 10],
-    ids=["nothing", "never", "untagged", "report", "noise"],
+    [
+        *(b"", b"\xc1", b"\x80", msgspec.msgpack.encode({"type": "Beat"}), b"\xff" * 10),
+        b"\x81\xa4type\xa4Be\xd3t",
+    ],
+    ids=["nothing", "never", "untagged", "report", "noise", "no text"],
 )
 def test_what_is_no_order_is_refused(body):
     """Bytes that are no order of ours are an error, not an exception of the decoder."""

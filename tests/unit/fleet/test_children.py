@@ -74,6 +74,7 @@ def child(monkeypatch):
         ("import sys; sys.exit('out of luck')", "exit status 1; out of luck"),
         ("print('{}')", "it printed no report"),
         ("pass", "it printed no report"),
+        (r"import os; os.write(1, b'{\"runtime\": \"\xd3t\"}')", "it printed no report"),
     ],
 )
 def test_a_crash_is_an_error_with_a_reason(child, program, reason):
