@@ -1,7 +1,7 @@
 """The unit, its drop-ins and the example configurations: in the wheel, or in the clone."""
 
 import importlib.resources
-from importlib.abc import Traversable
+from importlib.resources.abc import Traversable
 
 
 def read(*names: str) -> bytes:
