@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from agent import durable
 from agent.journal import SCHEMA, Journal
-from wire import canonical
+from wire import bounded, canonical
 from wire.errors import CodedError
 
 NAME: Final = "journal.json"
@@ -126,10 +126,12 @@ def _loaded(path: Path) -> LoadedJournal:
 
 
 def _read(path: Path) -> Journal:
-    with path.open("rb") as file:
-        data = file.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise ValueError(f"larger than {MAX_BYTES} bytes")
+    try:
+        data = bounded.read(path, MAX_BYTES)
+    except OSError as error:
+        if error.errno != errno.EFBIG:
+            raise
+        raise ValueError(error.strerror) from error
     journal = msgspec.json.decode(data, type=Journal)
     if journal.schema != SCHEMA:
         raise ValueError(f"schema {journal.schema} is unknown (expected {SCHEMA})")
@@ -156,7 +158,7 @@ def _keep_previous(path: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        durable.write(previous, path.read_bytes())
+        durable.write(previous, bounded.read(path, MAX_BYTES))
         return
     # rename does nothing when both names are the same file already; unlink clears that up
     linked.replace(previous)

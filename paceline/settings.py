@@ -63,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return Access(
             username=self.broker.username,
             password_file=self.broker.password_file,
+            password_may_wait=True,
             ca_file=self.broker.ca_file,
             certificate_file=self.broker.client_cert_file,
             key_file=self.broker.client_key_file,

@@ -1,7 +1,8 @@
 """Who we are to a broker and whom we trust. Secrets come as files, read again at each connection.
 
 So a password that is changed or a file that comes late counts without a restart. Beside the
-session, the links and `wire.model.files`, this is the only module of `wire` that reads files.
+session, the links, `wire.bounded` and `wire.model.files`, this is the only module of `wire` that
+reads files.
 """
 
 import ssl
@@ -9,8 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
+from wire import bounded
 from wire.errors import AccessFileError
+
+MAX_CERTIFICATES_BYTES: Final = 8 << 20
+"""Several times a system's whole collection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +25,8 @@ class Access:
 
     username: str | None = None
     password_file: Path | None = None
+    password_may_wait: bool = False
+    """Whether its file may be a pipe or a terminal, as of a command that a person calls."""
     ca_file: Path | None = None
     """None: those of the system."""
     certificate_file: Path | None = None
@@ -33,7 +41,10 @@ class Access:
         if self.password_file is None:
             return None
         with _translated(self.password_file):
-            return self.password_file.read_text(encoding="utf-8").strip()
+            data = bounded.read(
+                self.password_file, bounded.MAX_SECRET_BYTES, may_wait=self.password_may_wait
+            )
+            return data.decode().strip()
 
     def tls_context(self) -> ssl.SSLContext:
         """Return what TLS needs, its files read now.
@@ -47,7 +58,7 @@ class Access:
             for path in (self.certificate_file, self.key_file):
                 if path is not None:  # the library does not say which one is missing
                     with _translated(path):
-                        path.read_bytes()
+                        bounded.read(path, MAX_CERTIFICATES_BYTES)
             with _translated(self.certificate_file):
                 # an empty password: without one, the library would ask on the terminal
                 context.load_cert_chain(self.certificate_file, self.key_file, password="")
@@ -72,7 +83,7 @@ def _trusting(ca_file: Path | None) -> ssl.SSLContext:
     if ca_file is None:
         return ssl.create_default_context()
     with _translated(ca_file):
-        ca_file.read_bytes()
+        bounded.read(ca_file, MAX_CERTIFICATES_BYTES)
         return ssl.create_default_context(cafile=ca_file)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from agent.config import Config, Loaded
 from agent.config.errors import ConfigError
-from wire import signing
+from wire import bounded, signing
 from wire.access import Access
 from wire.errors import AccessFileError, SignatureError
 
@@ -82,7 +82,7 @@ def _kind(access: Access, path: Path) -> str:
 
 def _key_problem(path: Path) -> str | None:
     try:
-        signing.public_key(path.read_bytes(), str(path))
+        signing.public_key(bounded.read(path, bounded.MAX_SECRET_BYTES), str(path))
     except OSError as error:
         return f"cannot be read ({error.strerror or error})"
     except SignatureError as error:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from wire import signing
+from wire import bounded, signing
 from wire.errors import SignatureError
 
 
@@ -20,6 +20,6 @@ def trusted_keys(paths: Sequence[Path]) -> tuple[Ed25519PublicKey, ...]:
 
 def _key(path: Path) -> Ed25519PublicKey:
     try:
-        return signing.public_key(path.read_bytes(), str(path))
+        return signing.public_key(bounded.read(path, bounded.MAX_SECRET_BYTES), str(path))
     except OSError as error:
         raise SignatureError(str(path), f"cannot be read ({error.strerror})") from error

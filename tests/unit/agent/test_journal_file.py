@@ -169,6 +169,14 @@ def test_journal_that_is_a_folder_cannot_be_loaded(tmp_path):
         journal_file.load(tmp_path)
 
 
+def test_previous_version_that_is_a_pipe_is_not_waited_for(tmp_path):
+    """It is as unusable as a folder."""
+    os.mkfifo(tmp_path / "journal.json.previous")
+
+    with pytest.raises(JournalError, match="no regular file"):
+        journal_file.load(tmp_path)
+
+
 @pytest.mark.parametrize("steps", range(16))
 def test_power_cut_anywhere_in_a_save_leaves_the_old_or_the_new(tmp_path, steps, monkeypatch):
     """Every system call that changes names may be the last one."""

@@ -99,6 +99,13 @@ def journal_is_a_folder(folder):
     return folder / "state"
 
 
+def journal_is_a_pipe(folder):
+    """It would be waited for, and nobody writes."""
+    (folder / "state").mkdir()
+    os.mkfifo(folder / "state" / journal_file.NAME)
+    return folder / "state"
+
+
 def store_is_a_file(folder):
     """There can be no store."""
     (folder / "state").mkdir()
@@ -114,6 +121,7 @@ UNUSABLE = {
     cannot_be_written: "its journal.json cannot be kept (Permission denied); give it to",
     journal_cannot_be_read: "its journal.json cannot be kept (Permission denied); give it to",
     journal_is_a_folder: "its journal.json cannot be kept (Is a directory); repair it, or name",
+    journal_is_a_pipe: "its journal.json cannot be kept (it is no regular file); repair it, or",
     store_is_a_file: "its store cannot be used (File exists); name another",
 }
 
@@ -165,20 +173,39 @@ def is_folder(path):
     path.mkdir()
 
 
+def pipe(path):
+    """Nobody writes to it."""
+    os.mkfifo(path)
+
+
+def endless(path):
+    """A device that gives zeros for ever."""
+    path.symlink_to("/dev/zero")
+
+
+def sparse(path):
+    """A file that holds much more than any secret or certificate."""
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
 NAMED = {
-    "broker.password_file": (missing, closed, noise, is_folder),
-    "broker.ca_file": (missing, closed, noise, is_folder),
+    "broker.password_file": (missing, closed, noise, is_folder, pipe, endless, sparse),
+    "broker.ca_file": (missing, closed, noise, is_folder, pipe, endless, sparse),
     "broker.client_cert_file": (missing, noise),
     "data_broker.password_file": (missing,),
     "data_broker.ca_file": (noise,),
     "artifacts.ca_file": (missing, closed, noise),
-    "trust.keys": (missing, closed, noise, private, is_folder),
+    "trust.keys": (missing, closed, noise, private, is_folder, pipe, endless, sparse),
 }
 SAID = {
     missing: "cannot be read (No such file or directory)",
     closed: "cannot be read (Permission denied)",
     is_folder: "cannot be read (Is a directory)",
     private: "holds no public key in PEM form",
+    pipe: "cannot be read (it is no regular file)",
+    endless: "cannot be read (it is no regular file)",
+    sparse: "cannot be read (it is larger than ",
 }
 
 

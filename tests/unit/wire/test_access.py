@@ -1,6 +1,9 @@
 """Credentials are read from files, and what is wrong with a file is said of that file."""
 
 import datetime
+import os
+import threading
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -54,6 +57,34 @@ def test_a_password_is_its_files_text_without_the_line_end(tmp_path):
 
     assert Access(password_file=path).password() == "gehé im"
     assert Access().password() is None
+
+
+@pytest.mark.parametrize("made", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path, made):
+    """Nothing waits for who might write to a pipe, and no endless device fills the memory."""
+    made(tmp_path / "named")
+
+    for open_it in (
+        Access(password_file=tmp_path / "named").password,
+        Access(ca_file=tmp_path / "named").tls_context,
+    ):
+        with pytest.raises(AccessFileError, match="it is no regular file"):
+            open_it()
+
+
+def test_a_password_may_come_through_a_pipe_where_that_is_said():
+    """As a process substitution of a shell is one; it is waited for, and bounded."""
+    reading, writing = os.pipe()
+    with os.fdopen(reading), os.fdopen(writing, "wb") as pipe:
+        access = Access(password_file=Path(f"/dev/fd/{reading}"), password_may_wait=True)
+        later = threading.Timer(0.05, lambda: (pipe.write(b"secret\n"), pipe.close()))
+        later.start()
+
+        assert access.password() == "secret"
+        later.join()
+
+    with pytest.raises(AccessFileError, match="larger than 65536 bytes"):
+        Access(password_file=Path("/dev/zero"), password_may_wait=True).password()
 
 
 def test_a_password_is_read_anew_each_time(tmp_path):
