@@ -11,6 +11,7 @@ from wire.errors import BadUrlError
 DEFAULT_URL: Final = "mqtt://localhost:1883"
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443}
 _PROTOCOLS: Final = ("auto", "5", "3.1.1")
+_NETWORK_PLACE: Final = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(:[0-9]*)?")
 _HOST: Final = re.compile(r"[^\s/?#\\\x00-\x20]{1,255}")
 
 
@@ -62,10 +63,12 @@ def parse(url: str) -> BrokerUrl:
         port = parts.port
     except ValueError as error:
         raise BadUrlError(_shown(url), "host or port is malformed") from error
+    if not _NETWORK_PLACE.fullmatch(parts.netloc):
+        raise BadUrlError(_shown(url), "host or port is malformed")
     if parts.scheme not in _PORTS:
         raise BadUrlError(_shown(url), f"unknown scheme (expected {', '.join(_PORTS)})")
     host = unquote(parts.hostname or "")
-    if not _HOST.fullmatch(host):
+    if not is_host(host):
         raise BadUrlError(_shown(url), "names no host")
     if port == 0:
         raise BadUrlError(_shown(url), "port 0 cannot be connected to")
@@ -79,6 +82,15 @@ def parse(url: str) -> BrokerUrl:
         _protocol(parts.query, url),
         parts.path if websocket else "",
     )
+
+
+def is_host(host: str) -> bool:
+    """Whether ``host`` can be looked up at all: ``a..b`` cannot."""
+    try:
+        host.encode("idna")  # as the resolver does it
+    except UnicodeError:
+        return False
+    return _HOST.fullmatch(host) is not None
 
 
 def _protocol(query: str, url: str) -> str:

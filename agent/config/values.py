@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -74,9 +75,13 @@ Name = Annotated[
 Origin = Annotated[
     str,
     Meta(
-        pattern=r"^https?://[A-Za-z0-9._\[\]:-]+(/[A-Za-z0-9._~/-]*)?$",
+        pattern=(
+            r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
+            r"(/[A-Za-z0-9._~/-]*)?$"
+        ),
         max_length=1000,
         description="an address such as http://localhost:8788, without user, password or query",
+        extra={"origin": True},
     ),
 ]
 """Where artifacts come from."""
@@ -144,6 +149,8 @@ def checked(
         raise _refusal(error, value, kind, traits) from None
     if "broker" in traits and isinstance(made, str):
         _check_broker(made)
+    if "origin" in traits and not _is_origin(made):
+        raise BadValueError(traits["description"], shown(value))
     return made
 
 
@@ -169,6 +176,15 @@ def _check_broker(url: str) -> None:
             "a broker such as mqtt://localhost:1883 or mqtts://host:8883?protocol=3.1.1",
             f"an address that cannot be used: {error.problem}",
         ) from error
+
+
+def _is_origin(url: str) -> bool:
+    """Whether the host and port of what has an origin's form can be connected to."""
+    try:
+        parts = urlsplit(url)
+        return parts.port != 0 and broker_url.is_host(parts.hostname or "") and url == url.strip()
+    except ValueError:
+        return False
 
 
 def _path(kind: type, value: object, folder: Path, credentials: Path | None) -> Any:

@@ -123,6 +123,44 @@ def test_password_in_an_address_is_refused_and_not_repeated(file, text):
     assert "hunter2" not in _refusal(file(text))
 
 
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://[::1",
+        "http://[1.2.3]",
+        "http://x[::1]",
+        "http://a..b",
+        "http://:80",
+        "http://host:0",
+        "http://host:65536",
+        "http://host:80:90",
+        "http://host\n",
+        "ftp://host",
+    ],
+)
+def test_an_origin_that_nothing_could_connect_to_is_refused(file, origin):
+    """At once and by name, not when a segment is fetched from it."""
+    sentence = _refusal(file(f"\nartifacts: {{origin: {json.dumps(origin)}}}\n"))
+
+    assert sentence.startswith("agent.yaml:2: artifacts.origin: expected an address such as")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://localhost:8788",
+        "https://[::1]:8788/a/b",
+        "http://10.0.0.7",
+        "http://a-b_c.example./",
+    ],
+)
+def test_an_origin_is_taken_as_it_is_written(file, origin):
+    """By name or address, with port and path."""
+    loaded = config.load(file(f"artifacts: {{origin: '{origin}'}}"), {})
+
+    assert loaded.config.artifacts.origin == origin
+
+
 def test_broker_address_is_checked_where_it_stands(file):
     """A slip in the scheme is found at start, not at the first connection."""
     sentence = _refusal(file("\nbroker: {url: mqqt://h}"))
