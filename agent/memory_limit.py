@@ -52,23 +52,25 @@ def usage(status: str) -> Usage:
     """Return what the text of ``/proc/PID/status`` says; a zombie holds nothing."""
     fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
 
-    def size(name: str) -> int:
+    def held(name: str) -> int:
         return int(fields.get(name, "0").split()[0]) << 10
 
-    return Usage(size("RssAnon") + size("RssShmem") + size("VmSwap"), size("VmData"))
+    return Usage(held("RssAnon") + held("RssShmem") + held("VmSwap"), held("VmData"))
 
 
 def reached(by: Mechanism, *, held_bytes: int | None, limit_bytes: int | None) -> str:
     """Return the sentence about a worker that ended for want of memory."""
-    held = "an unknown amount" if held_bytes is None else mebibytes(held_bytes)
+    held = "an unknown amount" if held_bytes is None else size(held_bytes)
     if limit_bytes is None:
         return f"the device ran out of memory while it held {held}; give it a limit, or less to do"
     return (
-        f"reached its memory limit ({by.value}): held {held} of {mebibytes(limit_bytes)};"
+        f"reached its memory limit ({by.value}): held {held} of {size(limit_bytes)};"
         " raise limits.worker_memory_bytes or cut the model into more segments"
     )
 
 
-def mebibytes(size_bytes: int) -> str:
+def size(size_bytes: int) -> str:
     """Return a size as people read it."""
-    return f"{size_bytes / MIB:.0f} MiB"
+    if size_bytes >= MIB:
+        return f"{size_bytes / MIB:.0f} MiB"
+    return f"{size_bytes >> 10} KiB" if size_bytes >= 1 << 10 else f"{size_bytes} bytes"

@@ -13,6 +13,8 @@ import structlog
 
 log = structlog.get_logger()
 
+_MOST_DIGITS: Final = 18
+"""Of microseconds: more is longer than any machine runs."""
 _VARIABLES: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
@@ -70,7 +72,8 @@ class ServiceManager:
 def from_environment(environ: MutableMapping[str, str]) -> ServiceManager:
     """Return the manager that ``environ`` names, and take it out: no child may speak for us."""
     address, usec, pid = (environ.pop(name, "") for name in _VARIABLES)
-    watched = usec.isdecimal() and int(usec) > 0 and pid in {"", str(os.getpid())}
+    is_time = usec.isdecimal() and len(usec) <= _MOST_DIGITS and int(usec) > 0
+    watched = is_time and pid in {"", str(os.getpid())}
     if not address.startswith(("/", "@")):
         return ServiceManager()
     return ServiceManager(address, int(usec) / 1e6 if watched else None)

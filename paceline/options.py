@@ -4,7 +4,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from cyclopts import Group, Parameter
 
@@ -14,6 +14,16 @@ from paceline.settings import Loaded
 
 _SITE: Final = Group("Site", sort_key=90)
 _OUTPUT: Final = Group("Output", sort_key=91)
+_LONGEST_SECONDS: Final = 7 * 86400
+
+
+def _is_time(_: Any, value: float) -> None:
+    if not 0 < value <= _LONGEST_SECONDS:  # nor is not-a-number
+        raise ValueError(f"Must be seconds, above 0 and at most {_LONGEST_SECONDS}.")
+
+
+Timeout = Annotated[float, Parameter(validator=_is_time)]
+"""How long a command waits."""
 
 
 @Parameter(name="*")

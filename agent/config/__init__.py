@@ -25,7 +25,7 @@ from agent.config import tree as config_tree
 from agent.config import values as config_values
 from agent.config.errors import ConfigError, ConfigValueError
 from agent.config.source import Given
-from agent.config.values import BrokerAddress, FrameSize, Name, Origin, Seconds, Size
+from agent.config.values import BrokerAddress, FrameSize, Name, Origin, Seconds, Size, UserName
 from wire import broker_url, ids
 
 PREFIX: Final = "PACELINE_"
@@ -36,7 +36,7 @@ class Broker(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     url: BrokerAddress = broker_url.DEFAULT_URL
     """`mqtt://host:1883`, `mqtts://host:8883`, `ws(s)://host/mqtt`; `?protocol=auto|5|3.1.1`."""
-    username: str | None = None
+    username: UserName | None = None
     """None: the device's id."""
     password_file: Path | None = None
     ca_file: Path | None = None

@@ -85,9 +85,15 @@ Origin = Annotated[
     ),
 ]
 """Where artifacts come from."""
+UserName = Annotated[
+    str,
+    Meta(pattern=r"^[^\x00]*$", max_length=1000, description="a user's name (a text without NUL)"),
+]
+"""Who we are to a broker."""
 BrokerAddress = Annotated[str, Meta(max_length=1000, extra={"broker": True})]
 """A broker's URL, as `wire.broker_url` reads it."""
 
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SIZE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]+)")
 _GOT: Final = re.compile(r"^Expected `(?P<expected>.*?)`(?P<rest>[^`]*)(?:, got `.*?`)?$")
 
@@ -137,6 +143,8 @@ def checked(
     """
     traits = dict(_traits(kind))
     item: object = value
+    if not _is_text(value):
+        raise BadValueError("text in UTF-8", shown(value))
     if text and isinstance(value, str) and _is_list(kind):
         item = [part.strip() for part in value.split(",") if part.strip()]
     elif "size" in traits and isinstance(value, str):
@@ -165,6 +173,13 @@ def shown(value: object) -> str:
     if isinstance(value, str) and "@" in value:
         value = f"...@{value.rpartition('@')[2]}"  # what stands before it may be a secret
     return f"{name} {value!r:.60}"
+
+
+def _is_text(value: object) -> bool:
+    """Whether texts in a value have an encoding: an environment may hold any bytes."""
+    if isinstance(value, list):
+        return all(map(_is_text, value))
+    return not isinstance(value, str) or value.isascii() or not _SURROGATE.search(value)
 
 
 def _check_broker(url: str) -> None:

@@ -55,7 +55,7 @@ def reached(error: MemoryError) -> str:
     """Return what is said of an allocation that was refused."""
     limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
     if limit == _UNLIMITED:
-        held = memory_limit.mebibytes(_held_bytes())
+        held = memory_limit.size(_held_bytes())
         return f"an allocation was refused ({error or 'no more is said'}); held {held}"
     text = memory_limit.reached(Mechanism.RLIMIT_DATA, held_bytes=_held_bytes(), limit_bytes=limit)
     return f"{text} ({error})" if str(error) else text

@@ -15,7 +15,7 @@ from paceline import record
 from paceline.connection import connected
 from paceline.deploy_view import DeployView
 from paceline.formatting import seconds_text
-from paceline.options import OutputOptions, SiteOptions
+from paceline.options import OutputOptions, SiteOptions, Timeout
 from paceline.serving import listen_address
 from wire.manifest import Manifest
 
@@ -28,7 +28,7 @@ def deploy(  # noqa: PLR0913 one for each option
     *,
     to: str,
     name: str | None = None,
-    timeout: float = 120.0,
+    timeout: Timeout = 120.0,
     serve: str | None = None,
     trust: Annotated[tuple[Path, ...], Parameter(negative=(), show_default=False)] = (),
     force: Annotated[bool, Parameter(negative=(), show_default=False)] = False,

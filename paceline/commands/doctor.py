@@ -11,7 +11,7 @@ from fleet.control.observe import Observer
 from paceline import examining
 from paceline.connection import connected
 from paceline.doctor_view import show
-from paceline.options import BrokerOptions, OutputOptions
+from paceline.options import BrokerOptions, OutputOptions, Timeout
 from wire import ids
 from wire.reports import DoctorReport
 
@@ -22,7 +22,7 @@ def doctor(
     *,
     device: str | None = None,
     config: Path | None = None,
-    timeout: float = 200.0,
+    timeout: Timeout = 200.0,
     where: BrokerOptions = BrokerOptions(),  # noqa: B008 frozen
     how: OutputOptions = OutputOptions(),  # noqa: B008 frozen
 ) -> int:

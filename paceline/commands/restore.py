@@ -18,7 +18,7 @@ from paceline import record
 from paceline.connection import connected
 from paceline.deploy_view import DeployView
 from paceline.errors import NotRememberedError
-from paceline.options import OutputOptions, SiteOptions
+from paceline.options import OutputOptions, SiteOptions, Timeout
 from wire import ids
 
 _STYLES: Final = {"restored": "green", "not_restored": "red"}
@@ -38,7 +38,7 @@ def restore(
     pipeline: str | None = None,
     /,
     *,
-    timeout: float = 30.0,
+    timeout: Timeout = 30.0,
     trust: Annotated[tuple[Path, ...], Parameter(negative=(), show_default=False)] = (),
     key: Path | None = None,
     where: SiteOptions = SiteOptions(),  # noqa: B008 frozen

@@ -55,6 +55,17 @@ def test_the_sentence_has_limit_and_use():
     assert "limits.worker_memory_bytes" in said
 
 
+@pytest.mark.parametrize(
+    ("limit_bytes", "said"),
+    [(0, "0 bytes"), (1, "1 bytes"), (2048, "2 KiB"), (MIB - 1, "1023 KiB"), (MIB, "1 MiB")],
+)
+def test_a_limit_below_a_mebibyte_is_told_as_it_is(limit_bytes, said):
+    """Who wrote 512 and meant MiB sees it."""
+    sentence = memory_limit.reached(Mechanism.WATCH, held_bytes=15 * MIB, limit_bytes=limit_bytes)
+
+    assert f"held 15 MiB of {said};" in sentence
+
+
 def test_a_device_that_ran_out_is_another_sentence():
     """There was no limit: the kernel took the largest."""
     said = memory_limit.reached(Mechanism.CGROUP, held_bytes=None, limit_bytes=None)

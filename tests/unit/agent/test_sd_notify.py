@@ -51,6 +51,14 @@ def test_the_watchdog_is_fed_twice_in_its_time(manager):
     assert [told.feed_seconds for told in (mine, everyones, anothers)] == [15.0, 15.0, None]
 
 
+@pytest.mark.parametrize("usec", ["0", "-1", "1.5", "x", "9" * 400, "9" * 5000, "\udcff"])
+def test_a_watchdog_time_that_is_none_does_not_watch(manager, usec):
+    """Whoever set it by hand still gets an agent that starts."""
+    told = sd_notify.from_environment({"NOTIFY_SOCKET": manager[1], "WATCHDOG_USEC": usec})
+
+    assert told.feed_seconds is None
+
+
 def test_children_do_not_inherit_the_manager(manager):
     """A worker's process must not speak for the supervisor."""
     environ = {"NOTIFY_SOCKET": manager[1], "WATCHDOG_USEC": "1", "WATCHDOG_PID": "1", "HOME": "/"}

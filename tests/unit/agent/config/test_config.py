@@ -1,4 +1,5 @@
 import json
+import os
 import re
 from pathlib import Path
 
@@ -254,6 +255,24 @@ def test_environment_sets_values_of_every_type():
     assert (got.runtime.threads, got.limits.inbox_bytes) == (3, 3 << 19)
     assert got.trust.keys == (Path("/a.pub"), Path("/b.pub"))
     assert (got.state_folder, got.log.level) == (Path("/var/lib/x"), "info")
+
+
+@pytest.mark.parametrize(
+    "key", ["broker.username", "state_folder", "trust.keys", "broker.url", "device"]
+)
+def test_a_variable_that_is_no_text_is_refused(key):
+    """An environment may hold any bytes; printing them would be an error of its own."""
+    sentence = _refusal(None, {config.variable(key): os.fsdecode(b"a,\xff\xfe")})
+
+    assert sentence.startswith(f"environment {config.variable(key)}: {key}: expected text in UTF-8")
+    assert sentence.isascii()
+
+
+def test_a_username_without_a_place_in_mqtt_is_refused(file):
+    """NUL ends a connection at the broker, with no reason given."""
+    sentence = _refusal(file('broker: {username: "a\\0b"}'))
+
+    assert "agent.yaml:1: broker.username: expected a user's name (a text without NUL)" in sentence
 
 
 def test_wrong_variable_and_wrong_option_are_named():
