@@ -7,6 +7,7 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from agent.doctor import Group, note, ok, problem, warning
@@ -31,7 +32,10 @@ _VERSION: Final = re.compile(r"mosquitto version (\d+)\.(\d+)\.(\d+)")
 def findings(subject: Subject) -> Iterator[Finding]:
     """Yield how far each configured broker lets us in."""
     for place in subject.brokers():
-        yield from one_broker(place)
+        for finding in one_broker(place):
+            if finding.severity == "problem":
+                subject.closed_brokers.add(place.broker.url)
+            yield finding
 
 
 def one_broker(place: Place) -> Iterator[Finding]:
@@ -44,7 +48,7 @@ def one_broker(place: Place) -> Iterator[Finding]:
     if url.websocket:
         yield websocket(url, access, name)
         return
-    answers = {dialect: greet(url, dialect, access, name) for dialect in DIALECTS}
+    answers = greeted(url, access, name)
     yield from credentials(place, url, access, answers)
     spoken = [dialect for dialect, answer in answers.items() if answer is None]
     if not spoken:
@@ -92,6 +96,13 @@ def reach(place: Place, url: BrokerUrl, access: Access) -> Iterator[Finding]:
         yield problem("broker.tls", f"no TLS with {url} ({error})", _tls_fix(place, error))
     else:
         yield ok("broker.tls", f"{said}; the certificate is trusted")
+
+
+def greeted(url: BrokerUrl, access: Access, name: str) -> dict[str, Exception | None]:
+    """Return the answer of `greet` for each dialect, asked for at once: one may wait in vain."""
+    with ThreadPoolExecutor(len(DIALECTS)) as asking:
+        answers = asking.map(lambda dialect: greet(url, dialect, access, name), DIALECTS)
+        return dict(zip(DIALECTS, answers, strict=True))
 
 
 def greet(url: BrokerUrl, dialect: str, access: Access, name: str) -> Exception | None:

@@ -36,7 +36,7 @@ class Limit(NamedTuple):
 
 def findings(subject: Subject) -> Iterator[Finding]:
     """Yield the packet limit of each broker that lets us talk."""
-    for place in subject.brokers():
+    for place in subject.open_brokers():
         talk = started(place)
         if talk is not None:
             yield from packet_limit(talk, place.broker.max_packet_bytes)

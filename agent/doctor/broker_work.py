@@ -22,7 +22,7 @@ Check = Callable[[Talk], Iterator[Finding]]
 
 def findings(subject: Subject) -> Iterator[Finding]:
     """Yield what each broker that lets us in does with messages."""
-    for place in subject.brokers():
+    for place in subject.open_brokers():
         talk = started(place)
         if talk is None:
             continue  # it has no findings here: the group before said why

@@ -11,7 +11,7 @@ import urllib3
 
 from agent.config import Artifacts
 from agent.doctor import Group, note, ok, warning
-from agent.doctor.broker import greet, is_loopback
+from agent.doctor.broker import greeted, is_loopback
 from agent.examination.subject import Subject
 from wire import broker_url
 from wire.access import Access
@@ -131,7 +131,7 @@ def _process(pid: int | None) -> tuple[str, bool]:
 def _broker_here(found: Listener, where: str) -> Finding:
     program = found.process or "a broker"
     url = broker_url.BrokerUrl("mqtt", "127.0.0.1", found.port)
-    lets_in = any(greet(url, d, Access(), "doctor") is None for d in ("5", "3.1.1"))
+    lets_in = None in greeted(url, Access(), "doctor").values()
     if lets_in:
         return warning(
             "network.listening",

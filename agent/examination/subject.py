@@ -75,6 +75,8 @@ class Subject:
     """Where Python looks for modules."""
     folder: Path = field(default_factory=Path.cwd)
     """Where the doctor was called."""
+    closed_brokers: set[str] = field(default_factory=set)
+    """URLs of brokers that did not let us in: the groups that come later do not try again."""
 
     @property
     def config(self) -> Config | None:
@@ -93,6 +95,10 @@ class Subject:
         data = config.data_broker
         if data is not None and data.url != config.broker.url:
             yield Place(data, config, "data_broker", file, name)
+
+    def open_brokers(self) -> Iterator[Place]:
+        """Yield the configured brokers but those that did not let us in before."""
+        return (p for p in self.brokers() if p.broker.url not in self.closed_brokers)
 
     def path(self, path: str) -> Path:
         """Return where ``path``, written without a leading slash, is."""

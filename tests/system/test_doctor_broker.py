@@ -38,6 +38,26 @@ def closing():
         thread.join()
 
 
+@pytest.fixture
+def silent():
+    """A port that takes connections and says nothing; a list of those it took."""
+    taken = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    taken.append(server.accept()[0])
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield server.getsockname()[1], taken
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+        for connection in taken:
+            connection.close()
+
+
 def listens(url):
     """Whether somebody takes connections there."""
     with contextlib.suppress(OSError), socket.create_connection((url.host, url.port)):
@@ -226,6 +246,17 @@ def test_a_port_that_is_no_brokers_is_told(closing, tmp_path):
 
     assert (found[-1].id, found[-1].severity) == ("broker.credentials", "problem")
     assert "takes connections and does not answer" in found[-1].evidence
+
+
+def test_a_silent_broker_is_waited_for_once(silent, tmp_path):
+    """A connection to see whether it is there, one for each dialect; then it is left alone."""
+    port, taken = silent
+    url = f"mqtt://127.0.0.1:{port}"
+    found = examined(tmp_path, url, broker_checks, broker_work, broker_packets)
+
+    assert (found[-1].id, found[-1].severity) == ("broker.credentials", "problem")
+    assert "it said nothing for 5 s" in found[-1].evidence
+    assert len(taken) == 3
 
 
 @pytest.mark.parametrize(
