@@ -84,6 +84,8 @@ def save(folder: Path, journal: Journal) -> None:
     if len(data) > MAX_BYTES:
         raise JournalError(path, f"{len(data)} bytes, at most {MAX_BYTES}")
     try:
+        if not folder.exists():  # deleted while the agent runs
+            folder.mkdir(mode=0o700)
         _keep_previous(path)
         durable.write(path, data)
     except OSError as error:

@@ -77,10 +77,12 @@ class Store:
     def make_ready(self) -> None:
         """Make the folders that are missing and delete leftovers, unless that is done.
 
+        Whoever deletes the folders of a running agent has them made again.
+
         Raises:
             StoreError: The disk refused.
         """
-        if self._ready:
+        if self._ready and os.path.isdir(self._partial):  # noqa: PTH112 no error where it is closed
             return
         with translated(self.root):
             for made in (self.root, self._partial):

@@ -6,12 +6,14 @@ import itertools
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 
 import psutil
 import pytest
 
+from agent import journal_file
 from fleet import artifacts
 from fleet.control import assignments
 from tests.system import faulty_disk
@@ -271,3 +273,15 @@ def test_a_journal_that_is_none(served, names):
     assert (served.state / "journal.json.corrupt-1").exists()
     until(lambda: served.place.status(DEVICE).session > session, "a later session")
     served.healed(1)
+
+
+def test_a_state_folder_that_was_deleted_is_made_again(served):
+    """Somebody tidied up under a running agent: the next order is kept, fetched and served."""
+    served.begin()
+    kept = served.place.segments(DEVICE)
+    shutil.rmtree(served.state)
+    served.give(2)
+
+    served.healed(2)
+    assert served.place.segments(DEVICE) == kept
+    assert journal_file.load(served.state).journal.generations == {"p": 2}

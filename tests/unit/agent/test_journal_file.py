@@ -154,11 +154,19 @@ def test_journal_that_is_too_large_is_not_saved(tmp_path):
 
 
 def test_disk_that_refuses_is_named(tmp_path):
-    """A folder that is gone is an error with a name, for saving; for loading it is empty."""
+    """A folder that cannot be made is an error with a name."""
     with pytest.raises(JournalError, match="cannot be kept") as caught:
-        journal_file.save(tmp_path / "none", KEPT)
+        journal_file.save(tmp_path / "no" / "none", KEPT)
 
     assert (caught.value.code, caught.value.retryable) == ("journal.unwritable", True)
+
+
+def test_a_folder_that_was_deleted_is_made_again(tmp_path):
+    """Private, as it was."""
+    journal_file.save(tmp_path / "state", KEPT)
+
+    assert journal_file.load(tmp_path / "state").journal == KEPT
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
 
 
 def test_journal_that_is_a_folder_cannot_be_loaded(tmp_path):

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import random
+import shutil
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -195,6 +196,14 @@ def test_segment_is_fetched_checked_and_kept(obtain, store, served):
     assert folder == store.folder(files_digest(FILES))
     assert [path for path, _ in served.requests] == [f"/sha256/{f.sha256}" for f in FILES]
     assert list((store.root / "partial").iterdir()) == []
+
+
+def test_a_store_that_was_deleted_is_made_again(obtain, store):
+    """Somebody tidied up under a running agent: the next fetch finds its folders, private."""
+    shutil.rmtree(store.root)
+
+    assert _contents(obtain()) == EXPECTED
+    assert store.root.stat().st_mode & 0o777 == 0o700
 
 
 def test_kept_segment_is_not_fetched_again(obtain, served):
