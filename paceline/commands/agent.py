@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from paceline.device import closure, kinds, looking, places, plan, slot, system
+from paceline.device import closure, given, kinds, looking, places, plan, slot, system
 from paceline.device.errors import (
     AnswerMissingError,
     FileUnusableError,
@@ -32,14 +32,19 @@ from paceline.formatting import age_text
 from paceline.options import OutputOptions
 from paceline.output import Output, one_line
 from wire import broker_url, ids, signing
-from wire.access import Access
-from wire.errors import AccessFileError, SignatureError
+from wire.errors import SignatureError
 
 CONNECT_SECONDS: Final = 6.0
 """How long `install` waits for the broker: it is no fault of the installation's when none comes."""
 _NO_RUNTIME: Final = "identity"
 """It only passes tensors on, for tests of links."""
 _LOG_LINES: Final = 15
+_SECRETS: Final = {
+    "password_file": "broker.password",
+    "certificate_file": "broker.cert",
+    "key_file": "broker.key",
+}
+"""Fields of ``Access``, and the credentials of the service that they become."""
 _STYLES: Final = {"remove": "red", "keep": "yellow", "slot": "green", "start": "green"}
 _CONFIGURATION: Final = Group("Configuration, where there is none yet", sort_key=10)
 _INSTALLATION: Final = Group("Installation", sort_key=11)
@@ -88,22 +93,15 @@ class Configured:
                 ids.checked(name, kind)
         if self.broker is not None:
             broker_url.parse(self.broker)
-        access = Access(
-            password_file=self.password_file,
-            ca_file=self.ca_file,
-            certificate_file=self.client_cert_file,
-            key_file=self.client_key_file,
-        )
-        try:
-            access.password()
-            access.tls_context()
-        except AccessFileError as error:
-            raise FileUnusableError(str(error)) from error
-        secrets = {
-            "broker.password": self.password_file,
-            "broker.cert": self.client_cert_file,
-            "broker.key": self.client_key_file,
+        named = {
+            "password_file": self.password_file,
+            "ca_file": self.ca_file,
+            "certificate_file": self.client_cert_file,
+            "key_file": self.client_key_file,
         }
+        files = {name: file for name, file in named.items() if file is not None}
+        data = {name: given.read(file) for name, file in files.items()}
+        given.check_access(files, data)
         return Asked(
             device=self.device,
             site=self.site,
@@ -112,8 +110,8 @@ class Configured:
             username=self.username,
             insecure=self.insecure,
             trusted=_public_key(self.trust) if self.trust is not None else None,
-            ca=self.ca_file.read_bytes() if self.ca_file is not None else None,
-            secrets={name: file.read_bytes() for name, file in secrets.items() if file is not None},
+            ca=data.get("ca_file"),
+            secrets={secret: data[name] for name, secret in _SECRETS.items() if name in data},
         )
 
 
@@ -247,11 +245,9 @@ def _kind(like: str | None, target: Target) -> Kind:
 
 
 def _public_key(file: Path) -> bytes:
+    data = given.read(file)
     try:
-        data = file.read_bytes()
         signing.public_key(data, str(file))
-    except OSError as error:
-        raise FileUnusableError(f"{file}: cannot be read ({error.strerror or error})") from error
     except SignatureError as error:
         raise FileUnusableError(
             f"{file}: {error.problem}; write `paceline key show` into it on the deployer's machine"
