@@ -179,6 +179,7 @@ def install(
     made = slot.slot_of(closure.found(), slot.base_python())
     steps = plan.install(asked, kind, made, looking.there(target.folder, kind))
     output = how.output
+    _say_damaged(output, target)
     if target.dry_run:
         return _show(output, steps, f"{kind.name} ({kind.evidence}); nothing was done")
     output.note(f"a device of the kind {kind.name} ({kind.evidence})")
@@ -215,6 +216,7 @@ def uninstall(
     target.check()
     if not purge:  # what an uninstall left behind can still be purged
         looking.installed(target.folder)
+    _say_damaged(how.output, target)
     steps = plan.removal(looking.there(target.folder, kinds.named("x86")), purge=purge)
     if target.dry_run:
         return _show(how.output, steps, "nothing was done")
@@ -238,10 +240,23 @@ def _kind(like: str | None, target: Target) -> Kind:
         names = ", ".join(kinds.NAMES)
         raise AnswerMissingError(f"say for which device the image is: --like {names}")
     try:
-        noted = kinds.named(str(looking.installed(target.folder)["kind"]))
+        noted = looking.installed(target.folder)
     except NotInstalledError:
-        return kinds.detected()
-    return kinds.again(noted, kinds.detected())
+        noted = None
+    found = kinds.detected()
+    if noted is None or noted.kind not in kinds.NAMES:
+        return found
+    return kinds.again(kinds.named(noted.kind), found)
+
+
+def _say_damaged(output: Output, target: Target) -> None:
+    """Say that the note of what was installed is there and of no use."""
+    try:
+        damaged = looking.installed(target.folder) is None
+    except NotInstalledError:
+        return
+    if damaged:
+        output.note(f"note: {places.INSTALLED_FILE} is damaged, and counts as if it said nothing")
 
 
 def _public_key(file: Path) -> bytes:

@@ -1,9 +1,8 @@
 """What is on this device, or in an image: read for a plan, and for `agent status`."""
 
-import json
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -12,6 +11,7 @@ from paceline.device import kinds, log, places, slot, system
 from paceline.device.errors import NotInstalledError
 from paceline.device.kinds import Kind
 from paceline.device.log import Problem
+from paceline.device.noted import Noted, decoded
 from paceline.device.plan import There
 from wire.errors import CodedError
 
@@ -52,8 +52,8 @@ def there(root: Path, kind: Kind) -> There:
     )
 
 
-def installed(root: Path) -> dict[str, Any]:
-    """Return what was noted when the agent was installed.
+def installed(root: Path) -> Noted | None:
+    """Return what was noted when the agent was installed; None: the note is damaged.
 
     Raises:
         NotInstalledError: Nothing was.
@@ -64,8 +64,7 @@ def installed(root: Path) -> dict[str, Any]:
             "no agent is installed on this device; install one with: sudo .venv/bin/paceline agent"
             " install --broker mqtt://HOST --trust trusted.pub"
         )
-    noted: dict[str, Any] = json.loads(data)
-    return noted
+    return decoded(data)
 
 
 def status() -> ServiceStatus:
@@ -74,7 +73,7 @@ def status() -> ServiceStatus:
     Raises:
         NotInstalledError: There is none.
     """
-    noted = installed(system.SYSTEM)
+    noted = installed(system.SYSTEM) or Noted()
     told = system.properties(
         "ActiveState", "ActiveEnterTimestampMonotonic", "NRestarts", "InvocationID"
     )
@@ -93,8 +92,8 @@ def status() -> ServiceStatus:
         service=state,
         since_seconds=since if state == "active" and entered else None,
         restarts=int(told.get("NRestarts") or 0),
-        slot=str(noted.get("slot", "")),
-        kind=str(noted.get("kind", "")),
+        slot=noted.slot,
+        kind=noted.kind,
         device=values.get("device"),
         site=values.get("site"),
         broker=values.get("broker.url"),

@@ -1,5 +1,6 @@
 """Does the steps of a plan, one after the other, and says each."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +20,7 @@ from paceline.device.steps import (
     MakeUser,
     Reload,
     Remove,
+    RemoveEmpty,
     RemoveUser,
     Start,
     Step,
@@ -134,6 +136,14 @@ def _remove(step: Remove, root: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def _remove_empty(step: RemoveEmpty, root: Path) -> None:
+    try:
+        places.below(root, step.path).rmdir()
+    except OSError as error:
+        if error.errno not in {errno.ENOENT, errno.ENOTEMPTY}:
+            raise
+
+
 _ACTIONS: Final[Mapping[type[Any], Callable[[Any, Path], ProbeReport | None]]] = {
     MakeUser: lambda _, root: system.make_user(root),
     Join: lambda step, root: system.join(step.group, root),
@@ -147,6 +157,7 @@ _ACTIONS: Final[Mapping[type[Any], Callable[[Any, Path], ProbeReport | None]]] =
     Start: _start,
     Stop: _stop,
     Remove: _remove,
+    RemoveEmpty: _remove_empty,
     RemoveUser: lambda _, root: system.remove_user(root),
     Keep: lambda *_: None,
 }
