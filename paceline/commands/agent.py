@@ -25,7 +25,7 @@ from paceline.device.errors import (
 )
 from paceline.device.kinds import Kind
 from paceline.device.looking import ServiceStatus
-from paceline.device.perform import perform
+from paceline.device.perform import check_inside, perform
 from paceline.device.plan import Asked
 from paceline.device.steps import Step
 from paceline.formatting import age_text
@@ -180,6 +180,7 @@ def install(
     steps = plan.install(asked, kind, made, looking.there(target.folder, kind))
     output = how.output
     _say_damaged(output, target)
+    check_inside(steps, target.folder)
     if target.dry_run:
         return _show(output, steps, f"{kind.name} ({kind.evidence}); nothing was done")
     output.note(f"a device of the kind {kind.name} ({kind.evidence})")
@@ -218,6 +219,7 @@ def uninstall(
         looking.installed(target.folder)
     _say_damaged(how.output, target)
     steps = plan.removal(looking.there(target.folder, kinds.named("x86")), purge=purge)
+    check_inside(steps, target.folder)
     if target.dry_run:
         return _show(how.output, steps, "nothing was done")
     perform(steps, target.folder, _teller(how.output))
