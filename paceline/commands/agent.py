@@ -177,7 +177,7 @@ def install(
     kind = _kind(like, target)
     closure.check_python(slot.base_python())
     made = slot.slot_of(closure.found(), slot.base_python())
-    steps = plan.install(asked, kind, made, looking.there(target.folder, kind))
+    steps = plan.install(asked, kind, made, looking.there(target.folder, kind, made))
     output = how.output
     _say_damaged(output, target)
     check_inside(steps, target.folder)

@@ -13,6 +13,7 @@ from paceline.device.kinds import Kind
 from paceline.device.log import Problem
 from paceline.device.noted import Noted, decoded
 from paceline.device.plan import There
+from paceline.device.slot import Slot
 from wire.errors import CodedError
 
 LOG_LINES: Final = 500
@@ -38,9 +39,11 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What to do."""
 
 
-def there(root: Path, kind: Kind) -> There:
-    """Return what a plan needs to know."""
+def there(root: Path, kind: Kind, made: Slot | None = None) -> There:
+    """Return what a plan needs to know; the slot to be installed counts when it is whole."""
     current, slots = slot.present(root)
+    if made is not None and not slot.is_whole(made, root):
+        slots = tuple(name for name in slots if name != made.name)
     needed = kinds.groups(kind.drop_ins, root)
     return There(
         read=lambda path: _read(places.below(root, path)),

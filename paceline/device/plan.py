@@ -70,7 +70,7 @@ class There:
     """Those that exist and that the drop-ins need."""
     current: str | None = None
     slots: tuple[str, ...] = ()
-    """Oldest first."""
+    """Those that can be switched to, oldest first."""
     is_image: bool = False
     """Whether it is an image that is being built, and no system that runs."""
 
@@ -99,7 +99,7 @@ def install(asked: Asked, kind: Kind, made: Slot, there: There) -> list[Step]:
     steps += [step for step in files if not _is_same(step, there)]
     steps += [Remove(Path(name), "no longer needed") for name in before if name not in names]
     steps.append(
-        Keep(f"slot {made.name}", "it is there already")
+        Keep(f"slot {made.name}", "it is there already, whole")
         if made.name in there.slots
         else MakeSlot(made)
     )
