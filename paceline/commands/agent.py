@@ -27,6 +27,7 @@ from paceline.device.kinds import Kind
 from paceline.device.looking import ServiceStatus
 from paceline.device.perform import check_inside, perform
 from paceline.device.plan import Asked
+from paceline.device.preview import check_configuration
 from paceline.device.steps import Step
 from paceline.formatting import age_text
 from paceline.options import OutputOptions
@@ -181,6 +182,7 @@ def install(
     output = how.output
     _say_damaged(output, target)
     check_inside(steps, target.folder)
+    check_configuration(steps, target.folder)
     if target.dry_run:
         return _show(output, steps, f"{kind.name} ({kind.evidence}); nothing was done")
     output.note(f"a device of the kind {kind.name} ({kind.evidence})")
