@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from paceline.device import closure, kinds, looking, places, plan, slot, system
+from paceline.device import closure, given, kinds, looking, places, plan, slot, system
 from paceline.device.errors import (
     AnswerMissingError,
     FileUnusableError,
@@ -25,21 +25,27 @@ from paceline.device.errors import (
 )
 from paceline.device.kinds import Kind
 from paceline.device.looking import ServiceStatus
-from paceline.device.perform import perform
+from paceline.device.perform import check_inside, perform
 from paceline.device.plan import Asked
+from paceline.device.preview import check_configuration
 from paceline.device.steps import Step
 from paceline.formatting import age_text
 from paceline.options import OutputOptions
 from paceline.output import Output, one_line
 from wire import broker_url, ids, signing
-from wire.access import Access
-from wire.errors import AccessFileError, SignatureError
+from wire.errors import SignatureError
 
 CONNECT_SECONDS: Final = 6.0
 """How long `install` waits for the broker: it is no fault of the installation's when none comes."""
 _NO_RUNTIME: Final = "identity"
 """It only passes tensors on, for tests of links."""
 _LOG_LINES: Final = 15
+_SECRETS: Final = {
+    "password_file": "broker.password",
+    "certificate_file": "broker.cert",
+    "key_file": "broker.key",
+}
+"""Fields of ``Access``, and the credentials of the service that they become."""
 _STYLES: Final = {"remove": "red", "keep": "yellow", "slot": "green", "start": "green"}
 _CONFIGURATION: Final = Group("Configuration, where there is none yet", sort_key=10)
 _INSTALLATION: Final = Group("Installation", sort_key=11)
@@ -88,22 +94,15 @@ class Configured:
                 ids.checked(name, kind)
         if self.broker is not None:
             broker_url.parse(self.broker)
-        access = Access(
-            password_file=self.password_file,
-            ca_file=self.ca_file,
-            certificate_file=self.client_cert_file,
-            key_file=self.client_key_file,
-        )
-        try:
-            access.password()
-            access.tls_context()
-        except AccessFileError as error:
-            raise FileUnusableError(str(error)) from error
-        secrets = {
-            "broker.password": self.password_file,
-            "broker.cert": self.client_cert_file,
-            "broker.key": self.client_key_file,
+        named = {
+            "password_file": self.password_file,
+            "ca_file": self.ca_file,
+            "certificate_file": self.client_cert_file,
+            "key_file": self.client_key_file,
         }
+        files = {name: file for name, file in named.items() if file is not None}
+        data = {name: given.read(file) for name, file in files.items()}
+        given.check_access(files, data)
         return Asked(
             device=self.device,
             site=self.site,
@@ -112,8 +111,8 @@ class Configured:
             username=self.username,
             insecure=self.insecure,
             trusted=_public_key(self.trust) if self.trust is not None else None,
-            ca=self.ca_file.read_bytes() if self.ca_file is not None else None,
-            secrets={name: file.read_bytes() for name, file in secrets.items() if file is not None},
+            ca=data.get("ca_file"),
+            secrets={secret: data[name] for name, secret in _SECRETS.items() if name in data},
         )
 
 
@@ -179,8 +178,11 @@ def install(
     kind = _kind(like, target)
     closure.check_python(slot.base_python())
     made = slot.slot_of(closure.found(), slot.base_python())
-    steps = plan.install(asked, kind, made, looking.there(target.folder, kind))
+    steps = plan.install(asked, kind, made, looking.there(target.folder, kind, made))
     output = how.output
+    _say_damaged(output, target)
+    check_inside(steps, target.folder)
+    check_configuration(steps, target.folder)
     if target.dry_run:
         return _show(output, steps, f"{kind.name} ({kind.evidence}); nothing was done")
     output.note(f"a device of the kind {kind.name} ({kind.evidence})")
@@ -217,7 +219,9 @@ def uninstall(
     target.check()
     if not purge:  # what an uninstall left behind can still be purged
         looking.installed(target.folder)
+    _say_damaged(how.output, target)
     steps = plan.removal(looking.there(target.folder, kinds.named("x86")), purge=purge)
+    check_inside(steps, target.folder)
     if target.dry_run:
         return _show(how.output, steps, "nothing was done")
     perform(steps, target.folder, _teller(how.output))
@@ -240,18 +244,29 @@ def _kind(like: str | None, target: Target) -> Kind:
         names = ", ".join(kinds.NAMES)
         raise AnswerMissingError(f"say for which device the image is: --like {names}")
     try:
-        noted = kinds.named(str(looking.installed(target.folder)["kind"]))
+        noted = looking.installed(target.folder)
     except NotInstalledError:
-        return kinds.detected()
-    return kinds.again(noted, kinds.detected())
+        noted = None
+    found = kinds.detected()
+    if noted is None or noted.kind not in kinds.NAMES:
+        return found
+    return kinds.again(kinds.named(noted.kind), found)
+
+
+def _say_damaged(output: Output, target: Target) -> None:
+    """Say that the note of what was installed is there and of no use."""
+    try:
+        damaged = looking.installed(target.folder) is None
+    except NotInstalledError:
+        return
+    if damaged:
+        output.note(f"note: {places.INSTALLED_FILE} is damaged, and counts as if it said nothing")
 
 
 def _public_key(file: Path) -> bytes:
+    data = given.read(file)
     try:
-        data = file.read_bytes()
         signing.public_key(data, str(file))
-    except OSError as error:
-        raise FileUnusableError(f"{file}: cannot be read ({error.strerror or error})") from error
     except SignatureError as error:
         raise FileUnusableError(
             f"{file}: {error.problem}; write `paceline key show` into it on the deployer's machine"

@@ -42,6 +42,12 @@ class FileUnusableError(InstallError):
     code = "install.file_unusable"
 
 
+class ConfigRefusedError(InstallError):
+    """The agent would not start with the configuration that it would have."""
+
+    code = "install.config_refused"
+
+
 class EnvironmentUnusableError(InstallError):
     """The environment that runs the command cannot be copied into a slot."""
 

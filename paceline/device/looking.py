@@ -1,9 +1,8 @@
 """What is on this device, or in an image: read for a plan, and for `agent status`."""
 
-import json
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -12,7 +11,9 @@ from paceline.device import kinds, log, places, slot, system
 from paceline.device.errors import NotInstalledError
 from paceline.device.kinds import Kind
 from paceline.device.log import Problem
+from paceline.device.noted import Noted, decoded
 from paceline.device.plan import There
+from paceline.device.slot import Slot
 from wire.errors import CodedError
 
 LOG_LINES: Final = 500
@@ -38,9 +39,11 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What to do."""
 
 
-def there(root: Path, kind: Kind) -> There:
-    """Return what a plan needs to know."""
+def there(root: Path, kind: Kind, made: Slot | None = None) -> There:
+    """Return what a plan needs to know; the slot to be installed counts when it is whole."""
     current, slots = slot.present(root)
+    if made is not None and not slot.is_whole(made, root):
+        slots = tuple(name for name in slots if name != made.name)
     needed = kinds.groups(kind.drop_ins, root)
     return There(
         read=lambda path: _read(places.below(root, path)),
@@ -52,8 +55,8 @@ def there(root: Path, kind: Kind) -> There:
     )
 
 
-def installed(root: Path) -> dict[str, Any]:
-    """Return what was noted when the agent was installed.
+def installed(root: Path) -> Noted | None:
+    """Return what was noted when the agent was installed; None: the note is damaged.
 
     Raises:
         NotInstalledError: Nothing was.
@@ -64,8 +67,7 @@ def installed(root: Path) -> dict[str, Any]:
             "no agent is installed on this device; install one with: sudo .venv/bin/paceline agent"
             " install --broker mqtt://HOST --trust trusted.pub"
         )
-    noted: dict[str, Any] = json.loads(data)
-    return noted
+    return decoded(data)
 
 
 def status() -> ServiceStatus:
@@ -74,7 +76,7 @@ def status() -> ServiceStatus:
     Raises:
         NotInstalledError: There is none.
     """
-    noted = installed(system.SYSTEM)
+    noted = installed(system.SYSTEM) or Noted()
     told = system.properties(
         "ActiveState", "ActiveEnterTimestampMonotonic", "NRestarts", "InvocationID"
     )
@@ -93,8 +95,8 @@ def status() -> ServiceStatus:
         service=state,
         since_seconds=since if state == "active" and entered else None,
         restarts=int(told.get("NRestarts") or 0),
-        slot=str(noted.get("slot", "")),
-        kind=str(noted.get("kind", "")),
+        slot=noted.slot,
+        kind=noted.kind,
         device=values.get("device"),
         site=values.get("site"),
         broker=values.get("broker.url"),

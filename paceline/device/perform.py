@@ -1,5 +1,6 @@
 """Does the steps of a plan, one after the other, and says each."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +20,7 @@ from paceline.device.steps import (
     MakeUser,
     Reload,
     Remove,
+    RemoveEmpty,
     RemoveUser,
     Start,
     Step,
@@ -29,6 +31,7 @@ from paceline.device.steps import (
 from wire.reports import ProbeReport
 
 _ROOTS: Final = (0, 0)
+_ACCOUNTS: Final = ("passwd", "group", "shadow", "gshadow", "subuid", "subgid")
 
 
 def perform(steps: Iterable[Step], root: Path, say: Callable[[Step], None]) -> ProbeReport | None:
@@ -37,8 +40,10 @@ def perform(steps: Iterable[Step], root: Path, say: Callable[[Step], None]) -> P
     Raises:
         InstallError: One could not be done; those before it are done.
     """
+    wanted = list(steps)
+    check_inside(wanted, root)
     report = None
-    for step in steps:
+    for step in wanted:
         say(step)
         try:
             report = _ACTIONS[type(step)](step, root) or report
@@ -47,6 +52,37 @@ def perform(steps: Iterable[Step], root: Path, say: Callable[[Step], None]) -> P
             problem = f"{row.action} {row.subject}: {error.strerror or error}"
             raise StepFailedError(f"{problem}; what was done before stays done") from error
     return report
+
+
+def check_inside(steps: Iterable[Step], root: Path) -> None:
+    """Check that a link in an image leads nothing that is written or removed out of it.
+
+    Raises:
+        StepFailedError: One does; nothing was done.
+    """
+    inside = root.resolve()
+    for folder in sorted({folder for step in steps for folder in _folders(step)}):
+        leads_to = places.below(root, folder).resolve()
+        if not leads_to.is_relative_to(inside):
+            raise StepFailedError(
+                f"{folder} of this image leads out of it, to {leads_to}; nothing was done: make the"
+                " link that leads there a relative one, or a folder"
+            )
+
+
+def _folders(step: Step) -> tuple[Path, ...]:
+    """Return the folders, or files that a program of the system writes, that a step changes."""
+    match step:
+        case MakeUser() | Join() | RemoveUser():
+            return tuple(Path("/etc") / name for name in _ACCOUNTS)
+        case MakeFolder(path):
+            return (path,)
+        case Write(path) | Link(path) | Remove(path) | RemoveEmpty(path):
+            return (path.parent,)
+        case MakeSlot() | Switch():
+            return (places.SLOTS,)
+        case _:
+            return ()
 
 
 def _make_slot(step: MakeSlot, root: Path) -> ProbeReport:
@@ -134,6 +170,14 @@ def _remove(step: Remove, root: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def _remove_empty(step: RemoveEmpty, root: Path) -> None:
+    try:
+        places.below(root, step.path).rmdir()
+    except OSError as error:
+        if error.errno not in {errno.ENOENT, errno.ENOTEMPTY}:
+            raise
+
+
 _ACTIONS: Final[Mapping[type[Any], Callable[[Any, Path], ProbeReport | None]]] = {
     MakeUser: lambda _, root: system.make_user(root),
     Join: lambda step, root: system.join(step.group, root),
@@ -147,6 +191,7 @@ _ACTIONS: Final[Mapping[type[Any], Callable[[Any, Path], ProbeReport | None]]] =
     Start: _start,
     Stop: _stop,
     Remove: _remove,
+    RemoveEmpty: _remove_empty,
     RemoveUser: lambda _, root: system.remove_user(root),
     Keep: lambda *_: None,
 }

@@ -4,11 +4,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from paceline.device import places, share, slot, template
 from paceline.device.errors import AnswerMissingError
 from paceline.device.kinds import Kind
+from paceline.device.noted import decoded
 from paceline.device.slot import Slot
 from paceline.device.steps import (
     CheckConfig,
@@ -20,6 +21,7 @@ from paceline.device.steps import (
     MakeUser,
     Reload,
     Remove,
+    RemoveEmpty,
     RemoveUser,
     Start,
     Step,
@@ -68,7 +70,7 @@ class There:
     """Those that exist and that the drop-ins need."""
     current: str | None = None
     slots: tuple[str, ...] = ()
-    """Oldest first."""
+    """Those that can be switched to, oldest first."""
     is_image: bool = False
     """Whether it is an image that is being built, and no system that runs."""
 
@@ -90,13 +92,14 @@ def install(asked: Asked, kind: Kind, made: Slot, there: There) -> list[Step]:
         *ours,
         Write(places.INSTALLED_FILE, noted.encode(), "what `uninstall` removes"),
     ]
+    before = _files(there) or ()
     steps: list[Step] = [] if there.has_user else [MakeUser()]
     steps += [Join(group) for group in there.groups]
     steps += _folders()
     steps += [step for step in files if not _is_same(step, there)]
-    steps += [Remove(Path(name), "no longer needed") for name in _files(there) if name not in names]
+    steps += [Remove(Path(name), "no longer needed") for name in before if name not in names]
     steps.append(
-        Keep(f"slot {made.name}", "it is there already")
+        Keep(f"slot {made.name}", "it is there already, whole")
         if made.name in there.slots
         else MakeSlot(made)
     )
@@ -113,17 +116,19 @@ def removal(there: There, *, purge: bool) -> list[Step]:
     steps: list[Step] = []
     if not there.is_image:
         steps.append(Stop())
-    files = _files(there) or [str(places.WANTED_BY), str(places.UNIT_FILE)]
-    steps += [Remove(Path(name)) for name in files]
-    steps += [Remove(places.DROP_INS), Remove(places.SLOTS, "every version")]
+    files = _files(there)
+    steps += [Remove(Path(name)) for name in (_all_files() if files is None else files)]
+    steps.append(Remove(places.SLOTS, "every version"))
     if purge:
         steps += [
+            Remove(places.DROP_INS, "with drop-ins of yours"),
             Remove(places.CONFIG, "configuration and secrets"),
             Remove(places.STATE, "segments and the journal"),
             *([RemoveUser()] if there.has_user else []),
         ]
     else:
         steps += [
+            RemoveEmpty(places.DROP_INS),
             Remove(places.INSTALLED_FILE),
             Keep(str(places.CONFIG), "configuration and secrets; --purge removes them"),
             Keep(str(places.STATE), "segments and the journal; --purge removes them"),
@@ -131,10 +136,22 @@ def removal(there: There, *, purge: bool) -> list[Step]:
     return steps if there.is_image else [*steps, Reload()]
 
 
-def _files(there: There) -> list[str]:
-    """Return what was installed before, the configuration apart."""
-    noted: dict[str, Any] = json.loads(there.read(places.INSTALLED_FILE) or "{}")
-    return [str(name) for name in noted.get("files", [])]
+def _files(there: There) -> tuple[str, ...] | None:
+    """Return what was installed before, the configuration apart; None: nothing says so."""
+    noted = decoded(there.read(places.INSTALLED_FILE) or b"")
+    return noted.files if noted is not None else None
+
+
+def _all_files() -> list[str]:
+    """Return what an installation for any device may have written."""
+    shipped = share.names("systemd", f"{places.UNIT_FILE.name}.d")
+    rules = (name for names in _RULES.values() for name in names)
+    paths = [
+        *(places.WANTED_BY, places.UNIT_FILE, places.SCHEMA_FILE),
+        *(places.DROP_INS / name for name in shipped),
+        *(places.UDEV_RULES / name for name in rules),
+    ]
+    return [str(path) for path in paths]
 
 
 def _folders() -> list[Step]:

@@ -8,11 +8,12 @@ import base64
 import hashlib
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -66,8 +67,28 @@ def make(slot: Slot, root: Path, owner: tuple[int, int]) -> ProbeReport:
         for path in (folder, *folder.rglob("*")):
             os.chown(path, *owner, follow_symlinks=False)
         with _opened(places.below(root, places.SLOTS)) as slots:
+            with suppress(FileNotFoundError):  # one that is not whole
+                os.rename(slot.name, Path(scratch) / "before", src_dir_fd=slots)
             os.rename(folder, slot.name, dst_dir_fd=slots)
     return report
+
+
+def is_whole(slot: Slot, root: Path) -> bool:
+    """Whether the slot is in its place with all that was tried when it was made, byte for byte.
+
+    It is looked at and not run: it belongs to the agent, whose code root does not run.
+    """
+    folder = places.below(root, places.SLOTS) / slot.name
+    packages = _packages(folder)
+    try:
+        return (
+            not folder.is_symlink()
+            and (folder / "bin" / "python").readlink() == slot.python
+            and (folder / "pyvenv.cfg").read_text() == _settings(slot)
+            and all(_is_same(file, packages / file.name) for file in slot.closure.files)
+        )
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def switch(name: str, root: Path, owner: tuple[int, int]) -> None:
@@ -118,18 +139,38 @@ def _opened(path: Path) -> Iterator[int]:
 
 
 def _write(slot: Slot, folder: Path) -> None:
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    packages = folder / "lib" / version / "site-packages"
+    packages = _packages(folder)
     packages.mkdir(parents=True)
     (folder / "bin").mkdir()
     (folder / "bin" / "python").symlink_to(slot.python)
-    (folder / "pyvenv.cfg").write_text(
-        f"home = {slot.python.parent}\ninclude-system-site-packages = false\n"
-    )
+    (folder / "pyvenv.cfg").write_text(_settings(slot))
     for file in slot.closure.files:
         _copy(file, packages / file.name)
     for path in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
         path.chmod(0o755)
+
+
+def _packages(folder: Path) -> Path:
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    return folder / "lib" / version / "site-packages"
+
+
+def _settings(slot: Slot) -> str:
+    return f"home = {slot.python.parent}\ninclude-system-site-packages = false\n"
+
+
+def _is_same(file: Installed, copy: Path) -> bool:
+    """Whether a copy is a file, and has what the wheel said."""
+    descriptor = os.open(copy, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as opened:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return False
+        return file.sha256 is None or _digest(hashlib.file_digest(opened, "sha256")) == file.sha256
+
+
+def _digest(hashed: "hashlib._Hash") -> str:
+    """Return a digest as a list of installed files has it."""
+    return base64.urlsafe_b64encode(hashed.digest()).rstrip(b"=").decode()
 
 
 def _copy(file: Installed, target: Path) -> None:
@@ -138,7 +179,7 @@ def _copy(file: Installed, target: Path) -> None:
     except OSError as error:
         problem = f"{file.source} cannot be read ({error.strerror or error})"
         raise EnvironmentUnusableError(f"{problem}; install this environment anew") from error
-    digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+    digest = _digest(hashlib.sha256(data))
     if file.sha256 is not None and digest != file.sha256:
         raise EnvironmentUnusableError(
             f"{file.source} was changed after it was installed; install this environment anew"

@@ -154,6 +154,17 @@ class Remove:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveEmpty:
+    """Remove a folder, unless somebody keeps something in it."""
+
+    path: Path
+
+    def row(self) -> Row:
+        """See ``Row``."""
+        return Row("remove", str(self.path), "unless there is something of yours in it")
+
+
+@dataclass(frozen=True, slots=True)
 class RemoveUser:
     """Remove the user and its group."""
 
@@ -187,6 +198,7 @@ Step = (
     | Start
     | Stop
     | Remove
+    | RemoveEmpty
     | RemoveUser
     | Keep
 )

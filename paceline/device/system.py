@@ -23,9 +23,9 @@ def runs_systemd() -> bool:
 def user_ids(root: Path) -> tuple[int, int] | None:
     """Return the ids of the agent's user and group; None: there is no such user."""
     for line in _lines(root / "etc" / "passwd"):
-        name, _, *rest = line.split(":")
-        if name == places.USER:
-            return int(rest[0]), int(rest[1])
+        match line.split(":"):
+            case [places.USER, _, uid, gid, *_] if uid.isdecimal() and gid.isdecimal():
+                return int(uid), int(gid)
     return None
 
 
@@ -109,6 +109,6 @@ def _prefix(root: Path) -> list[str]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text().splitlines()
+        return path.read_text(errors="surrogateescape").split("\n")
     except OSError:
         return []

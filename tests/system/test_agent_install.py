@@ -29,8 +29,8 @@ class Device:
         self.state = self.root / "var/lib/paceline"
         self.etc = self.root / "etc"
         self._environment = environment
-        self._key = folder / "trusted.pub"
-        self._key.write_bytes(
+        self.key = folder / "trusted.pub"
+        self.key.write_bytes(
             signing.public_pem(signing.private_key(signing.new_private_key(), "the test's"))
         )
         self._password = folder / "password"
@@ -42,19 +42,19 @@ class Device:
         for name in ("shadow", "gshadow"):
             (self.etc / name).touch(0o600)
 
-    def __call__(self, *arguments, python=None):
+    def __call__(self, *arguments, python=None, said=None):
         """Run ``paceline agent`` and return its code, its answer, and what it said aside."""
         program = [str(python or self._environment / "bin/python"), "-I", "-m", "paceline.cli"]
         ended = subprocess.run(
             [*program, "agent", *map(str, arguments), "--root", str(self.root), "--json"],
-            capture_output=True, text=True, timeout=250, check=False,
+            capture_output=True, text=True, timeout=250, check=False, input=said,
         )  # fmt: skip
         assert "Traceback" not in ended.stderr, ended.stderr
         return ended.returncode, json.loads(ended.stdout), ended.stderr
 
     def install(self, *more):
         """Install with what a newcomer says."""
-        said = ["--broker", "mqtt://broker.lan", "--trust", self._key, "--username", "site"]
+        said = ["--broker", "mqtt://broker.lan", "--trust", self.key, "--username", "site"]
         return self("install", "--like", "x86", *said, "--password-file", self._password, *more)
 
     @property
@@ -167,13 +167,41 @@ def test_a_slot_that_does_not_run_is_never_switched_to(device, environment):
     assert device.install()[0] == 0
     before = device.slot
     broken = b"raise SystemExit('broken')\n"
-    with changed(packages(environment), "agent/__main__.py", broken, recorded=True):
+    with changed(packages(environment), "agent/children.py", broken, recorded=True):
         code, answer, _ = device("install", "--like", "x86")
 
     assert (code, answer["error"]["code"]) == (3, "install.slot_failed")
     assert "broken" in answer["error"]["message"]
     assert device.slot == before
     assert device.agent("--version").returncode == 0
+
+
+def test_a_slip_is_refused_whole_and_the_corrected_command_mends_it(device):
+    """A wrong origin, then a password through a pipe; a slot that a full disk left; a torn note."""
+    code, answer, _ = device.install("--origin", "nonsense")
+    assert (code, answer["error"]["code"]) == (3, "install.config_refused")
+    assert [*device.etc.glob("paceline*"), device.state.exists()] == [False]
+
+    piped = ["--broker", "mqtt://broker.lan", "--trust", device.key, "--username", "site"]
+    piped += ["--like", "x86", "--password-file", "/dev/stdin"]
+    code, answer, _ = device("install", *piped, said="")
+    assert (code, answer["error"]["code"]) == (3, "install.file_unusable")
+    assert device("install", *piped, said="open sesame\n")[0] == 0
+    secret = device.etc / "paceline/credentials/broker.password"
+    assert secret.read_text() == "open sesame\n"
+
+    slot = device.state / "slots" / device.slot
+    shutil.rmtree(slot)
+    slot.mkdir()
+    note = device.etc / "paceline/installed.json"
+    note.write_text(note.read_text()[:40])
+    code, _, aside = device("install", "--like", "x86")
+    assert (code, "is damaged" in aside) == (0, True)
+    assert device.agent("--version").returncode == 0
+    note.write_text("[]")
+    code, _, aside = device("uninstall")
+    assert (code, "is damaged" in aside) == (0, True)
+    assert not (device.etc / "systemd/system/paceline-agent.service").exists()
 
 
 def packages(environment):

@@ -9,6 +9,7 @@ import yaml
 from paceline.device import kinds, places, plan
 from paceline.device.closure import Closure
 from paceline.device.errors import AnswerMissingError
+from paceline.device.perform import perform
 from paceline.device.plan import Asked, There
 from paceline.device.slot import Slot, superfluous
 from paceline.device.steps import (
@@ -18,6 +19,7 @@ from paceline.device.steps import (
     MakeUser,
     Reload,
     Remove,
+    RemoveEmpty,
     RemoveUser,
     Start,
     Stop,
@@ -171,12 +173,10 @@ def test_installing_the_same_again_does_not_disturb_the_service():
 
 def test_units_that_are_no_longer_wanted_are_removed():
     """Such as the drop-in of an accelerator that this device no longer has."""
-    noted = {"files": ["/etc/systemd/system/x.conf", str(places.UNIT_FILE)]}
+    noted = {"files": [str(places.DROP_INS / "x.conf"), str(places.UNIT_FILE)]}
     files = {str(places.INSTALLED_FILE): json.dumps(noted).encode()}
 
-    assert [step.path for step in of(upgraded(files=files), Remove)] == [
-        Path("/etc/systemd/system/x.conf")
-    ]
+    assert [step.path for step in of(upgraded(files=files), Remove)] == [places.DROP_INS / "x.conf"]
 
 
 @pytest.mark.parametrize(
@@ -208,6 +208,57 @@ def test_taking_off_keeps_what_is_the_users():
     assert {str(places.UNIT_FILE), str(places.WANTED_BY), str(places.SLOTS)} <= removed
     assert not removed & {str(places.AGENT_FILE), str(places.TRUSTED_FILE), str(places.STATE)}
     assert {step.subject for step in of(steps, Keep)} == {str(places.CONFIG), str(places.STATE)}
+
+
+@pytest.mark.parametrize(
+    "data", [b'{"files": ["/etc', b"[]", b'{"files": 3}', b"\xff", b"[" * 9999]
+)
+def test_a_damaged_note_counts_as_none(data):
+    """What an installation may have written is removed then; an upgrade goes on."""
+    files = {str(places.INSTALLED_FILE): data}
+    steps = plan.removal(there(files), purge=False)
+
+    removed = {step.path for step in of(steps, Remove)}
+    assert {places.UNIT_FILE, places.WANTED_BY, places.DROP_INS / "coral.conf"} <= removed
+    assert of(upgraded(files=files), Remove) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "/../host/precious", "/etc/passwd", "etc/systemd/system/paceline-agent.service", "",
+        "/etc/systemd/system/paceline-agent.service.d/../ssh.conf", "/etc/paceline/agent.yaml",
+        "/etc/systemd/system/paceline-agent.service.d/..", "/etc/udev/rules.d/60-block.rules",
+        "/etc/systemd/system/paceline-agent.service.d/\0.conf", str(places.UNIT_FILE) + "\n",
+    ],
+)  # fmt: skip
+def test_a_note_cannot_name_what_an_installation_does_not_write(name):
+    """Nothing else is removed, whoever wrote it there."""
+    files = {str(places.INSTALLED_FILE): json.dumps({"files": [name]}).encode()}
+
+    assert of(upgraded(files=files), Remove) == []
+    removed = {str(step.path) for step in of(plan.removal(there(files), purge=False), Remove)}
+    assert removed == {str(places.SLOTS), str(places.INSTALLED_FILE)}
+
+
+def test_drop_ins_of_the_user_stay(tmp_path):
+    """The folder goes when nothing of theirs is in it."""
+    steps = [RemoveEmpty(places.DROP_INS)]
+    folder = tmp_path / places.DROP_INS.relative_to("/")
+    perform(steps, tmp_path, str)  # none there: fine
+    folder.mkdir(parents=True)
+    (folder / "mine.conf").touch()
+    perform(steps, tmp_path, str)
+    assert (folder / "mine.conf").exists()
+    (folder / "mine.conf").unlink()
+    perform(steps, tmp_path, str)
+
+    assert not folder.exists()
+    files = after(plan.install(ASKED, kinds.named("coral"), NEW, there()))
+    planned = plan.removal(there(files), purge=False)
+    assert places.DROP_INS not in {step.path for step in of(planned, Remove)}
+    assert places.DROP_INS / "coral.conf" in {step.path for step in of(planned, Remove)}
+    assert of(planned, RemoveEmpty) == steps
 
 
 def test_purging_leaves_nothing():
