@@ -33,7 +33,7 @@ class Journal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     desired: str | None = None
     """The signed desired state as it came, to be checked again; None: none is known."""
     assignments: dict[str, Progress] = {}
-    """By the assignment's key."""
+    """By its key; one that has never failed nor was taken up again is not here."""
 
 
 def started(journal: Journal) -> Journal:
@@ -84,7 +84,7 @@ def progressed(journal: Journal, key: str, state: str, *, serving: bool = False)
 
 def restarted(journal: Journal, key: str) -> Journal:
     """Return the journal after an assignment was found unfinished when the agent started."""
-    before = journal.assignments[key]
+    before = journal.assignments.get(key, Progress(state="assigned"))
     after = replace(before, restarts_without_serving=before.restarts_without_serving + 1)
     return replace(journal, assignments={**journal.assignments, key: after})
 

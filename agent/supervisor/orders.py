@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from agent import journal, reconcile
 from agent.config import Config
 from agent.journal_file import JournalError
-from agent.lifecycle import State
+from agent.lifecycle import AT_REST, State
 from agent.refusals import Refusals
 from agent.supervisor.keeper import Keeper
 from agent.supervisor.state_folder import StateFolder
@@ -165,7 +165,7 @@ class Orders:
             return ()
         self.known = reconcile.remembered(desired, self.known)
         kept = journal.keeping(self._journal, self.assignments)
-        for key in kept.assignments:
+        for key in self.assignments:
             kept = journal.restarted(kept, key)
         self._keep(kept)
         return tuple(
@@ -174,13 +174,20 @@ class Orders:
         )
 
     def progressed(self, key: str, state: State) -> None:
-        """Remember how far an assignment is."""
+        """Remember how far an assignment is, where the next start of the agent must know it.
+
+        The steps between are worth no write to a flash disk: from any of them it is begun anew.
+        """
+        before = self._journal.assignments.get(key, journal.Progress(state=State.ASSIGNED))
         serving = state is State.SERVING
-        self._keep(journal.progressed(self._journal, key, state.value, serving=serving))
+        failed = State.FAILED in {state, before.state}
+        if failed or (serving and before.restarts_without_serving):
+            kept = state if state in AT_REST else State.ASSIGNED
+            self._keep(journal.progressed(self._journal, key, kept, serving=serving))
 
     def keep_only(self, keys: Iterable[str]) -> None:
-        """Forget how far the other assignments were."""
-        self._keep(journal.keeping(self._journal, keys))
+        """Forget how far the other assignments were; on disk with whatever is saved next."""
+        self._journal = journal.keeping(self._journal, keys)
 
     async def settle(self, seconds: float) -> None:
         """Wait until all that is known is on disk, or so long."""

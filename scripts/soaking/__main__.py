@@ -30,11 +30,20 @@ def main() -> int:
     console = Console(stderr=options.json, highlight=False, soft_wrap=not sys.stdout.isatty())
     seed = secrets.randbelow(1_000_000) if options.seed is None else options.seed
     seconds = 60 * (options.minutes if options.minutes is not None else 60 * options.hours)
+    if options.outage is not None:
+        seconds = 60 * options.outage + 2 * plan.OUTAGE_WARM_UP_SECONDS
     name = time.strftime(f"soak-%Y%m%d-%H%M%S-seed{seed}")
     folder = (options.out or Path(tempfile.gettempdir()) / "paceline-soak") / name
     folder.mkdir(parents=True)
     console.print(f"[bold]soak[/] {seconds / 60:g} minutes, seed {seed}; logs in {folder}")
-    soak = Soak(folder, seconds, seed, _without(options.only, console), console.print)
+    without = _without(options.only, console)
+    faults = (
+        plan.faults(seed, without=without)
+        if options.outage is None
+        else plan.outage(60 * options.outage)
+    )
+    small_disk = plan.DISK_FULL not in without
+    soak = Soak(folder, seconds, seed, faults, small_disk=small_disk, say=console.print)
     interrupted = False
 
     def stop(*_: Any) -> None:
@@ -88,6 +97,12 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--hours", type=float, default=1.0, help="how long; default: 1")
     parser.add_argument("--minutes", type=float, help="how long, instead of --hours")
+    parser.add_argument(
+        "--outage",
+        type=float,
+        metavar="MINUTES",
+        help="one fault alone: no broker for so long, 5 minutes before it and 5 after",
+    )
     parser.add_argument("--seed", type=int, help="repeats a sequence of faults; else a random one")
     kinds = [*(kind.name for kind in plan.KINDS), "none"]
     parser.add_argument(

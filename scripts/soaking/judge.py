@@ -1,7 +1,7 @@
 """What a soak has to show, and whether it does. Pure."""
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,6 +9,7 @@ from scripts.soaking.book import Told
 from scripts.soaking.watch import Sample, Watched
 
 MEMORY_BOUND_MB_PER_HOUR: Final = 1.0
+WRITTEN_BOUND_MB_PER_DAY: Final = 10.0
 JUDGED_SECONDS: Final = 3000.0
 """A process that was watched for less is not judged by its slope: warming up is not growing."""
 SHOWN_SECONDS: Final = 120.0
@@ -77,6 +78,13 @@ def growth(process: Watched, warm_up_seconds: float) -> Growth | None:
         descriptors=_ends([s.descriptors for s in seen]),
         threads=_ends([s.threads for s in seen]),
     )
+
+
+def written(mb_per_day: Mapping[str, float], device: str) -> Check:
+    """Return the check of what a device's agent and its workers had written to its disk."""
+    total = sum(mb for role, mb in mb_per_day.items() if role.split()[-1] == device)
+    shown = f"{device}: {total:.1f} MB a day, at most {WRITTEN_BOUND_MB_PER_DAY:g}"
+    return Check("written to disk", total <= WRITTEN_BOUND_MB_PER_DAY, shown)
 
 
 def accounting(told: Iterable[Told]) -> list[Check]:

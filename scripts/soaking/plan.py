@@ -28,12 +28,17 @@ PLACEMENTS: Final = {
 RATES: Final = {STEADY: 8.0, FICKLE: 8.0, CALM: 4.0}
 """Frames a second."""
 
+BROKER_STOPPED: Final = "broker stopped"
 DISK_FULL: Final = "disk full"
 UNDEPLOYED: Final = "undeployed"
 """`FICKLE` is silent while this fault lasts, rightly: it is judged by the others."""
 
 LEAST_PAUSE_SECONDS: Final = 15.0
 MOST_PAUSE_SECONDS: Final = 40.0
+
+OUTAGE_WARM_UP_SECONDS: Final = 300.0
+OUTAGE_ALLOWANCE_SECONDS: Final = 90.0
+"""How much longer than a long outage a pipeline may be silent: connecting is tried ever less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ KINDS: Final = (
     Kind("agent killed", 0, 30, ("d2", "d3")),
     Kind("segment corrupted", 0, 40, ("d2", "d3")),
     Kind("broker restarted", 0, 30),
-    Kind("broker stopped", 20, 50),
+    Kind(BROKER_STOPPED, 20, 50),
     Kind("redeployed", 0, 10),
     Kind(UNDEPLOYED, 5, 10),
     Kind(DISK_FULL, 15, 15, (SMALL_DISK,)),
@@ -108,3 +113,9 @@ def faults(seed: int, *, without: frozenset[str] = frozenset()) -> Iterator[Faul
                 continue
             yield Fault(number, kind, pause, device or None, pipeline, seed_within)
             number += 1
+
+
+def outage(seconds: float) -> Iterator[Fault]:
+    """Yield one fault: the broker is away for so long, once everything has warmed up."""
+    kind = Kind(BROKER_STOPPED, seconds, seconds + OUTAGE_ALLOWANCE_SECONDS)
+    yield Fault(0, kind, OUTAGE_WARM_UP_SECONDS, None, STEADY, 0)

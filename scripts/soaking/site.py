@@ -3,8 +3,10 @@
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -27,6 +29,8 @@ LOOK_SECONDS: Final = 0.1
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 30.0
 SMALL_DISK_BYTES: Final = 48 << 20
+MEMORY: Final = Path("/dev/shm")
+"""A file system that writes to no disk."""
 MAX_PACKET_BYTES: Final = 8 << 20
 
 
@@ -51,6 +55,7 @@ class Soaked:
         """Agents and clients that ended and were not told to."""
         self._subject = subject
         self._small_disk = small_disk
+        self._memory = Path(tempfile.mkdtemp(prefix="paceline-soak-", dir=MEMORY))
         self._artifacts: Child | None = None
         self._held: set[str] = set()
         self._expected_ends: set[int] = set()
@@ -84,6 +89,10 @@ class Soaked:
         small = self.folder / plan.SMALL_DISK
         if small.is_mount():
             subprocess.run(["umount", "--lazy", str(small)], check=False)
+        for log in self._memory.iterdir() if self._memory.exists() else ():
+            (self.folder / log.name).unlink()
+            shutil.copy(log, self.folder)
+        shutil.rmtree(self._memory, ignore_errors=True)
 
     # agents
 
@@ -181,6 +190,10 @@ class Soaked:
 
     def _start_agent(self, device: str) -> Child:
         config = str(self.folder / f"{device}.yaml")
+        log = self.folder / f"agent-{device}.log"
+        if not log.is_symlink():
+            # as under systemd, which takes the log: what an agent itself writes is what is counted
+            log.symlink_to(self._memory / log.name)
         return self._child(f"agent-{device}", "agent", "--config", config, isolated=True)
 
     def _serve_artifacts(self) -> str:

@@ -51,8 +51,9 @@ class Soak:
     Args:
         folder: For all logs and the picture.
         seconds: How long frames flow.
-        seed: The faults' sequence.
-        without: Kinds of faults that cannot be done here.
+        seed: What the faults were made from; shown.
+        faults: What is done, one after the other.
+        small_disk: Whether one agent's state folder gets a file system of its own; needs root.
         say: Takes a line for people.
     """
 
@@ -61,7 +62,9 @@ class Soak:
         folder: Path,
         seconds: float,
         seed: int,
-        without: frozenset[str],
+        faults: Iterator[Fault],
+        *,
+        small_disk: bool,
         say: Callable[[str], None],
     ) -> None:
         self.folder = folder
@@ -69,8 +72,8 @@ class Soak:
         self._seconds = seconds
         self._seed = seed
         self._say = say
-        self._plan = plan.faults(seed, without=without)
-        self._small_disk = plan.DISK_FULL not in without
+        self._plan = faults
+        self._small_disk = small_disk
         self._blows: list[Blow] = []
         self._now = "starting"
 
@@ -189,6 +192,10 @@ class Soak:
     ) -> Outcome:
         seconds = span[1] - span[0]
         warm_up = min(300.0, seconds / 10)
+        written = {
+            role: round(size / 1e6 * 86400 / (seconds - warm_up), 2)
+            for role, size in sorted(watch.written_bytes(span[0] + warm_up).items())
+        }
         processes = list(watch.processes.values())
         grown = [g for process in processes if (g := judge.growth(process, warm_up))]
         tracebacks = [
@@ -201,6 +208,7 @@ class Soak:
             judge.recovery(self._blows),
             judge.memory(grown),
             *judge.flat(grown),
+            judge.written(written, plan.SPARED),
             judge.none_of("tracebacks", tracebacks),
             judge.none_of("zombies", [f"{n} {pid}" for pid, n in watch.zombies.items()]),
             judge.none_of("ended unasked", site.unexpected),
@@ -217,10 +225,7 @@ class Soak:
             checks=checks,
             blows=self._blows,
             grown=grown,
-            written_mb_per_day={
-                role: round(written / 1e6 * 86400 / (seconds - warm_up), 2)
-                for role, written in sorted(watch.written_bytes(span[0] + warm_up).items())
-            },
+            written_mb_per_day=written,
             errors=dict(errors),
         )
 

@@ -1,9 +1,13 @@
 """What a device pays for having an agent: memory, and wear of its disk."""
 
+import contextlib
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
+from paceline.errors import FrameFailedError
 from tests.system.place import until
 
 PSS_BYTES = 50 << 20
@@ -29,6 +33,13 @@ def _disk(place):
 def _await_health(place, messages):
     begun = len(place.ear.all("tele/health", "d1"))
     until(lambda: len(place.ear.all("tele/health", "d1")) >= begun + messages, "telemetry")
+
+
+def _answers(pipeline, inputs):
+    """Whether a frame gets its result: one that was in the lost worker does not."""
+    with contextlib.suppress(FrameFailedError):
+        return pipeline.run(inputs)
+    return None
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +71,22 @@ def test_serving_agent_writes_nothing(idle, whole):
 
     assert len(answers) == 50
     assert _disk(idle) == before
+
+
+def test_lost_worker_costs_no_write_of_state(idle, whole):
+    """The way back to serving is the same from every step, so none is kept."""
+    idle.deploy(whole.folder, "d1")
+    pipeline = idle.site.pipeline("p")
+    pipeline.run(whole.inputs(0))
+    journal = idle.folder / "d1" / "journal.json"
+    before = journal.stat().st_ino, journal.stat().st_mtime_ns
+    lost = min(idle.workers("d1"))
+    os.kill(lost, signal.SIGKILL)
+    until(lambda: _answers(pipeline, whole.inputs(1)), "an answer of another worker")
+
+    assert lost not in idle.workers("d1")
+
+    assert (journal.stat().st_ino, journal.stat().st_mtime_ns) == before
 
 
 def test_supervisor_is_small(idle):
