@@ -7,13 +7,18 @@ condition, and the account's sum holds whenever it is not held.
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from paceline.answers import Answer, Arrays
 from paceline.errors import FrameFailedError
 from wire import timings as waterfall
 from wire.accounting import DEADLINE, Accounting
-from wire.messages import Account
+from wire.clock import clock_id
+from wire.histogram import Histogram
+from wire.messages import Account, ClientTimes
+
+_CLOCK: Final = clock_id()
 
 
 @dataclass(slots=True)
@@ -37,7 +42,8 @@ class Ledger:
         self.next_taken = 0
         """Whose answer is taken next."""
         self._changed = changed
-        self._last_timings: tuple[waterfall.StageTimes, ...] = ()
+        self._latency = Histogram()
+        self._last: Answer | None = None
         self._open: dict[int, _Open] = {}
         self._answers: dict[int, Answer] = {}
         self._next_entered = 0
@@ -94,8 +100,9 @@ class Ledger:
         with self._changed:
             if not self.accounting.result(sequence):
                 return False
-            self._last_timings = timings
-            self._answer(sequence, arrays, None, timings)
+            answer = self._answer(sequence, arrays, None, timings)
+            self._latency.add(answer.answered_ns - answer.submitted_ns)
+            self._last = replace(answer, tensors={})
             return True
 
     def error(self, sequence: int, code: str, message: str, where: str | None = None) -> None:
@@ -123,7 +130,7 @@ class Ledger:
     def account(self, pipeline: str, client: str, stream: int) -> Account:
         """Return the accounting as it is published."""
         with self._changed:
-            kept = self.accounting
+            kept, last = self.accounting, self._last
             return Account(
                 pipeline=pipeline,
                 client=client,
@@ -135,7 +142,9 @@ class Ledger:
                 in_flight=kept.in_flight,
                 lost=kept.lost,
                 sent_unix_ns=time.time_ns(),
-                timings=tuple(waterfall.plain(entry) for entry in self._last_timings),
+                timings=tuple(waterfall.plain(t) for t in last.timings) if last else (),
+                frame=_client_times(last) if last else None,
+                latency=self._latency.to_message(),
             )
 
     def _answer(
@@ -144,9 +153,9 @@ class Ledger:
         arrays: Arrays,
         error: FrameFailedError | None,
         timings: tuple[waterfall.StageTimes, ...] = (),
-    ) -> None:
+    ) -> Answer:
         open_ = self._open.pop(sequence)
-        self._answers[sequence] = Answer(
+        answer = self._answers[sequence] = Answer(
             sequence=sequence,
             tensors=arrays,
             error=error,
@@ -155,3 +164,14 @@ class Ledger:
             answered_ns=time.monotonic_ns(),
             timings=timings,
         )
+        return answer
+
+
+def _client_times(answer: Answer) -> ClientTimes:
+    return ClientTimes(
+        sequence=answer.sequence,
+        clock=_CLOCK,
+        submitted=answer.submitted_ns,
+        sent=answer.sent_ns if answer.sent_ns is not None else answer.submitted_ns,
+        answered=answer.answered_ns,
+    )

@@ -294,6 +294,17 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     schema: int = SCHEMA
 
 
+class ClientTimes(msgspec.Struct, frozen=True, kw_only=True):
+    """One frame by its client's clock, in monotonic nanoseconds: that of ``timings``."""
+
+    sequence: int
+    clock: str
+    submitted: int
+    sent: int
+    """Credit let it go to the entry."""
+    answered: int
+
+
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """``acct``: one client's accounting: submitted = results + errors + drops + in_flight."""
 
@@ -309,6 +320,10 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     sent_unix_ns: int
     timings: tuple[dict[str, Any], ...] = ()
     """The waterfall of the last result: see `wire.timings`."""
+    frame: ClientTimes | None = None
+    """The same frame by the client's clock."""
+    latency: dict[str, Any] = {}
+    """From submitting to the result, since the stream began: see `wire.histogram`."""
     schema: int = SCHEMA
 
 

@@ -22,8 +22,9 @@ from agent.channel import HEARTBEAT_SECONDS, CloseInput, Inflow, Load, OpenInput
 from agent.opening import checked_segment
 from agent.worker import data_limit
 from agent.worker.serving import Serving
-from agent.worker.stage import Stage, clock_id, random_number
+from agent.worker.stage import Stage, random_number
 from wire import plugins
+from wire.clock import clock_id
 from wire.errors import CodedError
 from wire.topics import Site
 

@@ -2,13 +2,9 @@
 
 import random
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
 
 from wire.messages import Assignment, Peer
 from wire.topics import Lane, Site
-
-_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +63,3 @@ class Stage:
 def random_number() -> int:
     """Return a number that no other process draws."""
     return random.SystemRandom().getrandbits(63)
-
-
-def clock_id() -> str:
-    """Return the id of this machine's monotonic clock."""
-    try:
-        return _BOOT_ID.read_text().strip().replace("-", "")[:16]
-    except OSError:
-        return f"{random_number():016x}"
