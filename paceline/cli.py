@@ -86,6 +86,12 @@ COMMANDS: Final = (
         "paceline doctor --device pi-1",
     ),
     Command(
+        "top",
+        "paceline.commands.top:top",
+        "Watch a hub's site in the terminal.",
+        "paceline top detector",
+    ),
+    Command(
         "demo",
         "paceline.commands.demo:demo",
         "Watch a real model run across three agents on this machine.",
@@ -131,6 +137,17 @@ GROUPS: Final = {
                 "paceline.commands.config:validate",
                 "Print all that is wrong with the settings, or with an agent's file.",
                 "paceline config validate /etc/paceline/agent.yaml",
+            ),
+        ),
+    ),
+    "hub": (
+        "Hear a whole site, keep it for a while, and show it live on a page.",
+        (
+            Command(
+                "serve",
+                "paceline.commands.hub:serve",
+                "Hear a whole site, keep it for a while, and show it live on a page.",
+                "paceline hub serve --broker mqtt://broker.local",
             ),
         ),
     ),
