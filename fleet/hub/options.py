@@ -15,6 +15,8 @@ class HubOptions:
     broker: BrokerUrl
     access: Access
     """Who we are to the broker."""
+    service: str = "hub"
+    """The hub's id: two on one site need two."""
     listen_host: str = "127.0.0.1"
     listen_port: int = 8787
     """0: a free one."""

@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-WINDOW_SECONDS: Final = 30.0
+WINDOW_SECONDS: Final = 15.0
 """Over how much time rates and percentiles of a view are taken."""
 
 State: TypeAlias = Literal["ok", "busy", "warning", "error", "off"]

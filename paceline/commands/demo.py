@@ -9,7 +9,7 @@ from paceline.demo.run import DemoOptions, main
 from paceline.options import OutputOptions
 
 
-def demo(
+def demo(  # noqa: PLR0913 each is an option of the command
     *,
     headless: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     seconds: Annotated[float | None, Parameter(validator=validators.Number(gt=0))] = None,
@@ -17,6 +17,7 @@ def demo(
     devices: Annotated[int, Parameter(validator=validators.Number(gte=1, lte=16))] = 3,
     broker: Literal["auto", "mosquitto", "rumqttd"] = "auto",
     window: Annotated[int | None, Parameter(validator=validators.Number(gte=1))] = None,
+    page: bool = True,
     how: OutputOptions = OutputOptions(),  # noqa: B008 frozen
 ) -> int:
     """Watch a real model run across three agents on this machine.
@@ -28,6 +29,7 @@ def demo(
         devices: How many agents, and segments.
         broker: Which broker to start.
         window: Frames in flight at most; else two for each device.
+        page: Serve the live page on loopback, port 8787 or a free one.
         how: How to answer.
     """
     return main(
@@ -39,5 +41,6 @@ def demo(
             devices=devices,
             broker=broker,
             window=window,
+            page=page,
         )
     )

@@ -13,7 +13,7 @@ from paceline.options import OutputOptions, SiteOptions
 from paceline.output import Output
 from paceline.serving import is_loopback
 from paceline.settings import Settings
-from wire import broker_url
+from wire import broker_url, ids
 
 LISTEN: Final = "127.0.0.1:8787"
 _LISTEN: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s\[\]:/]+):([0-9]{1,5})", re.ASCII)
@@ -22,12 +22,13 @@ _UNITS: Final = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1
 SMALLEST_BYTES: Final = 16 << 20
 
 
-def serve(
+def serve(  # noqa: PLR0913 each is an option of the command
     *,
     listen: str = LISTEN,
     db: Annotated[str | None, Parameter(show_default=False)] = None,
     max_bytes: str = "4GiB",
     token_file: Path | None = None,
+    name: str = "hub",
     allow_host: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     where: SiteOptions = SiteOptions(),  # noqa: B008 frozen
     how: OutputOptions = OutputOptions(),  # noqa: B008 frozen
@@ -40,6 +41,7 @@ def serve(
             postgresql://USER@HOST/NAME; else ~/.local/state/paceline/hub-SITE.db.
         max_bytes: How large that may become, such as 500MiB.
         token_file: A file with the token that callers must know; made where there is none.
+        name: The hub's id: two on one site need two.
         allow_host: A name that browsers call the hub by, such as hub.local; may be repeated.
         where: Which site.
         how: How to answer.
@@ -59,6 +61,7 @@ def serve(
     elif not is_loopback(host):
         token, is_new = tokens.made(), True
     options = HubOptions(
+        service=ids.checked(name, "hub"),
         topics=settings.topics,
         broker=broker_url.parse(settings.broker.url),
         access=settings.access,

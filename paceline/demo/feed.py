@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from numpy.typing import NDArray
 
@@ -11,6 +10,9 @@ from fleet import inputs
 from paceline.demo.page import draw_page
 from paceline.pictures import drawing, preprocess, text_boxes
 from wire.manifest import Manifest
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 DISTINCT: Final = 6
 """Different inputs, fed in turn."""
@@ -48,16 +50,12 @@ def made_up(manifest: Manifest) -> Feed:
     return Feed(tuple(dict(sample.arrays) for sample in samples))
 
 
-def draw_answer(manifest: Manifest, number: int, tensors: Arrays, path: Path) -> None:
-    """Draw page ``number`` with the text boxes that were found on it into the file ``path``.
-
-    Raises:
-        PictureNotWrittenError: The file cannot be written.
-    """
+def draw_answer(manifest: Manifest, number: int, tensors: Arrays) -> "Image":
+    """Return page ``number`` with the text boxes that were found on it."""
     assert manifest.preprocess is not None
     assert manifest.postprocess is not None
     page = preprocess.prepare(draw_page(number), manifest.preprocess)
     found = text_boxes.find(
         tensors[manifest.postprocess.output], manifest.postprocess, page.geometry
     )
-    drawing.save(drawing.draw_text_boxes(page.picture, found), path)
+    return drawing.draw_text_boxes(page.picture, found)

@@ -4,16 +4,19 @@ Each is a process of its own in a folder of its own; a dead agent is started aga
 ``with`` block ends all of them and removes the folder.
 """
 
+import contextlib
 import os
 import socket
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import psutil
 import yaml
 
 from paceline.demo.broker import Broker
@@ -24,6 +27,8 @@ LOOK_SECONDS: Final = 0.3
 """How often dead agents are looked for."""
 STOP_SECONDS: Final = 15.0
 """How long an agent may take to drain."""
+UNPLUGGED_SECONDS: Final = 6.0
+"""How long a device stays dark when its plug was pulled."""
 MAX_PACKET_BYTES: Final = 8 << 20
 """What the demo's brokers take; said to everyone, since neither broker tells it."""
 
@@ -50,6 +55,7 @@ class Home:
         (self.folder / "demo.pub").write_bytes(signing.public_pem(self.key))
         self.broker = Broker(preference=preference)
         self._agents: dict[str, Child] = {}
+        self._dark_until: dict[str, float] = {}
         self._stopping = threading.Event()
         self._keeper = threading.Thread(target=self._keep, daemon=True, name="demo agents")
 
@@ -79,6 +85,20 @@ class Home:
     def pids(self) -> dict[str, int]:
         """Return each agent's process id."""
         return {device: child.pid for device, child in self._agents.items()}
+
+    def pull_the_plug(self, device: str) -> None:
+        """Kill an agent and its workers at once, as a power cut does; it is back in a while."""
+        agent = self._agents[device]
+        self._dark_until[device] = time.monotonic() + UNPLUGGED_SECONDS
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for worker in psutil.Process(agent.pid).children(recursive=True):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    worker.kill()
+        agent.kill()
+
+    def dark_seconds(self, device: str) -> float:
+        """Return how much longer a device stays dark; 0: its plug is in."""
+        return max(0.0, self._dark_until.get(device, 0.0) - time.monotonic())
 
     def log_tail(self, device: str) -> str:
         """Return the last lines of an agent's log."""
@@ -136,7 +156,8 @@ class Home:
     def _keep(self) -> None:
         while not self._stopping.wait(LOOK_SECONDS):
             for device, child in list(self._agents.items()):
-                if child.poll() is not None and not self._stopping.is_set():
+                dead = child.poll() is not None and not self.dark_seconds(device)
+                if dead and not self._stopping.is_set():
                     self.restarts += 1
                     self._agents[device] = self._start_agent(device)
 

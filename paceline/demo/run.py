@@ -28,9 +28,11 @@ from paceline.demo import whole_model
 from paceline.demo.answers import DistinctAnswers
 from paceline.demo.feed import Feed
 from paceline.demo.home import MAX_PACKET_BYTES, Home
+from paceline.demo.live_page import LivePage
 from paceline.demo.pace import Pace
 from paceline.demo.stopping import Stopping
 from paceline.demo.summary import Summary, print_summary, stage_table
+from paceline.pictures import drawing
 from paceline.pipeline import Pipeline
 from wire.errors import CodedError
 from wire.manifest import Manifest
@@ -75,6 +77,8 @@ class DemoOptions:
     """``auto``, ``mosquitto`` or ``rumqttd``."""
     window: int | None = None
     """Frames in flight; None: two for each device."""
+    page: bool = True
+    """Serve the live page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +132,10 @@ class _Demo:
                 home.start()
                 self._say("broker", f"{home.broker.name} on {home.broker.url}")
                 self._say("agents", f"{', '.join(names)}: each a process of its own")
-                prepared = preparing.result()
-                home.serve_artifacts(prepared.folder)
-                streamed = self._streamed(home, prepared)
+                with self._page(home) as page:
+                    prepared = preparing.result()
+                    home.serve_artifacts(prepared.folder)
+                    streamed = self._streamed(home, prepared, page)
             # everything else has ended: the whole model has the machine for itself
             summary = self._summary(prepared, streamed)
         if self._options.as_json:
@@ -161,7 +166,17 @@ class _Demo:
         feed = feeds.pages(manifest) if shown.preprocess else feeds.made_up(manifest)
         return _Prepared(model, folder, manifest, feed)
 
-    def _streamed(self, home: Home, prepared: _Prepared) -> _Streamed:
+    @contextlib.contextmanager
+    def _page(self, home: Home) -> Iterator[LivePage | None]:
+        """Serve the page while the body runs, where it is wanted."""
+        if not self._options.page:
+            yield None
+            return
+        with LivePage(home) as page:
+            self._say("page", page.url)
+            yield page
+
+    def _streamed(self, home: Home, prepared: _Prepared, page: LivePage | None) -> _Streamed:
         streamed = _Streamed(broker=home.broker.name)
         with paceline.connect(home.broker.url, max_packet_bytes=MAX_PACKET_BYTES) as site:
             streamed.generation = self._deploy(site, home, prepared.folder).generation
@@ -170,7 +185,7 @@ class _Demo:
             self._say("streaming", "Ctrl-C ends it" if endless else f"{self._seconds:g} s")
             self._stopping.gentle = endless
             with self._live(streamed.pace, prepared.manifest) as show:
-                self._feed(pipeline, prepared.feed, streamed, show)
+                self._feed(pipeline, prepared, streamed, page, show)
             self._stopping.gentle = False
             streamed.account = pipeline.account
         streamed.restarts = home.restarts
@@ -202,9 +217,16 @@ class _Demo:
         return made
 
     def _feed(
-        self, pipeline: Pipeline, feed: Feed, streamed: _Streamed, show: Callable[[], None]
+        self,
+        pipeline: Pipeline,
+        prepared: _Prepared,
+        streamed: _Streamed,
+        page: LivePage | None,
+        show: Callable[[], None],
     ) -> None:
         """Stream until the time is over or Ctrl-C asks to end."""
+        feed = prepared.feed
+        drawn = prepared.manifest if prepared.manifest.postprocess else None
         ends: float | None = None
 
         def frames() -> Iterator[Any]:
@@ -220,7 +242,10 @@ class _Demo:
                 ends = time.monotonic() + (self._seconds or float("inf"))
             streamed.pace.add(answer)
             if answer.error is None:
-                streamed.answers.add(feed.number(answer.sequence), answer.tensors)
+                number = feed.number(answer.sequence)
+                streamed.answers.add(number, answer.tensors)
+                if page is not None and drawn is not None:
+                    page.show(drawn, number, answer)
             show()
 
     @contextlib.contextmanager
@@ -276,7 +301,7 @@ class _Demo:
             return None
         number, tensors = newest
         path = prepared.model.parent / "demo.png"
-        feeds.draw_answer(prepared.manifest, number, tensors, path)
+        drawing.save(feeds.draw_answer(prepared.manifest, number, tensors), path)
         return str(path)
 
     def _say(self, what: str, text: str) -> None:

@@ -1,6 +1,5 @@
 """Which database a URL names."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -16,13 +15,6 @@ _DRIVERS: Final = {
     "postgresql": "postgresql+psycopg",
     "postgresql+psycopg": "postgresql+psycopg",
 }
-
-
-def default_url(environ: Mapping[str, str]) -> str:
-    """Return the database of a hub that is told none: ``$XDG_STATE_HOME/paceline/hub.db``."""
-    home = environ.get("XDG_STATE_HOME")
-    below = Path(home) if home else Path(environ.get("HOME") or Path.home()) / ".local" / "state"
-    return f"sqlite:///{below / 'paceline' / 'hub.db'}"
 
 
 def parsed(text: str) -> URL:

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 
 from fleet.hub.store import url
@@ -47,10 +45,3 @@ def test_another_url_is_refused_with_an_example(said):
 
     assert "geheim" not in str(refused.value)
     assert refused.value.exit_code == 3
-
-
-def test_the_default_is_in_the_state_folder():
-    """Of the user, or where XDG says."""
-    assert url.default_url({"HOME": "/h"}) == "sqlite:////h/.local/state/paceline/hub.db"
-    assert url.default_url({"XDG_STATE_HOME": "/s", "HOME": "/h"}) == "sqlite:////s/paceline/hub.db"
-    assert Path(str(url.parsed(url.default_url({"HOME": "/h"})).database)).is_absolute()

@@ -1,0 +1,104 @@
+"""What is known of one pipeline: its route, what goes through its stages, its accounts. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from fleet.hub.account_book import AccountBook, Progress
+from fleet.hub.durations import added
+from fleet.hub.recent import Recent
+from fleet.hub.stage_flow import Flow, StageFlow
+from fleet.hub.views import WINDOW_SECONDS
+from fleet.hub.waterfalls import Waterfalls
+from wire.messages import Account, Route, StageLatency
+
+
+class StageKey(NamedTuple):
+    """One stage of one generation on one device."""
+
+    device: str
+    generation: int
+    stage: int
+
+
+class Pace(NamedTuple):
+    """How fast frames go."""
+
+    frames_per_second: float | None
+    latency_seconds_p50: float | None
+    latency_seconds_p95: float | None
+
+
+@dataclass(slots=True)
+class KnownPipeline:
+    """One pipeline."""
+
+    pipeline: str
+    route: Route | None = None
+    book: AccountBook = field(default_factory=AccountBook)
+    waterfalls: Waterfalls = field(default_factory=Waterfalls)
+    account_at: float | None = None
+    """When an account was heard last, in monotonic seconds."""
+    flows: dict[StageKey, StageFlow] = field(default_factory=dict)
+    _progress: Recent[Progress] = field(default_factory=lambda: Recent(WINDOW_SECONDS, most=4096))
+    _paced_from: float | None = None
+
+    @property
+    def fed(self) -> bool:
+        """Whether an account of it was ever heard or kept."""
+        return self.book.sums().submitted > 0
+
+    def take_route(self, route: Route | None) -> None:
+        """Take a route; an older generation than the present one is taken, too: it was written."""
+        if route is None or self.route is None or route.generation != self.route.generation:
+            self.waterfalls.forget()
+        self.route = route
+
+    def take_account(
+        self, account: Account, now: float, unix_ns: int, *, listened: bool
+    ) -> Progress | None:
+        """Take a client's account; returns what came since.
+
+        Raises:
+            MessageError: It does not add up.
+        """
+        progress = self.book.take(account, now, listened=listened)
+        self.account_at = now
+        if self._paced_from is None:
+            self._paced_from = now
+        if progress is not None:
+            self._progress.add(now, now, progress)
+            self.waterfalls.take(account, len(self.route.stages) if self.route else 0, now, unix_ns)
+        return progress
+
+    def take_latency(self, device: str, told: StageLatency, now: float) -> Flow | None:
+        """Take what a worker has counted; returns what came since.
+
+        Raises:
+            MessageError: A histogram is none.
+        """
+        key = StageKey(device, told.generation, told.stage)
+        return self.flows.setdefault(key, StageFlow()).take(told, now)
+
+    def keep_flows(self, device: str, present: set[StageKey]) -> None:
+        """Forget the flows of a device's stages that it does not tell of any more."""
+        for key in [k for k in self.flows if k.device == device and k not in present]:
+            del self.flows[key]
+
+    def pace(self, now: float) -> Pace:
+        """Return how fast frames go lately."""
+        if self._paced_from is None:
+            return Pace(None, None, None)
+        recent = list(self._progress.within(now))
+        seconds = max(1.0, min(WINDOW_SECONDS, now - self._paced_from))
+        latency = added(progress.latency for progress in recent)
+        return Pace(
+            sum(progress.results for progress in recent) / seconds,
+            latency.percentile_seconds(0.5),
+            latency.percentile_seconds(0.95),
+        )
+
+    def devices(self) -> Iterator[str]:
+        """Yield the devices of its route."""
+        for stage in self.route.stages if self.route else ():
+            yield stage.device

@@ -1,0 +1,237 @@
+"""A pipeline as it is shown: a graph of stages and links, with what limits it. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Final, Literal
+
+from fleet.hub.bottlenecks import bottleneck
+from fleet.hub.device_views import gone_problem
+from fleet.hub.known_device import KnownDevice
+from fleet.hub.known_pipeline import KnownPipeline, StageKey
+from fleet.hub.stage_flow import Flow
+from fleet.hub.views import (
+    LinkView,
+    PipelineView,
+    ProblemView,
+    StageView,
+    State,
+)
+from fleet.hub.waterfalls import CLIENT
+from wire.messages import ReportedAssignment, RouteStage
+
+SERVING: Final = "serving"
+FAILED: Final = "failed"
+MISSING: Final = "missing"
+LINK: Final = "paho"
+"""What carries frames today."""
+_ORDER: Final[dict[State, int]] = {"error": 0, "warning": 1, "busy": 2, "ok": 3, "off": 4}
+
+
+def pipeline_view(
+    known: KnownPipeline, devices: Mapping[str, KnownDevice], now: float, unix_ns: int
+) -> PipelineView:
+    """Return what is shown of a pipeline.
+
+    Args:
+        known: The pipeline.
+        devices: At least those of its route, and those that report some of it.
+        now: Monotonic seconds.
+        unix_ns: The same instant.
+    """
+    route = known.route
+    generation = route.generation if route else None
+    stages = [
+        _stage(known, generation or 0, stage, devices.get(stage.device), now, unix_ns)
+        for stage in (route.stages if route else ())
+    ]
+    links = _links(known, generation or 0, stages, now)
+    pace = known.pace(now)
+    return PipelineView(
+        pipeline=known.pipeline,
+        state=_state(stages),
+        condition=_condition(stages),
+        generation=generation,
+        epoch=route.epoch if route else None,
+        manifest=route.manifest if route else None,
+        stages=tuple(stages),
+        links=links,
+        bottleneck=bottleneck(stages, links, pace.frames_per_second),
+        frames_per_second=pace.frames_per_second,
+        latency_seconds_p50=pace.latency_seconds_p50,
+        latency_seconds_p95=pace.latency_seconds_p95,
+        account=known.book.view(now),
+        waterfall=known.waterfalls.view(now),
+        other_generations=tuple(_others(known, devices, stages, generation)),
+    )
+
+
+def urgency(view: PipelineView) -> tuple[int, str]:
+    """Return what pipelines are sorted by: problems first, then by name."""
+    return _ORDER[view.state], view.pipeline
+
+
+def _stage(
+    known: KnownPipeline,
+    generation: int,
+    stage: RouteStage,
+    device: KnownDevice | None,
+    now: float,
+    unix_ns: int,
+) -> StageView:
+    found = _reported(known.pipeline, generation, stage.stage, device)
+    presence = device.presence(now, unix_ns) if device else "unknown"
+    gone = gone_problem(device, presence) if device else _never_heard(stage.device)
+    reason = gone or _reason(found, stage, heard=bool(device and device.reported))
+    flow = known.flows.get(StageKey(stage.device, generation, stage.stage))
+    recent = flow.recent(now) if flow and gone is None else None
+    newest = flow.newest if flow else None
+    worker = device.worker(known.pipeline, generation, stage.stage) if device else None
+    return StageView(
+        stage=stage.stage,
+        device=stage.device,
+        segment=stage.segment,
+        state=_stage_state(found, gone, heard=bool(device and device.reported)),
+        phase=found.phase if found else MISSING,
+        presence=presence,
+        runtime_asked=stage.runtime,
+        runtime_actual=found.runtime_actual if found else None,
+        reason=reason,
+        since_unix_ns=(found.since_unix_ns or None) if found else None,
+        restarts=found.restarts if found else 0,
+        queued_frames=newest.queued_frames if newest and gone is None else None,
+        errors=dict(newest.counts.errors) if newest else {},
+        refused=dict(newest.counts.refused) if newest else {},
+        memory_bytes=worker.private_bytes if worker and gone is None else None,
+        cpu_ratio=worker.cpu_ratio if worker and gone is None else None,
+        **_speeds(recent),
+    )
+
+
+def _speeds(flow: Flow | None) -> dict[str, float | None]:
+    """Return what a view tells of the speed of a stage."""
+    if flow is None or not flow.seconds:
+        return {}
+    return {
+        "frames_per_second": flow.run / flow.seconds,
+        "run_seconds_p50": flow.part("run").percentile_seconds(0.5),
+        "run_seconds_p95": flow.part("run").percentile_seconds(0.95),
+        "queue_seconds_p50": flow.part("queue").percentile_seconds(0.5),
+        "utilisation_ratio": flow.busy_seconds / flow.seconds,
+    }
+
+
+def _links(
+    known: KnownPipeline, generation: int, stages: Sequence[StageView], now: float
+) -> tuple[LinkView, ...]:
+    if not stages:
+        return ()
+    ends: list[StageView | None] = [None, *stages, None]
+    return tuple(_link(known, generation, source, target, now) for source, target in pairwise(ends))
+
+
+def _link(
+    known: KnownPipeline,
+    generation: int,
+    source: StageView | None,
+    target: StageView | None,
+    now: float,
+) -> LinkView:
+    names = tuple(CLIENT if end is None else str(end.stage) for end in (source, target))
+    broken = any(end is not None and end.state == "error" for end in (source, target))
+    told = target or source
+    assert told is not None
+    flow = known.flows.get(StageKey(told.device, generation, told.stage))
+    recent = flow.recent(now) if flow and not broken else None
+    size, frames = 0, 0
+    if recent is not None:
+        received = (recent.received_bytes, recent.received)
+        size, frames = received if target else (recent.sent_bytes, recent.sent)
+    seconds = recent.seconds if recent else 0.0
+    hop = known.waterfalls.hop_time(names[0], names[1], now) if not broken else None
+    return LinkView(
+        source=names[0],
+        target=names[1],
+        link=LINK,
+        state="error" if broken else "ok",
+        bytes_per_frame=size / frames if frames else None,
+        bits_per_second=8 * size / seconds if seconds else None,
+        hop_seconds_p50=hop.seconds if hop else None,
+        hop_error_seconds=hop.error_seconds if hop else None,
+        queue_seconds_p50=target.queue_seconds_p50 if target else None,
+        queued_frames=target.queued_frames if target else None,
+    )
+
+
+def _reported(
+    pipeline: str, generation: int, stage: int, device: KnownDevice | None
+) -> ReportedAssignment | None:
+    place = (pipeline, generation, stage)
+    for found in device.reported.assignments if device and device.reported else ():
+        if (found.pipeline, found.generation, found.stage) == place:
+            return found
+    return None
+
+
+def _reason(
+    found: ReportedAssignment | None, stage: RouteStage, *, heard: bool
+) -> ProblemView | None:
+    if found is None:
+        if not heard:
+            return None
+        text = f"{stage.device} reports no such stage: it was ordered away or its state was lost"
+        return ProblemView(code="stage.missing", message=text)
+    if found.phase == SERVING or found.reason is None:
+        return None
+    return ProblemView(
+        code=found.reason.code,
+        message=found.reason.message,
+        since_unix_ns=found.since_unix_ns or None,
+    )
+
+
+def _never_heard(device: str) -> ProblemView:
+    return ProblemView(code="device.unknown", message=f"nothing was ever heard of {device}")
+
+
+def _stage_state(
+    found: ReportedAssignment | None, gone: ProblemView | None, *, heard: bool
+) -> State:
+    if gone is not None:
+        return "error"
+    if found is None:
+        return "error" if heard else "busy"
+    if found.phase == FAILED:
+        return "error"
+    return "ok" if found.phase == SERVING else "busy"
+
+
+def _condition(
+    stages: Sequence[StageView],
+) -> Literal["serving", "degraded", "down", "not_deployed"]:
+    if not stages:
+        return "not_deployed"
+    serving = [stage.state == "ok" for stage in stages]
+    if all(serving):
+        return "serving"
+    return "degraded" if any(serving) else "down"
+
+
+def _state(stages: Sequence[StageView]) -> State:
+    states = {stage.state for stage in stages}
+    if not states:
+        return "off"
+    return next(state for state in ("error", "warning", "busy", "ok") if state in states)
+
+
+def _others(
+    known: KnownPipeline,
+    devices: Mapping[str, KnownDevice],
+    stages: Sequence[StageView],
+    generation: int | None,
+) -> Iterator[str]:
+    routed = {(stage.device, generation, stage.stage) for stage in stages}
+    for name, device in sorted(devices.items()):
+        for found in device.reported.assignments if device.reported else ():
+            place = (name, found.generation, found.stage)
+            if found.pipeline == known.pipeline and place not in routed:
+                yield f"{name} {found.generation}-{found.stage} {found.phase}"

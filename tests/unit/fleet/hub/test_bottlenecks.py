@@ -1,0 +1,77 @@
+"""What limits a pipeline."""
+
+import pytest
+
+from fleet.hub.bottlenecks import bottleneck
+from fleet.hub.views import LinkView, ProblemView, StageView
+
+
+def _stage(number, ratio=0.2, run=0.010, state="ok", reason=None):
+    return StageView(
+        stage=number,
+        device=f"d{number}",
+        segment=f"s{number}",
+        state=state,
+        phase="serving",
+        presence="online",
+        runtime_asked="onnx_cpu",
+        runtime_actual="onnx_cpu",
+        reason=reason,
+        run_seconds_p50=run,
+        utilisation_ratio=ratio,
+    )
+
+
+def _link(source, target, hop=0.001):
+    return LinkView(
+        source=source,
+        target=target,
+        link="paho",
+        state="ok",
+        hop_seconds_p50=hop,
+        bytes_per_frame=600_000,
+    )
+
+
+LINKS = [_link("client", "0"), _link("0", "1"), _link("1", "client")]
+
+
+def test_busiest_stage_is_the_bottleneck():
+    """When it is at work most of the time, all others wait for it."""
+    found = bottleneck([_stage(0), _stage(1, 0.97, 0.095)], LINKS, 10.0)
+
+    assert found.stage == 1
+    assert "d1" in found.text
+    assert "97%" in found.text
+
+
+def test_slow_hop_is_the_bottleneck_when_no_stage_is_busy():
+    """Frames are longer on it than in any stage."""
+    links = [LINKS[0], _link("0", "1", 0.080), LINKS[2]]
+    found = bottleneck([_stage(0), _stage(1)], links, 10.0)
+
+    assert (found.stage, found.link) == (None, ("0", "1"))
+    assert "stage 0 to stage 1" in found.text
+
+
+def test_source_is_the_bottleneck_when_nothing_else_is():
+    """The pipeline could do more."""
+    found = bottleneck([_stage(0), _stage(1)], LINKS, 10.0)
+
+    assert (found.stage, found.link) == (None, None)
+    assert "source" in found.text
+
+
+def test_dead_stage_is_what_nothing_passes():
+    """It is named first, with the reason."""
+    why = ProblemView(code="device.lost", message="d1 is gone: power")
+    found = bottleneck([_stage(0, 0.99), _stage(1, state="error", reason=why)], LINKS, 0.0)
+
+    assert found.stage == 1
+    assert "d1 is gone: power" in found.text
+
+
+@pytest.mark.parametrize("frames_per_second", [None, 0.0])
+def test_nothing_flows_so_nothing_limits(frames_per_second):
+    """An idle pipeline has no bottleneck."""
+    assert bottleneck([_stage(0), _stage(1)], LINKS, frames_per_second) is None

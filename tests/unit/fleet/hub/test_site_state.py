@@ -1,0 +1,295 @@
+"""What the hub knows of a site, and what it shows of that."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fleet.hub.rollups import DeviceWindow, PipelineWindow
+from fleet.hub.site_state import BOOK_NAMES, SiteState, book_names
+from fleet.hub.store.rows import DeviceRow
+from tests.unit.fleet.hub import telling
+from tests.unit.fleet.hub.telling import take
+
+T0 = 10**18
+
+
+@pytest.fixture
+def served():
+    """A pipeline of two stages that serves, five seconds after the hub connected."""
+    state = SiteState(telling.TOPICS)
+    state.connected(0.0)
+    for number, device in enumerate(("d1", "d2")):
+        for told in (
+            telling.status(device),
+            telling.info(device),
+            telling.reported(device, number),
+            telling.health(device, readings=[("cpu_busy_ratio", 0.5)]),
+        ):
+            take(state, told, 5.0)
+    take(state, telling.route("d1", "d2"), 5.0)
+    return state
+
+
+def _pipeline(state, now):
+    (view,) = state.pipeline_views(now, T0)
+    return view
+
+
+def test_healthy_pipeline_is_shown_as_such(served):
+    """Every stage with its device, and links into each and back to the client."""
+    view = _pipeline(served, 6.0)
+
+    assert (view.condition, view.state) == ("serving", "ok")
+    assert [(s.device, s.state, s.runtime_actual) for s in view.stages] == [
+        ("d1", "ok", "onnx_cpu"),
+        ("d2", "ok", "onnx_cpu"),
+    ]
+    assert [(link.source, link.target) for link in view.links] == [
+        ("client", "0"),
+        ("0", "1"),
+        ("1", "client"),
+    ]
+
+
+def test_rates_and_percentiles_come_from_differences(served):
+    """Of growing counts: what was lost on the way is made up for by the next message."""
+    for second, runs in ((5, 100), (6, 110), (8, 130)):
+        take(served, telling.latency("d1", telling.stage_latency(0, runs), sent=second), second)
+    for second, results in ((5.0, 3), (6.0, 13), (9.0, 43)):
+        take(served, telling.account(results), second)
+    view = _pipeline(served, 9.0)
+    (first, _) = view.stages
+
+    assert first.frames_per_second == pytest.approx(10.0)
+    assert first.utilisation_ratio == pytest.approx(0.1)
+    assert first.run_seconds_p50 == pytest.approx(0.010, rel=0.07)
+    assert view.links[0].bytes_per_frame == 1000
+    assert view.links[0].bits_per_second == pytest.approx(80_000)
+    assert view.frames_per_second == pytest.approx(43 / 4.0)
+    assert view.latency_seconds_p95 == pytest.approx(0.020, rel=0.07)
+
+
+def test_late_and_repeated_telemetry_changes_nothing(served):
+    """However often and in whatever order it comes once more."""
+    told = [
+        telling.latency("d1", telling.stage_latency(0, 10 * second), sent=second)
+        for second in (6, 7, 8)
+    ]
+    for second, message in zip((6.0, 7.0, 8.0), told, strict=True):
+        take(served, message, second)
+    before, kept = _pipeline(served, 8.0), served.batch(T0)
+    for message in reversed(told):
+        take(served, message, 8.0)
+
+    assert _pipeline(served, 8.0) == before
+    assert len([row for row in kept.raw if row.kind == "latency"]) == 3
+    assert served.batch(T0).raw == []
+
+
+def test_lost_device_turns_its_stage_red_with_the_reason(served):
+    """At the will, at once; and green again at its next birth."""
+    take(served, telling.status("d2", "lost"), 7.0, unix_ns=T0 + 7)
+    view = _pipeline(served, 7.0)
+    take(served, telling.status("d2", "online", session=2), 8.0)
+    again = _pipeline(served, 8.0)
+
+    assert (view.condition, view.state) == ("degraded", "error")
+    assert view.stages[1].reason.code == "device.lost"
+    assert view.stages[1].reason.since_unix_ns is not None
+    assert "stage 1 on d2" in view.bottleneck.text
+    assert [link.state for link in view.links] == ["ok", "error", "error"]
+    assert again.state == "ok"
+
+
+def test_watched_device_that_falls_silent_is_red_within_three_seconds(served):
+    """Power is gone and no will came yet: broker and kernel wait for a minute."""
+    device = served.devices["d1"]
+    device.watched(6.0)
+    for second in range(6, 20):
+        take(served, telling.health("d1", sent=second), float(second))
+        device.watched(float(second))
+
+    assert _pipeline(served, 21.9).stages[0].state == "ok"
+    assert _pipeline(served, 22.1).stages[0].state == "error"
+    assert _pipeline(served, 22.1).stages[0].reason.code == "device.silent"
+
+
+def test_device_that_was_born_again_has_forgotten_who_watches(served):
+    """It is not called silent for sending every five seconds again."""
+    device = served.devices["d1"]
+    device.watched(6.0)
+    device.watched(20.0)
+    take(served, telling.status("d1", session=2), 21.0)
+
+    assert _pipeline(served, 30.0).stages[0].state == "ok"
+    assert device.watched_until < 21.0
+
+
+def test_device_that_nobody_watches_may_be_silent_for_longer(served):
+    """It sends every five seconds; one lost message is no alarm."""
+    assert _pipeline(served, 20.0).stages[0].state == "ok"
+    assert _pipeline(served, 22.0).stages[0].state == "error"
+
+
+def test_old_will_does_not_bury_a_newer_birth(served):
+    """Sessions are numbered."""
+    take(served, telling.status("d1", "online", session=9), 6.0)
+    take(served, telling.status("d1", "lost", session=8), 6.5)
+
+    assert served.device("d1", 6.5, T0).presence == "online"
+
+
+def test_failed_stage_shows_its_own_reason(served):
+    """And its device's next command leads to it."""
+    take(served, telling.reported("d1", 0, phase="failed", reason="segment.refused"), 6.0)
+    view, device = _pipeline(served, 6.0), served.device("d1", 6.0, T0)
+
+    assert (view.stages[0].state, view.stages[0].reason.code) == ("error", "segment.refused")
+    assert device.state == "error"
+    assert device.next_step.command == "paceline status p"
+
+
+def test_stage_on_its_way_is_busy_and_no_alarm(served):
+    """Loading is no fault."""
+    take(served, telling.reported("d1", 0, phase="loading"), 6.0)
+
+    assert _pipeline(served, 6.0).stages[0].state == "busy"
+    assert served.device("d1", 6.0, T0).state == "ok"
+
+
+def test_problems_come_first():
+    """Who looks at two hundred devices sees the one that is ill."""
+    state = SiteState(telling.TOPICS)
+    for device, problems in (("a", ()), ("b", ("device.hot",)), ("c", ())):
+        take(state, telling.status(device))
+        take(state, telling.health(device, problems=problems))
+    views = state.device_views(1.0, T0)
+
+    assert [view.device for view in views] == ["b", "a", "c"]
+    assert views[0].next_step.command == "paceline doctor --device b"
+
+
+def test_registry_names_who_was_not_heard():
+    """N of M known, and the others by name."""
+    state = SiteState(telling.TOPICS)
+    state.restore([DeviceRow(name, 1, 2) for name in ("d1", "d2")])
+    take(state, telling.status("d2"))
+
+    assert list(state.missing()) == ["d1"]
+    assert state.device("d1", 1.0, T0).presence == "unknown"
+    assert "d1" in set(state.unasked())
+
+
+def test_device_that_only_a_route_names_is_asked_for(served):
+    """The broker may have kept it back."""
+    take(served, telling.route("d1", "d9"), 6.0)
+
+    assert "d9" in set(served.unasked())
+    assert _pipeline(served, 6.0).stages[1].state == "error"
+
+
+def test_what_is_kept_can_be_taken_up_again(served):
+    """Registry and accounts: as after a restart."""
+    take(served, telling.account(7, in_flight=2), 9.0)
+    batch = served.batch(T0)
+    (book,) = [row for row in batch.rollups if row.kind == "book"]
+    (names,) = [row for row in batch.rollups if (row.kind, row.key) == BOOK_NAMES]
+    again = SiteState(telling.TOPICS)
+    again.restore(batch.devices.values())
+    for name in book_names(names.data):
+        again.restore_book(name, book.data)
+    take(again, telling.account(7, in_flight=2), 0.0)
+
+    assert set(again.devices) == {"d1", "d2"}
+    assert batch.devices["d1"].status is not None
+    assert again.pipelines["p"].book.sums() == served.pipelines["p"].book.sums()
+
+
+def test_roll_ups_hold_what_came_in_their_ten_seconds(served):
+    """A pipeline's open window is written again and again; a device's once it is closed."""
+    take(served, telling.account(5), 9.0, unix_ns=T0)
+    take(served, telling.health("d1", 9, readings=[("cpu_busy_ratio", 0.7)]), 9.0, unix_ns=T0)
+    rows = {(r.kind, r.key): r for r in served.batch(T0).rollups}
+    closed = {(r.kind, r.key): r for r in served.batch(T0 + 11 * 10**9).rollups}
+
+    assert PipelineWindow.decoded(rows["pipeline", "p"].data).results == 5
+    assert ("device", "d1") not in rows
+    assert DeviceWindow.decoded(closed["device", "d1"].data).means() == {
+        "cpu_busy_ratio": pytest.approx(0.6)
+    }
+
+
+def test_telemetry_under_anothers_name_is_refused(served):
+    """A device speaks for itself alone."""
+    topic, told = telling.health("d1", sent=99)
+    before = served.device("d2", 6.0, T0)
+    served.take(topic.replace("d1", "d2"), msgspec.json.encode(told), 6.0, T0)
+
+    assert served.device("d2", 6.0, T0) == before
+    assert served.refused.total() == 1
+
+
+TOPIC_NAMES = [
+    telling.status("d1")[0],
+    telling.info("d1")[0],
+    telling.reported("d1")[0],
+    telling.health("d1")[0],
+    telling.latency("d1")[0],
+    telling.route("d1")[0],
+    telling.account(1)[0],
+    "paceline/v1/default/d/../status",
+    "paceline/v1/other/d/d1/status",
+]
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=9), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@given(
+    st.sampled_from(TOPIC_NAMES), st.binary(max_size=60) | VALUES.map(lambda v: repr(v).encode())
+)
+def test_whatever_comes_raises_nothing(topic, payload):
+    """What is not understood is counted, and the hub goes on."""
+    state = SiteState(telling.TOPICS)
+    state.take(topic, payload, 1.0, T0)
+
+    state.device_views(1.0, T0)
+    state.pipeline_views(1.0, T0)
+    state.batch(T0)
+
+
+@given(st.data())
+def test_messages_with_hostile_values_raise_nothing(data):
+    """Well-formed messages whose numbers and words are not what anyone would say."""
+    made = data.draw(
+        st.sampled_from(
+            [
+                telling.status("d1"),
+                telling.reported("d1", 0),
+                telling.health("d1", readings=[("thermal_celsius", 1.0, {"zone": "a"})]),
+                telling.latency("d1", telling.stage_latency(0, 3)),
+                telling.route("d1"),
+                telling.account(3, timings=({"stage": 0},), frame=telling.client_times()),
+            ]
+        )
+    )
+    plain = msgspec.to_builtins(made[1])
+    name = data.draw(st.sampled_from(sorted(plain)))
+    plain[name] = data.draw(VALUES)
+    state = SiteState(telling.TOPICS)
+    for told in (telling.route("d1"), telling.reported("d1", 0), telling.health("d1")):
+        take(state, told)
+    try:
+        payload = msgspec.json.encode(plain)
+    except (ValueError, OverflowError, msgspec.MsgspecError):
+        return  # JSON cannot say it
+
+    state.take(made[0], payload, 1.0, T0)
+    state.device_views(1.0, T0)
+    state.pipeline_views(1.0, T0)
+    state.batch(T0)
