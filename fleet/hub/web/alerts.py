@@ -83,6 +83,6 @@ def _devices(view: SiteView) -> list[Alert]:
             more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
             found.append(Alert(state, f"{len(bad)} devices have {what}: {names}{more}"))
         elif bad:
-            why = bad[0].problems[0].message if bad[0].problems else bad[0].presence
-            found.append(Alert(state, f"{names}: {say.clean(why)}"))
+            why = say.clean(bad[0].problems[0].message if bad[0].problems else bad[0].presence)
+            found.append(Alert(state, why if why.startswith(names) else f"{names}: {why}"))
     return found

@@ -9,7 +9,7 @@ from fleet.hub.views import LinkView, PipelineView, StageView
 from fleet.hub.web import wording as say
 from fleet.hub.web.svg import drawing, group, tag, text
 
-CARD, LINK, CLIENT = 186, 108, 66
+CARD, LINK, CLIENT = 186, 114, 66
 """Widths side by side, in pixels."""
 HEIGHT, TOP, RETURN = 178, 24, 46
 """A card's height; room above for the bottleneck's label, and below for the way back."""
@@ -38,7 +38,8 @@ def wide_graph(pipeline: PipelineView, now_unix_ns: int) -> Markup:
         *_words(pipeline),
         *parts,
         key="wide",
-        class_="graph wide",
+        class_="graph wide fits" if width < 1000 else "graph wide",
+        viewBox=f"0 0 {width} {TOP + HEIGHT + RETURN}",
         width=width,
         height=TOP + HEIGHT + RETURN,
     )

@@ -41,6 +41,7 @@ class Pages:
             lstrip_blocks=True,
             finalize=_clean,
         )
+        self._templates.filters["acts"] = lambda device, actions: bool(actions(device))
         self._templates.globals.update(
             say=wording,
             icons=wording.ICONS,

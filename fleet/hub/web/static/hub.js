@@ -57,7 +57,7 @@ function draw(figure, data) {
     padding: [8, 4, 0, 0],
     scales: { y: { range: (_, __, high) => [0, high > 0 ? high * 1.12 : 1] } },
     axes: [
-      { ...axis, space: 70, values: (_, ticks) => ticks.map((t) => clock(t)) },
+      { ...axis, size: 26, gap: 6, space: 48, incrs: [60, 120, 300, 900, 3600], values: (_, ticks) => ticks.map((t) => clock(t)) },
       { ...axis, size: 46, space: 32 },
     ],
     series: [
@@ -72,7 +72,7 @@ function draw(figure, data) {
 }
 
 function clock(seconds) {
-  return new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
+  return new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
 }
 
 function redraw(section) {
@@ -132,7 +132,9 @@ function say(word, state) {
 }
 
 function schemeChanged() {
-  document.getElementById("theme").textContent = scheme() === "dark" ? "light" : "dark";
+  const [theme, other] = [document.getElementById("theme"), scheme() === "dark" ? "light" : "dark"];
+  theme.textContent = other;
+  theme.setAttribute("aria-label", `Use ${other} colours`);
   charts.forEach((_, section) => redraw(section));
 }
 
@@ -157,8 +159,10 @@ document.addEventListener("DOMContentLoaded", () => {
     tend();
   });
   setInterval(() => {
-    if (performance.now() - heard > QUIET_MS && !document.hidden) say("not live: no word from the hub", "no");
-  }, 1000);
+    if (performance.now() - heard < QUIET_MS || document.hidden) return;
+    say("not live: no word from the hub", "no");
+    htmx.trigger(live, "again"); // does nothing while hx-sse itself tries; it does not when the first try failed
+  }, 2000);
   schemeChanged();
   tend();
 });
