@@ -182,3 +182,14 @@ def test_a_hub_that_is_away_is_said(opened):
         watched.page.wait_for_selector('#live[data-live="yes"]', timeout=15_000)
         watched.complaints.clear()  # of the hub that was away
         context.__exit__(None, None, None)
+
+
+def test_a_page_that_was_refused_its_stream_asks_again(opened):
+    """As many streams as the hub keeps up with were open: some seconds later there is room."""
+    shown = Shown(healthy())
+    shown.refusals = 2
+    with serving(shown) as address, opened(address) as watched:
+        watched.page.wait_for_selector("#charts canvas")
+
+        assert shown.refusals == 0
+        watched.complaints = [c for c in watched.complaints if "503" not in c]

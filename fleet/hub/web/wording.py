@@ -27,6 +27,8 @@ CONDITIONS: Final = {"not_deployed": "not deployed"}
 
 def clean(text: str, at_most: int = 400) -> str:
     """Return text without control and direction characters, and not longer than ``at_most``."""
+    if len(text) <= at_most and text.isprintable():
+        return text
     kept = "".join(
         "\ufffd" if unicodedata.category(c) in {"Cc", "Cf", "Cs"} else c for c in text[:at_most]
     )

@@ -159,8 +159,10 @@ document.addEventListener("DOMContentLoaded", () => {
     tend();
   });
   setInterval(() => {
-    if (performance.now() - heard > QUIET_MS && !document.hidden) say("not live: no word from the hub", "no");
-  }, 1000);
+    if (performance.now() - heard < QUIET_MS || document.hidden) return;
+    say("not live: no word from the hub", "no");
+    htmx.trigger(live, "again"); // does nothing while hx-sse itself tries; it does not when the first try failed
+  }, 2000);
   schemeChanged();
   tend();
 });
