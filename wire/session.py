@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Final, NamedTuple
 
 import paho.mqtt.client as paho
@@ -119,6 +120,8 @@ class Session:
         self._keepalive_seconds = keepalive_seconds
         self._receive_bytes = receive_bytes
         self._subscriptions: dict[str, _Subscription] = {}
+        self._wildcards: dict[str, list[str]] = {}
+        """Levels of those filters that are no plain topic."""
         self._lock = threading.Lock()
         self._client: paho.Client | None = None
         self._unacknowledged: set[int] = set()
@@ -166,6 +169,8 @@ class Session:
         """Subscribe now and after every reconnect."""
         with self._lock:
             self._subscriptions[topic_filter] = _Subscription(qos, handler)
+            if "+" in topic_filter or "#" in topic_filter:
+                self._wildcards[topic_filter] = topic_filter.split("/")
             client = self._client
             if client is not None and client.is_connected():
                 self._ask(client, topic_filter, qos)
@@ -174,6 +179,7 @@ class Session:
         """Forget a subscription."""
         with self._lock:
             self._subscriptions.pop(topic_filter, None)
+            self._wildcards.pop(topic_filter, None)
             if self._client is not None:
                 self._client.unsubscribe(topic_filter)
 
@@ -395,14 +401,16 @@ class Session:
     def _received(self, message: paho.MQTTMessage) -> None:
         _acknowledge_quickly(self._client)
         topic = message.topic
-        subscription = self._subscriptions.get(topic)
+        subscription = self._subscriptions.get(topic) or self._wildcard_of(topic)
         if subscription is not None:
             self._guarded(lambda: subscription.handler(topic, bytes(message.payload)))
-            return
-        for topic_filter, other in list(self._subscriptions.items()):
-            if paho.topic_matches_sub(topic_filter, topic):
-                self._guarded(lambda: other.handler(topic, bytes(message.payload)))  # noqa: B023 called at once
-                return
+
+    def _wildcard_of(self, topic: str) -> _Subscription | None:
+        parts = topic.split("/")
+        for topic_filter, levels in list(self._wildcards.items()):
+            if _covers(levels, parts):
+                return self._subscriptions.get(topic_filter)
+        return None
 
     def _guarded(self, call: Callable[[], None]) -> None:
         try:
@@ -411,6 +419,16 @@ class Session:
             self._events.fault(error)
         except Exception as error:  # noqa: BLE001 an exception here would end paho's thread
             self._events.fault(error)
+
+
+def _covers(levels: list[str], parts: list[str]) -> bool:
+    """Whether a filter covers a topic; both by their levels."""
+    for level, part in zip_longest(levels, parts):
+        if level == "#":
+            return True
+        if part is None or level not in {"+", part}:
+            return False
+    return True
 
 
 def _acknowledge_quickly(client: paho.Client | None) -> None:

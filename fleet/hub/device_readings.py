@@ -78,7 +78,8 @@ def device_readings(readings: Sequence[Reading]) -> DeviceReadings:
 
 
 def _hottest(readings: Iterable[Reading]) -> tuple[float | None, float | None]:
-    limits = {(r.name, *sorted(r.labels.items())): r.value for r in readings}
+    named = set(TEMPERATURES.values())
+    limits = {(r.name, *sorted(r.labels.items())): r.value for r in readings if r.name in named}
     hottest, limit = None, None
     for reading in readings:
         limited = TEMPERATURES.get(reading.name)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from importlib import metadata
 from typing import Final
@@ -14,7 +15,6 @@ from fleet.hub.inbox import Inbox
 from fleet.hub.keeping import Keeping
 from fleet.hub.listening import Listening
 from fleet.hub.options import HubOptions
-from fleet.hub.recent import Recent
 from fleet.hub.rollups import FINE_STEP_SECONDS, STEP_SECONDS, DeviceWindow, PipelineWindow
 from fleet.hub.site_state import BOOK_NAMES, FINE_WINDOWS, SiteState, book_names
 from fleet.hub.store.errors import StoreError
@@ -27,7 +27,7 @@ AT_ONCE: Final = 200
 """Messages taken in before others have their turn."""
 KEEP_SECONDS: Final = 1.0
 PRUNE_SECONDS: Final = 10.0
-ASK_SECONDS: Final = 1.0
+ASK_SECONDS: Final = 0.5
 REBIRTH_SECONDS: Final = 2.0
 """After connecting: first comes what the broker keeps."""
 WATCH_SECONDS: Final = 10.0
@@ -40,6 +40,7 @@ SITE_SECONDS: Final = 0.1
 """A view is not made anew more often, and never for more than a fifth of the time."""
 BOOK_SECONDS: Final = 86_400
 DAY_SECONDS: Final = 86_400.0
+RATE_SECONDS: Final = 10
 MISSING_SHOWN: Final = 100
 
 log = structlog.get_logger(__name__)
@@ -70,7 +71,8 @@ class Hub:
         self._started_unix_ns = time.time_ns()
         self._up_at: float | None = None
         self._reborn = False
-        self._counts: Recent[int] = Recent(10.0)
+        self._counts: Counter[int] = Counter()
+        """Messages by the second that they came in."""
         self._looked_at: dict[str, float] = {}
         self._watch_now = asyncio.Event()
         self._site: SiteView | None = None
@@ -196,7 +198,7 @@ class Hub:
             while arrived := self._inbox.take(AT_ONCE):
                 for one in arrived:
                     self._state.take(one.topic, one.payload, one.at, one.unix_ns)
-                self._counts.add(arrived[0].at, arrived[-1].at, len(arrived))
+                self._count(len(arrived))
                 if any(not self._is_watched(name) for name in self._looked_at):
                     self._watch_now.set()
                 self._tell()
@@ -222,9 +224,7 @@ class Hub:
                 self._reborn = True
                 await asyncio.to_thread(self._listening.say_presence)
                 continue
-            unasked = list(self._state.unasked())
-            await asyncio.to_thread(self._listening.end_asks)
-            await asyncio.to_thread(self._listening.ask, unasked)
+            await asyncio.to_thread(self._listening.ask, set(self._state.incomplete()))
 
     async def _watch(self) -> None:
         while True:
@@ -253,6 +253,17 @@ class Hub:
         self._up_at = None
         self._state.disconnected()
         self._tell()
+
+    def _count(self, messages: int) -> None:
+        second = int(time.monotonic())
+        self._counts[second] += messages
+        for old in [s for s in self._counts if s < second - RATE_SECONDS]:
+            del self._counts[old]
+
+    def _rate(self, now: float) -> float:
+        """Return how many messages came in a second, over the last whole seconds."""
+        ends = int(now)
+        return sum(self._counts[ends - back] for back in range(1, RATE_SECONDS + 1)) / RATE_SECONDS
 
     def _is_watched(self, name: str) -> bool:
         """Whether a device was asked lately, and has not been born again since."""
@@ -308,7 +319,7 @@ class Hub:
             database=self._keeping.name,
             database_problem=self._keeping.problem,
             history_seconds=max(0.0, unix_ns / 1e9 - oldest) if oldest else None,
-            messages_per_second=sum(self._counts.within(now)) / 10.0,
+            messages_per_second=self._rate(now),
             refused_messages=refused,
             lag_seconds=self._inbox.lag_seconds(),
         )

@@ -7,7 +7,8 @@ is known and was not heard is asked for by its exact topics, a few at a time.
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -19,16 +20,33 @@ from wire.attempts import Trouble
 from wire.errors import LinkDownError
 from wire.messages import Command, Rebirth, ServiceStatus
 from wire.session import Events, Session, Will
-from wire.topics import TOPICS
 
 RETAINED: Final = ("status", "info", "reported")
 ASKED_AT_ONCE: Final = 100
 """Devices; three topics each. Brokers keep 1000 messages back for a client, and drop the rest."""
-ASK_AGAIN_SECONDS: Final = 60.0
+ASK_SECONDS: Final = 5.0
+"""How long to wait for what the broker keeps of a device."""
+FIRST_PAUSE_SECONDS: Final = 5.0
+LONGEST_PAUSE_SECONDS: Final = 300.0
+"""Until a device is asked for again that the broker keeps nothing of."""
 COMMAND_EXPIRES_SECONDS: Final = 60
-STALE_ASKS_SECONDS: Final = 10.0
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Ask:
+    """One device that is asked for."""
+
+    at: float = float("-inf")
+    pause_seconds: float = 0.0
+    open: bool = False
+
+    def again(self, now: float) -> None:
+        """Ask now; the next time later than this time."""
+        doubled = max(FIRST_PAUSE_SECONDS, 2 * self.pause_seconds)
+        self.pause_seconds = min(LONGEST_PAUSE_SECONDS, doubled)
+        self.at, self.open = now, True
 
 
 class Listening:
@@ -52,8 +70,7 @@ class Listening:
         self._trouble: Trouble | None = None
         self._topics, self._service = options.topics, options.service
         self._up, self._down = up, down
-        self._asked: dict[str, float] = {}
-        self._open_asks: dict[str, float] = {}
+        self._asks: dict[str, _Ask] = {}
         self._session = Session(
             options.broker,
             f"h.{options.service}",
@@ -65,8 +82,8 @@ class Listening:
         filters += [self._topics.filter("tele", kind=kind) for kind in ("health", "latency")]
         self._put = inbox.put
         for topic in filters:
-            qos = 0 if "/tele/" in topic or "/acct/" in topic else 1
-            self._session.subscribe(topic, qos, self._put)
+            # with QoS 1 a broker waits for our word after each 20, and drops what comes meanwhile
+            self._session.subscribe(topic, 0, self._put)
 
     @property
     def broker(self) -> str:
@@ -112,31 +129,30 @@ class Listening:
             self._session.publish(topic, status, 1, retain=True)
             self._session.publish(self._topics.topic("rebirth", service=self._service), rebirth, 1)
 
-    def ask(self, devices: Iterable[str]) -> int:
-        """Ask the broker for what it keeps of devices; returns how many were asked now.
+    def ask(self, devices: Set[str]) -> None:
+        """Ask the broker for what it keeps of devices, a few at a time.
 
-        A device that was asked within the last minute is not asked again.
+        Called again and again with those that are still incomplete: the others were answered.
         """
-        now, asked = time.monotonic(), 0
-        for device in devices:
-            if asked >= ASKED_AT_ONCE:
-                break
-            if now - self._asked.get(device, float("-inf")) < ASK_AGAIN_SECONDS:
-                continue
-            self._asked[device] = self._open_asks[device] = now
-            asked += 1
-            for kind in RETAINED:
-                topic = self._topics.device(kind, device)
-                self._session.subscribe(topic, TOPICS[kind].qos, self._put)
-        return asked
-
-    def end_asks(self) -> None:
-        """Give up the exact topics that were asked for a while ago: wildcards hear them, too."""
         now = time.monotonic()
-        for device in [d for d, at in self._open_asks.items() if now - at > STALE_ASKS_SECONDS]:
-            del self._open_asks[device]
+        for device, ask in list(self._asks.items()):
+            if ask.open and (device not in devices or now - ask.at > ASK_SECONDS):
+                for kind in RETAINED:
+                    self._session.unsubscribe(self._topics.device(kind, device))
+                ask.open = False
+            if device not in devices:
+                del self._asks[device]
+        room = ASKED_AT_ONCE - sum(ask.open for ask in self._asks.values())
+        for device in devices:
+            if room <= 0:
+                return
+            ask = self._asks.setdefault(device, _Ask())
+            if ask.open or now < ask.at + ask.pause_seconds:
+                continue
+            ask.again(now)
+            room -= 1
             for kind in RETAINED:
-                self._session.unsubscribe(self._topics.device(kind, device))
+                self._session.subscribe(self._topics.device(kind, device), 0, self._put)
 
     def watch(self, devices: Iterable[str]) -> None:
         """Ask devices for telemetry every second, for a while."""

@@ -260,8 +260,8 @@ class SiteState:
         """Yield the devices of the registry of which nothing was heard since the start, by name."""
         return (name for name in sorted(self.devices) if not self.devices[name].heard)
 
-    def unasked(self) -> Iterator[str]:
-        """Yield the devices whose retained topics did not come: whoever heard of them asks."""
+    def incomplete(self) -> Iterator[str]:
+        """Yield the devices whose retained topics did not all come: they are to be asked for."""
         for name, device in self.devices.items():
             if device.status is None or device.info is None or device.reported is None:
                 yield name

@@ -22,7 +22,8 @@ const SERIES = {
   rate: [["frames_per_second", 1]],
   latency: [["latency_seconds_p50", 1000], ["latency_seconds_p95", 1000]],
 };
-const FRESH_MS = 5000;
+const FRESH_MS = 2000;
+const LEAST_SECONDS = 60;
 const charts = new Map(); // the section: what is drawn in it
 
 function colour(figure, key) {
@@ -57,7 +58,7 @@ function draw(figure, data) {
     padding: [8, 4, 0, 0],
     scales: { y: { range: (_, __, high) => [0, high > 0 ? high * 1.12 : 1] } },
     axes: [
-      { ...axis, size: 26, gap: 6, space: 48, incrs: [60, 120, 300, 900, 3600], values: (_, ticks) => ticks.map((t) => clock(t)) },
+      { ...axis, size: 26, gap: 6, space: 64, incrs: [15, 30, 60, 120, 300, 900, 3600], values: (_, ticks, __, ___, step) => ticks.map((t) => clock(t, step)) },
       { ...axis, size: 46, space: 32 },
     ],
     series: [
@@ -71,8 +72,17 @@ function draw(figure, data) {
   return made;
 }
 
-function clock(seconds) {
-  return new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false });
+function clock(seconds, step) {
+  const exact = step < 60 ? { second: "2-digit" } : {};
+  return new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false, ...exact });
+}
+
+// A hub that is young shows the time that it knows, a minute at least.
+function begun(data) {
+  const first = data.frames_per_second.findIndex((value) => value !== null);
+  const least = data.at_unix_seconds.length - Math.ceil(LEAST_SECONDS / data.step_seconds);
+  const from = Math.max(0, first < 0 ? 0 : Math.min(first, least));
+  return Object.fromEntries(Object.entries(data).map(([key, v]) => [key, Array.isArray(v) ? v.slice(from) : v]));
 }
 
 function redraw(section) {
@@ -87,7 +97,7 @@ async function refresh(section) {
   try {
     const answer = await fetch(section.dataset.series, { headers: { Accept: "application/json" } });
     if (answer.ok && charts.has(section)) {
-      charts.get(section).data = await answer.json();
+      charts.get(section).data = begun(await answer.json());
       redraw(section);
     }
   } catch {

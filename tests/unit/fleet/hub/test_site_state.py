@@ -178,14 +178,14 @@ def test_registry_names_who_was_not_heard():
 
     assert list(state.missing()) == ["d1"]
     assert state.device("d1", 1.0, T0).presence == "unknown"
-    assert "d1" in set(state.unasked())
+    assert "d1" in set(state.incomplete())
 
 
 def test_device_that_only_a_route_names_is_asked_for(served):
     """The broker may have kept it back."""
     take(served, telling.route("d1", "d9"), 6.0)
 
-    assert "d9" in set(served.unasked())
+    assert "d9" in set(served.incomplete())
     assert _pipeline(served, 6.0).stages[1].state == "error"
 
 
