@@ -13,6 +13,8 @@ from wire.errors import AccessFileError
 LIMIT_BYTES: Final = 1 << 20
 """A bundle of all known authorities has a quarter of it; systemd passes no larger credential."""
 
+OPEN_FILES: Final = Path("/proc/self/fd")
+
 
 def read(path: Path) -> bytes:
     """Return what is in a file.
@@ -39,7 +41,10 @@ def check_access(files: Mapping[str, Path], data: Mapping[str, bytes]) -> None:
         FileUnusableError: One is not what it should be.
     """
     with ExitStack() as stack:
-        held = {name: stack.enter_context(_in_memory(data[name])) for name in files}
+        if OPEN_FILES.exists():
+            held = {name: stack.enter_context(_in_memory(data[name])) for name in files}
+        else:  # in an image that is being built; there the files themselves must do
+            held = {name: path for name, path in files.items() if path.is_file()}
         access = Access(
             password_file=held.get("password_file"),
             ca_file=held.get("ca_file"),
@@ -61,4 +66,4 @@ def _in_memory(data: bytes) -> Iterator[Path]:
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()
-        yield Path(f"/proc/self/fd/{descriptor}")
+        yield OPEN_FILES / str(descriptor)

@@ -10,6 +10,8 @@ from scripts.soaking.watch import Sample, Watched
 
 MEMORY_BOUND_MB_PER_HOUR: Final = 1.0
 WRITTEN_BOUND_MB_PER_DAY: Final = 10.0
+WRITTEN_BOUND_MB_PER_ORDER: Final = 0.025
+"""An order is kept before it is obeyed: three or four pages and the folder's."""
 JUDGED_SECONDS: Final = 3000.0
 """A process that was watched for less is not judged by its slope: warming up is not growing."""
 SHOWN_SECONDS: Final = 120.0
@@ -80,11 +82,12 @@ def growth(process: Watched, warm_up_seconds: float) -> Growth | None:
     )
 
 
-def written(mb_per_day: Mapping[str, float], device: str) -> Check:
+def written(mb_per_day: Mapping[str, float], device: str, orders_per_day: float) -> Check:
     """Return the check of what a device's agent and its workers had written to its disk."""
     total = sum(mb for role, mb in mb_per_day.items() if role.split()[-1] == device)
-    shown = f"{device}: {total:.1f} MB a day, at most {WRITTEN_BOUND_MB_PER_DAY:g}"
-    return Check("written to disk", total <= WRITTEN_BOUND_MB_PER_DAY, shown)
+    bound = WRITTEN_BOUND_MB_PER_DAY + WRITTEN_BOUND_MB_PER_ORDER * orders_per_day
+    shown = f"{device}: {total:.1f} MB a day with {orders_per_day:.0f} orders, at most {bound:.0f}"
+    return Check("written to disk", total <= bound, shown)
 
 
 def accounting(told: Iterable[Told]) -> list[Check]:

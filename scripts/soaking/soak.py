@@ -149,6 +149,11 @@ class Soak:
         self._say(f"[bold]{fault.number + 1}. {blow.kind}[/] {what}: {verdict}")
         return blow
 
+    def _orders(self, device: str) -> int:
+        """Return how many orders a device accepted."""
+        log = self.folder / f"agent-{device}.log"
+        return log.read_text(errors="replace").count('"desired.accepted"')
+
     @contextlib.contextmanager
     def _progress(self, book: Book, began: float) -> Iterator[None]:
         """Read what clients say all the while, and say how it stands each 10 s."""
@@ -208,7 +213,7 @@ class Soak:
             judge.recovery(self._blows),
             judge.memory(grown),
             *judge.flat(grown),
-            judge.written(written, plan.SPARED),
+            judge.written(written, plan.SPARED, 86400 / seconds * self._orders(plan.SPARED)),
             judge.none_of("tracebacks", tracebacks),
             judge.none_of("zombies", [f"{n} {pid}" for pid, n in watch.zombies.items()]),
             judge.none_of("ended unasked", site.unexpected),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from paceline.commands.agent import Configured
+from paceline.device import given
 from paceline.device.errors import FileUnusableError
 
 
@@ -53,3 +54,16 @@ def test_a_password_that_is_no_text_is_refused_by_its_name(tmp_path):
 
     with pytest.raises(FileUnusableError, match=f"{path}: is no UTF-8"):
         Configured(password_file=path).asked()
+
+
+def test_an_image_without_proc_needs_no_open_files(tmp_path, monkeypatch):
+    """As in a chroot that is being made: the named files themselves are looked at."""
+    monkeypatch.setattr(given, "OPEN_FILES", tmp_path / "no-proc")
+    password, broken = tmp_path / "password", tmp_path / "ca.pem"
+    password.write_text("secret")
+    broken.write_text("no certificate")
+    files = {"password_file": password}
+    given.check_access(files, {"password_file": b"secret"})
+
+    with pytest.raises(FileUnusableError, match=r"ca\.pem"):
+        given.check_access({**files, "ca_file": broken}, {"password_file": b"x", "ca_file": b"y"})
