@@ -127,6 +127,7 @@ def test_pulled_plug_is_red_within_three_seconds_and_green_again(demo, opened):
         recording.record(3.0)
         page.locator('[data-device="device2"]').get_by_role("button").click()
         pulled = time.monotonic()
+        page.evaluate("scrollTo(0, 0)")
         page.wait_for_selector('[data-stage="1"][data-state="error"]', timeout=RED_MS)
         red_after = time.monotonic() - pulled
         accounts = [page.evaluate(ACCOUNT)]
