@@ -33,6 +33,7 @@ PORT: Final = 8787
 MAX_BYTES: Final = 64 << 20
 PICTURE_SECONDS: Final = 1.0
 """Pictures are not drawn more often."""
+LOOKED_SECONDS: Final = 3.0
 START_SECONDS: Final = 20.0
 PICTURE_PATH: Final = "/demo/picture"
 PLUG_PATH: Final = "/demo/plug"
@@ -60,9 +61,8 @@ class LivePage:
         """Its address, once it is there."""
         self._home = home
         self._newest: _Shown | None = None
-        self._shown_at = 0.0
-        self._drawn: tuple[int, bytes] = (-1, b"")
-        self._drawing = asyncio.Lock()
+        self._drawn: tuple[_Shown, bytes] | None = None
+        self._looked_at = float("-inf")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
         self._problem: BaseException | None = None
@@ -71,22 +71,19 @@ class LivePage:
 
     def show(self, manifest: Manifest, number: int, answer: Answer) -> None:
         """Show page ``number`` with this answer's boxes, where somebody looks; returns at once."""
-        now = time.monotonic()
-        if now - self._shown_at < PICTURE_SECONDS:
-            return
-        self._shown_at = now
         self._newest = _Shown(manifest, number, answer)
 
     def picture(self) -> Picture | None:
-        """Return the newest picture."""
-        newest = self._newest
-        if newest is None:
+        """Return the newest picture that is drawn: so it is there whenever it is asked for."""
+        self._looked_at = time.monotonic()
+        if self._drawn is None:
             return None
+        shown, _ = self._drawn
         return Picture(
             title="Input, with what was found in it",
-            caption=f"page {newest.number}, frame {newest.answer.sequence}",
+            caption=f"page {shown.number}, frame {shown.answer.sequence}",
             path=PICTURE_PATH,
-            version=newest.answer.sequence,
+            version=shown.answer.sequence,
             width=640,
             height=640,
             alternative="A printed page; a green box around each line of text that was found",
@@ -105,7 +102,9 @@ class LivePage:
 
         @get(PICTURE_PATH, include_in_schema=False)
         async def picture() -> Response[bytes]:
-            return Response(await self._picture(), media_type="image/webp")
+            if self._drawn is None:
+                raise NotFoundException("no answer has come yet")
+            return Response(self._drawn[1], media_type="image/webp")
 
         @post(f"{PLUG_PATH}/{{device:str}}", status_code=303, include_in_schema=False)
         async def plug(device: FromPath[str]) -> Response[None]:
@@ -138,15 +137,13 @@ class LivePage:
             self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(START_SECONDS)
 
-    async def _picture(self) -> bytes:
-        async with self._drawing:
-            newest = self._newest
-            if newest is None:
-                raise NotFoundException("no answer has come yet")
-            if self._drawn[0] != newest.answer.sequence:
-                data = await asyncio.to_thread(_webp, newest)
-                self._drawn = newest.answer.sequence, data
-            return self._drawn[1]
+    async def _draw(self) -> None:
+        """Draw the newest answer again and again, while somebody looks."""
+        while True:
+            await asyncio.sleep(PICTURE_SECONDS)
+            newest, looked = self._newest, time.monotonic() - self._looked_at < LOOKED_SECONDS
+            if newest is not None and looked and (not self._drawn or self._drawn[0] is not newest):
+                self._drawn = newest, await asyncio.to_thread(_webp, newest)
 
     def _run(self) -> None:
         try:
@@ -158,6 +155,13 @@ class LivePage:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
+        drawing = asyncio.create_task(self._draw())
+        try:
+            await self._serve_somewhere()
+        finally:
+            drawing.cancel()
+
+    async def _serve_somewhere(self) -> None:
         for port in (PORT, 0):
             options = HubOptions(
                 topics=Site(),

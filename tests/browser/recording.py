@@ -48,7 +48,7 @@ class Recording:
             round(1000 * max(0.1, min(1.0, after[0] - before[0])))
             for before, after in zip(self.frames, self.frames[1:], strict=False)
         ]
-        for colours in (128, 64, 32):
+        for colours in (255, 128, 64):
             shown = [p.quantize(colours, dither=Image.Dither.NONE) for p in pictures]
             shown[0].save(
                 self.file,
