@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterable
 from importlib import metadata
-from typing import Final
+from typing import Final, Literal
 
+import msgspec
 import structlog
 
 from fleet.hub import series
@@ -18,9 +19,16 @@ from fleet.hub.options import HubOptions
 from fleet.hub.rollups import FINE_STEP_SECONDS, STEP_SECONDS, DeviceWindow, PipelineWindow
 from fleet.hub.site_state import BOOK_NAMES, FINE_WINDOWS, SiteState, book_names
 from fleet.hub.store.errors import StoreError
-from fleet.hub.store.rows import RollupRow
+from fleet.hub.store.rows import RawRow, RollupRow
 from fleet.hub.store.store import Store
-from fleet.hub.views import DeviceSeries, HubView, PipelineSeries, SiteView
+from fleet.hub.views import (
+    DeviceSeries,
+    DeviceTelemetry,
+    HubView,
+    PipelineSeries,
+    SiteView,
+    TelemetryMessage,
+)
 from wire.errors import CodedError
 
 AT_ONCE: Final = 200
@@ -41,6 +49,8 @@ SITE_SECONDS: Final = 0.1
 BOOK_SECONDS: Final = 86_400
 DAY_SECONDS: Final = 86_400.0
 RATE_SECONDS: Final = 10
+RAW_SECONDS: Final = 3600.0
+MOST_MESSAGES: Final = 1000
 MISSING_SHOWN: Final = 100
 
 log = structlog.get_logger(__name__)
@@ -163,6 +173,29 @@ class Hub:
         windows |= self._state.device_windows.get(device)
         step = series.step_of(seconds, STEP_SECONDS)
         return series.device_series(device, windows, until, seconds, step)
+
+    async def device_telemetry(
+        self, device: str, kind: Literal["health", "latency"], seconds: float
+    ) -> DeviceTelemetry | None:
+        """Return what a device sent in the last ``seconds``, at most an hour; None: unknown."""
+        if device not in self._state.devices:
+            return None
+        since = time.time_ns() - int(min(seconds, RAW_SECONDS) * 1e9)
+
+        def newest(store: Store) -> list[RawRow]:
+            return list(deque(store.raw(device, kind, since), maxlen=MOST_MESSAGES))
+
+        try:
+            rows = await self._keeping.ask(newest)
+        except StoreError:
+            rows = []  # the page shows why there is no history
+        told = tuple(
+            TelemetryMessage(
+                received_unix_ns=row.received_unix_ns, message=msgspec.json.decode(row.payload)
+            )
+            for row in rows
+        )
+        return DeviceTelemetry(device=device, kind=kind, messages=told)
 
     async def ready(self) -> str | None:
         """Return why the hub cannot do its work now; None: it can."""

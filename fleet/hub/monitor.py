@@ -1,9 +1,9 @@
 """What pages, the API and metrics ask of the hub: the one port between HTTP and everything else."""
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Literal, Protocol
 
-from fleet.hub.views import DeviceSeries, PipelineSeries, SiteView
+from fleet.hub.views import DeviceSeries, DeviceTelemetry, PipelineSeries, SiteView
 
 
 class Monitor(Protocol):
@@ -27,6 +27,12 @@ class Monitor(Protocol):
 
     async def device_series(self, device: str, seconds: float) -> DeviceSeries | None:
         """Return the last ``seconds`` of a device, at most a day; None: it is not known."""
+        ...
+
+    async def device_telemetry(
+        self, device: str, kind: Literal["health", "latency"], seconds: float
+    ) -> DeviceTelemetry | None:
+        """Return what a device sent in the last ``seconds``, at most an hour; None: unknown."""
         ...
 
     async def ready(self) -> str | None:

@@ -5,7 +5,7 @@ clock unless said otherwise. Rates, percentiles and means are over the last `WIN
 much of it as was heard.
 """
 
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -287,3 +287,19 @@ class DeviceSeries(View, frozen=True, kw_only=True):
     at_unix_seconds: tuple[float, ...]
     readings: dict[str, tuple[float | None, ...]]
     """By the reading's name: the mean in each step; of several zones the highest."""
+
+
+class TelemetryMessage(View, frozen=True, kw_only=True):
+    """One message of a device as it came."""
+
+    received_unix_ns: int
+    message: dict[str, Any]
+    """``tele/health`` or ``tele/latency``: see docs/telemetry.md."""
+
+
+class DeviceTelemetry(View, frozen=True, kw_only=True):
+    """What a device sent lately, oldest first; the newest thousand messages at most."""
+
+    device: str
+    kind: Literal["health", "latency"]
+    messages: tuple[TelemetryMessage, ...]

@@ -188,6 +188,12 @@ def test_watched_device_sends_every_second(place, hub):
         return (seen.device("d1")["telemetry_interval_seconds"] or 9.0) < 2.0
 
     until(interval, "telemetry every second")
+    told = until(
+        lambda: (m := seen.get("devices/d1/telemetry?seconds=60")["messages"])[1:] and m, "two"
+    )
+
+    assert {one["message"]["device"] for one in told} == {"d1"}
+    assert told == sorted(told, key=lambda one: one["received_unix_ns"])
 
 
 def test_stranger_cannot_break_it(place, hub):

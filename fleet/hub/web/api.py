@@ -10,6 +10,7 @@ from litestar.response import Stream
 from fleet.hub.monitor import Monitor
 from fleet.hub.views import (
     DeviceSeries,
+    DeviceTelemetry,
     DeviceView,
     HubView,
     PipelineSeries,
@@ -146,7 +147,22 @@ def _device_routes(monitor: Monitor) -> list[Any]:
         found = await monitor.device_series(name, seconds)
         return found if found is not None else _unknown("device", name)
 
-    return [devices, device, device_series]
+    @get(
+        "/api/v1/devices/{name:str}/telemetry",
+        tags=["devices"],
+        responses=openapi.UNKNOWN,
+        **_SLOW,
+    )
+    async def device_telemetry(
+        name: FromPath[str],
+        kind: FromQuery[Literal["health", "latency"]] = "health",
+        seconds: Seconds = 60.0,
+    ) -> DeviceTelemetry:
+        """What a device sent, as it came: at most the last hour, and its newest 1000 messages."""
+        found = await monitor.device_telemetry(name, kind, seconds)
+        return found if found is not None else _unknown("device", name)
+
+    return [devices, device, device_series, device_telemetry]
 
 
 def shortened(view: SiteView, devices: int) -> SiteView:

@@ -28,6 +28,7 @@ PATHS = {
     "/api/v1/devices": "/api/v1/devices?state=ok",
     "/api/v1/devices/{name}": "/api/v1/devices/pi2",
     "/api/v1/devices/{name}/series": "/api/v1/devices/pi2/series",
+    "/api/v1/devices/{name}/telemetry": "/api/v1/devices/pi2/telemetry?kind=health",
 }
 
 
@@ -74,10 +75,11 @@ def wrong(value, schema, document, at="$"):
             f"{at}.{name} is missing" for name in schema.get("required", ()) if name not in value
         )
         for name, item in value.items():
-            more = schema.get("additionalProperties", {})
-            if name not in properties and not more:
+            more = schema.get("additionalProperties", False)
+            if name not in properties and more is False:
                 yield f"{at}.{name} is not described"
-            yield from wrong(item, properties.get(name, more), document, f"{at}.{name}")
+            further = more if isinstance(more, dict) else {}
+            yield from wrong(item, properties.get(name, further), document, f"{at}.{name}")
 
 
 @pytest.mark.parametrize("path", PATHS)
