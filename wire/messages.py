@@ -4,7 +4,7 @@ Receivers ignore fields they do not know; a field's meaning never changes; a new
 a new ``schema``. All times are unix nanoseconds and serve people, never decisions.
 """
 
-from typing import Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -19,6 +19,8 @@ WIRE_VERSIONS: Final = (1, 1)
 """Oldest and newest protocol version this code speaks."""
 
 M = TypeVar("M", bound=msgspec.Struct)
+Int64: TypeAlias = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+"""What others tell all day: JSON knows larger numbers, databases and clocks do not."""
 
 
 class Reason(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,13 +35,13 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
     state: Literal["online", "offline", "lost"]
     """``offline``: said by the agent itself. ``lost``: its will."""
-    session: int
+    session: Int64
     """Start counter << 32 | connection counter: a later session always wins."""
     boot: str
     instance: str = ""
     """The agent's process, by a random name: two of them under one id are told apart by it."""
     schema: int = SCHEMA
-    sent_unix_ns: int = 0
+    sent_unix_ns: Int64 = 0
 
 
 class RuntimeInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +50,7 @@ class RuntimeInfo(msgspec.Struct, frozen=True, kw_only=True):
     runtime: str
     accelerator: str = "none"
     version: str | None = None
-    memory_bytes: int | None = None
+    memory_bytes: Int64 | None = None
     proved: bool = False
     """A real inference gave the right answer in a child process."""
     reason: str | None = None
@@ -61,19 +63,19 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     version: str
     runtimes: tuple[RuntimeInfo, ...]
-    wire: tuple[int, int] = WIRE_VERSIONS
+    wire: tuple[Int64, Int64] = WIRE_VERSIONS
     schema: int = SCHEMA
     machine: str = ""
     python: str = ""
     system: str = ""
-    cpu_count: int = 0
-    memory_bytes: int = 0
+    cpu_count: Int64 = 0
+    memory_bytes: Int64 = 0
     memory_limit: str = "none"
     """What holds workers to a limit here: ``cgroup``, ``rlimit_data`` or ``watch``."""
     links: tuple[str, ...] = ()
     codecs: tuple[str, ...] = ()
-    inbox_frames: int = 0
-    inbox_bytes: int = 0
+    inbox_frames: Int64 = 0
+    inbox_bytes: Int64 = 0
     insecure: bool = False
     """Whether its configuration allows a broker without credentials or TLS."""
 
@@ -148,28 +150,28 @@ class ReportedAssignment(msgspec.Struct, frozen=True, kw_only=True):
     """How far one assignment is."""
 
     pipeline: str
-    generation: int
-    stage: int
+    generation: Int64
+    stage: Int64
     segment: str
     phase: str
     outcome: str
     digest: str
     runtime_asked: str
     runtime_actual: str | None = None
-    restarts: int = 0
+    restarts: Int64 = 0
     reason: Reason | None = None
-    since_unix_ns: int = 0
-    pid: int | None = None
+    since_unix_ns: Int64 = 0
+    pid: Int64 | None = None
 
 
 class Reported(msgspec.Struct, frozen=True, kw_only=True):
     """What a device knows and does."""
 
     device: str
-    session: int
-    observed: tuple[int, int]
+    session: Int64
+    observed: tuple[Int64, Int64]
     """Epoch and revision of the newest desired state that was accepted."""
-    applied: tuple[int, int]
+    applied: tuple[Int64, Int64]
     """The newest of which every assignment has come to rest (serving, failed or gone)."""
     assignments: tuple[ReportedAssignment, ...] = ()
     refused: Reason | None = None
@@ -211,20 +213,20 @@ class Problem(Reason, frozen=True, kw_only=True):
 
     severity: Literal["error", "warning"] = "error"
     """An ``error`` makes the device unhealthy; a ``warning`` is only told."""
-    since_unix_ns: int = 0
+    since_unix_ns: Int64 = 0
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
     """``tele/health``."""
 
     device: str
-    session: int
-    sent_unix_ns: int
+    session: Int64
+    sent_unix_ns: Int64
     healthy: bool
     """No problem is an ``error``."""
     readings: tuple[Reading, ...]
     problems: tuple[Problem, ...] = ()
-    dropped_readings: int = 0
+    dropped_readings: Int64 = 0
     """How many of the least important readings were left out of this message."""
     schema: int = SCHEMA
 
@@ -232,14 +234,14 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 class StageCounts(msgspec.Struct, kw_only=True):
     """What one worker has counted since it started; each only ever grows."""
 
-    received: int = 0
-    run: int = 0
-    sent: int = 0
-    received_bytes: int = 0
-    sent_bytes: int = 0
-    errors: dict[str, int] = {}
+    received: Int64 = 0
+    run: Int64 = 0
+    sent: Int64 = 0
+    received_bytes: Int64 = 0
+    sent_bytes: Int64 = 0
+    errors: dict[str, Int64] = {}
     """By code: frames answered with an error."""
-    refused: dict[str, int] = {}
+    refused: dict[str, Int64] = {}
     """By code: frames that were not run."""
 
 
@@ -247,13 +249,13 @@ class StageLatency(msgspec.Struct, kw_only=True):
     """One worker's counts and histograms since it started."""
 
     pipeline: str
-    generation: int
-    stage: int
-    instance: int
+    generation: Int64
+    stage: Int64
+    instance: Int64
     counts: StageCounts
     histograms: dict[str, dict[str, Any]]
     """``queue``, ``decode``, ``run``, ``encode``, ``send``: see `wire.histogram`."""
-    queued_frames: int = 0
+    queued_frames: Int64 = 0
     suspect: tuple[str, ...] = ()
     """Neighbours that have not answered."""
 
@@ -262,8 +264,8 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
     """``tele/latency``."""
 
     device: str
-    session: int
-    sent_unix_ns: int
+    session: Int64
+    sent_unix_ns: Int64
     stages: tuple[StageLatency, ...]
     schema: int = SCHEMA
 
@@ -271,7 +273,7 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
 class RouteStage(msgspec.Struct, frozen=True, kw_only=True):
     """Where one stage runs."""
 
-    stage: int
+    stage: Int64
     device: str
     segment: str
     runtime: str
@@ -281,8 +283,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """What a client needs to feed a pipeline; retained. Moving it moves the entry."""
 
     pipeline: str
-    generation: int
-    epoch: int
+    generation: Int64
+    epoch: Int64
     manifest: str
     """The manifest's digest."""
     stages: tuple[RouteStage, ...]
@@ -297,12 +299,12 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 class ClientTimes(msgspec.Struct, frozen=True, kw_only=True):
     """One frame by its client's clock, in monotonic nanoseconds: that of ``timings``."""
 
-    sequence: int
+    sequence: Int64
     clock: str
-    submitted: int
-    sent: int
+    submitted: Int64
+    sent: Int64
     """Credit let it go to the entry."""
-    answered: int
+    answered: Int64
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -311,13 +313,13 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     pipeline: str
     client: str
     stream: int
-    submitted: int
-    results: int
-    errors: dict[str, int]
-    drops: int
-    in_flight: int
-    lost: int
-    sent_unix_ns: int
+    submitted: Int64
+    results: Int64
+    errors: dict[str, Int64]
+    drops: Int64
+    in_flight: Int64
+    lost: Int64
+    sent_unix_ns: Int64
     timings: tuple[dict[str, Any], ...] = ()
     """The waterfall of the last result: see `wire.timings`."""
     frame: ClientTimes | None = None

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
+from wire.messages import Int64
+
 KEY: Final = "timings"
 MAX_ENTRIES: Final = 64
 
@@ -15,18 +17,18 @@ MAX_ENTRIES: Final = 64
 class StageTimes(msgspec.Struct, frozen=True, kw_only=True):
     """One stage's entry."""
 
-    stage: int
+    stage: Int64
     device: str
     clock: str
-    received: int
+    received: Int64
     """The reader thread had the whole frame."""
-    started: int
+    started: Int64
     """The compute thread took it."""
-    run: int
+    run: Int64
     """The runtime was called."""
-    finished: int
+    finished: Int64
     """The runtime returned."""
-    sent: int
+    sent: Int64
     """The next frame was handed to the link."""
 
 

@@ -23,7 +23,11 @@ MAX_STREAMS: Final = 128
 MAX_PAST: Final = 512
 """Streams of the past that are remembered, so that a late word of one is not counted twice."""
 MAX_CODES: Final = 256
-_MAX: Final = 1 << 62
+_MAX: Final = 1 << 48
+"""Of frames in one account: a thousand a second for nine thousand years."""
+_STREAMS: Final = 1 << 64
+_MAX_PAST: Final = 1 << 62
+"""With all that are heard it fits into 64 bits."""
 
 Key = tuple[str, int]
 """Client and stream."""
@@ -108,6 +112,8 @@ class AccountBook:
         sums, latency = _checked(told), Durations.from_message(told.latency)
         if key in self._past_streams:
             return None
+        if self._past.submitted + self._past.lost > _MAX_PAST:
+            raise MessageError("acct", "too many frames in all")
         known = self._streams.get(key)
         before = known.sums if known else Sums()
         if known and not (_grown(before, sums) and latency.holds(known.latency)):
@@ -190,6 +196,8 @@ def _checked(told: Account) -> Sums:
     numbers = (*msgspec.structs.astuple(sums)[:2], told.drops, told.in_flight, told.lost)
     if not all(0 <= n < _MAX for n in (*numbers, *told.errors.values())):
         raise MessageError("acct", "a number is negative or too large")
+    if not 0 <= told.stream < _STREAMS:
+        raise MessageError("acct", "its stream is out of range")
     if len(told.errors) > MAX_CODES:
         raise MessageError("acct", f"{len(told.errors)} codes of errors, at most {MAX_CODES}")
     if sums.submitted != sums.ended + sums.in_flight:

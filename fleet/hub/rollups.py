@@ -20,6 +20,7 @@ STEP_SECONDS: Final = 10
 """Of what is kept."""
 FINE_STEP_SECONDS: Final = 2
 """Of what is drawn of the last minutes."""
+_MOST: Final = (1 << 63) - 1
 
 
 @dataclass(slots=True)
@@ -46,8 +47,8 @@ class PipelineWindow:
 
     def encoded(self) -> bytes:
         """Return it as it is kept."""
-        row = [self.submitted, self.results, self.errors, self.drops, _plain(self.latency)]
-        return msgspec.msgpack.encode(row)
+        amounts = map(_bounded, (self.submitted, self.results, self.errors, self.drops))
+        return msgspec.msgpack.encode([*amounts, _plain(self.latency)])
 
     @classmethod
     def decoded(cls, data: bytes) -> "PipelineWindow":
@@ -85,7 +86,7 @@ class StageWindow:
         flow = self.flow
         amounts = (flow.received, flow.run, flow.received_bytes, flow.sent, flow.sent_bytes)
         parts = {part: _plain(flow.part(part)) for part in PARTS}
-        return msgspec.msgpack.encode([flow.seconds, *amounts, parts])
+        return msgspec.msgpack.encode([flow.seconds, *map(_bounded, amounts), parts])
 
     @classmethod
     def decoded(cls, data: bytes) -> "StageWindow":
@@ -153,7 +154,13 @@ _Plain = tuple[int, dict[int, int]]
 
 
 def _plain(durations: Durations) -> _Plain:
-    return durations.sum_ns, dict(durations.counts)
+    counts = {bucket: _bounded(count) for bucket, count in durations.counts.items()}
+    return _bounded(durations.sum_ns), counts
+
+
+def _bounded(amount: int) -> int:
+    """Return what fits into 64 bits: many strangers' numbers together may not."""
+    return min(amount, _MOST)
 
 
 def _durations(plain: _Plain) -> Durations:
