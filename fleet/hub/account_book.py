@@ -18,6 +18,8 @@ from wire.errors import MessageError
 from wire.messages import Account
 
 HEARD_SECONDS: Final = 10.0
+LISTENED_SECONDS: Final = 3.0
+"""Clients tell their accounts every second: so long after connecting, a new one has just begun."""
 MAX_STREAMS: Final = 128
 """More are added to the past, longest silent first."""
 MAX_PAST: Final = 512
@@ -96,14 +98,16 @@ class AccountBook:
     _past: Sums = field(default_factory=Sums)
     _past_streams: OrderedDict[Key, None] = field(default_factory=OrderedDict)
 
-    def take(self, told: Account, now: float, *, listened: bool = True) -> Progress | None:
+    def take(
+        self, told: Account, now: float, *, heard_since: float = float("-inf")
+    ) -> Progress | None:
         """Take a client's account; returns what came since; None: it is no news, or not known.
 
         Args:
             told: The account.
             now: Monotonic seconds.
-            listened: Whether an earlier word of the stream would have been heard: so all of its
-                first word came just now.
+            heard_since: Since when no word was missed. What the first one afterwards tells may be
+                of long before, so it is no progress; that of a new client just came.
 
         Raises:
             MessageError: It does not add up.
@@ -121,7 +125,8 @@ class AccountBook:
         self._streams[key] = _Stream(sums, latency, now)
         self._streams.move_to_end(key)
         self._bound()
-        if known is None and not listened:
+        missed = known is None or known.heard_at < heard_since
+        if missed and now - heard_since <= LISTENED_SECONDS:
             return None
         return Progress(
             submitted=sums.submitted - before.submitted,

@@ -13,6 +13,10 @@ from fleet.hub.waterfalls import Waterfalls
 from wire.messages import Account, Route, StageLatency
 
 
+def _recent_progress() -> Recent[Progress]:
+    return Recent(WINDOW_SECONDS, most=4096)
+
+
 class StageKey(NamedTuple):
     """One stage of one generation on one device."""
 
@@ -40,13 +44,18 @@ class KnownPipeline:
     account_at: float | None = None
     """When an account was heard last, in monotonic seconds."""
     flows: dict[StageKey, StageFlow] = field(default_factory=dict)
-    _progress: Recent[Progress] = field(default_factory=lambda: Recent(WINDOW_SECONDS, most=4096))
+    _progress: Recent[Progress] = field(default_factory=_recent_progress)
     _paced_from: float | None = None
 
     @property
     def fed(self) -> bool:
         """Whether an account of it was ever heard or kept."""
         return self.book.sums().submitted > 0
+
+    def pace_anew(self) -> None:
+        """Forget how fast frames went: words were missed."""
+        self._progress = _recent_progress()
+        self._paced_from = None
 
     def take_route(self, route: Route | None) -> None:
         """Take a route; an older generation than the present one is taken, too: it was written."""
@@ -55,14 +64,14 @@ class KnownPipeline:
         self.route = route
 
     def take_account(
-        self, account: Account, now: float, unix_ns: int, *, listened: bool
+        self, account: Account, now: float, unix_ns: int, *, heard_since: float
     ) -> Progress | None:
         """Take a client's account; returns what came since.
 
         Raises:
             MessageError: It does not add up.
         """
-        progress = self.book.take(account, now, listened=listened)
+        progress = self.book.take(account, now, heard_since=heard_since)
         self.account_at = now
         if self._paced_from is None:
             self._paced_from = now

@@ -36,8 +36,6 @@ FINE_WINDOWS: Final = 330
 """Eleven minutes of charts."""
 MAX_DEVICES: Final = 20_000
 MAX_PIPELINES: Final = 1024
-LISTENED_SECONDS: Final = 3.0
-"""Clients tell their accounts every second: so long after connecting, a new one has just begun."""
 BOOK_NAMES: Final = ("books", "names")
 """Kind and key of the row that names the pipelines whose accounts are kept."""
 FORGOTTEN_SECONDS: Final = 3600.0
@@ -79,7 +77,7 @@ class SiteState:
         self.pipeline_windows: Windows[PipelineWindow] = Windows(STEP_SECONDS, 2, PipelineWindow)
         self.stage_windows: Windows[StageWindow] = Windows(STEP_SECONDS, 2, StageWindow)
         self.device_windows: Windows[DeviceWindow] = Windows(STEP_SECONDS, 2, DeviceWindow.empty)
-        self._listening_since: float | None = None
+        self._listening_since = float("-inf")
         self._reporters: dict[str, set[str]] = defaultdict(set)
         """Pipeline: the devices that report some of it."""
         self._batch = Batch()
@@ -89,13 +87,14 @@ class SiteState:
     # what comes
 
     def connected(self, now: float) -> None:
-        """The broker can be heard from now on."""
+        """The broker can be heard from now on; what was said before was missed."""
         self._listening_since = now
+        for pipeline in self.pipelines.values():
+            pipeline.pace_anew()
         self.number += 1
 
     def disconnected(self) -> None:
-        """The broker cannot be heard: what comes first afterwards may be old."""
-        self._listening_since = None
+        """The broker cannot be heard: what is known is not news any more."""
         self.number += 1
 
     def restore(self, rows: Iterable[DeviceRow]) -> None:
@@ -225,9 +224,8 @@ class SiteState:
         account = messages.decode("acct", payload, Account)
         _check_owner(account.client, client)
         since = self._listening_since
-        listened = since is not None and now - since > LISTENED_SECONDS
         pipeline = self._pipeline(name)
-        progress = pipeline.take_account(account, now, unix_ns, listened=listened)
+        progress = pipeline.take_account(account, now, unix_ns, heard_since=since)
         self._books.add(name)
         if progress is not None:
             for windows in (self.fine, self.pipeline_windows):

@@ -65,7 +65,8 @@ class StageFlow:
     def take(self, told: StageLatency, now: float) -> Flow | None:
         """Take what a worker has counted; returns what came since, None: that is not known.
 
-        Of a worker that served before it was first heard of, only what comes from then on counts.
+        Of a worker that served before it was first heard of, only what comes from then on counts;
+        what came over a long silence tells nothing of how fast frames go now.
 
         Raises:
             MessageError: A histogram is none.
@@ -82,7 +83,8 @@ class StageFlow:
             self.newest, self._total, self._at = newest, before, began  # an older word, come late
             return None
         flow = _since(total, before, now - began)
-        self._recent.add(began, now, flow)
+        if flow.seconds <= WINDOW_SECONDS:
+            self._recent.add(began, now, flow)
         return flow
 
     def recent(self, now: float) -> Flow | None:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from fleet.hub.site_state import LISTENED_SECONDS
+from fleet.hub.account_book import LISTENED_SECONDS
 from tests.system.hub_process import HubProcess
 from tests.system.place import until
 from wire import messages

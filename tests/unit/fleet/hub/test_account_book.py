@@ -98,7 +98,7 @@ def test_first_word_of_an_old_stream_is_no_progress():
     for what in ("submit", "result", "submit"):
         client.does(what)
 
-    assert book.take(client.tells(), 0.0, listened=False) is None
+    assert book.take(client.tells(), 0.0, heard_since=0.0) is None
     assert book.sums().submitted == 2
 
 

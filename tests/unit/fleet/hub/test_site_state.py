@@ -206,6 +206,42 @@ def test_what_is_kept_can_be_taken_up_again(served):
     assert again.pipelines["p"].book.sums() == served.pipelines["p"].book.sums()
 
 
+def test_what_came_while_the_hub_was_away_is_no_rate(served):
+    """An hour's frames come with one word after a restart: they are counted, and not as of now."""
+    take(served, telling.account(5), 9.0)
+    (book,) = [row for row in served.batch(T0).rollups if row.kind == "book"]
+    again = SiteState(telling.TOPICS)
+    again.restore_book("p", book.data)
+    again.connected(0.0)
+    for second in range(5):
+        take(again, telling.account(3600 + 10 * second), 0.5 + second)
+
+    (view,) = again.pipeline_views(4.5, T0)
+    assert view.account.results == 3640
+    assert view.frames_per_second == pytest.approx(10.0)
+
+
+def test_what_came_while_the_broker_was_away_is_no_rate(served):
+    """Nor is the time in which nothing could be heard one of no frames."""
+    take(served, telling.account(5), 6.0)
+    served.disconnected()
+    served.connected(600.0)
+    for second in range(5):
+        take(served, telling.account(3600 + 10 * second), 600.5 + second)
+
+    assert _pipeline(served, 604.5).frames_per_second == pytest.approx(10.0)
+
+
+def test_silence_of_a_worker_is_no_rate(served):
+    """Its frames of minutes, told at once, are not spread over them."""
+    for second, runs in ((6, 10), (7, 20), (600, 3000), (601, 3010)):
+        told = telling.latency("d1", telling.stage_latency(0, runs), sent=second)
+        take(served, told, second)
+        take(served, telling.health("d1", second), second)
+
+    assert _pipeline(served, 601.5).stages[0].frames_per_second == pytest.approx(10.0)
+
+
 def test_roll_ups_hold_what_came_in_their_ten_seconds(served):
     """A pipeline's open window is written again and again; a device's once it is closed."""
     take(served, telling.account(5), 9.0, unix_ns=T0)
