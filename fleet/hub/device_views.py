@@ -80,7 +80,7 @@ def _problems(known: KnownDevice, presence: Presence) -> Iterator[ProblemView]:
             code=problem.code,
             message=problem.message,
             severity=problem.severity,
-            since_unix_ns=problem.since_unix_ns or None,
+            since_unix_ns=known.by_our_clock(problem.since_unix_ns),
         )
     codes = {problem.code for problem in told}
     reported = known.reported
@@ -88,15 +88,15 @@ def _problems(known: KnownDevice, presence: Presence) -> Iterator[ProblemView]:
         yield ProblemView(code=reported.refused.code, message=reported.refused.message)
     for found in reported.assignments if reported else ():
         if found.phase == FAILED and (found.reason is None or found.reason.code not in codes):
-            yield _failed(found)
+            yield _failed(known, found)
 
 
-def _failed(found: ReportedAssignment) -> ProblemView:
+def _failed(known: KnownDevice, found: ReportedAssignment) -> ProblemView:
     why = found.reason
     return ProblemView(
         code=why.code if why else "assignment.failed",
         message=f"{_key(found)}: {why.message if why else 'it failed'}",
-        since_unix_ns=found.since_unix_ns or None,
+        since_unix_ns=known.by_our_clock(found.since_unix_ns),
     )
 
 

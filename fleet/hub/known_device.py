@@ -13,6 +13,9 @@ Presence: TypeAlias = Literal["online", "silent", "offline", "lost", "unknown"]
 TELEMETRY_SECONDS: Final = 5.0
 SILENT_SECONDS: Final = 16.0
 """Three messages and a second."""
+CLOCKS_AGREE_NS: Final = 2_000_000_000
+"""By less, telemetry is on its way, and its device's clock is as ours."""
+_MAX: Final = 1 << 63
 WATCHED_SILENT_SECONDS: Final = 3.0
 WATCH_SECONDS: Final = 30.0
 """How long a device obeys one ``watch``."""
@@ -47,6 +50,8 @@ class KnownDevice:
     """Since when `presence` is what it was when asked last."""
     watched_since: float | None = None
     watched_until: float = float("-inf")
+    clock_ahead_ns: int = 0
+    """Its clock minus ours, as its newest telemetry showed it."""
     _presence: Presence = "unknown"
     _health_at: float | None = None
 
@@ -70,11 +75,13 @@ class KnownDevice:
             self.alive_at = now
         return True
 
-    def take_health(self, health: Health, now: float) -> bool:
+    def take_health(self, health: Health, now: float, unix_ns: int) -> bool:
         """Take telemetry; False: it is late or repeated."""
         if not self.health_arrivals.is_news(health.session, health.sent_unix_ns):
             return False
         self.health, self.readings = health, device_readings(health.readings)
+        ahead = health.sent_unix_ns - unix_ns
+        self.clock_ahead_ns = ahead if abs(ahead) >= CLOCKS_AGREE_NS else 0
         if self._health_at is not None:
             self.interval_seconds = now - self._health_at
         self._health_at = self.alive_at = now
@@ -102,6 +109,11 @@ class KnownDevice:
         if watched and now < self.watched_until - 1.0:
             return WATCHED_SILENT_SECONDS
         return SILENT_SECONDS
+
+    def by_our_clock(self, told_unix_ns: int) -> int | None:
+        """Return an instant that it told, as our clock showed it; None: it told none."""
+        ours = told_unix_ns - self.clock_ahead_ns
+        return ours if told_unix_ns and 0 < ours < _MAX else None
 
     def worker(self, pipeline: str, generation: int, stage: int) -> WorkerReadings:
         """Return the readings of one of its workers."""

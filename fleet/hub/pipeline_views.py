@@ -81,7 +81,8 @@ def _stage(
     found = _reported(known.pipeline, generation, stage.stage, device)
     presence = device.presence(now, unix_ns) if device else "unknown"
     gone = gone_problem(device, presence) if device else _never_heard(stage.device)
-    reason = gone or _reason(found, stage, heard=bool(device and device.reported))
+    since = device.by_our_clock(found.since_unix_ns) if device and found else None
+    reason = gone or _reason(found, stage, since, heard=bool(device and device.reported))
     flow = known.flows.get(StageKey(stage.device, generation, stage.stage))
     recent = flow.recent(now) if flow and gone is None else None
     newest = flow.newest if flow else None
@@ -96,7 +97,7 @@ def _stage(
         runtime_asked=stage.runtime,
         runtime_actual=found.runtime_actual if found else None,
         reason=reason,
-        since_unix_ns=(found.since_unix_ns or None) if found else None,
+        since_unix_ns=since,
         restarts=found.restarts if found else 0,
         queued_frames=newest.queued_frames if newest and gone is None else None,
         errors=dict(newest.counts.errors) if newest else {},
@@ -173,7 +174,11 @@ def _reported(
 
 
 def _reason(
-    found: ReportedAssignment | None, stage: RouteStage, *, heard: bool
+    found: ReportedAssignment | None,
+    stage: RouteStage,
+    since_unix_ns: int | None,
+    *,
+    heard: bool,
 ) -> ProblemView | None:
     if found is None:
         if not heard:
@@ -185,7 +190,7 @@ def _reason(
     return ProblemView(
         code=found.reason.code,
         message=found.reason.message,
-        since_unix_ns=found.since_unix_ns or None,
+        since_unix_ns=since_unix_ns,
     )
 
 

@@ -183,7 +183,7 @@ class SiteState:
             raise MessageError("tele", "session or time is out of range")
         device = self._device(name, unix_ns)
         if isinstance(told, Health):
-            if not device.take_health(told, now):
+            if not device.take_health(told, now, unix_ns):
                 return
             window = self.device_windows.at(name, unix_ns / 1e9)
             window.add(device.readings.kept())

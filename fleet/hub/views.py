@@ -96,7 +96,7 @@ class StageView(View, frozen=True, kw_only=True):
     reason: ProblemView | None = None
     """Why it does not serve, with since when."""
     since_unix_ns: int | None = None
-    """Since when it is in this phase, by the device's clock."""
+    """Since when it is in this phase; told by the device, corrected by how wrong its clock is."""
     restarts: int = 0
     frames_per_second: float | None = None
     run_seconds_p50: float | None = None

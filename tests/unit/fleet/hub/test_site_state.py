@@ -232,6 +232,26 @@ def test_what_came_while_the_broker_was_away_is_no_rate(served):
     assert _pipeline(served, 604.5).frames_per_second == pytest.approx(10.0)
 
 
+def test_since_when_is_told_by_our_clock(served):
+    """A device whose clock is a year behind, or ahead, was not wrong for a year."""
+    for year in (-365, 365):
+        off = year * 86_400 * 10**9
+        topic, told = telling.reported("d1", 0, phase="failed", reason="worker.crashed")
+        failed = msgspec.structs.replace(told.assignments[0], since_unix_ns=T0 + off)
+        take(served, (topic, msgspec.structs.replace(told, assignments=(failed,))), 7.0)
+        topic, health = telling.health("d1", 9, problems=["device.hot"])
+        hot = msgspec.structs.replace(health.problems[0], since_unix_ns=T0 + off)
+        health = msgspec.structs.replace(
+            health, session=year + 1000, sent_unix_ns=T0 + off + 7 * 10**9, problems=(hot,)
+        )
+        take(served, (topic, health), 7.0, unix_ns=T0 + 7 * 10**9)
+
+        stage = _pipeline(served, 8.0).stages[0]
+        problem = served.device("d1", 8.0, T0 + 8 * 10**9).problems[0]
+        assert (stage.since_unix_ns, stage.reason.since_unix_ns) == (T0, T0)
+        assert (problem.code, problem.since_unix_ns) == ("device.hot", T0)
+
+
 def test_silence_of_a_worker_is_no_rate(served):
     """Its frames of minutes, told at once, are not spread over them."""
     for second, runs in ((6, 10), (7, 20), (600, 3000), (601, 3010)):
