@@ -27,7 +27,7 @@ from fleet.hub.rollups import (
 from fleet.hub.store.rows import Batch, DeviceRow, RawRow, RollupRow
 from fleet.hub.views import DeviceView, PipelineView
 from fleet.hub.windows import Windows
-from wire import messages
+from wire import ids, messages
 from wire.errors import CodedError, MessageError
 from wire.messages import Account, Health, Info, Latency, Reported, Route, Status
 from wire.topics import Site
@@ -164,13 +164,13 @@ class SiteState:
 
     def _take_reported(self, device: KnownDevice, told: Reported | None) -> None:
         before = {a.pipeline for a in _assignments(device.reported)}
+        present = {ids.checked(a.pipeline, "pipeline") for a in _assignments(told)}
         device.reported = told
-        present = {a.pipeline for a in _assignments(told)}
         for name in before - present:
             self._reporters[name].discard(device.device)
         for name in present:
-            self._reporters[name].add(device.device)
             self._pipeline(name)
+            self._reporters[name].add(device.device)
 
     def _take_telemetry(
         self, kind: str, name: str, payload: bytes, now: float, unix_ns: int
@@ -300,10 +300,22 @@ class SiteState:
     def _pipeline(self, name: str) -> KnownPipeline:
         found = self.pipelines.get(name)
         if found is None:
+            ids.checked(name, "pipeline")
             if len(self.pipelines) >= MAX_PIPELINES:
-                raise SiteFullError(f"pipeline {name}", MAX_PIPELINES)
+                self._forget_pipeline(name)
             found = self.pipelines[name] = KnownPipeline(name)
         return found
+
+    def _forget_pipeline(self, name: str) -> None:
+        """Make room for one: the longest silent goes of those that are not deployed."""
+        away = [
+            p for p in self.pipelines.values() if not (p.route or self._reporters.get(p.pipeline))
+        ]
+        if not away:
+            raise SiteFullError(f"pipeline {name}", MAX_PIPELINES)
+        oldest = min(away, key=lambda p: p.account_at or float("-inf"))
+        del self.pipelines[oldest.pipeline]
+        self._books.discard(oldest.pipeline)
 
     def _served_by(self, device: str) -> set[str]:
         return {a.pipeline for a in _assignments(self.devices[device].reported)}

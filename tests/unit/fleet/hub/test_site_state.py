@@ -252,6 +252,29 @@ def test_since_when_is_told_by_our_clock(served):
         assert (problem.code, problem.since_unix_ns) == ("device.hot", T0)
 
 
+def test_pipelines_that_are_gone_make_room(served):
+    """However many names come and go, what is deployed stays, and a new one has a place."""
+    for number in range(1100):
+        take(served, telling.account(1, pipeline=f"p{number}"), 6.0 + number / 1000)
+
+    assert not served.refused
+    assert len(served.pipelines) == 1024
+    assert {"p", "p1099"} <= set(served.pipelines)
+    assert "p0" not in served.pipelines
+    served.batch(T0)
+
+
+def test_names_that_are_none_make_no_pipelines(served):
+    """A device may say anything."""
+    take(served, telling.reported("d1", 0, pipeline="../<script>"), 7.0)
+    told = telling.stage_latency(0, 1, pipeline="../<script>")
+    take(served, telling.latency("d1", told), 7.0)
+
+    assert set(served.pipelines) == {"p"}
+    assert served.refused["id.malformed"] == 2
+    assert _pipeline(served, 8.0).condition == "serving"
+
+
 def test_silence_of_a_worker_is_no_rate(served):
     """Its frames of minutes, told at once, are not spread over them."""
     for second, runs in ((6, 10), (7, 20), (600, 3000), (601, 3010)):
