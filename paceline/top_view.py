@@ -183,8 +183,8 @@ def _account(account: AccountView) -> list[Text]:
         codes = (f"{one_line(code)} {count}" for code, count in account.errors.items())
         lines.append(Text(f"errors: {', '.join(codes)}", "yellow"))
     if account.lost:
-        told = f"{_counted(account.lost, 'frame')} ended by deadline without a cause: a defect"
-        lines.append(Text(f"✘ {told}", "bold red"))
+        told = f"{_counted(account.lost, 'frame')} ended by deadline, no stage has said why yet"
+        lines.append(Text(f"! {told}", "yellow"))
     return lines
 
 

@@ -59,12 +59,13 @@ def _pipeline(pipeline: PipelineView) -> list[Alert]:
         ]
         state = "error" if pipeline.condition == "down" else "warning"
         found.append(Alert(state, f"Pipeline {name} is {pipeline.condition}" + _because(reasons)))
-    if pipeline.account.lost:
+    if pipeline.account.lost and pipeline.condition == "serving":  # else a stage may yet say why
         lost = say.whole(pipeline.account.lost)
         found.append(
             Alert(
-                "error",
-                f"Pipeline {name} lost {lost} frames without a cause: a defect; please report it",
+                "warning",
+                f"Pipeline {name}: {lost} frames ended by deadline and no stage has said why; if"
+                " that stays so, it is a defect: please report it",
             )
         )
     return found

@@ -99,7 +99,7 @@ def test_what_a_device_says_cannot_move_the_cursor():
 
     assert "\x1b" not in "".join(shown)
     assert [line for line in shown if line == "next"] == []
-    assert any("1 frame ended by deadline without a cause" in line for line in shown)
+    assert any("1 frame ended by deadline, no stage has said why" in line for line in shown)
 
 
 def test_what_is_not_known_is_a_dash():
