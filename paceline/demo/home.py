@@ -45,6 +45,7 @@ class Home:
         self.devices = tuple(devices)
         self.restarts = 0
         """Agents that were started again."""
+        self.plugs_pulled = 0
         self._scratch = tempfile.TemporaryDirectory(prefix="paceline-demo-")
         self.folder = Path(self._scratch.name)
         self._artifacts: Child | None = None
@@ -89,6 +90,7 @@ class Home:
     def pull_the_plug(self, device: str) -> None:
         """Kill an agent and its workers at once, as a power cut does; it is back in a while."""
         agent = self._agents[device]
+        self.plugs_pulled += 1
         self._dark_until[device] = time.monotonic() + UNPLUGGED_SECONDS
         with contextlib.suppress(psutil.NoSuchProcess):
             for worker in psutil.Process(agent.pid).children(recursive=True):

@@ -102,6 +102,7 @@ class _Streamed:
     account: Account | None = None
     broker: str = ""
     restarts: int = 0
+    plugs_pulled: int = 0
 
 
 def main(options: DemoOptions) -> int:
@@ -189,6 +190,7 @@ class _Demo:
             self._stopping.gentle = False
             streamed.account = pipeline.account
         streamed.restarts = home.restarts
+        streamed.plugs_pulled = home.plugs_pulled
         return streamed
 
     @property
@@ -291,6 +293,7 @@ class _Demo:
             broker=streamed.broker,
             first_frame_seconds=streamed.first_frame_seconds,
             agents_restarted=streamed.restarts,
+            plugs_pulled=streamed.plugs_pulled,
             picture=self._picture(prepared, streamed),
         )
 
