@@ -25,6 +25,8 @@ MAX_STREAMS: Final = 128
 MAX_PAST: Final = 512
 """Streams of the past that are remembered, so that a late word of one is not counted twice."""
 MAX_CODES: Final = 256
+OTHER: Final = "other"
+"""Stands for the codes that are one too many."""
 _MAX: Final = 1 << 48
 """Of frames in one account: a thousand a second for nine thousand years."""
 _STREAMS: Final = 1 << 64
@@ -50,7 +52,7 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
         return Sums(
             submitted=self.submitted + other.submitted,
             results=self.results + other.results,
-            errors=dict(Counter(self.errors) + Counter(other.errors)),
+            errors=_few(Counter(self.errors) + Counter(other.errors)),
             drops=self.drops + other.drops,
             in_flight=self.in_flight + other.in_flight,
             lost=self.lost + other.lost,
@@ -60,6 +62,16 @@ class Sums(msgspec.Struct, frozen=True, kw_only=True):
     def ended(self) -> int:
         """Frames that are not in flight any more."""
         return self.results + sum(self.errors.values()) + self.drops
+
+
+def _few(errors: Counter[str]) -> dict[str, int]:
+    """Return the most frequent codes, and the others as one: clients may make up any."""
+    if len(errors) <= MAX_CODES:
+        return dict(errors)
+    kept = dict(errors.most_common(MAX_CODES - 1))
+    rest = errors.total() - sum(kept.values())
+    kept[OTHER] = kept.get(OTHER, 0) + rest
+    return kept
 
 
 @dataclass(frozen=True, slots=True)

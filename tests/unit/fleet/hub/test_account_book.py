@@ -153,6 +153,22 @@ def test_book_outlives_a_restart():
     assert (progress.submitted, progress.results, progress.latency.count) == (0, 1, 1)
 
 
+def test_codes_of_errors_are_few_however_many_clients_make_up():
+    """The sum holds: what is one too many is told as one."""
+    book = AccountBook()
+    for stream in range(400):
+        errors = {f"made.up-{stream}-{number}": 1 for number in range(200)}
+        told = msgspec.structs.replace(
+            _Client("c").tells(), stream=stream, submitted=200, errors=errors
+        )
+        book.take(told, 0.0)
+
+    view = book.view(0.0)
+    assert len(view.errors) <= 256
+    assert view.submitted == sum(view.errors.values()) == 400 * 200
+    assert len(msgspec.msgpack.encode(book.kept())) < 1_000_000
+
+
 def test_client_that_went_away_in_mid_stream_is_told_apart():
     """Its frames stay in flight, and why is shown."""
     client, book = _Client("c"), AccountBook()
