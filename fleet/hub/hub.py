@@ -149,14 +149,15 @@ class Hub:
         seconds, until = min(seconds, DAY_SECONDS), time.time()
         fine = self._state.fine.get(pipeline)
         enough = seconds <= (FINE_WINDOWS - 30) * FINE_STEP_SECONDS
-        since_start = until - self._started_unix_ns / 1e9
-        if enough and (since_start >= seconds or not await self._rows("pipeline", pipeline, 1.0)):
+        started = self._started_unix_ns / 1e9
+        if enough and until - started >= seconds:
+            rows = []
+        else:
+            rows = await self._rows("pipeline", pipeline, seconds)
+        if enough and not any(row.end_unix_seconds <= started for row in rows):
             step = series.step_of(seconds, FINE_STEP_SECONDS)
             return series.pipeline_series(pipeline, fine, until, seconds, step)
-        windows = {
-            row.end_unix_seconds: PipelineWindow.decoded(row.data)
-            for row in await self._rows("pipeline", pipeline, seconds)
-        }
+        windows = {row.end_unix_seconds: PipelineWindow.decoded(row.data) for row in rows}
         windows |= self._state.pipeline_windows.get(pipeline)
         step = series.step_of(seconds, STEP_SECONDS)
         return series.pipeline_series(pipeline, windows, until, seconds, step)

@@ -84,8 +84,10 @@ def test_pipeline_is_seen_whole(place, hub, chain):
         "the whole account",
     )
     site = seen.get("site")
+    series = seen.get("pipelines/p/series?seconds=300")
 
     assert view["condition"] == "serving"
+    assert series["step_seconds"] == 2  # there is no history of before: the finest steps
     assert [s["device"] for s in view["stages"]] == ["d1", "d2", "d3"]
     assert {s["runtime_actual"] for s in view["stages"]} == {"onnx_cpu"}
     assert len(view["links"]) == 4
