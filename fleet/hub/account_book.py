@@ -20,7 +20,7 @@ from wire.messages import Account
 HEARD_SECONDS: Final = 10.0
 LISTENED_SECONDS: Final = 3.0
 """Clients tell their accounts every second: so long after connecting, a new one has just begun."""
-MAX_STREAMS: Final = 128
+MAX_STREAMS: Final = 256
 """More are added to the past, longest silent first."""
 MAX_PAST: Final = 512
 """Streams of the past that are remembered, so that a late word of one is not counted twice."""

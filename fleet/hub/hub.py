@@ -12,7 +12,7 @@ import msgspec
 import structlog
 
 from fleet.hub import series
-from fleet.hub.inbox import Inbox
+from fleet.hub.inbox import Arrived, Inbox
 from fleet.hub.keeping import Keeping
 from fleet.hub.listening import Listening
 from fleet.hub.options import HubOptions
@@ -231,17 +231,34 @@ class Hub:
             self._arrived.clear()
             while arrived := self._inbox.take(AT_ONCE):
                 for one in arrived:
-                    self._state.take(one.topic, one.payload, one.at, one.unix_ns)
+                    self._take(one)
                 self._count(len(arrived))
                 if any(not self._is_watched(name) for name in self._looked_at):
                     self._watch_now.set()
                 self._tell()
                 await asyncio.sleep(0)
 
+    def _take(self, one: Arrived) -> None:
+        try:
+            self._state.take(one.topic, one.payload, one.at, one.unix_ns)
+        except Exception as error:  # noqa: BLE001 a slip of ours in one message ends no hub
+            self._slipped("message", error)
+
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(KEEP_SECONDS)
-            await self._keeping.keep(self._state.batch(time.time_ns()))
+            try:
+                batch = self._state.batch(time.time_ns())
+            except Exception as error:  # noqa: BLE001 as above; what could not be kept is lost
+                self._slipped("batch", error)
+            else:
+                await self._keeping.keep(batch)
+
+    def _slipped(self, what: str, error: Exception) -> None:
+        """Count what is a bug of ours, and tell it once."""
+        if not self._state.refused["internal"]:
+            log.error("hub.slipped", what=what, error=f"{type(error).__name__}: {error}")
+        self._state.refused["internal"] += 1
 
     async def _prune(self) -> None:
         while True:

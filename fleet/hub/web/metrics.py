@@ -57,6 +57,7 @@ GAUGES: Final[Mapping[str, str]] = {
     "paceline_devices_known": "Devices in the registry.",
     "paceline_devices_heard": "Those of them that were heard since the hub started.",
     "paceline_hub_info": "Always 1; the hub's version and site, in its labels.",
+    "paceline_pipeline_frames_lost": "Frames that ended by deadline without a cause so far.",
     "paceline_hub_start_timestamp_seconds": "When the hub started.",
     "paceline_hub_connected": "1 while the hub has its broker.",
     "paceline_hub_messages_per_second": "Messages that the hub takes in.",
@@ -71,7 +72,6 @@ COUNTERS: Final[Mapping[str, str]] = {
     "paceline_pipeline_frames_results_total": "Frames that ended with a result.",
     "paceline_pipeline_frames_errors_total": "Frames that ended with an error, by code.",
     "paceline_pipeline_frames_dropped_total": "Frames that ended with a drop.",
-    "paceline_pipeline_frames_lost_total": "Frames that ended by deadline without a cause.",
     "paceline_hub_messages_refused_total": "Messages that were not understood, by code.",
 }
 _ESSENTIAL: Final = 4
@@ -132,7 +132,7 @@ class Exposition(Collector):
         yield f"{head}frames_submitted_total", name, account.submitted
         yield f"{head}frames_results_total", name, account.results
         yield f"{head}frames_dropped_total", name, account.drops
-        yield f"{head}frames_lost_total", name, account.lost
+        yield f"{head}frames_lost", name, account.lost
         for key, value in self._coded(
             ("pipeline", pipeline.pipeline), {(): _clipped(account.errors)}
         ):

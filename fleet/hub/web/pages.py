@@ -19,12 +19,6 @@ from fleet.hub.web.graph import narrow_graph, stage_word, wide_graph
 from fleet.hub.web.vendored import version_of
 from fleet.hub.web.waterfall import KINDS, lane_name, waterfall_drawing
 
-CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
-    " connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'self';"
-    " frame-ancestors 'none'"
-)
-"""What every page obeys: nothing from another host, and no script or style inside the HTML."""
 DEVICES_SHOWN: Final = 50
 SERIES_SECONDS: Final = 300
 

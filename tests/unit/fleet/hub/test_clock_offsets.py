@@ -90,3 +90,13 @@ def test_what_is_learnt_is_bounded():
 
     assert clocks.offset("d", "c0", 2000.0) is None
     assert len(clocks._bounds) <= 256
+
+
+def test_bounds_that_contradict_each_other_give_no_offset():
+    """A clock was moved, or somebody lies: rather nothing than a wrong time."""
+    clocks = ClockOffsets()
+    for offset in (0, 10_000_000_000):
+        for hop in _frame([offset], [100_000, 100_000], 0):
+            clocks.hop(*hop, 0.0)
+
+    assert clocks.offset("d0", "client", 0.0) is None
