@@ -77,9 +77,13 @@ def _head(view: SiteView, now_unix_ns: int) -> Text:
     hub = view.hub
     head = Text(view.site, "bold")
     head.append(f"  {view.devices_heard} of {view.devices_known} devices heard", "not bold")
-    troubled = sum(device.state in {"error", "warning"} for device in view.devices)
-    if troubled:
-        head.append(f", {troubled} in trouble", "not bold yellow")
+    for state, words, style in (
+        ("error", "in trouble", "red"),
+        ("warning", "with warnings", "yellow"),
+    ):
+        count = sum(device.state == state for device in view.devices)
+        if count:
+            head.append(f", {count} {words}", f"not bold {style}")
     head.append(f"  {one_line(hub.broker)}", "not bold dim")
     if not hub.connected:
         problem = one_line(hub.broker_problem or "not connected")

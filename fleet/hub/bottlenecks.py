@@ -3,24 +3,35 @@
 from collections.abc import Sequence
 from typing import Final
 
-from fleet.hub.views import Bottleneck, LinkView, StageView
+from fleet.hub.views import WINDOW_SECONDS, Bottleneck, LinkView, StageView
 
 BUSY_RATIO: Final = 0.75
 """A stage that works for less of the time is not what the others wait for."""
+FULL_RATIO: Final = 0.5
+"""Of a hop: the time that frames are on it, one after the other."""
 
 
 def bottleneck(
-    stages: Sequence[StageView], links: Sequence[LinkView], frames_per_second: float | None
+    stages: Sequence[StageView],
+    links: Sequence[LinkView],
+    frames_per_second: float | None,
+    now_unix_ns: int,
 ) -> Bottleneck | None:
     """Return what limits a pipeline now; None: nothing flows, or nothing is known.
 
-    The stage that is busiest, when it is busy most of the time; else the slowest hop, when frames
-    are longer on it than in any stage; else the source: the pipeline could do more.
+    A stage that does not serve, or has only just begun to; else the stage that is busiest, when it
+    is busy most of the time; else the slowest hop, when frames are on it for half of the time and
+    longer than in any stage; else the source: the pipeline could do more.
     """
-    gone = next((stage for stage in stages if stage.state == "error"), None)
-    if gone is not None:
-        text = f"Nothing passes stage {gone.stage} on {gone.device}: {_why(gone)}."
-        return Bottleneck(stage=gone.stage, text=text)
+    stopped = [stage for stage in stages if stage.state in {"error", "busy"}]
+    for stage in sorted(stopped, key=lambda stage: stage.state != "error"):
+        text = f"Nothing passes stage {stage.stage} on {stage.device}: {_why(stage)}."
+        return Bottleneck(stage=stage.stage, text=text)
+    newest = max(stages, key=lambda stage: stage.since_unix_ns or 0, default=None)
+    serves_seconds = (now_unix_ns - (newest.since_unix_ns or 0)) / 1e9 if newest else WINDOW_SECONDS
+    if newest is not None and serves_seconds < WINDOW_SECONDS:
+        text = f"Not known yet: stage {newest.stage} on {newest.device} has only begun to serve."
+        return Bottleneck(stage=None, text=text)
     known = [stage for stage in stages if stage.utilisation_ratio is not None]
     if not frames_per_second or not known:
         return None
@@ -30,7 +41,7 @@ def bottleneck(
         return Bottleneck(stage=busiest.stage, utilisation_ratio=ratio, text=_busy(busiest, ratio))
     slowest = max(links, key=lambda link: link.hop_seconds_p50 or 0.0)
     hop, run = slowest.hop_seconds_p50 or 0.0, max(s.run_seconds_p50 or 0.0 for s in known)
-    if hop > run:
+    if hop > run and hop * frames_per_second >= FULL_RATIO:
         return Bottleneck(
             stage=None,
             link=(slowest.source, slowest.target),
@@ -38,8 +49,8 @@ def bottleneck(
             text=_slow(slowest, hop),
         )
     text = (
-        f"Its source: no stage works for more than {ratio:.0%} of the time, so more frames could"
-        " be sent, or more of them kept in flight."
+        f"Nothing but its source: {frames_per_second:.3g} frames/s come, and no stage is at work"
+        f" for more than {ratio:.0%} of the time."
     )
     return Bottleneck(stage=None, utilisation_ratio=ratio, text=text)
 

@@ -97,9 +97,10 @@ class KnownDevice:
         """Return whether it is there, and keep since when that is so."""
         found = self._present(now)
         if found != self._presence:
-            self._presence = found
-            gone = found in {"silent", "lost"} and self.last_seen_unix_ns
-            self.since_unix_ns = self.last_seen_unix_ns if gone else unix_ns
+            first, self._presence = self._presence == "unknown", found
+            self.since_unix_ns = None if first else unix_ns  # it may have been so for long
+            if found in {"silent", "lost", "offline"} and self.last_seen_unix_ns:
+                self.since_unix_ns = self.last_seen_unix_ns
         return found
 
     def silent_after_seconds(self, now: float) -> float:

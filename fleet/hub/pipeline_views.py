@@ -55,7 +55,7 @@ def pipeline_view(
         manifest=route.manifest if route else None,
         stages=tuple(stages),
         links=links,
-        bottleneck=bottleneck(stages, links, pace.frames_per_second),
+        bottleneck=bottleneck(stages, links, pace.frames_per_second, unix_ns),
         frames_per_second=pace.frames_per_second,
         latency_seconds_p50=pace.latency_seconds_p50,
         latency_seconds_p95=pace.latency_seconds_p95,
@@ -117,7 +117,7 @@ def _speeds(flow: Flow | None) -> dict[str, float | None]:
         "run_seconds_p50": flow.part("run").percentile_seconds(0.5),
         "run_seconds_p95": flow.part("run").percentile_seconds(0.95),
         "queue_seconds_p50": flow.part("queue").percentile_seconds(0.5),
-        "utilisation_ratio": flow.busy_seconds / flow.seconds,
+        "utilisation_ratio": min(1.0, flow.busy_seconds / flow.seconds),
     }
 
 

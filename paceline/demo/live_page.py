@@ -94,7 +94,7 @@ class LivePage:
         if device not in self._home.devices:
             return ()
         dark = self._home.dark_seconds(device)
-        note = f"dark; back in {dark:.0f} s" if dark else ""
+        note = f"off; back in {dark:.0f} s" if dark else ""
         return (Action("Pull the plug", f"{PLUG_PATH}/{device}", enabled=not dark, note=note),)
 
     def handlers(self) -> Sequence[Any]:

@@ -184,7 +184,7 @@ class _Demo:
             pipeline = site.pipeline(PIPELINE)
             endless = self._seconds is None
             self._say("streaming", "Ctrl-C ends it" if endless else f"{self._seconds:g} s")
-            self._stopping.gentle = endless
+            self._stopping.gentle = endless or self._console.is_terminal
             with self._live(streamed.pace, prepared.manifest) as show:
                 self._feed(pipeline, prepared, streamed, page, show)
             self._stopping.gentle = False

@@ -5,6 +5,7 @@ access, and the headers that keep a page to itself. Decisions are functions of h
 """
 
 import ipaddress
+import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -43,11 +44,15 @@ class Hosts:
     def __init__(self, listen_host: str, more: Iterable[str] = ()) -> None:
         """Allow loopback's names, where it listens, and ``more``.
 
-        A hub that listens everywhere may be called by any address: rebinding needs a name.
+        A hub that listens everywhere may be called by any address, and by this machine's own name:
+        rebinding needs another one.
         """
         self._names = {"localhost", listen_host.lower(), *(name.lower() for name in more)}
         address = _address(listen_host)
         self._any_address = address is not None and address.is_unspecified
+        if self._any_address:
+            own = socket.gethostname().lower()
+            self._names |= {own, f"{own.partition('.')[0]}.local"}
 
     def refusal(self, header: str | None) -> Refusal | None:
         """Return why a ``Host`` is refused; None: it is one of ours."""

@@ -119,6 +119,7 @@ class Pages:
         extra = {
             "picture": extension.picture() if extension else None,
             "actions": _actions(extension),
+            "commands": extension is None,  # in the demo there is nothing to type them into
         }
         match page.split("/")[1:]:
             case ["pipelines", name]:

@@ -132,6 +132,17 @@ def test_device_that_nobody_watches_may_be_silent_for_longer(served):
     assert _pipeline(served, 22.0).stages[0].state == "error"
 
 
+def test_since_when_is_not_made_up():
+    """What a hub finds when it starts may have been so for long."""
+    state = SiteState(telling.TOPICS)
+    state.restore([DeviceRow("known", 1, T0 - 7)])
+    take(state, telling.status("new", "offline"))
+    take(state, telling.status("known", "offline"))
+
+    assert state.device("new", 1.0, T0).since_unix_ns is None
+    assert state.device("known", 1.0, T0).since_unix_ns == T0 - 7
+
+
 def test_old_will_does_not_bury_a_newer_birth(served):
     """Sessions are numbered."""
     take(served, telling.status("d1", "online", session=9), 6.0)

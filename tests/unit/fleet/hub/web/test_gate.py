@@ -1,5 +1,7 @@
 """What passes the gate: names, origins, and the headers of every answer."""
 
+import socket
+
 import pytest
 
 from fleet.hub.web.gate import CONTENT_POLICY, Hosts, origin_refusal, with_headers
@@ -112,3 +114,11 @@ def test_headers_are_ours_whatever_a_handler_said():
     assert (b"a", b"b") in made
     policies = [value for name, value in made if name.lower() == b"content-security-policy"]
     assert policies == [CONTENT_POLICY.encode()]
+
+
+def test_hub_that_listens_everywhere_may_be_called_by_its_machines_name():
+    """As people on the network would; not where it listens on loopback alone."""
+    own = socket.gethostname()
+
+    assert Hosts("0.0.0.0").refusal(f"{own}:8787") is None
+    assert Hosts("127.0.0.1").refusal(f"{own}.example:8787") is not None
