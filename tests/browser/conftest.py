@@ -16,9 +16,13 @@ FLAGS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Return a browser without a window."""
+    """Return a browser without a window.
+
+    Of one file alone: while it is there, an event loop counts as running in this thread, and
+    nobody else's can.
+    """
     found = shutil.which("chromium")
     if found is None:
         pytest.skip("no chromium on this machine: apt-get install chromium")
@@ -31,7 +35,7 @@ def browser():
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_running():
-    """Let the browser be: it serves a whole session of tests, and ends with it."""
+    """Let the browser be: it serves all tests of a file, and ends with them."""
     return
 
 
