@@ -116,6 +116,7 @@ def test_a_killed_agent_is_started_again(tmp_path, slow_chain):
     assert code == 0
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.slow
 def test_the_real_demo(tmp_path):
     """Real weights, real pages: equal to the whole model, nothing lost."""
@@ -124,7 +125,7 @@ def test_the_real_demo(tmp_path):
     except ModelUnavailableError as error:
         pytest.skip(str(error))
     demo = Demo(tmp_path, "--headless", "--seconds", "3")
-    code, printed = demo.ended(110)
+    code, printed = demo.ended(220)
     summary = json.loads(printed.splitlines()[-1])
 
     assert code == 0, demo.lines
