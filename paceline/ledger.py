@@ -7,7 +7,7 @@ condition, and the account's sum holds whenever it is not held.
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from paceline.answers import Answer, Arrays
@@ -43,7 +43,8 @@ class Ledger:
         """Whose answer is taken next."""
         self._changed = changed
         self._latency = Histogram()
-        self._last: Answer | None = None
+        self._last: ClientTimes | None = None
+        self._last_timings: tuple[waterfall.StageTimes, ...] = ()
         self._open: dict[int, _Open] = {}
         self._answers: dict[int, Answer] = {}
         self._next_entered = 0
@@ -102,7 +103,7 @@ class Ledger:
                 return False
             answer = self._answer(sequence, arrays, None, timings)
             self._latency.add(answer.answered_ns - answer.submitted_ns)
-            self._last = replace(answer, tensors={})
+            self._last, self._last_timings = _client_times(answer), timings
             return True
 
     def error(self, sequence: int, code: str, message: str, where: str | None = None) -> None:
@@ -130,7 +131,7 @@ class Ledger:
     def account(self, pipeline: str, client: str, stream: int) -> Account:
         """Return the accounting as it is published."""
         with self._changed:
-            kept, last = self.accounting, self._last
+            kept = self.accounting
             return Account(
                 pipeline=pipeline,
                 client=client,
@@ -142,8 +143,8 @@ class Ledger:
                 in_flight=kept.in_flight,
                 lost=kept.lost,
                 sent_unix_ns=time.time_ns(),
-                timings=tuple(waterfall.plain(t) for t in last.timings) if last else (),
-                frame=_client_times(last) if last else None,
+                timings=tuple(waterfall.plain(entry) for entry in self._last_timings),
+                frame=self._last,
                 latency=self._latency.to_message(),
             )
 

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from fleet.hub.known_device import KnownDevice, Presence
-from fleet.hub.views import DeviceView, NextStep, ProblemView, State
+from fleet.hub.views import URGENCY, DeviceView, NextStep, ProblemView, State
 from wire.messages import ReportedAssignment
 
 FAILED: Final = "failed"
-_ORDER: Final[dict[State, int]] = {"error": 0, "warning": 1, "busy": 2, "ok": 3, "off": 4}
 _GONE: Final[dict[Presence, str]] = {
     "lost": "its connection broke without a goodbye: power, network or agent",
     "silent": "its telemetry stopped coming, though its connection seems to stand",
@@ -54,7 +53,7 @@ def device_view(known: KnownDevice, now: float, unix_ns: int) -> DeviceView:
 
 def urgency(view: DeviceView) -> tuple[int, str]:
     """Return what devices are sorted by: problems first, then by name."""
-    return _ORDER[view.state], view.device
+    return URGENCY[view.state], view.device
 
 
 def gone_problem(known: KnownDevice, presence: Presence) -> ProblemView | None:

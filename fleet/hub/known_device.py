@@ -10,7 +10,6 @@ from wire.messages import Health, Info, Reported, Status
 
 Presence: TypeAlias = Literal["online", "silent", "offline", "lost", "unknown"]
 
-TELEMETRY_SECONDS: Final = 5.0
 SILENT_SECONDS: Final = 16.0
 """Three messages and a second."""
 CLOCKS_AGREE_NS: Final = 2_000_000_000
@@ -38,8 +37,6 @@ class KnownDevice:
     readings: DeviceReadings = field(default_factory=DeviceReadings)
     heard: bool = False
     """Whether it said anything since the hub started."""
-    revision: int = 0
-    """Grows with everything that is heard of it."""
     health_arrivals: Arrivals = field(default_factory=Arrivals)
     latency_arrivals: Arrivals = field(default_factory=Arrivals)
     alive_at: float = float("-inf")

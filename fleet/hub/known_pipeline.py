@@ -76,7 +76,7 @@ class KnownPipeline:
         if self._paced_from is None:
             self._paced_from = now
         if progress is not None:
-            self._progress.add(now, now, progress)
+            self._progress.add(now, progress)
             self.waterfalls.take(account, len(self.route.stages) if self.route else 0, now, unix_ns)
         return progress
 

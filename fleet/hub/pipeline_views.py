@@ -5,11 +5,12 @@ from itertools import pairwise
 from typing import Final, Literal
 
 from fleet.hub.bottlenecks import bottleneck
-from fleet.hub.device_views import gone_problem
+from fleet.hub.device_views import FAILED, gone_problem
 from fleet.hub.known_device import KnownDevice
 from fleet.hub.known_pipeline import KnownPipeline, StageKey
 from fleet.hub.stage_flow import Flow
 from fleet.hub.views import (
+    URGENCY,
     LinkView,
     PipelineView,
     ProblemView,
@@ -20,11 +21,9 @@ from fleet.hub.waterfalls import CLIENT
 from wire.messages import ReportedAssignment, RouteStage
 
 SERVING: Final = "serving"
-FAILED: Final = "failed"
 MISSING: Final = "missing"
 LINK: Final = "paho"
 """What carries frames today."""
-_ORDER: Final[dict[State, int]] = {"error": 0, "warning": 1, "busy": 2, "ok": 3, "off": 4}
 
 
 def pipeline_view(
@@ -67,7 +66,7 @@ def pipeline_view(
 
 def urgency(view: PipelineView) -> tuple[int, str]:
     """Return what pipelines are sorted by: problems first, then by name."""
-    return _ORDER[view.state], view.pipeline
+    return URGENCY[view.state], view.pipeline
 
 
 def _stage(

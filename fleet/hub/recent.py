@@ -1,4 +1,4 @@
-"""What happened within the last seconds: amounts with the time that they came in. Pure."""
+"""What happened within the last seconds: amounts with the instant that they came at. Pure."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -17,24 +17,14 @@ class Recent(Generic[T]):
 
     def __init__(self, seconds: float, most: int = 256) -> None:
         self._seconds = seconds
-        self._entries: deque[tuple[float, float, T]] = deque(maxlen=most)
+        self._entries: deque[tuple[float, T]] = deque(maxlen=most)
 
-    def add(self, begin: float, end: float, amount: T) -> None:
-        """Keep what came about between two monotonic instants, at most now."""
-        self._entries.append((begin, end, amount))
+    def add(self, at: float, amount: T) -> None:
+        """Keep what came at a monotonic instant."""
+        self._entries.append((at, amount))
 
     def within(self, now: float) -> Iterator[T]:
         """Yield the amounts that are not too old."""
-        self._forget(now)
-        return (amount for _, _, amount in self._entries)
-
-    def seconds(self, now: float) -> float:
-        """Return over how long they came about, up to the newest; 0: there are none."""
-        self._forget(now)
-        if not self._entries:
-            return 0.0
-        return self._entries[-1][1] - self._entries[0][0]
-
-    def _forget(self, now: float) -> None:
-        while self._entries and self._entries[0][1] < now - self._seconds:
+        while self._entries and self._entries[0][0] < now - self._seconds:
             self._entries.popleft()
+        return (amount for _, amount in self._entries)

@@ -13,7 +13,7 @@ import msgspec
 
 from fleet.hub.account_book import Progress
 from fleet.hub.durations import Durations, added
-from fleet.hub.stage_flow import PARTS, Flow
+from fleet.hub.stage_flow import PARTS, Flow, together
 from wire.errors import MessageError
 
 STEP_SECONDS: Final = 10
@@ -70,16 +70,7 @@ class StageWindow:
 
     def add(self, flow: Flow) -> None:
         """Add what went through."""
-        mine = self.flow
-        self.flow = Flow(
-            seconds=mine.seconds + flow.seconds,
-            received=mine.received + flow.received,
-            run=mine.run + flow.run,
-            received_bytes=mine.received_bytes + flow.received_bytes,
-            sent=mine.sent + flow.sent,
-            sent_bytes=mine.sent_bytes + flow.sent_bytes,
-            durations={part: added((mine.part(part), flow.part(part))) for part in PARTS},
-        )
+        self.flow = together((self.flow, flow))
 
     def encoded(self) -> bytes:
         """Return it as it is kept."""

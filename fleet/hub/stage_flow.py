@@ -84,7 +84,7 @@ class StageFlow:
             return None
         flow = _since(total, before, now - began)
         if flow.seconds <= WINDOW_SECONDS:
-            self._recent.add(began, now, flow)
+            self._recent.add(now, flow)
         return flow
 
     def recent(self, now: float) -> Flow | None:

@@ -16,6 +16,10 @@ State: TypeAlias = Literal["ok", "busy", "warning", "error", "off"]
 """How to look at something: ``busy``: on its way (loading, starting); ``off``: nobody wants it."""
 
 
+URGENCY: Final[dict[State, int]] = {"error": 0, "warning": 1, "busy": 2, "ok": 3, "off": 4}
+"""What is shown first."""
+
+
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """Base of all views."""
 

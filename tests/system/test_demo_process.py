@@ -97,7 +97,9 @@ def test_nothing_is_left_behind(tmp_path, slow_chain, number):
 
 def test_a_killed_agent_is_started_again(tmp_path, slow_chain):
     """The demo keeps its agents alive, and its sum holds."""
-    demo = Demo(tmp_path, "--headless", "--seconds", "4", "--model", str(slow_chain.model))
+    demo = Demo(
+        tmp_path, "--headless", "--no-page", "--seconds", "4", "--model", str(slow_chain.model)
+    )
     demo.streaming()
     agents = [
         process
@@ -110,6 +112,7 @@ def test_a_killed_agent_is_started_again(tmp_path, slow_chain):
 
     assert len(agents) == 3
     assert summary["agents_restarted"] == 1
+    assert [line for line in demo.lines if line.startswith("page")] == []
     assert summary["frames_lost"] == 0
     assert summary["outputs_equal"] is True
     assert set(summary["errors"]) <= {"worker.lost", "link.lost", "frame.deadline"}

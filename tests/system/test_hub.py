@@ -220,3 +220,19 @@ def test_stranger_cannot_break_it(place, hub):
     assert seen.device("d1")["presence"] == "online"
     assert seen.device("zz") is None
     assert seen.end() == 0
+
+
+def test_two_hubs_watch_one_site(place, tmp_path):
+    """Each under a name of its own, so neither takes the other's connection."""
+    place.start("d1")
+    hubs = [
+        HubProcess(place.broker.url, tmp_path / f"{name}.db", "--name", name)
+        for name in ("one", "other")
+    ]
+    for hub in hubs:
+        until(lambda hub=hub: hub.device("d1"), "the device")
+    time.sleep(3.0)  # so long a fight for one name would not stay hidden
+    ready = [hub.status_of("readyz") for hub in hubs]
+
+    assert [hub.end() for hub in hubs] == [0, 0]
+    assert ready == [200, 200]

@@ -74,7 +74,7 @@ class Store:
         return self._raw(since_unix_ns, (device, kind), reading.RAW_SLOTS)
 
     def raw_since(self, since_unix_ns: int) -> Iterator[RawRow]:
-        """Yield all devices' telemetry in order of receipt, as after a restart."""
+        """Yield all devices' telemetry in order of receipt."""
         return self._raw(since_unix_ns, None, 1)
 
     def rollups(
@@ -85,7 +85,7 @@ class Store:
         return list(self._rollups(span, (kind, key), reading.ROLLUP_SLOTS))
 
     def rollups_since(self, since_unix_seconds: int) -> Iterator[RollupRow]:
-        """Yield all keys' roll-ups that end from then on, by end, as after a restart."""
+        """Yield all keys' roll-ups that end from then on, by end."""
         return self._rollups((since_unix_seconds, sys.maxsize), None, 1)
 
     def oldest_rollup_unix_seconds(self) -> int | None:
