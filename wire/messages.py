@@ -78,6 +78,8 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     inbox_bytes: Int64 = 0
     insecure: bool = False
     """Whether its configuration allows a broker without credentials or TLS."""
+    certificate: str = ""
+    """DER, base64: what its direct links show off this host; signed by its own key."""
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,13 +87,37 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
 
     device: str
     stage: int
+    certificate: str = ""
+    """See ``Info.certificate``; empty: no direct link off this host."""
 
 
 class Peers(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom a worker hears from and sends to; none: the pipeline's clients."""
+    """Whom a worker hears from and sends to; none: the pipeline's clients.
+
+    Several of one stage are replicas: a frame goes to one of them.
+    """
 
     upstream: tuple[Peer, ...] = ()
     downstream: tuple[Peer, ...] = ()
+    token: str = ""
+    """Known to the workers of this generation alone: who opens a direct link proves it knows it."""
+
+
+class Transfer(msgspec.Struct, frozen=True, kw_only=True):
+    """How frames leave a worker for the next stage."""
+
+    link: str = "mqtt"
+    """A plugin of `wire.links`, or ``auto``: the best that both sides can reach."""
+    codec: str = "raw"
+    """A codec of `wire.codecs`."""
+
+
+class Batching(msgspec.Struct, frozen=True, kw_only=True):
+    """How many frames that wait may run at once."""
+
+    max_frames: int = 1
+    max_wait_seconds: float = 0.0
+    """How long the first of them waits for others."""
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +152,8 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     runtime: str
     peers: Peers = Peers()
     limits: Limits = Limits()
+    transfer: Transfer = Transfer()
+    batching: Batching = Batching()
 
     @property
     def key(self) -> str:
@@ -288,11 +316,14 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     manifest: str
     """The manifest's digest."""
     stages: tuple[RouteStage, ...]
+    """By stage; several of one stage are replicas."""
     receives: tuple[TensorSpec, ...]
     """What an entering frame carries."""
     outputs: tuple[TensorSpec, ...]
     preprocess: Picture | None = None
     postprocess: Answer | None = None
+    codec: str = "raw"
+    """How clients write the tensors of entering frames."""
     schema: int = SCHEMA
 
 
