@@ -15,15 +15,17 @@ from wire.errors import FrameError, LinkDownError
 from wire.frame import Frame, Kind
 from wire.hop import Grant, Lost, Position
 from wire.hop_receiver import HopReceiver
-from wire.hop_sender import HopSender
 from wire.links import Link
 from wire.messages import Route
+from wire.replicas import Replicas
 from wire.topics import Lane, Site
 
 _FRONT_BYTES: Final = 2048
 _MANY: Final = 1 << 20
 _MANY_BYTES: Final = 1 << 40
-_MAX_HOPS: Final = 8
+_MAX_ENTRIES: Final = 8
+RESULTS_UNTOLD: Final = 4
+"""Results that came and of which the last stage, which keeps them, is not told."""
 
 
 class Recipient(Protocol):
@@ -33,8 +35,8 @@ class Recipient(Protocol):
         """A result or an error came."""
         ...
 
-    def lost(self, sequence: int, code: str) -> None:
-        """A frame was lost on the way to the entry."""
+    def lost(self, frame: Frame, code: str) -> None:
+        """A frame was lost on the way to the entry, or in it."""
         ...
 
 
@@ -55,8 +57,8 @@ class DataPlane:
         self._site = site
         self._pipeline = pipeline
         self._link = link
-        self._hops: dict[str, HopSender] = {}
-        self._results = HopReceiver(_random_number(), _MANY, _MANY_BYTES)
+        self._entries: dict[tuple[str, ...], Replicas] = {}
+        self._results = HopReceiver(_random_number(), _MANY, _MANY_BYTES, told_every=RESULTS_UNTOLD)
         self._recipients: dict[int, Recipient] = {}
         link.listen(site.topic("out", pipeline=pipeline, client=client), self._answer)
         link.listen(
@@ -86,18 +88,22 @@ class DataPlane:
     def can_send(self, route: Route, size_bytes: int) -> bool:
         """Whether the entry of ``route`` takes a frame of this size now."""
         with self.changed:
-            return self._link.up and self._hop(route).covers(size_bytes)
+            return self._link.up and self._entry(route).roomy(size_bytes) is not None
 
     def never_fits(self, route: Route, size_bytes: int) -> bool:
         """Whether the entry takes no frame of this size at all."""
         with self.changed:
-            return self._hop(route).never_fits(size_bytes)
+            return self._entry(route).never_fits(size_bytes)
 
     def send(self, route: Route, frame: Frame) -> None:
         """Send a frame that ``can_send`` allowed. When the link breaks now, the gap will tell."""
+        size = size_bytes(frame)
         with self.changed:
-            position = self._hop(route).sent((frame.stream, frame.sequence), size_bytes(frame))
-        self._try_send(_entry(self._site, route), frame.with_meta(hop=list(position)))
+            entry = self._entry(route)
+            address = entry.roomy(size)
+            assert address is not None, "the caller asked can_send"
+            position, _ = entry.sent(address, frame, size)
+        self._try_send(address, frame.with_meta(hop=list(position)))
 
     def tick(self, route: Route | None, *, waiting: bool) -> None:
         """Send what is due: positions that ask for credit; the sending thread calls it.
@@ -105,30 +111,27 @@ class DataPlane:
         Without a route, what is on its way is still asked for.
         """
         now = time.monotonic()
-        lost: list[Lost] = []
-        probes: list[tuple[str, Position]] = []
-        entry = _entry(self._site, route) if route is not None else None
         with self.changed:
-            if route is not None:
-                self._hop(route)
-            for address, hop in self._hops.items():
-                lost += hop.lost_by_silence(now)
-                position = hop.probe(now, waiting=waiting and address == entry)
-                if position is not None:
-                    probes.append((address, position))
-        self._tell(lost)
-        for address, position in probes:
-            meta = {"hop": list(position), "client": self.client}
-            self._try_send(address, Frame(Kind.CREDIT, 0, 0, meta=meta))
+            entry = self._entry(route) if route is not None else None
+            told = [
+                one.due(now, waiting=waiting and one is entry, up=self._link.up)
+                for one in self._entries.values()
+            ]
+        for due in told:
+            self._tell(due.lost)
+            for address, position in due.probes:
+                meta = {"hop": list(position), "client": self.client}
+                self._try_send(address, Frame(Kind.CREDIT, 0, 0, meta=meta))
 
-    def _hop(self, route: Route) -> HopSender:
-        address = _entry(self._site, route)
-        hop = self._hops.get(address)
-        if hop is None:
-            hop = self._hops[address] = HopSender(_random_number(), self.client)
-            for old in list(self._hops)[:-_MAX_HOPS]:
-                del self._hops[old]
-        return hop
+    def _entry(self, route: Route) -> Replicas:
+        addresses = _entry_lanes(self._site, route)
+        entry = self._entries.get(addresses)
+        if entry is None:
+            entry = Replicas(self.client, addresses, _random_number)
+            self._entries[addresses] = entry
+            for old in list(self._entries)[:-_MAX_ENTRIES]:
+                del self._entries[old]
+        return entry
 
     def _take_credit(self, _address: str, data: Buffer) -> None:
         try:
@@ -136,7 +139,7 @@ class DataPlane:
         except FrameError:
             return
         with self.changed:
-            lost = [loss for hop in self._hops.values() for loss in hop.granted(grant)]
+            lost = [loss for one in self._entries.values() for loss in one.granted(grant).lost]
         self._tell(lost)
         self._notify()
 
@@ -149,29 +152,32 @@ class DataPlane:
         now = time.monotonic()
         if frame.kind is Kind.CREDIT:
             with self.changed:
-                grant = self._results.probed(position, now)
-            self._grant(frame, position, grant)
+                asked = self._results.probed(position, now)
+            self._grant(frame, position, asked)
             return
         with self.changed:
             new = self._results.arrived(position, memoryview(data).nbytes, now)
-            self._results.released(position, now)
+            self._results.released(position, now, settled=False)
+            grant = self._results.settled(position, now)
             recipient = self._recipients.get(frame.stream)
+        if grant is not None:
+            self._grant(frame, position, grant)
         if new and recipient is not None and frame.kind in {Kind.RESULT, Kind.ERROR}:
             recipient.answered(frame)
         self._notify()
 
-    def _grant(self, probe: Frame, position: Position, grant: Grant) -> None:
-        lane = Lane(probe.generation, probe.stage)
+    def _grant(self, heard: Frame, position: Position, grant: Grant) -> None:
+        lane = Lane(heard.generation, heard.stage)
         address = self._site.credit(position.sender, self._pipeline, lane)
         self._try_send(address, Frame(Kind.CREDIT, 0, 0, meta={"grant": grant.to_meta()}))
 
     def _tell(self, lost: list[Lost]) -> None:
         for loss in lost:
-            stream, sequence = loss.key
+            frame: Frame = loss.key
             with self.changed:
-                recipient = self._recipients.get(stream)
+                recipient = self._recipients.get(frame.stream)
             if recipient is not None:
-                recipient.lost(sequence, loss.code)
+                recipient.lost(frame, loss.code)
 
     def _notify(self) -> None:
         with self.changed:
@@ -190,8 +196,9 @@ def size_bytes(frame: Frame) -> int:
     return payload + _FRONT_BYTES
 
 
-def _entry(site: Site, route: Route) -> str:
-    return site.lane(route.stages[0].device, route.pipeline, Lane(route.generation, 0))
+def _entry_lanes(site: Site, route: Route) -> tuple[str, ...]:
+    lane = Lane(route.generation, 0)
+    return tuple(site.lane(s.device, route.pipeline, lane) for s in route.stages if s.stage == 0)
 
 
 def _random_number() -> int:

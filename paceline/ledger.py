@@ -28,6 +28,7 @@ class _Open:
     submitted_ns: int
     deadline_at: float
     sent_ns: int | None = None
+    losses: int = 0
 
 
 class Ledger:
@@ -88,6 +89,16 @@ class Ledger:
                 return 0.0
             open_.sent_ns = time.monotonic_ns()
             return max(0.0, open_.deadline_at - time.monotonic())
+
+    def lost(self, sequence: int) -> int:
+        """Note that a frame was lost on its way; returns how often by now, 0 if it has ended."""
+        with self._changed:
+            open_ = self._open.get(sequence)
+            if open_ is None:
+                self.accounting.explained(sequence)
+                return 0
+            open_.losses += 1
+            return open_.losses
 
     def overdue(self, sequence: int) -> bool:
         """Whether a frame has not ended and its deadline has passed."""

@@ -18,6 +18,7 @@ from wire import timings as waterfall
 from wire.accounting import DEADLINE, Accounting
 from wire.errors import CodedError, FrameError, TensorSpecError
 from wire.frame import Frame, Kind
+from wire.hop import MAX_LOSSES
 from wire.messages import Account, Route
 
 DEFAULT_WINDOW: Final = 8
@@ -65,6 +66,8 @@ class Stream:
         self._gone_at: float | None = None
         self._refusals = refusals or Refusals()
         self._waiting: deque[Frame] = deque()
+        self._again: deque[Frame] = deque()
+        """Frames that were lost on their way; at most the window."""
         self._ledger = Ledger(plane.changed)
         self.number = plane.register(self)
 
@@ -110,7 +113,7 @@ class Stream:
         route = self._present_route()
         if route is not None:
             self._send_waiting(route)
-        self._plane.tick(route, waiting=bool(self._waiting))
+        self._plane.tick(route, waiting=bool(self._waiting or self._again))
         self._end_overdue()
 
     def take(self) -> Iterator[Answer]:
@@ -178,10 +181,14 @@ class Stream:
             with self._plane.changed:
                 self._refusals.answered()
 
-    def lost(self, sequence: int, code: str) -> None:
-        """Take the word that a frame is lost."""
-        text = "lost on the way to the entry or in it; send it again"
-        self._ledger.error(sequence, code, text)
+    def lost(self, frame: Frame, code: str) -> None:
+        """Take the word that a frame is lost: it is sent again, if it was not lost too often."""
+        losses = self._ledger.lost(frame.sequence)
+        if losses > MAX_LOSSES.get(code, 0):
+            text = "lost on the way to the entry or in it, more than once; send it again"
+            self._ledger.error(frame.sequence, code, text)
+        elif losses:
+            self._again.append(frame)
 
     def _take_error(self, frame: Frame) -> None:
         raw = frame.meta.get("error")
@@ -244,20 +251,21 @@ class Stream:
         """Nothing more can come of it: every frame ends, and no more are submitted."""
         self.ended_by = self.ended_by or error
         self._waiting.clear()
+        self._again.clear()
         for sequence in self._ledger.unfinished():
             self._ledger.error(sequence, code, text)
 
     def _send_waiting(self, route: Route) -> None:
-        while self._waiting:
-            frame = self._waiting[0]
+        while queue := self._again or self._waiting:
+            frame = queue[0]
             size = size_bytes(frame)
             if frame.sequence not in self._ledger:
-                self._waiting.popleft()  # it has ended while it waited
+                queue.popleft()  # it has ended while it waited
             elif self._plane.never_fits(route, size):
                 text = f"{size} bytes are more than the entry takes"
                 self._ledger.error(frame.sequence, "frame.too_large", text)
             elif self._plane.can_send(route, size):
-                self._waiting.popleft()
+                queue.popleft()
                 self._plane.send(route, self._addressed(frame, route))
             else:
                 break

@@ -84,6 +84,10 @@ class Accounting:
                 self._unexplained[sequence] = None
         return expired
 
+    def explained(self, sequence: int) -> None:
+        """Why a frame that may have ended by deadline had no answer is known now."""
+        self._unexplained.pop(sequence, None)
+
     def next_deadline(self) -> float | None:
         """Return the earliest deadline of what is in flight."""
         return min(self._in_flight.values(), default=None)

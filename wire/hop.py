@@ -10,6 +10,7 @@ because a lane keeps order.
 No I/O, no clock.
 """
 
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from wire.errors import FrameError
@@ -20,6 +21,9 @@ SUSPECT_PROBES: Final = 3
 """Unanswered probes that make a neighbour suspect."""
 SILENCE_SECONDS: Final = 5.0
 """A neighbour silent for so long has lost what it was sent."""
+MAX_LOSSES: Final = MappingProxyType({"worker.lost": 1, "link.lost": 3})
+"""How often a frame may be lost as that and is still sent again. One that kills its worker gets one
+more turn: the third death within a minute would end the stage."""
 MAX_GAPS: Final = 8
 
 _U64: Final = 1 << 64
@@ -64,8 +68,11 @@ class Grant(NamedTuple):
     """The receiving process: another number means that the one before is gone."""
     since: int
     """The first position that this receiver is answerable for."""
+    arrived: int
+    """Every frame before this position has arrived or never will."""
     done: int
-    """Every frame before this position is finished or lost."""
+    """Every frame before this position is out of this receiver's hands: lost, or finished and with
+    whoever comes next. Until then its sender keeps it, to send it again."""
     frames: int
     """Frames that may be sent since the stream opened."""
     size_bytes: int
@@ -87,22 +94,31 @@ class Grant(NamedTuple):
             FrameError: It is none.
         """
         match value:
-            case [*numbers, list(ranges)] if len(numbers) == 7 and len(ranges) <= MAX_GAPS:
-                hop, receiver, since, done, frames, size_bytes, largest_bytes = numbers
+            case [*numbers, list(ranges)] if len(numbers) == 8 and len(ranges) <= MAX_GAPS:
                 gaps = tuple((g[0], g[1]) for g in ranges if isinstance(g, list) and len(g) == 2)
                 flat = [number for gap in gaps for number in gap]
                 if len(gaps) == len(ranges) and _fits(*numbers, *flat):
-                    return cls(hop, receiver, since, done, frames, size_bytes, largest_bytes, gaps)
+                    return cls._make([*numbers, gaps])
         raise FrameError("meta holds no grant")
 
 
 class Lost(NamedTuple):
-    """A frame that will never come out of the next stage."""
+    """A frame that never arrived, or whose receiver is gone."""
 
     key: Any
     """What the sender registered it under."""
     code: str
     """``worker.lost`` or ``link.lost``."""
+
+
+class Heard(NamedTuple):
+    """What a grant says of the frames sent before it; each is told once."""
+
+    lost: list[Lost]
+    arrived: list[Any]
+    """Keys of frames that the receiver has now."""
+    done: list[Any]
+    """Keys of frames that need not be kept any longer."""
 
 
 def _fits(*numbers: Any) -> bool:

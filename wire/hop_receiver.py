@@ -1,7 +1,10 @@
 """The receiving side of one lane: positions, duplicates, gaps, and what each sender is granted.
 
 The lane's window is shared by the senders that were heard lately; each is granted at least one
-frame. No I/O, no clock: ``now`` is monotonic seconds. Not for two threads at once.
+frame. A frame takes room from its arrival until it is *released*, and its sender keeps it until it
+is *settled*: out of our hands.
+
+No I/O, no clock: ``now`` is monotonic seconds. Not for two threads at once.
 """
 
 from collections import OrderedDict, deque
@@ -12,6 +15,10 @@ from wire.hop import MAX_GAPS, Grant, Position
 
 ACTIVE_SECONDS: Final = 5.0
 """A sender not heard for so long no longer shares the window."""
+MAX_UNTOLD: Final = 8
+"""Frames whose sender is not told that they are finished."""
+MAX_KEPT: Final = 1024
+"""Frames of one sender that are not settled; beyond it the oldest counts as settled."""
 
 
 @dataclass(slots=True)
@@ -23,12 +30,18 @@ class _Sender:
     next_index: int
     next_bytes: int
     heard_at: float
-    held: OrderedDict[int, int] = field(default_factory=OrderedDict)
+    held: dict[int, int] = field(default_factory=dict)
+    """Frames that take room, by position, and their bytes."""
     held_bytes: int = 0
+    kept: OrderedDict[int, None] = field(default_factory=OrderedDict)
+    """Frames that their sender keeps for us, oldest first."""
     granted_frames: int = 0
     granted_bytes: int = 0
     gaps: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=MAX_GAPS))
-    released_since_grant: int = 0
+    released: int = 0
+    """Since the last grant."""
+    settled: int = 0
+    """Since the last grant."""
 
 
 class HopReceiver:
@@ -39,10 +52,18 @@ class HopReceiver:
         window_frames: Frames that may be held at once.
         window_bytes: Bytes that may be held at once; also the largest frame that is taken.
         max_senders: Streams remembered; beyond it the one silent for longest is forgotten.
+        told_every: After how many settled frames a grant is due, and no sooner; None: after half a
+            share, or ``MAX_UNTOLD``, released or settled, and when nothing takes room any more.
     """
 
     def __init__(
-        self, receiver: int, window_frames: int, window_bytes: int, max_senders: int = 64
+        self,
+        receiver: int,
+        window_frames: int,
+        window_bytes: int,
+        max_senders: int = 64,
+        *,
+        told_every: int | None = None,
     ) -> None:
         self.receiver = receiver
         self.window_frames = window_frames
@@ -50,6 +71,7 @@ class HopReceiver:
         self.frames_missed = 0
         """Frames that never arrived, by all senders."""
         self._max_senders = max_senders
+        self._told_every = told_every
         self._senders: OrderedDict[int, _Sender] = OrderedDict()
 
     @property
@@ -72,6 +94,9 @@ class HopReceiver:
         sender.next_bytes = position.bytes_before + size_bytes
         sender.held[position.frames_before] = size_bytes
         sender.held_bytes += size_bytes
+        sender.kept[position.frames_before] = None
+        while len(sender.kept) > MAX_KEPT:
+            sender.kept.popitem(last=False)
         return True
 
     def probed(self, position: Position, now: float) -> Grant:
@@ -83,17 +108,33 @@ class HopReceiver:
             sender.next_bytes = max(sender.next_bytes, position.bytes_before)
         return self.grant(position.hop, now)
 
-    def released(self, position: Position, now: float) -> Grant | None:
-        """A frame is finished here; returns the grant to send when enough has gathered."""
+    def released(self, position: Position, now: float, *, settled: bool = True) -> Grant | None:
+        """A frame takes no more room; returns the grant to send when enough has gathered.
+
+        Args:
+            position: The frame's.
+            now: Monotonic seconds.
+            settled: It is out of our hands, too; else ``settled`` must be called.
+        """
         sender = self._senders.get(position.hop)
         if sender is None:
             return None
         sender.held_bytes -= sender.held.pop(position.frames_before, 0)
-        sender.released_since_grant += 1
-        share = max(1, self._share(now)[0] // 2)
-        if sender.held and sender.released_since_grant < share:
+        sender.released += 1
+        if settled:
+            sender.kept.pop(position.frames_before, None)
+        due = self._told_every is None and (not sender.held or sender.released >= self._half(now))
+        return self.grant(position.hop, now) if due else None
+
+    def settled(self, position: Position, now: float) -> Grant | None:
+        """A frame is out of our hands; returns the grant to send when enough has gathered."""
+        sender = self._senders.get(position.hop)
+        if sender is None or position.frames_before not in sender.kept:
             return None
-        return self.grant(position.hop, now)
+        del sender.kept[position.frames_before]
+        sender.settled += 1
+        due = sender.settled >= (self._told_every or self._half(now))
+        return self.grant(position.hop, now) if due else None
 
     def grant(self, hop: int, now: float) -> Grant:
         """Return what the sender of stream ``hop`` may send now."""
@@ -105,12 +146,13 @@ class HopReceiver:
         sender.granted_bytes = max(
             sender.granted_bytes, sender.next_bytes - sender.held_bytes + size_bytes
         )
-        sender.released_since_grant = 0
+        sender.released = sender.settled = 0
         return Grant(
             hop=hop,
             receiver=self.receiver,
             since=sender.since,
-            done=next(iter(sender.held), sender.next_index),
+            arrived=sender.next_index,
+            done=next(iter(sender.kept), sender.next_index),
             frames=sender.granted_frames,
             size_bytes=sender.granted_bytes,
             largest_bytes=self.window_bytes,
@@ -138,6 +180,9 @@ class HopReceiver:
         if position.frames_before > sender.next_index:
             sender.gaps.append((sender.next_index, position.frames_before))
             self.frames_missed += position.frames_before - sender.next_index
+
+    def _half(self, now: float) -> int:
+        return max(1, min(self._share(now)[0] // 2, MAX_UNTOLD))
 
     def _share(self, now: float) -> tuple[int, int]:
         active = sum(1 for s in self._senders.values() if now - s.heard_at < ACTIVE_SECONDS)

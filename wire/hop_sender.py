@@ -4,10 +4,20 @@ No I/O, no clock: ``now`` is monotonic seconds. Not for two threads at once; the
 """
 
 from collections import OrderedDict, deque
+from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from wire.errors import CreditError
-from wire.hop import PROBE_SECONDS, SILENCE_SECONDS, SUSPECT_PROBES, Grant, Lost, Position
+from wire.hop import PROBE_SECONDS, SILENCE_SECONDS, SUSPECT_PROBES, Grant, Heard, Lost, Position
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A frame that is not known to be done."""
+
+    key: Any
+    arrived: bool = False
 
 
 class HopSender:
@@ -18,19 +28,15 @@ class HopSender:
         sender: The device or client id that hears the grants.
         credited: False on the way to a client, whose own window bounds what comes back: then
             everything may be sent, and grants only tell what arrived.
-        max_outstanding: Frames remembered without credit; the oldest is forgotten when full.
     """
 
-    def __init__(
-        self, hop: int, sender: str, *, credited: bool = True, max_outstanding: int = 1024
-    ) -> None:
+    def __init__(self, hop: int, sender: str, *, credited: bool = True) -> None:
         self.hop = hop
         self.sender = sender
         self.sent_frames = 0
         self.sent_bytes = 0
         self.credited = credited
-        self._max_outstanding = max_outstanding
-        self._outstanding: OrderedDict[int, Any] = OrderedDict()
+        self._outstanding: OrderedDict[int, _Sent] = OrderedDict()
         self._grant: Grant | None = None
         self._retired: deque[int] = deque(maxlen=4)
         self._probed_at: float | None = None
@@ -39,8 +45,18 @@ class HopSender:
 
     @property
     def outstanding(self) -> int:
-        """Frames sent and not yet known to be finished."""
+        """Frames sent and not yet known to be done."""
         return len(self._outstanding)
+
+    @property
+    def all_arrived(self) -> bool:
+        """Whether nothing is on its way: then the hop may change its link and keep its order."""
+        return self._grant is not None and self._grant.arrived >= self.sent_frames
+
+    @property
+    def known(self) -> bool:
+        """Whether the neighbour was ever heard."""
+        return self._grant is not None
 
     @property
     def suspect(self) -> bool:
@@ -74,9 +90,7 @@ class HopSender:
         if not self.covers(size_bytes):
             raise CreditError(self.hop, size_bytes)
         position = self.position()
-        self._outstanding[self.sent_frames] = key
-        if len(self._outstanding) > self._max_outstanding:
-            self._outstanding.popitem(last=False)
+        self._outstanding[self.sent_frames] = _Sent(key)
         self.sent_frames += 1
         self.sent_bytes += size_bytes
         if not self.credited:
@@ -87,10 +101,10 @@ class HopSender:
         """Return the stream's end: the next frame's position, and what a probe carries."""
         return Position(self.hop, self.sent_frames, self.sent_bytes, self.sender)
 
-    def granted(self, grant: Grant) -> list[Lost]:
-        """Take a grant; returns the frames that it shows to be lost."""
+    def granted(self, grant: Grant) -> Heard:
+        """Take a grant; returns what it shows of the frames sent before."""
         if grant.hop != self.hop or (grant.receiver in self._retired and not self.suspect):
-            return []
+            return Heard([], [], [])
         self._probed_at = None
         self._unanswered = 0
         self._silent_since = None
@@ -107,13 +121,12 @@ class HopSender:
             self._grant = grant._replace(
                 frames=max(known.frames, grant.frames),
                 size_bytes=max(known.size_bytes, grant.size_bytes),
+                arrived=max(known.arrived, grant.arrived),
                 done=max(known.done, grant.done),
             )
         for first, end in grant.gaps:
             lost += self._take(range(first, end), "link.lost")
-        while self._outstanding and next(iter(self._outstanding)) < self._grant.done:
-            self._outstanding.popitem(last=False)
-        return lost
+        return Heard(lost, self._arrived(self._grant.arrived), self._done(self._grant.done))
 
     def probe(self, now: float, *, waiting: bool = False) -> Position | None:
         """Return the position to send as a probe, or None when none is due.
@@ -150,11 +163,36 @@ class HopSender:
         """Return, and forget, what a neighbour held that has been silent for too long."""
         if not self.silent(now):
             return []
-        lost = [Lost(key, "worker.lost") for key in self._outstanding.values()]
-        self._outstanding.clear()
         self._silent_since = None
+        return self.abandoned()
+
+    def abandoned(self) -> list[Lost]:
+        """Forget all that the neighbour holds, and return it: somebody else shall have it."""
+        lost = [Lost(sent.key, "worker.lost") for sent in self._outstanding.values()]
+        self._outstanding.clear()
         return lost
+
+    def forgotten(self, beyond: int) -> list[Any]:
+        """Forget the oldest frames until ``beyond`` are left; returns their keys."""
+        excess = max(0, len(self._outstanding) - beyond)
+        return [self._outstanding.popitem(last=False)[1].key for _ in range(excess)]
+
+    def _arrived(self, before: int) -> list[Any]:
+        news = [
+            sent
+            for _, sent in takewhile(lambda item: item[0] < before, self._outstanding.items())
+            if not sent.arrived
+        ]
+        for sent in news:
+            sent.arrived = True
+        return [sent.key for sent in news]
+
+    def _done(self, before: int) -> list[Any]:
+        done = []
+        while self._outstanding and next(iter(self._outstanding)) < before:
+            done.append(self._outstanding.popitem(last=False)[1].key)
+        return done
 
     def _take(self, positions: range, code: str) -> list[Lost]:
         gone = [index for index in self._outstanding if index in positions]
-        return [Lost(self._outstanding.pop(index), code) for index in gone]
+        return [Lost(self._outstanding.pop(index).key, code) for index in gone]

@@ -267,6 +267,10 @@ class StageCounts(msgspec.Struct, kw_only=True):
     sent: Int64 = 0
     received_bytes: Int64 = 0
     sent_bytes: Int64 = 0
+    sent_again: Int64 = 0
+    """Frames that a neighbour or the link had lost, sent once more."""
+    batches: Int64 = 0
+    """Runs of several frames at once."""
     errors: dict[str, Int64] = {}
     """By code: frames answered with an error."""
     refused: dict[str, Int64] = {}

@@ -1,14 +1,17 @@
-"""The hot loop: take a frame, run the segment, send what comes out. One thread."""
+"""The hot loop: take frames, run the segment, send what comes out. One thread."""
 
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeVar
 
 import structlog
+from numpy.typing import NDArray
 
 from agent import memory_limit
 from agent.errors import RuntimeFailedError
-from agent.runtimes import Runtime
+from agent.runtimes import Runtime, Tensors
+from agent.worker import batches
 from agent.worker.inbox import Inbox, Waiting
 from agent.worker.intake import Intake
 from agent.worker.outbound import Outbound
@@ -19,6 +22,7 @@ from wire.errors import CodedError
 from wire.frame import NO_DEADLINE, Frame, Kind, Tensor
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 IDLE_SECONDS: Final = 0.1
 """How long the loop sleeps at most, so that probes and errors leave in time."""
@@ -54,46 +58,98 @@ class Compute:
         self._inputs = [spec.name for spec in stage.assignment.contract.inputs]
         self._sends = [spec.name for spec in stage.assignment.contract.sends]
         self._makes = frozenset(spec.name for spec in stage.assignment.contract.outputs)
+        batching = stage.assignment.batching
+        can_batch = batching.max_frames > 1 and batches.can_batch(stage.assignment.contract)
+        self._max_frames = batching.max_frames if can_batch else 1
+        self._max_wait_seconds = batching.max_wait_seconds if can_batch else 0.0
         self.busy = False
 
     def serve(self, finished: Callable[[], bool]) -> None:
         """Run frames until ``finished`` says that it is over."""
         while not finished():
-            waiting = self._inbox.get(IDLE_SECONDS)
-            if waiting is not None:
+            taken = self._inbox.get(IDLE_SECONDS, self._max_frames, self._max_wait_seconds)
+            if taken:
                 self.busy = True
-                self._one(waiting)
+                self._take(taken)
                 self.busy = False
             self._outbound.tick()
 
-    def _one(self, waiting: Waiting) -> None:
+    def _take(self, taken: list[Waiting]) -> None:
+        """Run frames, several at once where that works out, each ended or handed on alone."""
         started = time.monotonic_ns()
-        frame = waiting.frame
-        deadline_ns = _deadline_ns(waiting)
-        try:
-            if deadline_ns is not None and started >= deadline_ns:
-                self._stats.refused("frame.deadline")
-                self._outbound.answer(frame, "frame.deadline", "too late when its turn came")
-            else:
-                self._run(waiting, started, deadline_ns)
-        except CodedError as error:
-            self._outbound.answer(frame, error.code, str(error))
-        except MemoryError:  # what the runtime keeps may be the reason: a new worker is due
-            self._outbound.answer(frame, memory_limit.CODE, "no memory for its tensors")
-            self._outbound.tick()
-            raise
-        except Exception as error:  # one frame's fault must not end the stage
-            log.exception("frame.failed", stream=frame.stream, sequence=frame.sequence)
-            self._outbound.answer(frame, "internal", f"{type(error).__name__}: {error}")
-        finally:
-            self._intake.release(waiting.position)
+        turns = [self._guarded(waiting, partial(self._turn, started)) for waiting in taken]
+        ready = [turn for turn in turns if turn is not None]
+        for first, end in batches.alike([turn.inputs for turn in ready]):
+            group = ready[first:end]
+            if len(group) == 1 or not self._ran_together(group):
+                for turn in group:
+                    self._guarded(turn.waiting, partial(self._run_alone, turn))
 
-    def _run(self, waiting: Waiting, started: int, deadline_ns: int | None) -> None:
+    def _turn(self, started: int, waiting: Waiting) -> "_Turn | None":
+        """Return a frame whose turn it is; None: it has ended."""
+        deadline_ns = _deadline_ns(waiting)
+        if deadline_ns is not None and started >= deadline_ns:
+            self._stats.refused("frame.deadline")
+            self._ended(waiting, "frame.deadline", "too late when its turn came")
+            return None
         arrays = codecs.arrays(waiting.frame)
         inputs = {name: arrays[name] for name in self._inputs}
+        return _Turn(waiting, inputs, started, deadline_ns)
+
+    def _ran_together(self, turns: list["_Turn"]) -> bool:
+        """Run several frames at once; False: none was run, each must be run alone."""
+        counts = [batches.rows(turn.inputs) for turn in turns]
+        if 0 in counts:
+            return False
         run = time.monotonic_ns()
-        outputs = self._runtime.run(inputs)
-        finished = time.monotonic_ns()
+        try:
+            outputs = self._runtime.run(batches.joined([turn.inputs for turn in turns]))
+        except (CodedError, MemoryError):
+            return False  # one of them may be the reason
+        span = (run, time.monotonic_ns())
+        parts = batches.parted(outputs, counts)
+        if parts is None:
+            return False
+        self._stats.batched()
+        for turn, part in zip(turns, parts, strict=True):
+            self._guarded(turn.waiting, partial(self._hand_on, turn, part, span, len(turns)))
+        return True
+
+    def _run_alone(self, turn: "_Turn", _waiting: Waiting) -> None:
+        run = time.monotonic_ns()
+        outputs = self._runtime.run(turn.inputs)
+        self._hand_on(turn, outputs, (run, time.monotonic_ns()), 1, turn.waiting)
+
+    def _guarded(self, waiting: Waiting, action: Callable[[Waiting], T]) -> T | None:
+        """Do something with one frame, whose fault must not end the stage."""
+        try:
+            return action(waiting)
+        except CodedError as error:
+            self._ended(waiting, error.code, str(error))
+        except MemoryError:  # what the runtime keeps may be the reason: a new worker is due
+            self._ended(waiting, memory_limit.CODE, "no memory for its tensors")
+            self._outbound.tick()
+            raise
+        except Exception as error:
+            frame = waiting.frame
+            log.exception("frame.failed", stream=frame.stream, sequence=frame.sequence)
+            self._ended(waiting, "internal", f"{type(error).__name__}: {error}")
+        return None
+
+    def _ended(self, waiting: Waiting, code: str, message: str) -> None:
+        self._outbound.answer(waiting.frame, code, message)
+        self._intake.release(waiting.position, settled=True)
+
+    def _hand_on(
+        self,
+        turn: "_Turn",
+        outputs: Tensors,
+        span: tuple[int, int],
+        shared_by: int,
+        waiting: Waiting,
+    ) -> None:
+        """Send what came out of a run: when it began and ended, and of how many frames it was."""
+        run, finished = span
         tensors = self._tensors(waiting.frame, outputs)
         sent = time.monotonic_ns()
         entry = timings.StageTimes(
@@ -101,20 +157,21 @@ class Compute:
             device=self._stage.device,
             clock=self._stage.clock,
             received=waiting.received,
-            started=started,
+            started=turn.started,
             run=run,
             finished=finished,
             sent=sent,
         )
-        result = self._result(waiting.frame, tensors, entry, deadline_ns)
-        size_bytes = self._outbound.forward(result, deadline_ns)
+        result = self._result(waiting.frame, tensors, entry)
+        size_bytes = self._outbound.forward(result, turn.deadline_ns, waiting.position)
+        self._intake.release(waiting.position, settled=False)
         if size_bytes is None:
             return
         self._stats.finished(
             size_bytes,
-            queue=started - waiting.received,
-            decode=run - started,
-            run=finished - run,
+            queue=turn.started - waiting.received,
+            decode=run - turn.started,
+            run=(finished - run) // shared_by,
             encode=sent - finished,
             send=time.monotonic_ns() - sent,
         )
@@ -132,26 +189,27 @@ class Compute:
         return tuple(tensor for tensor in found if tensor is not None)
 
     def _result(
-        self,
-        frame: Frame,
-        tensors: tuple[Tensor, ...],
-        entry: timings.StageTimes,
-        deadline_ns: int | None,
+        self, frame: Frame, tensors: tuple[Tensor, ...], entry: timings.StageTimes
     ) -> Frame:
-        peer = self._stage.next
-        left_ms = NO_DEADLINE
-        if deadline_ns is not None:
-            left_ms = max(0, (deadline_ns - entry.sent) // 1_000_000)
+        peer = next(iter(self._stage.downstream), None)
         return Frame(
             Kind.DATA if peer else Kind.RESULT,
             frame.stream,
             frame.sequence,
             generation=frame.generation,
             stage=peer.stage if peer else frame.stage,
-            deadline_ms=left_ms,
             meta={**frame.meta, timings.KEY: timings.appended(dict(frame.meta), entry)},
             tensors=tensors,
         )
+
+
+class _Turn(NamedTuple):
+    """A frame whose turn it is."""
+
+    waiting: Waiting
+    inputs: dict[str, NDArray[Any]]
+    started: int
+    deadline_ns: int | None
 
 
 def _deadline_ns(waiting: Waiting) -> int | None:

@@ -43,17 +43,27 @@ class Inbox:
             self._changed.notify()
             return True
 
-    def get(self, timeout_seconds: float) -> Waiting | None:
-        """Return the oldest frame, or None after the timeout or a ``wake``."""
+    def get(
+        self, timeout_seconds: float, max_frames: int = 1, max_wait_seconds: float = 0.0
+    ) -> list[Waiting]:
+        """Return the oldest frames; none after the timeout or a ``wake``.
+
+        Args:
+            timeout_seconds: How long to wait for the first.
+            max_frames: How many at most.
+            max_wait_seconds: How long to wait, from the first one on, for as many as that.
+        """
         with self._changed:
             if not self._waiting and not self._woken:
                 self._changed.wait(timeout_seconds)
+            if max_wait_seconds and self._waiting:
+                self._changed.wait_for(
+                    lambda: self._woken or len(self._waiting) >= max_frames, max_wait_seconds
+                )
             self._woken = False
-            if not self._waiting:
-                return None
-            item = self._waiting.popleft()
-            self._bytes -= item.size_bytes
-            return item
+            taken = [self._waiting.popleft() for _ in range(min(max_frames, len(self._waiting)))]
+            self._bytes -= sum(item.size_bytes for item in taken)
+            return taken
 
     def wake(self) -> None:
         """Let ``get`` return at once: there is something else to do."""

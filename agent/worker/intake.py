@@ -21,6 +21,7 @@ from wire.hop_receiver import HopReceiver
 from wire.ids import is_id
 from wire.sequence import SeenStreams
 
+DUPLICATE: Final = "frame.duplicate"
 DRAIN_GRACE_SECONDS: Final = 1.0
 """While draining, frames already on their way are still taken for so long."""
 
@@ -103,7 +104,7 @@ class Intake:
         if missed:
             self._stats.refused("link.lost", missed)
         if not new:
-            self._stats.refused("frame.duplicate")
+            self._stats.refused(DUPLICATE)
             return
         try:
             self._check(frame)
@@ -113,10 +114,22 @@ class Intake:
             return
         self._stats.received(size_bytes)
 
-    def release(self, position: Position) -> None:
-        """A frame has left the worker: its room is free again."""
+    def release(self, position: Position, *, settled: bool) -> None:
+        """A frame takes no more room here.
+
+        Args:
+            position: The frame's.
+            settled: It is out of our hands, too; else ``settle`` is called later.
+        """
         with self._lock:
-            grant = self._receiver.released(position, time.monotonic())
+            grant = self._receiver.released(position, time.monotonic(), settled=settled)
+        if grant is not None:
+            self._tell(position.sender, grant)
+
+    def settle(self, position: Position) -> None:
+        """A frame is out of our hands: its sender need not keep it any longer."""
+        with self._lock:
+            grant = self._receiver.settled(position, time.monotonic())
         if grant is not None:
             self._tell(position.sender, grant)
 
@@ -131,8 +144,9 @@ class Intake:
 
     def _refuse(self, frame: Frame, position: Position, error: RefusedFrameError) -> None:
         self._stats.refused(error.reason)
-        self._answer(frame, error.reason, error.message)
-        self.release(position)
+        if error.reason != DUPLICATE:  # sent again by one who had not heard that we have it
+            self._answer(frame, error.reason, error.message)
+        self.release(position, settled=True)
 
     def _position(self, frame: Frame) -> Position:
         """Return the frame's position if its sender may send here."""
@@ -162,7 +176,7 @@ class Intake:
                 f"for generation {frame.generation}, stage {frame.stage} (here: {lane})",
             )
         if not self._seen.first_time(frame.stream, frame.sequence):
-            raise RefusedFrameError("frame.duplicate", f"sequence {frame.sequence} came twice")
+            raise RefusedFrameError(DUPLICATE, f"sequence {frame.sequence} came twice")
         if self._draining():
             raise RefusedFrameError("worker.draining", "this worker is going away; send again")
         contract = self._stage.assignment.contract

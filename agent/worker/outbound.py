@@ -1,43 +1,35 @@
 """The sending side of a worker: to the next stage with credit, to clients without.
 
 Only the compute thread sends frames that have a position; the reader thread brings grants and
-leaves answers to be sent. So positions leave in order and no lock is held while sending.
+leaves what has to be sent, or sent again. So positions leave in order and no lock is held while
+sending.
 """
 
-import threading
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from agent.worker.stage import Stage, random_number
+from agent.worker.custody import Custody, FrameKey, Kept
+from agent.worker.hops import Hops
+from agent.worker.stage import Stage
 from agent.worker.stats import Stats
 from wire import frame as frames
 from wire.buffers import Buffer
 from wire.errors import FrameError, LinkDownError
-from wire.frame import Frame, Kind
-from wire.hop import Grant, Lost
-from wire.hop_sender import HopSender
-from wire.ids import is_id
+from wire.frame import NO_DEADLINE, Frame, Kind
+from wire.hop import Grant, Lost, Position
 from wire.links import Link
 
-MAX_CLIENTS: Final = 64
 MAX_ANSWERS: Final = 1024
 """Errors waiting to be sent; when full, the oldest is dropped and ends at its client's deadline."""
 MAX_MESSAGE_CHARACTERS: Final = 500
 """Of an error's sentence: it may quote what came with the frame, and must fit into meta."""
-REMEMBERED_RESULTS: Final = 256
+KEPT_BYTES: Final = 64 << 20
 FRONT_BYTES: Final = 2048
 """What head, meta and table are reckoned as, before a frame has its position."""
 _WAIT_SECONDS: Final = 0.05
-
-
-class FrameKey(NamedTuple):
-    """Whose frame it is: enough to tell its client what became of it."""
-
-    client: str
-    stream: int
-    sequence: int
 
 
 class Answer(NamedTuple):
@@ -56,42 +48,51 @@ class Outbound:
         link: Carries the frames; already listening to the credit address.
         stats: What is counted.
         stopping: Whether waiting for credit is to be given up.
+        settle: Called, in any thread, with the position of a frame that is out of our hands.
+        wake: Called when there is something to send, in the link's reader thread.
+        kept_bytes: What frames that may have to be sent again may take.
     """
 
     def __init__(
-        self, stage: Stage, link: Link, stats: Stats, stopping: Callable[[], bool]
+        self,
+        stage: Stage,
+        link: Link,
+        stats: Stats,
+        stopping: Callable[[], bool],
+        *,
+        settle: Callable[[Position], None] = lambda _: None,
+        wake: Callable[[], None] = lambda: None,
+        kept_bytes: int = KEPT_BYTES,
     ) -> None:
         self._stage = stage
         self._link = link
         self._stats = stats
         self._stopping = stopping
-        self._granted = threading.Condition()
-        self._hops: OrderedDict[str, HopSender] = OrderedDict()
+        self._wake = wake
+        self._hops = Hops(stage)
+        self._custody = Custody(kept_bytes, settle)
+        self._waiting: deque[Kept] = deque()  # one at a time: ``forward`` waits for it
+        self._again: deque[Kept] = deque()  # at most what was outstanding
         self._answers: deque[Answer] = deque(maxlen=MAX_ANSWERS)
 
     @property
     def settled(self) -> bool:
         """Whether nothing waits to be sent and the next stage has finished all it was sent."""
-        with self._granted:
-            waiting = any(hop.outstanding for hop in self._hops.values() if hop.credited)
-            return not self._answers and not waiting
+        waits = self._answers or self._again or self._waiting
+        return not waits and self._hops.settled
+
+    @property
+    def kept_bytes(self) -> int:
+        """What the frames take that may have to be sent again."""
+        return self._custody.held_bytes
 
     def suspects(self) -> tuple[str, ...]:
         """Return the addresses of neighbours that do not answer."""
-        with self._granted:
-            now = time.monotonic()
-            # a client that stays silent has gone, and is nobody's trouble
-            return tuple(
-                address
-                for address, hop in self._hops.items()
-                if hop.suspect and (hop.credited or not hop.silent(now))
-            )
+        return self._hops.suspects(time.monotonic())
 
     def answer(self, frame: Frame, code: str, message: str) -> None:
         """Leave an error for a frame's client; any thread may call."""
-        key = _key(frame)
-        if key is not None:
-            self._answers.append(Answer(key, code, message[:MAX_MESSAGE_CHARACTERS]))
+        self._leave(FrameKey.of(frame), code, message)
 
     def send_grant(self, sender: str, grant: Grant) -> None:
         """Tell a sender of our lane its credit; any thread may call. A lost one is repeated."""
@@ -106,138 +107,163 @@ class Outbound:
         except FrameError as error:
             self._stats.refused(error.code)
             return
-        with self._granted:
-            lost = [loss for hop in self._hops.values() for loss in hop.granted(grant)]
-            self._granted.notify_all()
-        self._leave(lost)
+        heard = self._hops.granted(grant)
+        for kept in heard.arrived:
+            self._custody.settle(kept)
+        for kept in heard.done:
+            self._end(kept)
+        if heard.lost:
+            self._lost(heard.lost)
+            self._wake()
 
-    def forward(self, frame: Frame, deadline_ns: int | None) -> int | None:
+    def forward(
+        self, frame: Frame, deadline_ns: int | None, upstream: Position | None = None
+    ) -> int | None:
         """Send a frame to the next stage or its client; waits for credit.
+
+        Args:
+            frame: To be kept until it has arrived; it owns its tensors.
+            deadline_ns: When it is given up, in monotonic nanoseconds.
+            upstream: Where it came from: settled when it has arrived or ended.
 
         Returns:
             Its size in bytes; None: given up, and its client is told.
         """
-        peer = self._stage.next
-        if peer is None:
-            address, hop = self._client_hop(frame.meta["client"])
-        else:
-            address = self._stage.next_address(peer)
-            hop = self._hop(address, credited=True)
-        size = _size_bytes(frame)
-        while hop.never_fits(size) or not self._ready(hop, size):
-            if hop.never_fits(size):
-                self.answer(frame, "frame.too_large", f"{size} bytes are more than stage takes")
-                return None
-            if deadline_ns is not None and time.monotonic_ns() >= deadline_ns:
-                self.answer(frame, "frame.deadline", "no credit from the next stage in time")
-                self._stats.refused("frame.deadline")
-                return None
-            if self._stopping():
-                self.answer(frame, "worker.draining", "the worker is going away; send again")
-                return None
-            self.tick(waiting=hop)
-            with self._granted:
-                if not hop.covers(size):
-                    self._granted.wait(_WAIT_SECONDS)
-        return self._send(address, hop, frame, size)
+        kept = Kept(frame, FrameKey.of(frame), _size_bytes(frame), deadline_ns, upstream)
+        self._waiting.append(kept)
+        heard = self._hops.heard
+        while not self._flushed():
+            self.tick()
+            self._hops.wait(heard, _WAIT_SECONDS)
+            heard = self._hops.heard
+        return kept.size_bytes if kept.sent else None
 
-    def tick(self, waiting: HopSender | None = None) -> None:
-        """Send what is due: errors left by other threads, probes; the compute thread calls it."""
-        now = time.monotonic()
-        with self._granted:
-            probes = []
-            lost: list[Lost] = []
-            for address, hop in self._hops.items():
-                if hop.credited:
-                    lost += hop.lost_by_silence(now)
-                elif not self._link.up:
-                    hop.excuse()  # it cannot hear us
-                elif hop.silent(now):
-                    # gone, or its link is down: no longer asked, but what it was sent is kept, for
-                    # with the next result it may be there again and know what it has missed
-                    continue
-                position = hop.probe(now, waiting=hop is waiting)
-                if position is not None:
-                    probes.append((address, position))
-        self._leave(lost)
-        for address, position in probes:
+    def tick(self) -> None:
+        """Send what is due: frames again, errors left by other threads, probes.
+
+        The compute thread calls it.
+        """
+        waiting = not self._flushed()
+        due = self._hops.due(time.monotonic(), waiting=waiting, up=self._link.up)
+        self._lost(due.lost)
+        for address, position in due.probes:
             self._try_send(address, self._credit_frame({"hop": list(position)}))
         while self._answers and self._link.up:
             self._send_answer(self._answers.popleft())
 
-    def _credit_frame(self, meta: dict[str, Any]) -> Frame:
-        lane = self._stage.lane
-        return Frame(Kind.CREDIT, 0, 0, generation=lane.generation, stage=lane.stage, meta=meta)
+    def _flushed(self) -> bool:
+        """Send what waits, first what is sent again; False: something has to wait longer."""
+        for queue in (self._again, self._waiting):
+            for kept in tuple(queue):  # one whose time is not over must not hold up the others
+                hopeless = self._hopeless(kept)
+                if hopeless is not None:
+                    queue.remove(kept)
+                    self._give_up(kept, *hopeless)
+        while queue := self._again or self._waiting:
+            if not (self._link.up and self._sent(queue[0])):
+                return False
+            queue.popleft()
+        return True
 
-    def _ready(self, hop: HopSender, size: int) -> bool:
-        with self._granted:
-            return self._link.up and hop.covers(size)
+    def _hopeless(self, kept: Kept) -> tuple[str, str] | None:
+        """Return code and sentence when a frame need not wait any longer."""
+        if kept.deadline_ns is not None and time.monotonic_ns() >= kept.deadline_ns:
+            if kept.lost_as is not None:
+                return kept.lost_as, "lost by the next stage, and not sent again in time"
+            self._stats.refused("frame.deadline")
+            return "frame.deadline", "too late when it could be sent on"
+        if self._hops.never_fits(kept.size_bytes):
+            return "frame.too_large", f"{kept.size_bytes} bytes are more than stage takes"
+        if self._stopping():
+            return "worker.draining", "the worker is going away; send again"
+        return None
 
-    def _send(self, address: str, hop: HopSender, frame: Frame, size: int) -> int:
-        with self._granted:
-            position = hop.sent(_key(frame), size)
-        # the position is spent even if the link breaks now: the receiver will see the gap
-        self._try_send(address, frame.with_meta(hop=list(position)))
-        return size
+    def _sent(self, kept: Kept) -> bool:
+        """Send a frame; False: the next stage has no room for it."""
+        if not self._stage.downstream or kept.tells_an_error:
+            self._send_to_client(kept)
+            return True
+        address = self._hops.roomy(kept.size_bytes)
+        if address is not None:
+            self._send(address, kept, *self._hops.sent(address, kept, kept.size_bytes))
+        return address is not None
 
-    def _try_send(self, address: str, frame: Frame) -> None:
+    def _send_to_client(self, kept: Kept) -> None:
+        if kept.key is not None:
+            address = self._stage.client_address(kept.key.client)
+            self._send(address, kept, *self._hops.sent_to_client(address, kept, kept.size_bytes))
+
+    def _send(self, address: str, kept: Kept, position: Position, forgotten: list[Kept]) -> None:
+        frame = kept.frame
+        assert frame is not None, "what waits is whole"
+        self._custody.keep(kept)
+        for old in forgotten:
+            self._end(old)
+        left_ms = NO_DEADLINE
+        if kept.deadline_ns is not None:
+            left_ms = max(0, (kept.deadline_ns - time.monotonic_ns()) // 1_000_000)
+        meta = {**frame.meta, "hop": list(position)}
+        # the position is spent even if it is not sent now: the receiver will see the gap
         try:
-            self._link.send(address, frames.encode(frame))
-        except LinkDownError:
-            return
+            self._try_send(address, replace(frame, deadline_ms=left_ms, meta=meta))
+        except FrameError as error:
+            self._give_up(kept, error.code, str(error))
+            kept.frame = kept.key = None
+        else:
+            kept.sent = True
+
+    def _lost(self, lost: list[Lost]) -> None:
+        for loss in lost:
+            kept: Kept = loss.key
+            self._custody.let_go(kept)
+            if kept.lost(loss.code):
+                self._stats.sent_again()
+                self._again.append(kept)
+            else:
+                where = "the next stage" if loss.code == "worker.lost" else "the link"
+                self._give_up(kept, loss.code, f"lost by {where}; send it again")
+
+    def _give_up(self, kept: Kept, code: str, message: str) -> None:
+        if not kept.tells_an_error:
+            self._leave(kept.key, code, message)
+        self._end(kept)
+
+    def _end(self, kept: Kept) -> None:
+        self._custody.let_go(kept)
+        self._custody.settle(kept)
+
+    def _leave(self, key: FrameKey | None, code: str, message: str) -> None:
+        if key is not None:
+            self._answers.append(Answer(key, code, message[:MAX_MESSAGE_CHARACTERS]))
 
     def _send_answer(self, answer: Answer) -> None:
-        address, hop = self._client_hop(answer.key.client)
+        lane = self._stage.lane
         error = {
             "code": answer.code,
             "message": answer.message,
-            "stage": self._stage.lane.stage,
+            "stage": lane.stage,
             "device": self._stage.device,
         }
         frame = Frame(
             Kind.ERROR,
             answer.key.stream,
             answer.key.sequence,
-            generation=self._stage.lane.generation,
-            stage=self._stage.lane.stage,
+            generation=lane.generation,
+            stage=lane.stage,
             meta={"client": answer.key.client, "error": error},
         )
         self._stats.failed(answer.code)
-        self._send(address, hop, frame, frames.HEAD_BYTES)
+        self._send_to_client(Kept(frame, answer.key, frames.HEAD_BYTES))
 
-    def _client_hop(self, client: str) -> tuple[str, HopSender]:
-        address = self._stage.client_address(client)
-        return address, self._hop(address, credited=False)
+    def _credit_frame(self, meta: dict[str, Any]) -> Frame:
+        lane = self._stage.lane
+        return Frame(Kind.CREDIT, 0, 0, generation=lane.generation, stage=lane.stage, meta=meta)
 
-    def _hop(self, address: str, *, credited: bool) -> HopSender:
-        with self._granted:
-            hop = self._hops.get(address)
-            if hop is None:
-                hop = self._hops[address] = HopSender(
-                    random_number(),
-                    self._stage.device,
-                    credited=credited,
-                    max_outstanding=REMEMBERED_RESULTS,
-                )
-                self._forget_clients()
-            self._hops.move_to_end(address)
-            return hop
-
-    def _forget_clients(self) -> None:
-        clients = [address for address, hop in self._hops.items() if not hop.credited]
-        for address in clients[: max(0, len(clients) - MAX_CLIENTS)]:
-            del self._hops[address]
-
-    def _leave(self, lost: list[Lost]) -> None:
-        for loss in lost:
-            if loss.key is not None:
-                where = "the next stage" if loss.code == "worker.lost" else "the link"
-                self._answers.append(Answer(loss.key, loss.code, f"lost by {where}; send it again"))
-
-
-def _key(frame: Frame) -> FrameKey | None:
-    client: Any = frame.meta.get("client")
-    return FrameKey(client, frame.stream, frame.sequence) if is_id(client) else None
+    def _try_send(self, address: str, frame: Frame) -> None:
+        try:
+            self._link.send(address, frames.encode(frame))
+        except LinkDownError:
+            return
 
 
 def _size_bytes(frame: Frame) -> int:

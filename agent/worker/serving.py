@@ -20,6 +20,7 @@ from wire import broker_url, plugins
 from wire.access import Access
 from wire.attempts import Trouble
 from wire.errors import AccessFileError, BrokerUnreachableError, CodedError
+from wire.hop import Position
 from wire.hop_receiver import HopReceiver
 from wire.links import Link, LinkOptions, open_link
 from wire.messages import StageLatency
@@ -60,7 +61,15 @@ class Serving:
         self._stats = Stats()
         self._inbox = Inbox(OVER_WINDOW * order.inbox_frames + 64, OVER_WINDOW * order.inbox_bytes)
         self._link = link or _open_link(stage, order, self._fault)
-        self._outbound = Outbound(stage, self._link, self._stats, self._overdue)
+        self._outbound = Outbound(
+            stage,
+            self._link,
+            self._stats,
+            self._overdue,
+            settle=self._settle,
+            wake=self._inbox.wake,
+            kept_bytes=order.inbox_bytes,
+        )
         receiver = HopReceiver(stage.instance, order.inbox_frames, order.inbox_bytes)
         self._intake = Intake(
             stage,
@@ -136,6 +145,9 @@ class Serving:
     def _answer(self, frame: Any, code: str, message: str) -> None:
         self._outbound.answer(frame, code, message)
         self._inbox.wake()
+
+    def _settle(self, position: Position) -> None:
+        self._intake.settle(position)
 
     def _fault(self, error: Exception) -> None:
         code = error.code if isinstance(error, CodedError) else "internal"

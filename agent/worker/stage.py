@@ -30,9 +30,9 @@ class Stage:
         return frozenset(peer.device for peer in self.assignment.peers.upstream)
 
     @property
-    def next(self) -> Peer | None:
-        """The stage that follows; None: results go to clients."""
-        return next(iter(self.assignment.peers.downstream), None)
+    def downstream(self) -> tuple[Peer, ...]:
+        """The replicas of the stage that follows; none: results go to clients."""
+        return self.assignment.peers.downstream
 
     def inbox_address(self) -> str:
         """Where frames for this worker come in."""

@@ -38,6 +38,16 @@ class Stats:
         with self._lock:
             self._errors[code] += 1
 
+    def sent_again(self) -> None:
+        """A frame that was lost is sent once more."""
+        with self._lock:
+            self._counts.sent_again += 1
+
+    def batched(self) -> None:
+        """Several frames were run at once."""
+        with self._lock:
+            self._counts.batches += 1
+
     def finished(self, sent_bytes: int, **nanoseconds: int) -> None:
         """A frame was run and sent; ``nanoseconds`` are its steps, by the names in ``STEPS``."""
         with self._lock:
@@ -56,6 +66,8 @@ class Stats:
                 sent=self._counts.sent,
                 received_bytes=self._counts.received_bytes,
                 sent_bytes=self._counts.sent_bytes,
+                sent_again=self._counts.sent_again,
+                batches=self._counts.batches,
                 errors=dict(self._errors),
                 refused=dict(self._refused),
             )

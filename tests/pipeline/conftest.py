@@ -6,10 +6,12 @@ import queue
 import threading
 import time
 
+import msgspec
 import numpy as np
 import pytest
 
 from agent.channel import BrokerAccess, Load
+from agent.errors import RuntimeFailedError
 from agent.worker.serving import Serving
 from agent.worker.stage import Stage, random_number
 from paceline.dataplane import DataPlane
@@ -247,6 +249,41 @@ class Fleet:
         self.routes.append(route)
         return route, workers
 
+    def route_of(self, agreed, generation=1):
+        """Return a route to one stage with this contract, on device d0."""
+        entry = RouteStage(stage=0, device="d0", segment="s", runtime="identity")
+        return Route(
+            pipeline="p", generation=generation, epoch=1, manifest="m", stages=(entry,),
+            receives=agreed.receives, outputs=agreed.sends,
+        )  # fmt: skip
+
+    def replicated(self, *counts, runtimes=None, generation=1, **options):
+        """Start ``counts[i]`` replicas of each stage i; returns the route and workers by stage."""
+        devices = [[f"d{stage}{chr(97 + i)}" for i in range(n)] for stage, n in enumerate(counts)]
+        made = runtimes or (lambda stage, replica: None)
+        workers = []
+        for stage, names in enumerate(devices):
+            peers = Peers(
+                upstream=_peers(devices, stage - 1), downstream=_peers(devices, stage + 1)
+            )
+            assignment = msgspec.structs.replace(
+                chain_assignment(stage, len(counts), contract(), generation), peers=peers
+            )
+            workers.append(
+                [self.worker(assignment, d, made(stage, i), **options) for i, d in enumerate(names)]
+            )
+        stages = tuple(
+            RouteStage(stage=stage, device=device, segment="s", runtime="identity")
+            for stage, names in enumerate(devices)
+            for device in names
+        )
+        route = Route(
+            pipeline="p", generation=generation, epoch=1, manifest="m", stages=stages,
+            receives=(X,), outputs=(X,),
+        )  # fmt: skip
+        self.routes.append(route)
+        return route, workers
+
     def client(self, route, name="client-a"):
         """Connect a client."""
         link = self.link(f"c.{name}")
@@ -290,6 +327,11 @@ def chain_assignment(stage, count, agreed, generation=1):
     )  # fmt: skip
 
 
+def _peers(devices, stage):
+    known = devices[stage] if 0 <= stage < len(devices) else []
+    return tuple(Peer(device=device, stage=stage) for device in known)
+
+
 def numbered(count, size=3):
     """Yield inputs that can be told apart: frame n is full of n."""
     for number in range(count):
@@ -313,6 +355,7 @@ class Tools:
     chain_assignment = staticmethod(chain_assignment)
     data_frame = staticmethod(data_frame)
     eventually = staticmethod(eventually)
+    failure = staticmethod(lambda text: RuntimeFailedError("scripted", text))
     numbered = staticmethod(numbered)
 
 

@@ -1,9 +1,10 @@
 """The client's connection: credit asked for and kept to, answers to whom they belong."""
 
+import msgspec
 import numpy as np
 import pytest
 
-from paceline.dataplane import DataPlane, size_bytes
+from paceline.dataplane import RESULTS_UNTOLD, DataPlane, size_bytes
 from wire import codecs, frame
 from wire.errors import LinkDownError
 from wire.frame import Frame, Kind
@@ -58,9 +59,9 @@ class Recipient:
         """Note an answer."""
         self.heard.append((made.kind, made.sequence))
 
-    def lost(self, sequence, code):
+    def lost(self, made, code):
         """Note a loss."""
-        self.heard.append((code, sequence))
+        self.heard.append((code, made.sequence))
 
 
 class Desk:
@@ -84,7 +85,7 @@ class Desk:
 
     def grant(self, hop, *, frames=4, done=0, receiver=1, since=0, gaps=()):
         """Bring a grant."""
-        made = Grant(hop, receiver, since, done, frames, 1 << 20, 1 << 16, gaps)
+        made = Grant(hop, receiver, since, max(since, done), done, frames, 1 << 20, 1 << 16, gaps)
         self.wire.bring(CREDIT, Frame(Kind.CREDIT, 0, 0, meta={"grant": made.to_meta()}))
 
     def answer(self, sequence, index, *, kind=Kind.RESULT, stream=None, hop=50):
@@ -150,6 +151,21 @@ def test_losses_are_told_to_their_stream(desk, grant, heard):
     assert desk.stream.heard == heard
 
 
+def test_frames_go_to_the_replica_of_the_entry_with_the_least_to_do(desk):
+    """Each has credit of its own; the route names them."""
+    both = msgspec.structs.replace(
+        route(), stages=(*route(device="d0").stages, *route(device="d9").stages)
+    )
+    desk.plane.tick(both, waiting=True)
+    for _, probe in list(desk.wire.sent):
+        desk.grant(probe.meta["hop"][0])
+    for sequence in range(4):
+        desk.plane.send(both, desk.frame(sequence))
+    sent = [address.split("/")[4] for address, made in desk.wire.sent if made.kind is Kind.DATA]
+
+    assert sorted(sent) == ["d0", "d0", "d9", "d9"]
+
+
 def test_answers_reach_their_stream_once(desk):
     """A repeated position is a duplicate; another stream's answer is nobody's."""
     desk.answer(0, 0)
@@ -180,7 +196,16 @@ def test_a_workers_probe_is_answered_with_what_arrived(desk):
     grant = Grant.from_meta(told.meta["grant"])
 
     assert address == "paceline/v1/default/d/d2/cr/p/1-2"
-    assert (grant.done, grant.gaps) == (5, ((1, 3), (4, 5)))
+    assert (grant.arrived, grant.done, grant.gaps) == (5, 5, ((1, 3), (4, 5)))
+
+
+def test_a_worker_hears_now_and_then_what_arrived(desk):
+    """It keeps results until then, to send them again."""
+    for number in range(9):
+        desk.answer(number, number)
+    told = [Grant.from_meta(made.meta["grant"]) for _, made in desk.wire.sent]
+
+    assert [grant.done for grant in told] == [RESULTS_UNTOLD, 2 * RESULTS_UNTOLD]
 
 
 @pytest.mark.parametrize("address", [OUT, CREDIT])

@@ -94,10 +94,36 @@ def test_a_second_answer_is_late(stream):
     stream.submit(one())
     stream.answered(answer(0))
     stream.answered(answer(0))
-    stream.lost(0, "link.lost")
 
-    assert (stream.accounting.results, stream.accounting.late) == (1, 2)
+    assert (stream.accounting.results, stream.accounting.late) == (1, 1)
     assert stream.accounting.balanced
+
+
+@pytest.mark.parametrize(("code", "turns"), [("worker.lost", 2), ("link.lost", 4)])
+def test_what_the_entry_lost_is_sent_again(code, turns):
+    """So often, and then it ends as what it is; each time with what is left of its deadline."""
+    plane = Plane()
+    stream = Stream(plane, lambda: ROUTE, deadline_seconds=60)
+    stream.submit(one())
+    while not stream.accounting.errors:
+        stream.lost(plane.sent[-1], code)
+        stream.pump()
+
+    assert [frame.sequence for frame in plane.sent] == [0] * turns
+    assert all(0 < frame.deadline_ms <= 60_000 for frame in plane.sent)
+    assert stream.accounting.errors == {code: 1}
+
+
+def test_what_has_its_answer_is_not_sent_again(stream):
+    """Its sender may hear late that it was not lost at all."""
+    stream.submit(one())
+    sent = stream._plane.sent[-1]
+    stream.answered(answer(0))
+    stream.lost(sent, "worker.lost")
+    stream.pump()
+
+    assert len(stream._plane.sent) == 1
+    assert (stream.accounting.results, stream.accounting.late) == (1, 0)
 
 
 def test_answers_to_frames_that_were_never_submitted_change_nothing(stream):

@@ -23,7 +23,7 @@ from wire.hop_sender import HopSender
 
 WINDOW_FRAMES = 4
 WINDOW_BYTES = 100
-WORK = ["send", "send", "deliver", "release", "exchange", "hear", "wait"]
+WORK = ["send", "send", "deliver", "release", "pass on", "exchange", "hear", "wait"]
 FAULTS = ["frame", "frame", "frame", "grant", "link", "receiver", "sender"]
 COUNTS = st.integers(0, (1 << 62) - 1)
 U64 = st.integers(0, 2**64 - 1)
@@ -48,6 +48,8 @@ class HopMachine(RuleBasedStateMachine):
         self.held = []
         self.arrived = set()
         self.finished = set()
+        self.unsettled = []
+        self.settled = set()
         self.granted = {}
         self.gap_ranges = 0
         self.gaps_forgotten = False
@@ -60,6 +62,8 @@ class HopMachine(RuleBasedStateMachine):
         self.next_hop += 1
         self.registered = set()
         self.lost = {}
+        self.told_arrived = set()
+        self.told_done = set()
         self.silence = False
 
     def note_lost(self, losses):
@@ -72,12 +76,29 @@ class HopMachine(RuleBasedStateMachine):
                 assert key not in self.arrived
             self.lost[key] = code
 
+    def note_heard(self, heard):
+        """What is told as arrived has arrived, what as done is settled; each is told once."""
+        self.note_lost(heard.lost)
+        for key in heard.arrived:
+            assert key in self.registered
+            assert key not in self.told_arrived
+            self.told_arrived.add(key)
+        for key in heard.done:
+            assert key in self.registered
+            assert key not in self.told_done
+            self.told_done.add(key)
+        if not self.gaps_forgotten:
+            assert self.told_arrived <= self.arrived
+            assert self.told_done <= self.settled
+
     def note_grant(self, grant):
         """What is granted to one stream by one receiver only grows."""
         before = self.granted.get((grant.hop, grant.receiver), grant)
         assert grant.frames >= before.frames
         assert grant.size_bytes >= before.size_bytes
+        assert grant.arrived >= before.arrived
         assert grant.done >= before.done
+        assert grant.done <= grant.arrived
         assert len(grant.gaps) <= MAX_GAPS
         self.granted[grant.hop, grant.receiver] = grant
         self.grants.append(grant)
@@ -103,6 +124,11 @@ class HopMachine(RuleBasedStateMachine):
             self.step_lane()
         while self.held:
             self.release(0)
+        while self.unsettled:
+            self.pass_on(0)
+        self.probe_now()
+        while self.lane:
+            self.step_lane()
         while self.grants:
             self.hear(0, again=False)
 
@@ -133,6 +159,8 @@ class HopMachine(RuleBasedStateMachine):
             self.deliver(1 + number % 8)
         elif what == "release":
             self.release(number)
+        elif what == "pass on":
+            self.pass_on(number)
         elif what == "exchange":
             self.exchange()
         elif what == "hear":
@@ -171,7 +199,22 @@ class HopMachine(RuleBasedStateMachine):
             return
         position, _, key = self.held.pop(index % len(self.held))
         self.finished.add(key)
-        grant = self.receiver.released(position, self.now)
+        at_once = index % 2 == 0
+        if at_once:
+            self.settled.add(key)
+        else:
+            self.unsettled.append((position, key))
+        grant = self.receiver.released(position, self.now, settled=at_once)
+        if grant is not None:
+            self.note_grant(grant)
+
+    def pass_on(self, index):
+        """What was released is out of the receiver's hands, in any order."""
+        if not self.unsettled:
+            return
+        position, key = self.unsettled.pop(index % len(self.unsettled))
+        self.settled.add(key)
+        grant = self.receiver.settled(position, self.now)
         if grant is not None:
             self.note_grant(grant)
 
@@ -180,7 +223,7 @@ class HopMachine(RuleBasedStateMachine):
         if not self.grants:
             return
         index %= len(self.grants)
-        self.note_lost(self.sender.granted(self.grants[index]))
+        self.note_heard(self.sender.granted(self.grants[index]))
         if not again:
             del self.grants[index]
 
@@ -206,6 +249,7 @@ class HopMachine(RuleBasedStateMachine):
         elif what == "receiver":
             self.receiver = HopReceiver(self.receiver.receiver + 1, WINDOW_FRAMES, WINDOW_BYTES)
             self.held = []
+            self.unsettled = []
             self.gap_ranges = 0
         elif what == "sender":
             self.open_sender()
@@ -227,7 +271,7 @@ class HopMachine(RuleBasedStateMachine):
         acknowledged = len(self.registered) - len(self.lost) - self.sender.outstanding
         assert acknowledged >= 0
         if not self.gaps_forgotten:
-            assert acknowledged <= len(self.finished & self.registered - set(self.lost))
+            assert acknowledged <= len(self.settled & self.registered - set(self.lost))
 
     def teardown(self):
         """When faults stop, the sender gets credit again and every frame has ended."""
@@ -239,8 +283,9 @@ class HopMachine(RuleBasedStateMachine):
         assert self.sender.covers(WINDOW_BYTES)
         assert not self.sender.suspect
         assert self.sender.outstanding == 0
+        assert self.sender.all_arrived
         if not self.gaps_forgotten:
-            assert self.registered == set(self.lost) | (self.registered & self.finished)
+            assert self.registered == set(self.lost) | (self.registered & self.settled)
             assert self.registered - self.arrived <= set(self.lost)
 
 
@@ -258,8 +303,8 @@ def pair(frames=WINDOW_FRAMES, size_bytes=WINDOW_BYTES, **options):
 
 def grant(**changes):
     """A grant to stream 1 that allows much."""
-    fields = {"hop": 1, "receiver": 11, "since": 0, "done": 0, "frames": 50, "size_bytes": 5000}
-    return Grant(**{**fields, "largest_bytes": 1000, **changes})
+    fields = {"hop": 1, "receiver": 11, "since": 0, "arrived": 0, "done": 0, "frames": 50}
+    return Grant(**{**fields, "size_bytes": 5000, "largest_bytes": 1000, **changes})
 
 
 def test_nothing_is_sent_before_the_first_grant():
@@ -371,7 +416,7 @@ def test_gap_is_told_as_lost_by_the_link():
     receiver.arrived(positions[0], 10, 0.0)
     receiver.arrived(positions[3], 10, 0.0)
 
-    assert sender.granted(receiver.grant(1, 0.0)) == [
+    assert sender.granted(receiver.grant(1, 0.0)).lost == [
         Lost("b", "link.lost"),
         Lost("c", "link.lost"),
     ]
@@ -383,7 +428,7 @@ def test_loss_of_the_last_frame_is_found_by_a_probe():
     """Behind a probe nothing is on its way, so what it counts and did not come is lost."""
     sender, receiver = pair()
     sender.sent("a", 10)
-    lost = sender.granted(receiver.probed(sender.position(), 0.0))
+    lost = sender.granted(receiver.probed(sender.position(), 0.0)).lost
 
     assert lost == [Lost("a", "link.lost")]
     assert sender.covers(WINDOW_BYTES)
@@ -400,7 +445,7 @@ def test_only_the_latest_gaps_are_told():
         if key % 2:
             receiver.arrived(position, 1, 0.0)
             receiver.released(position, 0.0)
-    lost = sender.granted(receiver.grant(1, 0.0))
+    lost = sender.granted(receiver.grant(1, 0.0)).lost
 
     assert [key for key, _ in lost] == list(range(2, 2 * (MAX_GAPS + 1), 2))
     assert sender.outstanding == 0
@@ -413,7 +458,7 @@ def test_new_receiver_has_lost_what_the_old_one_held():
     new = HopReceiver(12, WINDOW_FRAMES, WINDOW_BYTES)
     new.arrived(sender.sent("b", 10), 10, 0.0)
 
-    assert sender.granted(new.grant(1, 0.0)) == [Lost("a", "worker.lost")]
+    assert sender.granted(new.grant(1, 0.0)).lost == [Lost("a", "worker.lost")]
     assert sender.outstanding == 1
 
 
@@ -425,7 +470,7 @@ def test_late_grant_of_a_dead_receiver_counts_for_nothing():
     new.arrived(sender.sent("a", 10), 10, 0.0)
     sender.granted(new.grant(1, 0.0))
 
-    assert sender.granted(late) == []
+    assert sender.granted(late).lost == []
     assert sender.outstanding == 1
 
 
@@ -533,7 +578,7 @@ def test_a_silent_client_is_asked_again_with_the_next_result():
 
     assert not sender.silent(10.5 + SILENCE_SECONDS)
     assert sender.outstanding == 2
-    assert sender.granted(grant(done=2, gaps=((0, 1),))) == [Lost("a", "link.lost")]
+    assert sender.granted(grant(done=2, gaps=((0, 1),))).lost == [Lost("a", "link.lost")]
 
 
 @pytest.mark.parametrize("given_up", ["lost", "waiting"])
@@ -566,18 +611,22 @@ def test_way_to_a_client_needs_no_credit_but_hears_what_arrived():
             receiver.released(position, 0.0)
 
     assert not sender.never_fits(1 << 40)
-    assert sender.granted(receiver.grant(1, 0.0)) == [Lost(7, "link.lost")]
+    assert sender.granted(receiver.grant(1, 0.0)).lost == [Lost(7, "link.lost")]
     assert sender.outstanding == 0
 
 
 def test_memory_of_what_was_sent_without_credit_is_bounded():
     """To a client that never answers, the oldest frames are forgotten."""
-    sender = HopSender(1, "worker", credited=False, max_outstanding=10)
+    sender = HopSender(1, "worker", credited=False)
+    forgotten = []
     for key in range(25):
         sender.sent(key, 1)
+        forgotten += sender.forgotten(beyond=10)
+
+    assert forgotten == list(range(15))
 
     assert sender.outstanding == 10
-    assert [key for key, _ in sender.granted(grant(since=25, done=25))] == list(range(15, 25))
+    assert [key for key, _ in sender.granted(grant(since=25, done=25)).lost] == list(range(15, 25))
 
 
 @given(U64, COUNTS, COUNTS)
@@ -589,7 +638,7 @@ def test_position_survives_the_wire(hop, frames, size_bytes):
 
 
 @given(
-    st.builds(Grant, *[U64] * 7, st.lists(st.tuples(U64, U64), max_size=MAX_GAPS).map(tuple)),
+    st.builds(Grant, *[U64] * 8, st.lists(st.tuples(U64, U64), max_size=MAX_GAPS).map(tuple)),
 )
 def test_grant_survives_the_wire(given_grant):
     """A grant in meta comes back as it was."""
@@ -631,18 +680,18 @@ def test_what_is_no_position_is_refused(value):
         None,
         "12345678",
         [],
-        [1, 2, 3, 4, 5, 6, 7],
-        [1, 2, 3, 4, 5, 6, []],
-        [1, 2, 3, 4, 5, 6, 7, 8, []],
-        [1, 2, 3, 4, 5, 6, -7, []],
-        [1, 2, 3, 4, 5, 6, 2**64, []],
-        [1, 2, 3, 4, 5, 6, True, []],
-        [1, 2, 3, 4, 5, 6, "7", []],
-        [1, 2, 3, 4, 5, 6, 7, [[1]]],
-        [1, 2, 3, 4, 5, 6, 7, [[1, 2, 3]]],
-        [1, 2, 3, 4, 5, 6, 7, [5]],
-        [1, 2, 3, 4, 5, 6, 7, [["1", 2]]],
-        [1, 2, 3, 4, 5, 6, 7, [[1, 2]] * (MAX_GAPS + 1)],
+        [1, 2, 3, 4, 5, 6, 7, 8],
+        [1, 2, 3, 4, 5, 6, 7, []],
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, []],
+        [1, 2, 3, 4, 5, 6, 7, -8, []],
+        [1, 2, 3, 4, 5, 6, 7, 2**64, []],
+        [1, 2, 3, 4, 5, 6, 7, True, []],
+        [1, 2, 3, 4, 5, 6, 7, "8", []],
+        [1, 2, 3, 4, 5, 6, 7, 8, [[1]]],
+        [1, 2, 3, 4, 5, 6, 7, 8, [[1, 2, 3]]],
+        [1, 2, 3, 4, 5, 6, 7, 8, [5]],
+        [1, 2, 3, 4, 5, 6, 7, 8, [["1", 2]]],
+        [1, 2, 3, 4, 5, 6, 7, 8, [[1, 2]] * (MAX_GAPS + 1)],
     ],
 )
 def test_what_is_no_grant_is_refused(value):

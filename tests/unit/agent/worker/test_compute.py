@@ -23,7 +23,7 @@ class Neighbours:
         self.ticks = 0
         self._size_bytes = size_bytes
 
-    def forward(self, frame, deadline_ns):
+    def forward(self, frame, deadline_ns, upstream=None):
         """Take a result."""
         self.results.append(frame)
         return self._size_bytes
@@ -36,7 +36,7 @@ class Neighbours:
         """Count."""
         self.ticks += 1
 
-    def release(self, position):
+    def release(self, position, *, settled):
         """Take room back."""
         self.released.append(position.frames_before)
 
@@ -109,21 +109,6 @@ def test_a_frame_that_is_not_run_is_answered(made, fields, code):
 
     assert (out.answers, out.results, out.released) == ([(0, code)], [], [0])
     assert told.counts.run == 0
-
-
-def test_what_is_left_of_a_deadline_travels_on(made):
-    """The next stage hears how much time is left, never an instant."""
-    inbox_time = [made.frame(deadline_ms=60_000)]
-    stage = made.stage()
-    neighbours = Neighbours()
-    inbox = Inbox(1, 1 << 20)
-    import time
-
-    inbox.put(Waiting(inbox_time[0], Position(1, 0, 0, "d0"), 50, time.monotonic_ns()))
-    compute = Compute(stage, IdentityRuntime(), inbox, neighbours, neighbours, Stats())
-    compute.serve(lambda: not len(inbox))
-
-    assert 0 < neighbours.results[0].deadline_ms <= 60_000
 
 
 def test_a_failed_run_is_answered_and_the_next_frame_runs(made):

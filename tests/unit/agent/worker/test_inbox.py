@@ -22,7 +22,7 @@ def test_oldest_first():
     items = [waiting(n) for n in range(3)]
 
     assert [inbox.put(item) for item in items] == [True] * 3
-    assert [inbox.get(0) for _ in range(4)] == [*items, None]
+    assert [inbox.get(0) for _ in range(4)] == [[item] for item in items] + [[]]
 
 
 @pytest.mark.parametrize(("sizes", "taken"), [([1, 1, 1], 2), ([60, 60], 1), ([101], 0)])
@@ -39,8 +39,8 @@ def test_a_wake_ends_the_wait_once():
     inbox = Inbox(1, 1)
     inbox.wake()
 
-    assert inbox.get(60) is None
-    assert inbox.get(0) is None
+    assert inbox.get(60) == []
+    assert inbox.get(0) == []
 
 
 def test_a_frame_that_comes_ends_the_wait():
@@ -49,7 +49,7 @@ def test_a_frame_that_comes_ends_the_wait():
     thread = threading.Timer(0.01, inbox.put, (waiting(7),))
     thread.start()
 
-    got = inbox.get(60)
+    (got,) = inbox.get(60)
     thread.join()
 
     assert got.frame.sequence == 7
@@ -62,7 +62,7 @@ def test_the_bounds_hold_whatever_comes_and_goes(steps):
     for number, size in enumerate(steps):
         if size is None:
             got = inbox.get(0)
-            assert got == (held.pop(0) if held else None)
+            assert got == ([held.pop(0)] if held else [])
         elif inbox.put(item := waiting(number, size)):
             held.append(item)
         else:
@@ -70,3 +70,27 @@ def test_the_bounds_hold_whatever_comes_and_goes(steps):
 
         assert len(inbox) == len(held) <= 4
         assert sum(h.size_bytes for h in held) <= 100
+
+
+def test_several_at_once_for_a_batch():
+    """As many as there are, up to the limit, oldest first; who waits for more has its own limit."""
+    inbox = Inbox(10, 100)
+    items = [waiting(n) for n in range(5)]
+    for item in items:
+        inbox.put(item)
+
+    assert inbox.get(0, max_frames=3) == items[:3]
+    assert inbox.get(0, max_frames=3, max_wait_seconds=0.01) == items[3:]
+
+
+def test_a_batch_is_complete_before_its_wait_is_over():
+    """The last frame that fits ends the wait."""
+    inbox = Inbox(10, 100)
+    inbox.put(waiting(0))
+    thread = threading.Timer(0.01, inbox.put, (waiting(1),))
+    thread.start()
+
+    got = inbox.get(0, max_frames=2, max_wait_seconds=60)
+    thread.join()
+
+    assert [item.frame.sequence for item in got] == [0, 1]

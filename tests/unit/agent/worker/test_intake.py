@@ -48,7 +48,7 @@ def test_a_good_frame_waits(made, desk):
     data = sent(made, made.frame())
 
     desk.intake.take("lane", data)
-    waiting = desk.inbox.get(0)
+    (waiting,) = desk.inbox.get(0)
 
     assert (waiting.frame.sequence, waiting.size_bytes) == (0, len(data))
     assert waiting.position.sender == "d0"
@@ -100,8 +100,8 @@ def test_released_room_is_granted_in_time(made, desk):
     """When the last frame held has left, everything is finished."""
     for index in range(3):
         desk.intake.take("lane", sent(made, made.frame(index), index))
-    while (waiting := desk.inbox.get(0)) is not None:
-        desk.intake.release(waiting.position)
+    while waiting := desk.inbox.get(0):
+        desk.intake.release(waiting[0].position, settled=True)
 
     assert desk.grants[-1][1].done == 3
     assert desk.grants[-1][1].frames == 7

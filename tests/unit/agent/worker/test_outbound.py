@@ -35,21 +35,42 @@ class Wire:
 class Desk:
     """An outbound side over a kept wire."""
 
-    def __init__(self, stage):
+    def __init__(self, stage, **options):
         self.stage = stage
         self.wire = Wire()
         self.stats = Stats()
         self.stopping = False
-        self.outbound = Outbound(stage, self.wire, self.stats, lambda: self.stopping)
+        self.settled = []
+        self.hops = {}
+        self.outbound = Outbound(
+            stage, self.wire, self.stats, lambda: self.stopping,
+            settle=lambda position: self.settled.append(position.frames_before), **options,
+        )  # fmt: skip
 
+    def open(self, made):
+        """Give each replica of the next stage its first credit."""
+        while not self.hops:  # a busy machine: over before it could ask
+            self.outbound.forward(made.frame(99), time.monotonic_ns() + 10_000_000)
+            for address, probe in self.wire.of(Kind.CREDIT):
+                position = Position.from_meta(probe.meta["hop"])
+                self.hops[address.split("/")[4]] = position.hop
+        for hop in self.hops.values():
+            self.grant(made, hop)
+        self.outbound.tick()
+        self.wire.sent.clear()
+        self.settled.clear()
+
+    @property
     def hop(self):
-        """Return the number of the stream to the next stage, as its probe told it."""
-        probe = next(made for _, made in self.wire.of(Kind.CREDIT) if "hop" in made.meta)
-        return Position.from_meta(probe.meta["hop"]).hop
+        """Return the number of the stream to the next stage."""
+        (hop,) = self.hops.values()
+        return hop
 
-    def grant(self, made, hop, *, frames=4, done=0, gaps=(), receiver=2, since=0):
+    def grant(self, made, hop, *, frames=8, done=0, gaps=(), receiver=2, since=0, arrived=0):
         """Bring a grant as the link's reader thread would."""
-        grant = Grant(hop, receiver, since, done, frames, 1 << 20, 1 << 16, gaps)
+        grant = Grant(
+            hop, receiver, since, max(done, since, arrived), done, frames, 1 << 20, 1 << 16, gaps
+        )
         credit = Frame(Kind.CREDIT, 0, 0, meta={"grant": grant.to_meta()})
         self.outbound.take_credit("cr", made.joined(credit))
 
@@ -58,11 +79,7 @@ class Desk:
 def desk(made):
     """The outbound side of a stage in the middle, with credit."""
     desk = Desk(made.stage())
-    while not desk.wire.of(Kind.CREDIT):  # a busy machine: over before it could ask
-        desk.outbound.forward(made.frame(99), deadline_ns=time.monotonic_ns() + 10_000_000)
-    desk.grant(made, desk.hop())
-    desk.outbound.tick()
-    desk.wire.sent.clear()
+    desk.open(made)
     return desk
 
 
@@ -76,7 +93,7 @@ def test_without_credit_a_frame_waits_until_its_deadline(made):
     ((address, told),) = desk.wire.of(Kind.ERROR)
 
     assert given_up is None
-    assert desk.hop()
+    assert desk.wire.of(Kind.CREDIT)
     assert desk.wire.of(Kind.DATA) == []
     assert address == "paceline/v1/default/p/p/out/c"
     assert (told.sequence, told.meta["error"]["code"]) == (3, "frame.deadline")
@@ -127,24 +144,133 @@ def test_stopping_gives_up(made):
 
 
 @pytest.mark.parametrize(
-    ("grant", "expected"),
+    ("grant", "again"),
     [
-        ({"done": 2, "gaps": ((1, 2),)}, [(1, "link.lost")]),
-        ({"done": 2, "since": 2, "receiver": 3}, [(0, "worker.lost"), (1, "worker.lost")]),
-        ({"done": 1, "since": 1, "receiver": 3}, [(0, "worker.lost")]),
-        ({"done": 2}, []),
+        ({"arrived": 2, "gaps": ((1, 2),)}, [1]),
+        ({"since": 2, "receiver": 3}, [0, 1]),
+        ({"since": 1, "receiver": 3}, [0]),
+        ({"arrived": 2}, []),
     ],
 )
-def test_what_the_next_stage_lost_is_told_to_the_client(made, desk, grant, expected):
-    """A gap in what arrived becomes an error; a new receiver answers from where it began."""
+def test_what_the_next_stage_lost_is_sent_again(made, desk, grant, again):
+    """A gap in what arrived; a new receiver answers from where it began."""
     for number in range(2):
         desk.outbound.forward(made.frame(number, stage=2), None)
 
-    desk.grant(made, desk.outbound._hops[desk.wire.sent[0][0]].hop, **grant)
+    desk.grant(made, desk.hop, **grant)
+    desk.outbound.tick()
+
+    assert [f.sequence for _, f in desk.wire.of(Kind.DATA)] == [0, 1, *again]
+    assert [f.meta["hop"][1] for _, f in desk.wire.of(Kind.DATA)] == list(range(2 + len(again)))
+    assert desk.wire.of(Kind.ERROR) == []
+
+
+def test_a_frame_that_kills_its_worker_twice_is_given_up(made, desk):
+    """The third death would end the stage; the client is told, and may send it again."""
+    desk.outbound.forward(made.frame(5, stage=2), None)
+    for process in (3, 4):
+        desk.grant(made, desk.hop, since=process - 2, receiver=process, frames=8)
+        desk.outbound.tick()
+
+    told = [(e.sequence, e.meta["error"]["code"]) for _, e in desk.wire.of(Kind.ERROR)]
+    assert told == [(5, "worker.lost")]
+    assert len(desk.wire.of(Kind.DATA)) == 2
+
+
+def test_a_lost_frame_whose_neighbour_stays_away_ends_as_lost(made, desk):
+    """At its deadline, with the reason why it had to wait."""
+    soon = time.monotonic_ns() + 20_000_000
+    desk.outbound.forward(made.frame(5, stage=2), soon)
+    desk.grant(made, desk.hop, since=1, receiver=3, frames=0)
+    while time.monotonic_ns() < soon:
+        desk.outbound.tick()
+    desk.outbound.tick()
+
+    assert [e.meta["error"]["code"] for _, e in desk.wire.of(Kind.ERROR)] == ["worker.lost"]
+
+
+def test_what_is_left_of_a_deadline_travels_on(made, desk):
+    """The next stage hears how much time is left, never an instant."""
+    desk.outbound.forward(made.frame(0, stage=2), time.monotonic_ns() + 60 * 10**9)
+    desk.outbound.forward(made.frame(1, stage=2), None)
+    (_, limited), (_, free) = desk.wire.of(Kind.DATA)
+
+    assert 0 < limited.deadline_ms <= 60_000
+    assert free.deadline_ms == frame.NO_DEADLINE
+
+
+def test_a_frame_is_settled_upstream_when_it_has_arrived(made, desk):
+    """Two have it then. It is kept until the next stage need not be helped any more."""
+    before = desk.outbound.kept_bytes
+    for number in range(2):
+        came_from = Position(4, number, 0, "d0")
+        desk.outbound.forward(made.frame(number, stage=2), None, came_from)
+
+    desk.grant(made, desk.hop, arrived=1)
+    told, kept = list(desk.settled), desk.outbound.kept_bytes
+    desk.grant(made, desk.hop, arrived=2, done=1)
+    desk.grant(made, desk.hop, arrived=2, done=2)
+
+    assert told == [0]
+    assert desk.settled == [0, 1]
+    assert kept > before
+    assert desk.outbound.kept_bytes == before
+
+
+def test_a_frame_that_ended_is_settled_too(made, desk):
+    """Nobody need keep what its client was told of."""
+    desk.outbound.forward(made.frame(4, values=[0.0] * 20_000), None, Position(4, 7, 0, "d0"))
+
+    assert desk.settled == [7]
+
+
+def test_what_is_kept_is_bounded(made):
+    """Of more than that, the oldest cannot be sent again: its client is told when it is lost."""
+    desk = Desk(made.stage(), kept_bytes=10_000)
+    desk.open(made)
+    for number in range(6):
+        desk.outbound.forward(made.frame(number, stage=2), None)
+    most = desk.outbound.kept_bytes
+
+    desk.grant(made, desk.hop, since=6, receiver=3, frames=20)
     desk.outbound.tick()
 
     told = [(e.sequence, e.meta["error"]["code"]) for _, e in desk.wire.of(Kind.ERROR)]
-    assert told == expected
+    assert most <= 10_000
+    assert told == [(0, "worker.lost"), (1, "worker.lost")]
+    assert [f.sequence for _, f in desk.wire.of(Kind.DATA)][6:] == [2, 3, 4, 5]
+
+
+def test_frames_go_to_the_replica_with_the_least_to_do(made):
+    """Each has its own credit; what one holds when it falls silent goes to the other."""
+    desk = Desk(made.stage(downstream=("d2", "d3")))
+    desk.open(made)
+    for number in range(4):
+        desk.outbound.forward(made.frame(number, stage=2), None)
+    to = {f.sequence: address.split("/")[4] for address, f in desk.wire.of(Kind.DATA)}
+
+    assert sorted(to.values()) == ["d2", "d2", "d3", "d3"]
+    assert to[0] != to[1]
+
+
+def test_a_silent_replica_loses_its_frames_to_the_other(made, monkeypatch):
+    """After three unanswered probes; it is asked on, and joins again when it answers."""
+    monkeypatch.setattr(hop_sender, "PROBE_SECONDS", 0.0)
+    desk = Desk(made.stage(downstream=("d2", "d3")))
+    desk.open(made)
+    for number in range(2):
+        desk.outbound.forward(made.frame(number, stage=2), None)
+    first = {address.split("/")[4]: f.sequence for address, f in desk.wire.of(Kind.DATA)}
+    for _ in range(7):
+        desk.grant(made, desk.hops["d3"])
+        desk.outbound.tick()
+    last = desk.wire.of(Kind.DATA)[-1]
+    suspects = desk.outbound.suspects()
+    desk.grant(made, desk.hops["d2"], arrived=1, done=1)
+
+    assert (last[0].split("/")[4], last[1].sequence) == ("d3", first["d2"])
+    assert any("/d/d2/" in address for address in suspects)
+    assert not any("/d/d" in address for address in desk.outbound.suspects())
 
 
 def test_frames_are_unsettled_until_they_are_done(made, desk):
@@ -152,7 +278,7 @@ def test_frames_are_unsettled_until_they_are_done(made, desk):
     desk.outbound.forward(made.frame(0, stage=2), None)
     before = desk.outbound.settled
 
-    desk.grant(made, desk.outbound._hops[desk.wire.sent[0][0]].hop, done=1)
+    desk.grant(made, desk.hop, done=1)
 
     assert (before, desk.outbound.settled) == (False, True)
 
@@ -197,7 +323,7 @@ def test_results_of_many_clients_are_forgotten_in_time(made):
         client = {"client": f"c{number}"}
         desk.outbound.forward(made.frame(0, kind=Kind.RESULT, meta=client), None)
 
-    assert len(desk.outbound._hops) == 64
+    assert len(desk.outbound._hops._clients) == 64
     assert len(desk.wire.sent) == 200
 
 
@@ -213,12 +339,12 @@ def test_a_client_that_was_silent_hears_what_it_missed(made, monkeypatch):
     assert desk.outbound.suspects() == ()
 
     desk.outbound.forward(made.frame(1, kind=Kind.RESULT), None)
-    desk.grant(made, desk.hop(), done=2, gaps=((0, 1),))
+    hop = Position.from_meta(desk.wire.of(Kind.CREDIT)[0][1].meta["hop"]).hop
+    desk.grant(made, hop, done=2, gaps=((0, 1),))
     desk.outbound.tick()
 
     assert probes == 1
-    ((_, told),) = desk.wire.of(Kind.ERROR)
-    assert (told.sequence, told.meta["error"]["code"]) == (0, "link.lost")
+    assert [result.sequence for _, result in desk.wire.of(Kind.RESULT)] == [0, 1, 0]
 
 
 @pytest.mark.parametrize("data", [b"", b"noise" * 20, "no grant"])

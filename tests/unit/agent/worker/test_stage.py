@@ -11,7 +11,7 @@ def test_addresses_of_a_middle_stage(made):
 
     assert stage.inbox_address() == "paceline/v1/default/d/d1/in/p/7-1"
     assert stage.credit_address() == "paceline/v1/default/d/d1/cr/p/7-1"
-    assert stage.next_address(stage.next) == "paceline/v1/default/d/d2/in/p/7-2"
+    assert stage.next_address(stage.downstream[0]) == "paceline/v1/default/d/d2/in/p/7-2"
     assert stage.grant_address("d0") == "paceline/v1/default/d/d0/cr/p/7-0"
     assert stage.client_address("c") == "paceline/v1/default/p/p/out/c"
     assert stage.upstream == {"d0"}
@@ -21,7 +21,7 @@ def test_the_ends_of_a_pipeline_talk_to_clients(made):
     """Without neighbours, frames come from clients and results go to them."""
     stage = made.stage(0, upstream=(), downstream=())
 
-    assert (stage.upstream, stage.next) == (frozenset(), None)
+    assert (stage.upstream, stage.downstream) == (frozenset(), ())
     assert stage.grant_address("c") == "paceline/v1/default/p/p/cr/c"
 
 

@@ -1,0 +1,106 @@
+"""The hops that leave a worker: with credit to the replicas of the next stage, without to clients.
+
+No I/O. Grants come in the link's reader thread, all else is the compute thread's.
+"""
+
+import threading
+from collections import OrderedDict
+from typing import Any, Final
+
+from agent.worker.stage import Stage, random_number
+from wire.hop import Grant, Heard, Position
+from wire.hop_sender import HopSender
+from wire.replicas import Due, Replicas, merged
+
+MAX_CLIENTS: Final = 64
+REMEMBERED_RESULTS: Final = 256
+"""Frames sent to one client of which nothing was heard; older ones are forgotten."""
+
+
+class Hops:
+    """All hops of one worker as a sender, by address."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.heard = 0
+        """Grants heard, so that none is missed between a look and a wait."""
+        self._changed = threading.Condition()
+        self._device = stage.device
+        addresses = [stage.next_address(peer) for peer in stage.downstream]
+        self._next = Replicas(stage.device, addresses, random_number)
+        self._clients: OrderedDict[str, HopSender] = OrderedDict()
+
+    @property
+    def settled(self) -> bool:
+        """Whether the next stage has finished all that it was sent."""
+        with self._changed:
+            return not self._next.outstanding
+
+    def suspects(self, now: float) -> tuple[str, ...]:
+        """Return the addresses of neighbours that do not answer."""
+        with self._changed:
+            # a client that stays silent has gone, and is nobody's trouble
+            clients = [a for a, hop in self._clients.items() if hop.suspect and not hop.silent(now)]
+            return (*self._next.suspects, *clients)
+
+    def all_arrived(self, address: str) -> bool:
+        """Whether nothing is on its way to a replica of the next stage."""
+        with self._changed:
+            return self._next.all_arrived(address)
+
+    def never_fits(self, size_bytes: int) -> bool:
+        """Whether no replica of the next stage takes such a frame."""
+        with self._changed:
+            return self._next.never_fits(size_bytes)
+
+    def roomy(self, size_bytes: int) -> str | None:
+        """Return the replica of the next stage to send such a frame to now; None: none."""
+        with self._changed:
+            return self._next.roomy(size_bytes)
+
+    def sent(self, address: str, key: Any, size_bytes: int) -> tuple[Position, list[Any]]:
+        """Register a frame to the next stage; returns its position and keys now forgotten."""
+        with self._changed:
+            return self._next.sent(address, key, size_bytes)
+
+    def sent_to_client(self, address: str, key: Any, size_bytes: int) -> tuple[Position, list[Any]]:
+        """Register a frame to a client; returns its position and keys now forgotten."""
+        with self._changed:
+            hop = self._clients.get(address)
+            gone: list[Any] = []
+            if hop is None:
+                hop = HopSender(random_number(), self._device, credited=False)
+                self._clients[address] = hop
+                if len(self._clients) > MAX_CLIENTS:
+                    gone = self._clients.popitem(last=False)[1].forgotten(beyond=0)
+            self._clients.move_to_end(address)
+            return hop.sent(key, size_bytes), gone + hop.forgotten(beyond=REMEMBERED_RESULTS)
+
+    def granted(self, grant: Grant) -> Heard:
+        """Take a grant, whichever hop it is for."""
+        with self._changed:
+            told = [self._next.granted(grant), *(h.granted(grant) for h in self._clients.values())]
+            self.heard += 1
+            self._changed.notify_all()
+        return merged(told)
+
+    def wait(self, heard: int, seconds: float) -> None:
+        """Wait for a grant after the first ``heard`` ones."""
+        with self._changed:
+            if self.heard == heard:
+                self._changed.wait(seconds)
+
+    def due(self, now: float, *, waiting: bool, up: bool) -> Due:
+        """Return the probes to send, and what neighbours have lost; see `wire.replicas`."""
+        with self._changed:
+            due = self._next.due(now, waiting=waiting, up=up)
+            for address, hop in self._clients.items():
+                if not up:
+                    hop.excuse()
+                elif hop.silent(now):
+                    # gone, or its link is down: no longer asked, but what it was sent is kept, for
+                    # with the next result it may be there again and know what it has missed
+                    continue
+                position = hop.probe(now)
+                if position is not None:
+                    due.probes.append((address, position))
+        return due

@@ -1,0 +1,117 @@
+"""One sender's hops to the replicas of one stage: which of them takes the next frame.
+
+A frame goes to the replica that has the least to do and takes it now. What a replica holds that
+does not answer is given to the others; it is asked on, and joins them again when it answers.
+
+No I/O, no clock: ``now`` is monotonic seconds. Not for two threads at once; the caller locks.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from itertools import chain
+from typing import Any, Final, NamedTuple
+
+from wire.hop import Grant, Heard, Lost, Position
+from wire.hop_sender import HopSender
+
+MAX_OUTSTANDING: Final = 1024
+"""Frames sent to one replica that are not done; the oldest beyond is forgotten."""
+
+
+class Due(NamedTuple):
+    """What is to be done now."""
+
+    probes: list[tuple[str, Position]]
+    """Addresses, and what to ask there."""
+    lost: list[Lost]
+    """By silence, or to be given to other replicas."""
+
+
+class Replicas:
+    """Hops by address; one address is the usual case.
+
+    Args:
+        sender: The device or client that hears the grants.
+        addresses: The replicas' lanes.
+        draw: Returns a random number for each hop.
+    """
+
+    def __init__(self, sender: str, addresses: Iterable[str], draw: Callable[[], int]) -> None:
+        self._hops: OrderedDict[str, HopSender] = OrderedDict(
+            (address, HopSender(draw(), sender)) for address in addresses
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self._hops)
+
+    @property
+    def outstanding(self) -> int:
+        """Frames that are not known to be done."""
+        return sum(hop.outstanding for hop in self._hops.values())
+
+    @property
+    def suspects(self) -> list[str]:
+        """Addresses that do not answer."""
+        return [address for address, hop in self._hops.items() if hop.suspect]
+
+    def all_arrived(self, address: str) -> bool:
+        """Whether nothing is on its way to one of them."""
+        return self._hops[address].all_arrived
+
+    def never_fits(self, size_bytes: int) -> bool:
+        """Whether none of them takes a frame of this size, however long one waits."""
+        return bool(self._hops) and all(h.never_fits(size_bytes) for h in self._hops.values())
+
+    def roomy(self, size_bytes: int) -> str | None:
+        """Return the one to send to now; None: none takes it. Of those alike, the longest idle."""
+        several = len(self._hops) > 1
+        able = [
+            (hop.outstanding, address)
+            for address, hop in self._hops.items()
+            if hop.covers(size_bytes) and not (several and hop.suspect)
+        ]
+        return min(able, key=lambda item: item[0])[1] if able else None
+
+    def sent(self, address: str, key: Any, size_bytes: int) -> tuple[Position, list[Any]]:
+        """Register a frame that ``roomy`` allowed; returns its position and keys now forgotten."""
+        self._hops.move_to_end(address)
+        hop = self._hops[address]
+        return hop.sent(key, size_bytes), hop.forgotten(beyond=MAX_OUTSTANDING)
+
+    def granted(self, grant: Grant) -> Heard:
+        """Take a grant, whichever replica's it is."""
+        return merged(hop.granted(grant) for hop in self._hops.values())
+
+    def due(self, now: float, *, waiting: bool, up: bool) -> Due:
+        """Return what is to be done now.
+
+        Args:
+            now: Monotonic seconds.
+            waiting: A frame waits for credit.
+            up: Whether they can hear us; if not, their silence means nothing.
+        """
+        due = Due([], [])
+        several = len(self._hops) > 1
+        others_answer = several and any(h.known and not h.suspect for h in self._hops.values())
+        for address, hop in self._hops.items():
+            if not up:
+                hop.excuse()
+            elif hop.suspect and others_answer:
+                due.lost.extend(hop.abandoned())
+            else:
+                due.lost.extend(hop.lost_by_silence(now))
+            asked = waiting or (several and (hop.suspect or not hop.known))
+            position = hop.probe(now, waiting=asked)
+            if position is not None:
+                due.probes.append((address, position))
+        return due
+
+
+def merged(told: Iterable[Heard]) -> Heard:
+    """Return what several hops heard, as one."""
+    parts = tuple(told)
+    return Heard(
+        list(chain.from_iterable(heard.lost for heard in parts)),
+        list(chain.from_iterable(heard.arrived for heard in parts)),
+        list(chain.from_iterable(heard.done for heard in parts)),
+    )
