@@ -3,8 +3,9 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from typing import Any, Final
+
+import msgspec
 
 from paceline import inputs as given
 from paceline.answers import Answer, Arrays
@@ -280,4 +281,6 @@ class Stream:
 
     def _addressed(self, frame: Frame, route: Route) -> Frame:
         left_ms = int(self._ledger.sent(frame.sequence) * 1000)
-        return replace(frame, generation=route.generation, stage=0, deadline_ms=left_ms)
+        return msgspec.structs.replace(
+            frame, generation=route.generation, stage=0, deadline_ms=left_ms
+        )

@@ -13,8 +13,9 @@ views into the caller's memory, valid as long as that memory is.
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Self
 
 import msgspec
@@ -37,6 +38,10 @@ _HEAD: Final = struct.Struct("<4sBBBBIHHQQIIIQQI")
 _ENTRY: Final = struct.Struct("<BBHIQ")
 _REFUSED_FLAGS: Final = 0x0F
 _PADDING: Final = bytes(ALIGNMENT)
+_META: Final = msgspec.msgpack.Decoder(dict[str, Any])
+_PACKER: Final = msgspec.msgpack.Encoder()
+_CACHED_TABLE_BYTES: Final = 4 << 10
+"""Larger tables are read anew each time, so that hostile ones fill no memory."""
 
 
 class Kind(IntEnum):
@@ -49,7 +54,10 @@ class Kind(IntEnum):
     CHUNK = 5
 
 
-class Head(NamedTuple):
+_KINDS: Final = MappingProxyType({int(kind): kind for kind in Kind})
+
+
+class Head(msgspec.Struct, frozen=True):
     """The fixed 64 bytes, as numbers; what a stream reader needs to know how much follows."""
 
     kind: Kind
@@ -64,26 +72,15 @@ class Head(NamedTuple):
     table_bytes: int
     payload_bytes: int
     crc32: int
-
-    @property
-    def table_end(self) -> int:
-        """Where the table ends, in bytes from the frame's start."""
-        return HEAD_BYTES + self.meta_bytes + self.table_bytes
-
-    @property
-    def payload_start(self) -> int:
-        """Where the first payload begins, in bytes from the frame's start."""
-        return _aligned(self.table_end)
-
-    @property
-    def total_bytes(self) -> int:
-        """The frame's size in bytes."""
-        if not self.payload_bytes:
-            return self.table_end
-        return self.payload_start + self.payload_bytes
+    table_end: int
+    """Where the table ends, in bytes from the frame's start."""
+    payload_start: int
+    """Where the first payload begins, in bytes from the frame's start."""
+    total_bytes: int
+    """The frame's size in bytes."""
 
 
-class Tensor(NamedTuple):
+class Tensor(msgspec.Struct, frozen=True):
     """One tensor: its entry in the table and a view of its encoded elements."""
 
     name: str
@@ -93,8 +90,7 @@ class Tensor(NamedTuple):
     """Bytes as the codec named in meta wrote them; raw: C order, little-endian."""
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     """One frame. The payloads belong to whoever made them."""
 
     kind: Kind
@@ -105,13 +101,13 @@ class Frame:
     """DATA: the stage that shall run it. RESULT, ERROR: the stage that it comes from."""
     deadline_ms: int = NO_DEADLINE
     """Milliseconds left, not an instant: clocks of two machines differ."""
-    meta: Mapping[str, Any] = field(default_factory=dict)
+    meta: Mapping[str, Any] = {}
     tensors: tuple[Tensor, ...] = ()
     flags: int = 0
 
     def with_meta(self, **changes: Any) -> Self:
         """Return the frame with these meta keys set; unknown ones travel on."""
-        return replace(self, meta={**self.meta, **changes})
+        return msgspec.structs.replace(self, meta={**self.meta, **changes})
 
 
 def encode(frame: Frame) -> list[Buffer]:
@@ -121,15 +117,18 @@ def encode(frame: Frame) -> list[Buffer]:
         FrameError: Something does not fit the format's limits: a bug or an oversized tensor.
     """
     payloads: list[Buffer] = []
+    entries: list[bytes] = []
     payload_bytes = 0
     for tensor in frame.tensors:
+        data = tensor.data
+        size = data.nbytes
         gap = -payload_bytes % ALIGNMENT
         if gap:
             payloads.append(_PADDING[:gap])
-        payloads.append(tensor.data)
-        payload_bytes += gap + tensor.data.nbytes
-    table = b"".join(_entry(tensor) for tensor in frame.tensors)
-    return [encode_front(frame, table, payload_bytes), *payloads]
+        payloads.append(data)
+        entries.append(_entry(tensor.name, tensor.dtype, tensor.shape, size))
+        payload_bytes += gap + size
+    return [encode_front(frame, b"".join(entries), payload_bytes), *payloads]
 
 
 def encode_front(frame: Frame, table: bytes, payload_bytes: int) -> bytes:
@@ -167,7 +166,10 @@ def decode_head(data: Buffer, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> Head
     Raises:
         FrameError: Not a head of ours, or it announces more than is allowed.
     """
-    view = memoryview(data).cast("B")
+    return _head(memoryview(data).cast("B"), max_frame_bytes)
+
+
+def _head(view: memoryview, max_frame_bytes: int) -> Head:
     if view.nbytes < HEAD_BYTES:
         raise FrameError(f"truncated head ({view.nbytes} bytes, expected {HEAD_BYTES})")
     (
@@ -180,7 +182,8 @@ def decode_head(data: Buffer, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> Head
         raise FrameError(f"version {version} is unknown (expected {VERSION})", at_byte=4)
     if flags & _REFUSED_FLAGS:
         raise FrameError(f"unknown flags {flags:#04x}", at_byte=5)
-    if kind not in Kind.__members__.values():
+    known = _KINDS.get(kind)
+    if known is None:
         raise FrameError(f"unknown kind {kind}", at_byte=6)
     if pad or reserved:
         raise FrameError("reserved bytes are not zero", at_byte=7 if pad else 52)
@@ -189,15 +192,15 @@ def decode_head(data: Buffer, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> Head
             f"{tensors} tensors, {meta_bytes} + {table_bytes} bytes of meta and table are too many",
             at_byte=14,
         )
-    head = Head(
-        Kind(kind), flags, generation, stage, tensors, stream, sequence,
-        deadline_ms, meta_bytes, table_bytes, payload_bytes, crc32,
+    table_end = HEAD_BYTES + meta_bytes + table_bytes
+    payload_start = table_end + -table_end % ALIGNMENT
+    total = payload_start + payload_bytes if payload_bytes else table_end
+    if total > max_frame_bytes:
+        raise FrameError(f"{total} bytes, at most {max_frame_bytes} are taken", at_byte=44)
+    return Head(
+        known, flags, generation, stage, tensors, stream, sequence, deadline_ms, meta_bytes,
+        table_bytes, payload_bytes, crc32, table_end, payload_start, total,
     )  # fmt: skip
-    if head.total_bytes > max_frame_bytes:
-        raise FrameError(
-            f"{head.total_bytes} bytes, at most {max_frame_bytes} are taken", at_byte=44
-        )
-    return head
 
 
 def decode(data: Buffer, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> Frame:
@@ -207,18 +210,11 @@ def decode(data: Buffer, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> Frame:
         FrameError: Truncated, too long, corrupt, or not ours.
     """
     view = memoryview(data).cast("B")
-    head, meta = decode_front(view, max_frame_bytes=max_frame_bytes)
+    head, meta = _front(view, max_frame_bytes)
     return Frame(
-        kind=head.kind,
-        stream=head.stream,
-        sequence=head.sequence,
-        generation=head.generation,
-        stage=head.stage,
-        deadline_ms=head.deadline_ms,
-        meta=meta,
-        tensors=_tensors(view, head),
-        flags=head.flags,
-    )
+        head.kind, head.stream, head.sequence, head.generation, head.stage, head.deadline_ms,
+        meta, _tensors(view, head), head.flags,
+    )  # fmt: skip
 
 
 def decode_front(
@@ -229,13 +225,15 @@ def decode_front(
     Raises:
         FrameError: Truncated, too long, corrupt, or not ours.
     """
-    view = memoryview(data).cast("B")
-    head = decode_head(view, max_frame_bytes=max_frame_bytes)
+    return _front(memoryview(data).cast("B"), max_frame_bytes)
+
+
+def _front(view: memoryview, max_frame_bytes: int) -> tuple[Head, dict[str, Any]]:
+    head = _head(view, max_frame_bytes)
     if view.nbytes != head.total_bytes:
         raise FrameError(f"{view.nbytes} bytes (expected {head.total_bytes})", at_byte=view.nbytes)
-    covered = view[HEAD_BYTES : head.table_end]
-    crc32 = zlib.crc32(covered, zlib.crc32(view[: HEAD_BYTES - 4]))
-    if crc32 != head.crc32:
+    crc32 = zlib.crc32(view[: HEAD_BYTES - 4])
+    if zlib.crc32(view[HEAD_BYTES : head.table_end], crc32) != head.crc32:
         raise FrameError("the CRC of head, meta and table differs", at_byte=60)
     return head, _meta(view[HEAD_BYTES : HEAD_BYTES + head.meta_bytes])
 
@@ -246,60 +244,96 @@ def _aligned(size: int) -> int:
 
 def _packed(meta: Mapping[str, Any]) -> bytes:
     try:
-        return msgspec.msgpack.encode(meta)
+        return _PACKER.encode(meta)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise FrameError(f"meta cannot be encoded ({error})", at_byte=HEAD_BYTES) from error
 
 
-def _entry(tensor: Tensor) -> bytes:
-    if tensor.dtype not in ELEMENT_TYPES or len(tensor.shape) > MAX_RANK:
+@lru_cache(maxsize=1024)
+def _entry(name: str, dtype: int, shape: tuple[int, ...], size_bytes: int) -> bytes:
+    """Return a tensor's entry in the table; the same for every frame of a stream."""
+    if dtype not in ELEMENT_TYPES or len(shape) > MAX_RANK:
         raise FrameError(
-            f"tensor {tensor.name!r:.80} has element type {tensor.dtype} and rank"
-            f" {len(tensor.shape)} (at most {MAX_RANK}), which is not taken"
+            f"tensor {name!r:.80} has element type {dtype} and rank"
+            f" {len(shape)} (at most {MAX_RANK}), which is not taken"
         )
-    name = tensor.name.encode()
+    encoded = name.encode()
     try:
-        fixed = _ENTRY.pack(tensor.dtype, len(tensor.shape), len(name), 0, tensor.data.nbytes)
-        return fixed + struct.pack(f"<{len(tensor.shape)}Q", *tensor.shape) + name
+        fixed = _ENTRY.pack(dtype, len(shape), len(encoded), 0, size_bytes)
+        return fixed + struct.pack(f"<{len(shape)}Q", *shape) + encoded
     except struct.error as error:
-        raise FrameError(f"tensor {tensor.name!r:.80} cannot be described ({error})") from error
+        raise FrameError(f"tensor {name!r:.80} cannot be described ({error})") from error
 
 
 def _meta(view: memoryview) -> dict[str, Any]:
     try:
-        return msgspec.msgpack.decode(view, type=dict[str, Any])
+        return _META.decode(view)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FrameError(f"meta is no map ({error})", at_byte=HEAD_BYTES) from error
 
 
+class _Entry(NamedTuple):
+    """One tensor as the table tells it; its payload as a range from the first payload's start."""
+
+    name: str
+    dtype: int
+    shape: tuple[int, ...]
+    first: int
+    end: int
+
+
 def _tensors(view: memoryview, head: Head) -> tuple[Tensor, ...]:
-    tensors: list[Tensor] = []
-    start, end = HEAD_BYTES + head.meta_bytes, head.table_end
-    at, payload = start, head.payload_start
-    last = payload + head.payload_bytes
-    for _ in range(head.tensors):
-        if end - at < _ENTRY.size:
+    if not head.tensors and not head.table_bytes:
+        entries: tuple[_Entry, ...] = ()
+    else:
+        start = HEAD_BYTES + head.meta_bytes
+        table = bytes(view[start : head.table_end])
+        read = _entries if len(table) <= _CACHED_TABLE_BYTES else _entries.__wrapped__
+        try:
+            entries = read(table, head.tensors)
+        except FrameError as error:
+            raise FrameError(error.problem, at_byte=start + error.at_byte) from None
+    size = entries[-1].end if entries else 0
+    if size != head.payload_bytes:
+        beyond = next((e for e in entries if e.end > head.payload_bytes), None)
+        problem = "table and payloads do not fill what the head announces"
+        if beyond is not None:
+            problem = f"tensor {beyond.name!r:.80} goes beyond the frame"
+        raise FrameError(problem, at_byte=head.table_end)
+    payloads = view[head.payload_start :]
+    return tuple([Tensor(n, d, s, payloads[first:end]) for n, d, s, first, end in entries])
+
+
+@lru_cache(maxsize=256)
+def _entries(table: bytes, count: int) -> tuple[_Entry, ...]:
+    """Return what the table says; the same for every frame of a stream.
+
+    Raises:
+        FrameError: It is malformed; ``at_byte`` counts from its start.
+    """
+    entries: list[_Entry] = []
+    at, payload = 0, 0
+    for _ in range(count):
+        if len(table) - at < _ENTRY.size:
             raise FrameError("the table ends early", at_byte=at)
-        dtype, rank, name_bytes, zero, size = _ENTRY.unpack_from(view, at)
+        dtype, rank, name_bytes, zero, size = _ENTRY.unpack_from(table, at)
         at += _ENTRY.size
         if dtype not in ELEMENT_TYPES or rank > MAX_RANK or zero:
             raise FrameError(f"element type {dtype} or rank {rank} is not taken", at_byte=at)
-        if end - at < 8 * rank + name_bytes:
+        if len(table) - at < 8 * rank + name_bytes:
             raise FrameError("the table ends early", at_byte=at)
-        shape = struct.unpack_from(f"<{rank}Q", view, at)
+        shape = struct.unpack_from(f"<{rank}Q", table, at)
         at += 8 * rank
         try:
-            name = str(view[at : at + name_bytes], "utf-8")
+            name = str(table[at : at + name_bytes], "utf-8")
         except UnicodeDecodeError as error:
             raise FrameError("a tensor's name is not UTF-8", at_byte=at) from error
         at += name_bytes
         payload = _aligned(payload)
-        if size > last - payload:
-            raise FrameError(f"tensor {name!r:.80} goes beyond the frame", at_byte=payload)
-        tensors.append(Tensor(name, dtype, shape, view[payload : payload + size]))
+        entries.append(_Entry(name, dtype, shape, payload, payload + size))
         payload += size
-    if at != end or payload != last:
-        raise FrameError("table and payloads do not fill what the head announces", at_byte=at)
-    if len({tensor.name for tensor in tensors}) != len(tensors):
-        raise FrameError("two tensors have one name", at_byte=start)
-    return tuple(tensors)
+    if at != len(table):
+        raise FrameError("the table is longer than its tensors", at_byte=at)
+    if len({entry.name for entry in entries}) != len(entries):
+        raise FrameError("two tensors have one name", at_byte=0)
+    return tuple(entries)

@@ -7,6 +7,8 @@ compares before the segment serves. Tensors are views; nothing is copied.
 from collections.abc import Iterable
 from typing import Final
 
+import msgspec
+
 from wire.errors import FrameError
 from wire.frame import Frame, Kind, Tensor
 
@@ -17,8 +19,10 @@ OUTPUT_PREFIX: Final = "out:"
 
 def join(inputs: Iterable[Tensor], outputs: Iterable[Tensor]) -> Frame:
     """Return the golden frame of these inputs and expected outputs."""
-    named = [tensor._replace(name=INPUT_PREFIX + tensor.name) for tensor in inputs]
-    named += [tensor._replace(name=OUTPUT_PREFIX + tensor.name) for tensor in outputs]
+    named = [msgspec.structs.replace(tensor, name=INPUT_PREFIX + tensor.name) for tensor in inputs]
+    named += [
+        msgspec.structs.replace(tensor, name=OUTPUT_PREFIX + tensor.name) for tensor in outputs
+    ]
     return Frame(Kind.DATA, 0, 0, tensors=tuple(named))
 
 
@@ -33,7 +37,7 @@ def split(frame: Frame) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     for tensor in frame.tensors:
         for prefix, found in ((INPUT_PREFIX, inputs), (OUTPUT_PREFIX, outputs)):
             if tensor.name.startswith(prefix):
-                found.append(tensor._replace(name=tensor.name.removeprefix(prefix)))
+                found.append(msgspec.structs.replace(tensor, name=tensor.name.removeprefix(prefix)))
                 break
         else:
             raise FrameError(f"golden tensor {tensor.name!r:.80} is neither input nor output")

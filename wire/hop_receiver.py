@@ -22,6 +22,18 @@ MAX_KEPT: Final = 1024
 
 
 @dataclass(slots=True)
+class _Untold:
+    """What happened since the last grant."""
+
+    frames: int = 0
+    size_bytes: int = 0
+
+    def add(self, size_bytes: int) -> None:
+        self.frames += 1
+        self.size_bytes += size_bytes
+
+
+@dataclass(slots=True)
 class _Sender:
     """What is known of one sender's stream."""
 
@@ -33,15 +45,13 @@ class _Sender:
     held: dict[int, int] = field(default_factory=dict)
     """Frames that take room, by position, and their bytes."""
     held_bytes: int = 0
-    kept: OrderedDict[int, None] = field(default_factory=OrderedDict)
-    """Frames that their sender keeps for us, oldest first."""
+    kept: OrderedDict[int, int] = field(default_factory=OrderedDict)
+    """Frames that their sender keeps for us, oldest first, and their bytes."""
     granted_frames: int = 0
     granted_bytes: int = 0
     gaps: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=MAX_GAPS))
-    released: int = 0
-    """Since the last grant."""
-    settled: int = 0
-    """Since the last grant."""
+    released: _Untold = field(default_factory=_Untold)
+    settled: _Untold = field(default_factory=_Untold)
 
 
 class HopReceiver:
@@ -53,7 +63,7 @@ class HopReceiver:
         window_bytes: Bytes that may be held at once; also the largest frame that is taken.
         max_senders: Streams remembered; beyond it the one silent for longest is forgotten.
         told_every: After how many settled frames a grant is due, and no sooner; None: after half a
-            share, or ``MAX_UNTOLD``, released or settled, and when nothing takes room any more.
+            share, or ``MAX_UNTOLD``, released or settled. The rest is told to the next probe.
     """
 
     def __init__(
@@ -94,7 +104,7 @@ class HopReceiver:
         sender.next_bytes = position.bytes_before + size_bytes
         sender.held[position.frames_before] = size_bytes
         sender.held_bytes += size_bytes
-        sender.kept[position.frames_before] = None
+        sender.kept[position.frames_before] = size_bytes
         while len(sender.kept) > MAX_KEPT:
             sender.kept.popitem(last=False)
         return True
@@ -119,11 +129,12 @@ class HopReceiver:
         sender = self._senders.get(position.hop)
         if sender is None:
             return None
-        sender.held_bytes -= sender.held.pop(position.frames_before, 0)
-        sender.released += 1
+        size_bytes = sender.held.pop(position.frames_before, 0)
+        sender.held_bytes -= size_bytes
+        sender.released.add(size_bytes)
         if settled:
             sender.kept.pop(position.frames_before, None)
-        due = self._told_every is None and (not sender.held or sender.released >= self._half(now))
+        due = self._told_every is None and self._enough(sender.released, now)
         return self.grant(position.hop, now) if due else None
 
     def settled(self, position: Position, now: float) -> Grant | None:
@@ -131,9 +142,11 @@ class HopReceiver:
         sender = self._senders.get(position.hop)
         if sender is None or position.frames_before not in sender.kept:
             return None
-        del sender.kept[position.frames_before]
-        sender.settled += 1
-        due = sender.settled >= (self._told_every or self._half(now))
+        sender.settled.add(sender.kept.pop(position.frames_before))
+        if self._told_every is not None:
+            due = sender.settled.frames >= self._told_every
+        else:
+            due = self._enough(sender.settled, now)
         return self.grant(position.hop, now) if due else None
 
     def grant(self, hop: int, now: float) -> Grant:
@@ -146,7 +159,7 @@ class HopReceiver:
         sender.granted_bytes = max(
             sender.granted_bytes, sender.next_bytes - sender.held_bytes + size_bytes
         )
-        sender.released = sender.settled = 0
+        sender.released, sender.settled = _Untold(), _Untold()
         return Grant(
             hop=hop,
             receiver=self.receiver,
@@ -181,8 +194,11 @@ class HopReceiver:
             sender.gaps.append((sender.next_index, position.frames_before))
             self.frames_missed += position.frames_before - sender.next_index
 
-    def _half(self, now: float) -> int:
-        return max(1, min(self._share(now)[0] // 2, MAX_UNTOLD))
+    def _enough(self, untold: _Untold, now: float) -> bool:
+        """Whether a sender would wait for it: half its share, in frames or in bytes."""
+        frames, size_bytes = self._share(now)
+        half = max(1, min(frames // 2, MAX_UNTOLD))
+        return untold.frames >= half or 2 * untold.size_bytes >= size_bytes
 
     def _share(self, now: float) -> tuple[int, int]:
         active = sum(1 for s in self._senders.values() if now - s.heard_at < ACTIVE_SECONDS)

@@ -8,8 +8,9 @@ sending.
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from agent.worker.custody import Custody, FrameKey, Kept
 from agent.worker.hops import Hops
@@ -205,7 +206,7 @@ class Outbound:
         meta = {**frame.meta, "hop": list(position)}
         # the position is spent even if it is not sent now: the receiver will see the gap
         try:
-            self._try_send(address, replace(frame, deadline_ms=left_ms, meta=meta))
+            self._try_send(address, msgspec.structs.replace(frame, deadline_ms=left_ms, meta=meta))
         except FrameError as error:
             self._give_up(kept, error.code, str(error))
             kept.frame = kept.key = None

@@ -1,5 +1,6 @@
 """Every codec, found by itself, writes what it can read again."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -41,7 +42,7 @@ def test_bytes_of_another_length_are_refused(name):
     for data in (bytes(tensor.data)[:-1], bytes(tensor.data) + b"\0" * 64):
         wrong = Frame(
             Kind.DATA, 1, 1, meta={"codec": name},
-            tensors=(tensor._replace(data=memoryview(data)),),
+            tensors=(msgspec.structs.replace(tensor, data=memoryview(data)),),
         )  # fmt: skip
         with pytest.raises(FrameError):
             codecs.arrays(wrong)

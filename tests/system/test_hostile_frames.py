@@ -1,8 +1,8 @@
 """Whoever may publish on the broker sends what it likes: counted by reason, never run."""
 
 import os
-from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -46,7 +46,7 @@ class Stranger:
             Kind.DATA, self._stream, self._sent, generation=self.generation, tensors=tensors,
             deadline_ms=5000, meta={"client": CLIENT, "hop": position},
         )  # fmt: skip
-        return replace(made, **changes)
+        return msgspec.structs.replace(made, **changes)
 
     def errors(self):
         """Return the codes of the errors that were answered, in order."""

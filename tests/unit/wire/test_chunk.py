@@ -2,6 +2,7 @@
 
 import random
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -124,7 +125,9 @@ def test_empty_array_of_several_dimensions_is_split():
     """A tensor without elements lies between others and adds nothing."""
     empty = Tensor("e", 1, (0, 3), memoryview(np.zeros((0, 3), np.float32)))
     data = Tensor("x", 2, (3000,), memoryview(bytes(3000)))
-    buffers = frame.encode(Frame(Kind.DATA, 1, 1, tensors=(empty, data, empty._replace(name="f"))))
+    buffers = frame.encode(
+        Frame(Kind.DATA, 1, 1, tensors=(empty, data, msgspec.structs.replace(empty, name="f")))
+    )
     (whole,), refused = fed(reassembler(), map(joined, chunk.split(buffers, 1000)))
 
     assert refused == 0

@@ -283,8 +283,8 @@ def test_receivers_own_limit_counts():
         (entry(size=5), 1, "goes beyond"),
         (entry(size=2**64 - 1), 1, "goes beyond"),
         (entry(size=3), 1, "do not fill"),
-        (entry() + b"?", 1, "do not fill"),
-        (entry(), 0, "do not fill"),
+        (entry() + b"?", 1, "longer than its tensors"),
+        (entry(), 0, "longer than its tensors"),
         (entry() + entry(size=0), 2, "goes beyond|one name"),
     ],
 )

@@ -334,13 +334,33 @@ def test_credit_is_exactly_the_window():
     assert not sender.covers(1)
 
 
-def test_last_release_is_always_told():
-    """A sender does not wait for a probe to hear that all is done."""
+@pytest.mark.parametrize("what", ["released", "settled"])
+def test_half_a_share_is_told(what):
+    """In frames or in bytes; a sender that has the other half need not wait for it."""
+
+    def told(count, size_bytes):
+        sender, receiver = pair(frames=8, size_bytes=1000)
+        positions = [sender.sent(key, size_bytes) for key in range(count)]
+        for position in positions:
+            receiver.arrived(position, size_bytes, 0.0)
+        if what == "settled":
+            for position in positions:
+                receiver.released(position, 0.0, settled=False)
+        return [index for index, p in enumerate(positions) if getattr(receiver, what)(p, 0.0)]
+
+    assert told(8, 10) == [3, 7]
+    assert told(5, 200) == [2]
+    assert told(2, 500) == [0, 1]
+
+
+def test_the_rest_is_told_to_a_probe():
+    """At the latest after half a second."""
     sender, receiver = pair(frames=100)
     position = sender.sent("a", 10)
     receiver.arrived(position, 10, 0.0)
+    assert receiver.released(position, 0.0) is None
 
-    assert receiver.released(position, 0.0).done == 1
+    assert sender.granted(receiver.probed(sender.position(), 0.0)).done == ["a"]
 
 
 @pytest.mark.parametrize(("size_bytes", "never"), [(WINDOW_BYTES, False), (WINDOW_BYTES + 1, True)])

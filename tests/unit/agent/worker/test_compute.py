@@ -1,5 +1,6 @@
 """The hot loop: one frame in, one result or one error out, and its room given back."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -135,9 +136,7 @@ def test_tensors_are_passed_on_without_being_decoded(made):
     tensors = codecs.tensors(
         {n: np.full(2, i, np.float32) for i, n in enumerate(("x", "y", "left"))}
     )
-    from dataclasses import replace
-
-    frame = replace(made.frame(), tensors=tensors)
+    frame = msgspec.structs.replace(made.frame(), tensors=tensors)
 
     out, _ = served(made.stage(contract=contract), [frame])
     sent = out.results[0].tensors

@@ -87,24 +87,25 @@ def test_a_gap_is_counted_as_lost(made, desk):
 
 
 def test_a_refused_frame_gives_its_room_back(made, desk):
-    """It is answered, counted once, and its sender is granted another."""
+    """It is answered, counted once, and its sender is granted another when it asks."""
     desk.intake.take("lane", sent(made, made.frame(generation=6)))
 
     assert desk.answers == [(0, "frame.wrong_generation")]
     assert desk.refused() == {"frame.wrong_generation": 1}
+    desk.intake.take("lane", sent(made, Frame(Kind.CREDIT, 0, 0), 1))
     assert desk.grants[-1][1].done == 1
     assert len(desk.inbox) == 0
 
 
 def test_released_room_is_granted_in_time(made, desk):
-    """When the last frame held has left, everything is finished."""
-    for index in range(3):
+    """When half of the window has left, and so on; the rest with the next probe."""
+    for index in range(4):
         desk.intake.take("lane", sent(made, made.frame(index), index))
     while waiting := desk.inbox.get(0):
         desk.intake.release(waiting[0].position, settled=True)
 
-    assert desk.grants[-1][1].done == 3
-    assert desk.grants[-1][1].frames == 7
+    assert [grant.done for _, grant in desk.grants] == [2, 4]
+    assert desk.grants[-1][1].frames == 8
 
 
 def test_a_draining_stage_takes_what_is_on_its_way(made, desk, monkeypatch):
