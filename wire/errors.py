@@ -5,6 +5,7 @@ An error has a stable `code` (`noun.problem`), keeps what went wrong as attribut
 """
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import ClassVar
 
@@ -182,9 +183,11 @@ class UnknownPluginError(CodedError):
 
     def __str__(self) -> str:
         path = self.package.replace(".", "/")
+        nearest = get_close_matches(self.name, self.known, n=1)
+        meant = f"did you mean {nearest[0]!r}? else add" if nearest else "correct the name or add"
         return (
-            f"{self.package}: no plugin {self.name!r} (known: {', '.join(self.known)});"
-            f" add {path}/{self.name}.py or correct the name"
+            f"{self.package}: no plugin {self.name!r:.80} (known: {', '.join(self.known)});"
+            f" {meant} {path}/{self.name:.80}.py"
         )
 
 

@@ -1,7 +1,8 @@
 """Find plugins by file name: ``agent/runtimes/onnx_cpu.py`` is runtime ``onnx_cpu``.
 
 Nothing registers itself and nothing is imported until it is asked for, so a
-missing vendor library can break only the plugin that needs it.
+missing vendor library can break only the plugin that needs it. A file whose name begins with
+``_`` is no plugin: it holds what several share.
 """
 
 import importlib
@@ -20,7 +21,8 @@ def names(package: str) -> tuple[str, ...]:
     if spec is None or not spec.submodule_search_locations:
         return ()
     folder = Path(spec.submodule_search_locations[0], *folders)
-    return tuple(sorted(module.name for module in pkgutil.iter_modules([str(folder)])))
+    found = (module.name for module in pkgutil.iter_modules([str(folder)]))
+    return tuple(sorted(name for name in found if not name.startswith("_")))
 
 
 def load(package: str, name: str) -> Any:

@@ -11,7 +11,7 @@ import structlog
 from agent.config import Config
 from agent.memory_limit import Mechanism
 from agent.supervisor.child_report import ChildReportError, child_report
-from wire import plugins
+from wire import codec_names, plugins
 from wire.messages import Info, RuntimeInfo
 from wire.reports import ProbeReport
 
@@ -67,7 +67,7 @@ def info(config: Config, runtimes: tuple[RuntimeInfo, ...], mechanism: Mechanism
         memory_bytes=psutil.virtual_memory().total,
         memory_limit=mechanism.value,
         links=plugins.names("wire.links"),
-        codecs=plugins.names("wire.codecs"),
+        codecs=codec_names.names(),
         inbox_frames=config.limits.inbox_frames,
         inbox_bytes=config.limits.inbox_bytes,
         insecure=config.insecure,

@@ -1,10 +1,12 @@
 """Tensor codecs: how an array's elements are written into a frame; one file each.
 
 To add one: write ``wire/codecs/<name>.py`` with a class that fits ``Codec`` and ``PLUGIN =
-ThatClass``. A frame names its codec in ``meta["codec"]``; without one it is ``raw``.
+ThatClass``; what several share is in files that begin with ``_``. A frame names its codec in
+``meta["codec"]``; without one it is ``raw``. Any name may be followed by ``+zstd``: what that codec
+wrote, compressed.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, Protocol
@@ -12,15 +14,17 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from wire import plugins
+from wire import codec_names, compression, plugins
+from wire.codec_names import DEFAULT
 from wire.errors import FrameError, TensorSpecError, UnknownPluginError
 from wire.frame import Frame, Tensor
-from wire.tensors import ELEMENT_TYPES
+from wire.tensors import ELEMENT_TYPES, size_bytes
 
 Arrays = Mapping[str, NDArray[Any]]
 """Arrays by tensor name."""
 
-DEFAULT: Final = "raw"
+KEY: Final = "codec"
+"""In a frame's meta."""
 
 DTYPES: Final[Mapping[int, np.dtype[Any]]] = MappingProxyType(
     {number: np.dtype(element.name).newbyteorder("<") for number, element in ELEMENT_TYPES.items()}
@@ -73,14 +77,38 @@ def arrays(frame: Frame) -> dict[str, NDArray[Any]]:
     Raises:
         FrameError: The codec is unknown here, or the bytes are not what the table says.
     """
-    codec = _received(frame.meta.get("codec", DEFAULT))
+    codec = _received(frame.meta.get(KEY, DEFAULT))
     return {tensor.name: codec.decode(tensor) for tensor in frame.tensors}
+
+
+def passed_on(frame: Frame, names: Iterable[str], codec: str) -> dict[str, Tensor]:
+    """Return the frame's tensors ``names`` as ``codec`` writes them; as they came where it did.
+
+    Names that the frame does not have are left out.
+
+    Raises:
+        FrameError: The frame's codec is unknown here, or the bytes are not what the table says.
+        UnknownPluginError: No codec of that name.
+    """
+    wanted = frozenset(names)
+    found = {tensor.name: tensor for tensor in frame.tensors if tensor.name in wanted}
+    came = frame.meta.get(KEY, DEFAULT)
+    if came == codec or not found:
+        return found
+    decode, encode = _received(came).decode, _loaded(codec).encode
+    return {name: encode(name, decode(tensor)) for name, tensor in found.items()}
+
+
+def meta(meta: Mapping[str, Any], codec: str) -> dict[str, Any]:
+    """Return a frame's meta that names ``codec``: without a name where it is ``raw``."""
+    rest = {key: value for key, value in meta.items() if key != KEY}
+    return rest if codec == DEFAULT else {**rest, KEY: codec}
 
 
 def tensors(arrays: Arrays, codec: str = DEFAULT) -> tuple[Tensor, ...]:
     """Return the arrays as tensors of a frame; contiguous arrays are not copied by ``raw``.
 
-    The caller puts ``codec`` into the frame's meta unless it is ``raw``.
+    The caller names ``codec`` in the frame's ``meta``.
 
     Raises:
         TensorSpecError: An array's dtype may not travel.
@@ -104,10 +132,28 @@ def _described(arrays: Arrays) -> Iterator[tuple[str, tuple[int, tuple[int, ...]
         yield name, (dtype_number(array.dtype, name), array.shape)
 
 
-@lru_cache(maxsize=16)
+class _Compressed:
+    """What another codec wrote, compressed by zstd."""
+
+    def __init__(self, inner: Codec) -> None:
+        self._inner = inner
+
+    def encode(self, name: str, array: NDArray[Any]) -> Tensor:
+        tensor = self._inner.encode(name, array)
+        return tensor._replace(data=memoryview(compression.compressed(tensor.data)))
+
+    def decode(self, tensor: Tensor) -> NDArray[Any]:
+        # no codec writes more than the raw tensor
+        most = size_bytes(tensor.dtype, tensor.shape) if tensor.dtype in DTYPES else 0
+        data = memoryview(compression.decompressed(tensor.data, most))
+        return self._inner.decode(tensor._replace(data=data))
+
+
+@lru_cache(maxsize=64)
 def _loaded(name: str) -> Codec:
-    codec: Codec = plugins.load(__name__, name)()
-    return codec
+    plain = codec_names.plain(name)
+    codec: Codec = plugins.load(__name__, plain)()
+    return codec if plain == name else _Compressed(codec)
 
 
 def _received(name: object) -> Codec:
