@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from paceline.errors import BadArgumentError
-from wire import ids
+from wire import codec_names, ids
 
 MAX_WINDOW: Final = 1024
 """What every stage remembers of one stream; brokers keep about as many messages for one client."""
@@ -43,6 +43,20 @@ def rate(value: Any) -> float | None:
         expected = "frames in a second, a finite number above 0, or None for as fast as it goes"
         raise BadArgumentError("rate", value, expected)
     return number
+
+
+def codec(value: Any) -> str | None:
+    """Return a codec's name; None: the route's.
+
+    Raises:
+        BadArgumentError: There is no such codec.
+    """
+    known = codec_names.names()
+    if value is None:
+        return None
+    if not isinstance(value, str) or value not in known:
+        raise BadArgumentError("codec", value, f"one of {', '.join(known)}, or None")
+    return value
 
 
 def seconds(name: str, value: Any, *, zero: bool = False) -> float:

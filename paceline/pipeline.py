@@ -95,6 +95,7 @@ class Pipeline:
         window: int = DEFAULT_WINDOW,
         rate: float | None = None,
         deadline_seconds: float = DEFAULT_DEADLINE_SECONDS,
+        codec: str | None = None,
     ) -> Generator[Answer, None, None]:
         """Yield one answer for each frame, in order.
 
@@ -106,6 +107,7 @@ class Pipeline:
             window: Frames in flight at most, up to 1024.
             rate: Frames submitted in a second at most; None: as fast as the window allows.
             deadline_seconds: When a frame without an answer ends as ``frame.deadline``.
+            codec: How entering frames are written, such as ``fp16``; None: as the route says.
 
         Raises:
             BadArgumentError: An argument is not what it should be; at once, not at the first frame.
@@ -120,7 +122,8 @@ class Pipeline:
         window = arguments.window(window)
         rate = arguments.rate(rate)
         deadline_seconds = arguments.seconds("deadline_seconds", deadline_seconds)
-        return self._answers(source, window, rate, deadline_seconds)
+        codec = arguments.codec(codec)
+        return self._answers(source, window, rate, deadline_seconds, codec)
 
     def publish_account(self) -> None:
         """Publish the accounting; a lost one is followed by the next."""
@@ -138,7 +141,12 @@ class Pipeline:
             plane.close()
 
     def _answers(
-        self, source: Iterator[Any], window: int, rate: float | None, deadline_seconds: float
+        self,
+        source: Iterator[Any],
+        window: int,
+        rate: float | None,
+        deadline_seconds: float,
+        codec: str | None,
     ) -> Generator[Answer, None, None]:
         if not self._streaming.acquire(blocking=False):
             raise StreamBusyError(self.name)
@@ -150,6 +158,7 @@ class Pipeline:
                 window=window,
                 deadline_seconds=deadline_seconds,
                 refusals=self._refusals,
+                codec=codec,
             )
             self._stream = stream
             try:

@@ -17,7 +17,7 @@ from paceline.refusals import Refusals
 from wire import codecs
 from wire import timings as waterfall
 from wire.accounting import DEADLINE, Accounting
-from wire.errors import CodedError, FrameError, TensorSpecError
+from wire.errors import CodedError, FrameError, TensorSpecError, UnknownPluginError
 from wire.frame import Frame, Kind
 from wire.hop import MAX_LOSSES
 from wire.messages import Account, Route
@@ -45,6 +45,7 @@ class Stream:
         deadline_seconds: When a frame without an answer ends as ``frame.deadline``.
         gone_seconds: How long the route may be gone.
         refusals: What the pipeline refused of earlier streams; None: nothing.
+        codec: Writes the tensors of entering frames; None: the route's.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Stream:
         deadline_seconds: float = DEFAULT_DEADLINE_SECONDS,
         gone_seconds: float = GONE_SECONDS,
         refusals: Refusals | None = None,
+        codec: str | None = None,
     ) -> None:
         self.ended_by: CodedError | None = None
         """Why nothing more can come of it; None: something can."""
@@ -63,6 +65,7 @@ class Stream:
         self._route = route
         self._window = window
         self._deadline_seconds = deadline_seconds
+        self._codec = codec
         self._gone_seconds = gone_seconds
         self._gone_at: float | None = None
         self._refusals = refusals or Refusals()
@@ -94,15 +97,17 @@ class Stream:
             TensorSpecError: The arrays are not what the pipeline takes.
             PipelineUnknownError: It has no route now.
             SiteClosedError: The site was closed.
+            UnknownPluginError: The route's codec is not known here.
         """
         route = self._route()
+        codec = self._codec or route.codec
         wanted = given.arrays(f"pipeline {route.pipeline}", route.receives, inputs)
         frame = Frame(
             Kind.DATA,
             self.number,
             self._ledger.next_sequence,
-            meta={"client": self._plane.client},
-            tensors=codecs.tensors(wanted),
+            meta=codecs.meta({"client": self._plane.client}, codec),
+            tensors=codecs.tensors(wanted, codec),
         )
         self._ledger.enter(self._deadline_seconds)
         self._waiting.append(frame)
@@ -222,7 +227,7 @@ class Stream:
             self.submit(frame)
         except (PipelineUnknownError, SiteClosedError):
             return False
-        except TensorSpecError as error:
+        except (TensorSpecError, UnknownPluginError) as error:
             feed.end(error)
             return True
         feed.submitted()

@@ -62,6 +62,7 @@ class Compute:
         can_batch = batching.max_frames > 1 and batches.can_batch(stage.assignment.contract)
         self._max_frames = batching.max_frames if can_batch else 1
         self._max_wait_seconds = batching.max_wait_seconds if can_batch else 0.0
+        self._codec = stage.assignment.transfer.codec if stage.downstream else codecs.DEFAULT
         self.busy = False
 
     def serve(self, finished: Callable[[], bool]) -> None:
@@ -178,11 +179,12 @@ class Compute:
 
     def _tensors(self, frame: Frame, outputs: Any) -> tuple[Tensor, ...]:
         """Return what the next frame carries: outputs, and inputs that are only passed on."""
-        made = {name: outputs[name] for name in self._sends if name in outputs}
-        encoded = {tensor.name: tensor for tensor in codecs.tensors(made)}
-        passed = {tensor.name: tensor for tensor in frame.tensors}
         # what the segment shall make is never replaced by an input of the same name
-        found = [(encoded if n in self._makes else passed).get(n) for n in self._sends]
+        passed = [name for name in self._sends if name not in self._makes]
+        made = {n: outputs[n] for n in self._sends if n in self._makes and n in outputs}
+        encoded = codecs.passed_on(frame, passed, self._codec)
+        encoded |= {tensor.name: tensor for tensor in codecs.tensors(made, self._codec)}
+        found = [encoded.get(name) for name in self._sends]
         missing = [n for n, tensor in zip(self._sends, found, strict=True) if tensor is None]
         if missing:
             raise RuntimeFailedError("worker", f"no tensor {missing} came out of the segment")
@@ -198,7 +200,10 @@ class Compute:
             frame.sequence,
             generation=frame.generation,
             stage=peer.stage if peer else frame.stage,
-            meta={**frame.meta, timings.KEY: timings.appended(dict(frame.meta), entry)},
+            meta={
+                **codecs.meta(frame.meta, self._codec),
+                timings.KEY: timings.appended(dict(frame.meta), entry),
+            },
             tensors=tensors,
         )
 

@@ -18,6 +18,7 @@ from paceline.options import OutputOptions, SiteOptions
 from paceline.output import Output
 from paceline.pipeline import Pipeline
 from paceline.stream import DEFAULT_DEADLINE_SECONDS, DEFAULT_WINDOW
+from wire import codec_names
 
 _QUIET_SECONDS = 0.5
 """A route that is there comes sooner; afterwards we say what we wait for."""
@@ -36,6 +37,7 @@ def run(  # noqa: PLR0913 one for each option
     rate: Positive | None = None,
     window: Count = DEFAULT_WINDOW,
     deadline: Positive = DEFAULT_DEADLINE_SECONDS,
+    codec: str | None = None,
     where: SiteOptions = SiteOptions(),  # noqa: B008 frozen
     how: OutputOptions = OutputOptions(),  # noqa: B008 frozen
 ) -> int:
@@ -49,10 +51,14 @@ def run(  # noqa: PLR0913 one for each option
         rate: Frames a second at most; else as fast as the window allows.
         window: Frames in flight at most.
         deadline: Seconds after which a frame without an answer has failed.
+        codec: How the input is written into frames: raw, fp16, int8_channel, fp16+zstd ...; else
+            as the deploy said (entry=NAME), which is raw unless it said another.
         where: Which site.
         how: How to answer.
     """
     loaded, out = where.load().settings, how.output
+    if codec is not None:
+        codec_names.checked(codec)
     with paceline.connect(
         loaded.broker.url,
         site=loaded.site,
@@ -65,7 +71,9 @@ def run(  # noqa: PLR0913 one for each option
         feed = run_files.read(source, route)
         run_files.check_output(output, route, feed)
         frames = itertools.repeat(feed.arrays, count)
-        stream = found.stream(frames, window=window, rate=rate, deadline_seconds=deadline)
+        stream = found.stream(
+            frames, window=window, rate=rate, deadline_seconds=deadline, codec=codec
+        )
         answers, ended = _watched(stream, count, out)
         with contextlib.suppress(PipelineUnknownError):
             route = found.route  # the newest generation is told

@@ -65,10 +65,13 @@ class Chain:
         random = np.random.default_rng(number % DIFFERENT_INPUTS)
         return {"x": random.standard_normal(self.shape).astype(np.float32)}
 
+    def expected(self, number):
+        """Return the whole model's output of frame ``number``."""
+        return self._expected[number % DIFFERENT_INPUTS]
+
     def right(self, number, outputs):
         """Whether these are the whole model's outputs of frame ``number``, within tolerance."""
-        expected = self._expected[number % DIFFERENT_INPUTS]
-        return np.allclose(outputs["y"], expected, rtol=1e-4, atol=1e-5)
+        return np.allclose(outputs["y"], self.expected(number), rtol=1e-4, atol=1e-5)
 
     def changed(self, out: Path, stage, name, change):
         """Write the split again with one file of one stage changed, its digest as it then is.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wire import codec_names, compression, plugins
-from wire.codec_names import DEFAULT
+from wire.codec_names import DEFAULT as DEFAULT
 from wire.errors import FrameError, TensorSpecError, UnknownPluginError
 from wire.frame import Frame, Tensor
 from wire.tensors import ELEMENT_TYPES, size_bytes

@@ -30,6 +30,19 @@ def test_no_windows(value):
         arguments.window(value)
 
 
+@pytest.mark.parametrize("value", [None, "raw", "fp16", "int8_channel+zstd"])
+def test_codecs(value):
+    """Any that there is a file for, or the route's."""
+    assert arguments.codec(value) == value
+
+
+@pytest.mark.parametrize("value", ["", "zip", "fp16+zip", 7, b"raw", ["raw"]])
+def test_no_codecs(value):
+    """The sentence lists those there are."""
+    with pytest.raises(BadArgumentError, match=r"codec: .* one of fp16, int8_channel"):
+        arguments.codec(value)
+
+
 @pytest.mark.parametrize("value", [None, 1, 0.5, 1e6, Fraction(1, 3), np.float32(2)])
 def test_rates(value):
     """Any finite number above 0, or none."""

@@ -1,12 +1,13 @@
 """A stream over a plane that does what the test says: in order, accounted, and never stuck."""
 
+import msgspec
 import numpy as np
 import pytest
 
 from paceline.errors import FrameFailedError
 from paceline.stream import Stream
 from tests.unit.paceline.planes import ROUTE, Plane, answer, error, one
-from wire.errors import TensorSpecError
+from wire.errors import TensorSpecError, UnknownPluginError
 from wire.frame import Kind
 
 
@@ -30,6 +31,29 @@ def test_frames_are_addressed_by_the_route(plane, stream):
     assert (sent.kind, sent.stream, sent.sequence) == (Kind.DATA, 7, 0)
     assert (sent.generation, sent.stage, sent.meta["client"]) == (3, 0, "c")
     assert 0 < sent.deadline_ms <= 60_000
+
+
+@pytest.mark.parametrize(
+    ("routed", "chosen", "used"),
+    [("raw", None, None), ("fp16", None, "fp16"), ("fp16", "int8_tensor", "int8_tensor"),
+     ("fp16", "raw", None)],
+)  # fmt: skip
+def test_frames_are_coded_as_the_route_says_or_the_client(plane, routed, chosen, used):
+    """The client's word wins; raw frames name no codec."""
+    route = msgspec.structs.replace(ROUTE, codec=routed)
+    Stream(plane, lambda: route, codec=chosen).submit(one())
+    (sent,) = plane.sent
+
+    assert sent.meta.get("codec") == used
+
+
+def test_a_route_whose_codec_is_not_known_here_ends_the_stream(plane):
+    """A newer deploy than this client: it says which codecs it knows."""
+    route = msgspec.structs.replace(ROUTE, codec="int4")
+    stream = Stream(plane, lambda: route)
+
+    with pytest.raises(UnknownPluginError, match="int4"):
+        list(stream.run([one()], None))
 
 
 def test_answers_are_taken_in_the_order_of_submission(stream):

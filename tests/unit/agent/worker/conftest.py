@@ -6,7 +6,7 @@ import pytest
 from agent.worker.stage import Stage
 from wire import codecs, frame
 from wire.frame import Frame, Kind
-from wire.messages import Assignment, Contract, Peer, Peers
+from wire.messages import Assignment, Contract, Peer, Peers, Transfer
 from wire.tensors import TensorSpec
 from wire.topics import Site
 
@@ -19,12 +19,12 @@ class Made:
     X = X
 
     @staticmethod
-    def stage(number=1, *, upstream=("d0",), downstream=("d2",), contract=None):
+    def stage(number=1, *, upstream=("d0",), downstream=("d2",), contract=None, codec="raw"):
         """Return a stage of pipeline p, generation 7, on device d1."""
         agreed = contract or Contract(receives=(X,), sends=(X,), inputs=(X,), outputs=(X,))
         assignment = Assignment(
             pipeline="p", generation=7, stage=number, segment="s", format="onnx", files=(),
-            contract=agreed, runtime="identity",
+            contract=agreed, runtime="identity", transfer=Transfer(codec=codec),
             peers=Peers(
                 upstream=tuple(Peer(device=d, stage=number - 1) for d in upstream),
                 downstream=tuple(Peer(device=d, stage=number + 1) for d in downstream),

@@ -145,6 +145,42 @@ def test_tensors_are_passed_on_without_being_decoded(made):
     assert sent[0].data is tensors[1].data
 
 
+@pytest.mark.parametrize(
+    ("came", "leaves", "same"),
+    [("fp16", "fp16", True), ("fp16", "int8_tensor", False), ("raw", "fp16", False)],
+)
+def test_what_is_passed_on_keeps_its_bytes_while_the_codec_stays(made, came, leaves, same):
+    """A tensor is coded once on its way; where the codec changes, it is written again."""
+    y = TensorSpec(name="y", dtype=1, shape=("n",))
+    contract = Contract(
+        receives=(made.X, y), sends=(made.X, y), inputs=(made.X,), outputs=(made.X,)
+    )
+    arrays = {name: np.linspace(-1, 1, 50, dtype=np.float32) for name in "xy"}
+    frame = msgspec.structs.replace(made.frame(meta=codecs.meta({}, came)), tensors=codecs.tensors(arrays, came))
+
+    out, _ = served(made.stage(contract=contract, codec=leaves), [frame])
+    (result,) = out.results
+
+    assert result.meta["codec"] == leaves
+    assert (result.tensors[1].data is frame.tensors[1].data) == same
+    for array in codecs.arrays(result).values():
+        np.testing.assert_allclose(array, arrays["y"], atol=0.01)
+
+
+def test_a_result_is_raw_whatever_the_stage_sends_with(made):
+    """Also what came in coded and is only passed on: clients get plain arrays."""
+    x = np.linspace(-1, 1, 50, dtype=np.float32)
+    frame = replace(
+        made.frame(meta=codecs.meta({}, "fp16")), tensors=codecs.tensors({"x": x}, "fp16")
+    )
+
+    out, _ = served(made.stage(downstream=(), codec="int8_tensor"), [frame])
+    (result,) = out.results
+
+    assert "codec" not in result.meta
+    assert result.tensors[0].data.nbytes == x.nbytes
+
+
 def test_an_output_is_never_replaced_by_an_input_of_its_name(made):
     """A runtime that forgets an output has failed, also when such a tensor came in."""
 
