@@ -184,6 +184,47 @@ class BadRequestError(CodedError):
         return f"{self.option}: {self.problem}; correct the option"
 
 
+class CodecChoiceError(CodedError):
+    """Codecs are not chosen as they can be."""
+
+    code = "codec.bad_choice"
+    exit_code = 2
+
+    def __init__(self, text: str, problem: str) -> None:
+        super().__init__(text, problem)
+        self.text = text
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"--codec {self.text}: {self.problem}; write a codec for all edges between stages, or"
+            " one for each, such as entry=fp16,0=int8_channel,1=raw"
+        )
+
+
+class CodecRefusedError(CodedError):
+    """A codec moves the outputs further than the user allows."""
+
+    code = "codec.refused"
+    exit_code = 5
+
+    def __init__(self, codec: str, figures: str, edge: str, report: object = None) -> None:
+        super().__init__(codec, figures, edge, report)
+        self.codec = codec
+        self.figures = figures
+        """What is beyond which bound."""
+        self.edge = edge
+        """The edge that does most of it, and how much it does alone."""
+        self.report = report
+        """The `fleet.codec_effects.report.CodecsReport` with all that was found."""
+
+    def __str__(self) -> str:
+        return (
+            f"codec {self.codec}: {self.figures}, most of it by edge {self.edge}; choose another"
+            " codec there, or a wider bound"
+        )
+
+
 class FolderInUseError(CodedError):
     """The folder to write holds something that is not ours to replace."""
 

@@ -21,7 +21,7 @@ from paceline.settings_errors import (
     UnknownSettingError,
 )
 from paceline.settings_file import Given
-from wire import broker_url, ids
+from wire import broker_url, codec_names, ids
 from wire.access import Access
 from wire.errors import BadUrlError
 from wire.topics import DEFAULT_ROOT, DEFAULT_SITE, Site
@@ -51,6 +51,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     broker: Broker = Broker()
     site: str = DEFAULT_SITE
     root: str = DEFAULT_ROOT
+    codec: str = codec_names.DEFAULT
+    """How a deploy lets stages send tensors to each other, where it does not say."""
 
     @property
     def topics(self) -> Site:
@@ -81,6 +83,7 @@ KINDS: Final[Mapping[str, type]] = MappingProxyType(
         "broker.max_packet_bytes": int,
         "site": str,
         "root": str,
+        "codec": str,
     }
 )
 """Every dotted key and its type; the order is that of `config show`."""
@@ -204,6 +207,8 @@ def _checked(key: str, given: Given, folder: Path) -> Any:
         raise _bad(given, key, {str: "a text", int: "a number of bytes", Path: "a path"}[kind])
     if key in {"site", "root"} and not ids.is_id(value):
         raise _bad(given, key, "an id (1 to 48 of a-z 0-9 _ -, beginning with a letter or digit)")
+    if key == "codec" and value not in codec_names.names():
+        raise _bad(given, key, f"one of {', '.join(codec_names.names())}")
     if kind is int and value < 1024:
         raise _bad(given, key, "a number of bytes, at least 1024")
     if key == "broker.url":

@@ -8,8 +8,9 @@ from typing import Final
 import msgspec
 
 from fleet.control.deploy_errors import PlacementError, UnknownSegmentError
+from wire.codec_names import DEFAULT
 from wire.manifest import INPUT, OUTPUT, Edge, Manifest, Segment
-from wire.messages import Assignment, Contract, Peer, Peers, Route, RouteStage
+from wire.messages import Assignment, Contract, Peer, Peers, Route, RouteStage, Transfer
 
 RUNTIMES: Final[Mapping[str, str]] = MappingProxyType({"onnx": "onnx_cpu"})
 """The runtime that runs a segment of each format."""
@@ -32,9 +33,17 @@ def check_placement(manifest: Manifest, pipeline: str, devices: Sequence[str]) -
 
 
 def assignments(
-    manifest: Manifest, pipeline: str, generation: int, devices: Sequence[str]
+    manifest: Manifest,
+    pipeline: str,
+    generation: int,
+    devices: Sequence[str],
+    codecs: Sequence[str] = (),
 ) -> tuple[Assignment, ...]:
-    """Return one assignment for each segment, by stage; ``devices`` has one entry a segment."""
+    """Return one assignment for each segment, by stage.
+
+    ``devices`` has one entry a segment, and ``codecs`` one for each edge that enters a stage (see
+    `fleet.edge_codecs`) or none: all is raw.
+    """
     peers = [Peer(device=device, stage=stage) for stage, device in enumerate(devices)]
     made = []
     for stage, segment in enumerate(manifest.segments):
@@ -58,15 +67,21 @@ def assignments(
                     upstream=tuple(peers[stage - 1 : stage]) if stage else (),
                     downstream=tuple(peers[stage + 1 : stage + 2]),
                 ),
+                transfer=Transfer(codec=next(iter(codecs[stage + 1 :]), DEFAULT)),
             )
         )
     return tuple(made)
 
 
 def route(
-    manifest: Manifest, pipeline: str, generation: int, epoch: int, devices: Sequence[str]
+    manifest: Manifest,
+    pipeline: str,
+    generation: int,
+    epoch: int,
+    devices: Sequence[str],
+    codecs: Sequence[str] = (),
 ) -> Route:
-    """Return what clients need to feed this generation."""
+    """Return what clients need to feed this generation; see `assignments`."""
     return Route(
         pipeline=pipeline,
         generation=generation,
@@ -82,6 +97,7 @@ def route(
         outputs=manifest.outputs,
         preprocess=manifest.preprocess,
         postprocess=manifest.postprocess,
+        codec=next(iter(codecs), DEFAULT),
     )
 
 

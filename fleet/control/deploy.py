@@ -20,7 +20,7 @@ import msgspec
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from fleet import artifacts, split_folder
+from fleet import artifacts, edge_codecs, split_folder
 from fleet.control import assignments, deploy_plan, deploy_progress, readiness
 from fleet.control.control_writer import write_retained
 from fleet.control.deploy_errors import (
@@ -36,6 +36,7 @@ from fleet.control.observe import GRACE_SECONDS, Observer
 from fleet.control.orders import Orders
 from fleet.control.reading import await_devices, read_ordered
 from wire import ids, messages
+from wire.codec_names import DEFAULT
 from wire.errors import BrokerUnreachableError, CodedError
 from wire.messages import Route, RouteStage
 from wire.session import Session
@@ -60,6 +61,8 @@ class DeployRequest:
     """The pipeline's; None: the manifest's."""
     segment: str | None = None
     """Deploy this segment alone, as a pipeline of its own."""
+    codecs: str = DEFAULT
+    """How tensors are written on each edge, as `fleet.edge_codecs` understands it."""
     serve: str | None = None
     """``HOST:PORT`` to serve the artifacts at until all is done; None: somebody else does."""
     trusted: tuple[Ed25519PublicKey, ...] = ()
@@ -91,6 +94,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """Devices that had not released an older generation in time; they are ordered to."""
     was_lost: tuple[str, ...] = ()
     """Devices whose orders the broker had lost; they gave them themselves."""
+    codecs: tuple[str, ...] = ()
+    """One for each edge that enters a stage, by stage."""
 
 
 def deploy(
@@ -111,8 +116,10 @@ def deploy(
         ManifestError: The folder's manifest is not one.
         DamagedSplitError: Its files are not those of the manifest.
         PlacementError: Not one device for each segment.
+        CodecChoiceError: Codecs are chosen for edges that are not there.
+        UnknownPluginError: There is no such codec.
         DevicesAbsentError: Devices are not there.
-        DevicesUnableError: Devices lack a runtime, or speak another protocol version.
+        DevicesUnableError: Devices lack a runtime or a codec, or speak another protocol version.
         OrdersUnknownError: A device runs what nobody can prove was ordered.
         ListenError: The artifacts cannot be served at that address.
         DeployFailedError: A segment does not get to serve; its subclasses: `DeployTimeoutError`,
@@ -142,7 +149,8 @@ def checked(request: DeployRequest) -> Target:
     assignments.check_placement(manifest, name, request.devices)
     for device in request.devices:
         ids.checked(device, "device")
-    return Target(name, manifest, request.devices)
+    codecs = edge_codecs.parsed(request.codecs, len(manifest.segments))
+    return Target(name, manifest, request.devices, codecs)
 
 
 def _served(request: DeployRequest) -> AbstractContextManager[object]:
@@ -192,6 +200,7 @@ class _Deploying:
             serving_seconds=serving_seconds,
             leftovers=leftovers,
             was_lost=plan.was_lost,
+            codecs=self.target.codecs,
         )
 
     def _planned(self) -> DeployPlan:
@@ -217,7 +226,9 @@ class _Deploying:
             self.seen.wait(lambda: all(self.seen.device(d).status for d in left), GRACE_SECONDS)
             ordered |= read_ordered(self.seen, left, site, keys, force=force, must_answer=False)
         plan = deploy_plan.plan_deploy(self.target, site, ordered, route, time.time_ns())
-        unable = readiness.inabilities(plan.assignments, self.target.devices, self.seen.devices())
+        unable = readiness.inabilities(
+            plan.assignments, self.target.devices, self.seen.devices(), plan.route.codec
+        )
         if unable:
             raise DevicesUnableError(unable)
         return plan

@@ -46,6 +46,8 @@ class Target:
     manifest: Manifest
     devices: tuple[str, ...]
     """One for each segment, in order."""
+    codecs: tuple[str, ...] = ()
+    """One for each edge that enters a stage; none: all is raw."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +132,8 @@ def plan_deploy(
     pipeline = target.pipeline
     epoch = _next_epoch(devices.values(), route)
     generation = _next_generation(pipeline, devices.values(), route, epoch)
-    made = assignments.assignments(target.manifest, pipeline, generation, target.devices)
+    what = (target.manifest, pipeline, generation)
+    made = assignments.assignments(*what, target.devices, target.codecs)
     write = _Writer(site, epoch, unix_ns)
     make, withdraw, settle = [], [], []
     for name, before in devices.items():
@@ -148,7 +151,7 @@ def plan_deploy(
         made,
         tuple(make),
         tuple(withdraw),
-        assignments.route(target.manifest, pipeline, generation, epoch, target.devices),
+        assignments.route(*what, epoch, target.devices, target.codecs),
         tuple(settle),
         tuple(name for name, before in devices.items() if before.was_lost),
     )

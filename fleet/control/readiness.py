@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from fleet.control.device_state import DeviceState
+from wire.codec_names import DEFAULT
 from wire.messages import WIRE_VERSIONS, Assignment, Info
 
 
@@ -22,23 +23,34 @@ def absences(states: Mapping[str, DeviceState]) -> dict[str, str]:
 
 
 def inabilities(
-    assignments: Sequence[Assignment], devices: Sequence[str], states: Mapping[str, DeviceState]
+    assignments: Sequence[Assignment],
+    devices: Sequence[str],
+    states: Mapping[str, DeviceState],
+    entry_codec: str = DEFAULT,
 ) -> dict[str, str]:
-    """Return, by device, why it cannot run its segment; ``devices`` has one entry for each."""
+    """Return, by device, why it cannot run its segment; ``devices`` has one entry for each.
+
+    ``entry_codec`` is how clients write what enters stage 0.
+    """
     found: dict[str, str] = {}
+    enters = {a.stage + 1: a.transfer.codec for a in assignments} | {0: entry_codec}
     for assignment, device in zip(assignments, devices, strict=True):
         info = states[device].info
-        problem = _inability(assignment, info) if info else "has not said what it is"
+        codecs = (enters.get(assignment.stage, DEFAULT), assignment.transfer.codec)
+        problem = _inability(assignment, info, codecs) if info else "has not said what it is"
         if problem is not None:
             found.setdefault(device, problem)
     return found
 
 
-def _inability(assignment: Assignment, info: Info) -> str | None:
+def _inability(assignment: Assignment, info: Info, codecs: Sequence[str]) -> str | None:
     oldest, newest = info.wire
     if newest < WIRE_VERSIONS[0] or oldest > WIRE_VERSIONS[1]:
         ours = f"{WIRE_VERSIONS[0]} to {WIRE_VERSIONS[1]}"
         return f"speaks protocol versions {oldest} to {newest} (we speak {ours})"
+    missing = [name for name in codecs if name not in {*info.codecs, DEFAULT}]
+    if missing:
+        return f"has no codec {missing[0]} (it has {', '.join(info.codecs) or DEFAULT})"
     for runtime in info.runtimes:
         if runtime.runtime == assignment.runtime:
             if runtime.proved:

@@ -72,16 +72,21 @@ class Runs:
         """
         have = list(samples)
         for index in range(len(self.subject.manifest.segments)):
-            given = self._stage(index, have, optimisations, look)
+            given = self.stage(index, have, optimisations=optimisations, look=look)
             if isinstance(given, Stopped):
                 return given
             have = given
         return [{name: arrays[name] for name in self.subject.outputs} for arrays in have]
 
-    def _stage(
-        self, index: int, have: Sequence[Arrays], optimisations: bool, look: Look | None
+    def stage(
+        self, index: int, have: Sequence[Arrays], *, optimisations: bool, look: Look | None = None
     ) -> list[Arrays] | Stopped:
-        """Run one segment; returns what is needed after it, of what was there and what it gave."""
+        """Run one segment; returns what is needed after it, of what was there and what it gave.
+
+        Raises:
+            DamagedSplitError: The segment is none, or does not give what the manifest says.
+            ChildTimeoutError: It did not end in time.
+        """
         segment = self.subject.manifest.segments[index]
         place = self.subject.place(segment)
         feeds = [{spec.name: arrays[spec.name] for spec in segment.inputs} for arrays in have]

@@ -1,6 +1,7 @@
 """``paceline deploy``."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -8,15 +9,20 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from fleet import keys
+from fleet import edge_codecs, keys
+from fleet.codec_effects.report import Bounds
 from fleet.control import deploy as deployer
 from fleet.control.deploy import Deployment, DeployRequest
+from fleet.errors import BadRequestError
 from paceline import record
+from paceline.bound_options import BoundOptions
 from paceline.connection import connected
 from paceline.deploy_view import DeployView
 from paceline.formatting import seconds_text
 from paceline.options import OutputOptions, SiteOptions, Timeout
+from paceline.output import Output
 from paceline.serving import listen_address
+from wire.codec_names import DEFAULT
 from wire.manifest import Manifest
 
 NOBODY: Final = "none"
@@ -29,6 +35,9 @@ def deploy(  # noqa: PLR0913 one for each option
     to: str,
     name: str | None = None,
     timeout: Timeout = 120.0,
+    codec: str | None = None,
+    bounds: BoundOptions = BoundOptions(),  # noqa: B008 frozen
+    examples: Annotated[Path | None, Parameter(name="--inputs")] = None,
     serve: str | None = None,
     trust: Annotated[tuple[Path, ...], Parameter(negative=(), show_default=False)] = (),
     force: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
@@ -42,6 +51,12 @@ def deploy(  # noqa: PLR0913 one for each option
         folder: What `paceline split` wrote.
         to: The devices, one for each segment in order: d1,d2,d3.
         name: The pipeline's name; else the split's.
+        codec: How stages send tensors to each other: raw, fp16, int8_channel, int8_token or
+            int8_tensor, each perhaps +zstd; one for each edge: entry=fp16,0=int8_channel,1=raw
+            (entry: how clients send; 0: what stage 0 sends). Else that of the settings, or raw.
+        bounds: How far the codec may move the outputs: tried before anything is written, as by
+            paceline verify --codec.
+        examples: A folder of .npz files to try it with; else inputs are made up.
         timeout: Seconds until every segment must serve; then all is put back.
         serve: HOST:PORT where agents fetch the segments until all is done (their
             artifacts.origin); none: they are served elsewhere. Else 127.0.0.1:8788 for a broker
@@ -60,19 +75,51 @@ def deploy(  # noqa: PLR0913 one for each option
         folder=folder,
         devices=tuple(device.strip() for device in to.split(",") if device.strip()),
         name=name,
+        codecs=codec or loaded.codec,
         serve=address,
         trusted=keys.trusted(trust),
         force=force,
         timeout_seconds=timeout,
     )
-    manifest = deployer.checked(request).manifest  # before the broker is asked
+    target = deployer.checked(request)  # before the broker is asked
+    if bounds.first:
+        _try_codecs(folder, target.codecs, bounds.bounds, examples, output)
+    elif examples is not None:
+        raise BadRequestError("--inputs", "are for a bound, such as --max-relative-l2 0.01")
     with connected(loaded) as session, DeployView(output) as view:
         if address and output.live:
             output.note(f"serving the segments at {address}")
         made = deployer.deploy(request, session, private, view)
     record.deployed(loaded.topics, str(session.url), made, folder, output)
-    output.result(made, lambda console: _show(console, made, manifest))
+    output.result(made, lambda console: _show(console, made, target.manifest))
     return 0
+
+
+def _try_codecs(
+    folder: Path, codecs: Sequence[str], bounds: Bounds, examples: Path | None, output: Output
+) -> None:
+    """Run the segments with these codecs.
+
+    Raises:
+        CodecRefusedError: They move the outputs too far.
+        CodedError: They cannot be tried; see `fleet.codec_effects.trial.effects`.
+    """
+    if set(codecs) == {DEFAULT}:
+        return
+    from fleet import inputs  # noqa: PLC0415 numpy, which a deploy without bounds does without
+    from fleet.codec_effects import trial  # noqa: PLC0415
+    from paceline.codec_view import WEAK  # noqa: PLC0415
+    from paceline.verify_view import VerifyView  # noqa: PLC0415
+
+    given = inputs.folder(examples) if examples else ()
+    request = trial.CodecRequest(codecs=edge_codecs.text(codecs), examples=given, bounds=bounds)
+    with VerifyView(output) as view:
+        found = trial.effects(folder, request, view)
+    figures = found.codecs[0].figures
+    output.note(
+        f"codec {found.codecs[0].codec}: relative L2 {figures.relative_l2:.2g}, max abs"
+        f" {figures.max_abs:.2g}: within the bounds{f'; {WEAK}' if found.made_up else ''}"
+    )
 
 
 def _show(console: Console, made: Deployment, manifest: Manifest) -> None:
@@ -81,10 +128,13 @@ def _show(console: Console, made: Deployment, manifest: Manifest) -> None:
         f" (after {seconds_text(made.serving_seconds)})"
     )
     table = Table(box=None, pad_edge=False)
-    for title in ("  stage", "device", "segment", "runtime"):
+    for title in ("  stage", "device", "segment", "runtime", "receives as"):
         table.add_column(title)
     for stage in made.stages:
-        table.add_row(f"  {stage.stage}", stage.device, stage.segment, stage.runtime)
+        codec = made.codecs[stage.stage]
+        table.add_row(f"  {stage.stage}", stage.device, stage.segment, stage.runtime, codec)
+    if set(made.codecs) == {DEFAULT}:
+        del table.columns[-1]
     console.print(table)
     if made.leftovers:
         names = ", ".join(made.leftovers)

@@ -135,3 +135,13 @@ def test_an_unknown_segment_is_refused_with_the_known_ones():
     """The message lists what there is."""
     with pytest.raises(UnknownSegmentError, match="it has s0, s1"):
         assignments.single_segment_manifest(manifest(2), "s9")
+
+
+def test_each_stage_sends_with_its_codec():
+    """The entry's is the route's; what goes to clients is raw."""
+    codecs, devices = ("fp16", "int8_channel", "raw+zstd"), ("a", "b", "c")
+    made = assignments.assignments(manifest(3), "p", 4, devices, codecs)
+    route = assignments.route(manifest(3), "p", 4, 1, devices, codecs)
+
+    assert route.codec == "fp16"
+    assert [one.transfer.codec for one in made] == ["int8_channel", "raw+zstd", "raw"]

@@ -1,11 +1,12 @@
 """Which devices can take part in a deploy, and why the others cannot."""
 
+import msgspec
 import pytest
 
 from fleet.control import readiness
 from fleet.control.device_state import DeviceState
 from wire.errors import MessageError
-from wire.messages import Assignment, Contract, Info, RuntimeInfo, Status
+from wire.messages import Assignment, Contract, Info, RuntimeInfo, Status, Transfer
 
 ONLINE = Status(state="online", session=1, boot="b")
 CPU = RuntimeInfo(runtime="onnx_cpu", proved=True)
@@ -21,9 +22,9 @@ ASSIGNMENT = Assignment(
 )
 
 
-def info(*runtimes, wire=(1, 1)):
+def info(*runtimes, wire=(1, 1), codecs=()):
     """Return what a device with these runtimes says of itself."""
-    return Info(device="a", version="1", runtimes=runtimes, wire=wire)
+    return Info(device="a", version="1", runtimes=runtimes, wire=wire, codecs=codecs)
 
 
 @pytest.mark.parametrize(
@@ -71,3 +72,28 @@ def test_versions_that_overlap_are_enough():
     states = {"a": DeviceState("a", ONLINE, info(CPU, wire=(1, 5)))}
 
     assert readiness.inabilities([ASSIGNMENT], ["a"], states) == {}
+
+
+@pytest.mark.parametrize(
+    ("knows", "entry", "between", "missing"),
+    [
+        ((), "raw", "raw", {}),
+        (("raw", "fp16"), "raw", "fp16", {}),
+        (("raw",), "raw", "fp16", {"a": "fp16", "b": "fp16"}),
+        (("raw", "fp16"), "int8_token", "fp16", {"a": "int8_token"}),
+        ((), "fp16", "raw", {"a": "fp16"}),
+    ],
+)
+def test_both_ends_of_an_edge_need_its_codec(knows, entry, between, missing):
+    """A device that does not list one says which it has; what says nothing knows raw."""
+    sends = msgspec.structs.replace(ASSIGNMENT, transfer=Transfer(codec=between))
+    last = msgspec.structs.replace(ASSIGNMENT, stage=1)
+    told = info(CPU, codecs=knows)
+    states = {device: DeviceState(device, ONLINE, told) for device in "ab"}
+
+    found = readiness.inabilities([sends, last], ["a", "b"], states, entry)
+
+    assert found == {
+        device: f"has no codec {name} (it has {', '.join(knows) or 'raw'})"
+        for device, name in missing.items()
+    }
