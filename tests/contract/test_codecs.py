@@ -1,5 +1,6 @@
 """Every codec, found by itself, writes what it can read again."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -46,7 +47,11 @@ def coded(name):
 def received(name, tensor, data):
     """Return what comes out of ``data`` in the place of the tensor's."""
     wrong = Frame(
-        Kind.DATA, 1, 1, meta={"codec": name}, tensors=(msgspec.structs.replace(tensor, data=memoryview(data)),)
+        Kind.DATA,
+        1,
+        1,
+        meta={"codec": name},
+        tensors=(msgspec.structs.replace(tensor, data=memoryview(data)),),
     )
     return codecs.arrays(wrong)["x"]
 

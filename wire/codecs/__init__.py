@@ -11,6 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -140,13 +141,13 @@ class _Compressed:
 
     def encode(self, name: str, array: NDArray[Any]) -> Tensor:
         tensor = self._inner.encode(name, array)
-        return tensor._replace(data=memoryview(compression.compressed(tensor.data)))
+        return msgspec.structs.replace(tensor, data=memoryview(compression.compressed(tensor.data)))
 
     def decode(self, tensor: Tensor) -> NDArray[Any]:
         # no codec writes more than the raw tensor
         most = size_bytes(tensor.dtype, tensor.shape) if tensor.dtype in DTYPES else 0
         data = memoryview(compression.decompressed(tensor.data, most))
-        return self._inner.decode(tensor._replace(data=data))
+        return self._inner.decode(msgspec.structs.replace(tensor, data=data))
 
 
 @lru_cache(maxsize=64)

@@ -156,7 +156,9 @@ def test_what_is_passed_on_keeps_its_bytes_while_the_codec_stays(made, came, lea
         receives=(made.X, y), sends=(made.X, y), inputs=(made.X,), outputs=(made.X,)
     )
     arrays = {name: np.linspace(-1, 1, 50, dtype=np.float32) for name in "xy"}
-    frame = msgspec.structs.replace(made.frame(meta=codecs.meta({}, came)), tensors=codecs.tensors(arrays, came))
+    frame = msgspec.structs.replace(
+        made.frame(meta=codecs.meta({}, came)), tensors=codecs.tensors(arrays, came)
+    )
 
     out, _ = served(made.stage(contract=contract, codec=leaves), [frame])
     (result,) = out.results
@@ -170,7 +172,7 @@ def test_what_is_passed_on_keeps_its_bytes_while_the_codec_stays(made, came, lea
 def test_a_result_is_raw_whatever_the_stage_sends_with(made):
     """Also what came in coded and is only passed on: clients get plain arrays."""
     x = np.linspace(-1, 1, 50, dtype=np.float32)
-    frame = replace(
+    frame = msgspec.structs.replace(
         made.frame(meta=codecs.meta({}, "fp16")), tensors=codecs.tensors({"x": x}, "fp16")
     )
 
