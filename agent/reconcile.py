@@ -13,11 +13,14 @@ from agent.artifacts.store_files import check_files
 from agent.lifecycle import State
 from wire import ids
 from wire.errors import BadIdError, CodedError
-from wire.messages import Assignment, Contract, Desired, Limits, Peers
+from wire.messages import Assignment, Batching, Contract, Desired, Limits, Peers
 from wire.tensors import ELEMENT_TYPES, MAX_RANK, TensorSpec
 from wire.topics import MAX_GENERATION, MAX_STAGE
 
 MAX_ASSIGNMENTS: Final = 64
+MAX_REPLICAS: Final = 64
+MAX_BATCH: Final = 256
+MAX_BATCH_WAIT_SECONDS: Final = 1.0
 MAX_LIMIT: Final = (1 << 62) - 1
 """What an assignment may ask for at most, whatever its unit: the kernel takes no more."""
 
@@ -123,6 +126,7 @@ def _check_assignment(assignment: Assignment, runtimes: Collection[str]) -> None
         _peers_problem(assignment.peers)
         or _contract_problem(assignment.contract)
         or _limits_problem(assignment.limits)
+        or _batching_problem(assignment.batching)
     )
     if problem is not None:
         raise RefusedDesiredError(f"{key}: {problem}")
@@ -133,8 +137,20 @@ def _peers_problem(peers: Peers) -> str | None:
         return f"a peer's stage is not in 0 to {MAX_STAGE}"
     if len({peer.device for peer in peers.upstream}) != len(peers.upstream):
         return "two stages of one device send to it (expected one)"
-    if len(peers.downstream) > 1:
-        return f"it sends to {len(peers.downstream)} stages (expected one at most)"
+    if len({peer.stage for peer in peers.downstream}) > 1:
+        return "it sends to two stages (expected one at most)"
+    if len({peer.device for peer in peers.downstream}) != len(peers.downstream):
+        return "it sends to one device twice (expected different replicas)"
+    if max(len(peers.upstream), len(peers.downstream)) > MAX_REPLICAS:
+        return f"a neighbour has more than {MAX_REPLICAS} replicas"
+    return None
+
+
+def _batching_problem(batching: Batching) -> str | None:
+    if not 1 <= batching.max_frames <= MAX_BATCH:
+        return f"batches of {batching.max_frames} frames (expected 1 to {MAX_BATCH})"
+    if not 0 <= batching.max_wait_seconds <= MAX_BATCH_WAIT_SECONDS:
+        return f"a batch waits {batching.max_wait_seconds} s (at most {MAX_BATCH_WAIT_SECONDS} s)"
     return None
 
 

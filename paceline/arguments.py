@@ -100,7 +100,7 @@ def path(name: str, value: Any) -> Path:
 
 
 def devices(value: Any) -> tuple[str, ...]:
-    """Return the devices to deploy to.
+    """Return the devices to deploy to: one entry a segment, ``d2+d3`` for replicas.
 
     Raises:
         BadArgumentError: It is no list of names.
@@ -111,7 +111,10 @@ def devices(value: Any) -> tuple[str, ...]:
     if not names:
         expected = "a list with one device for each segment, such as ['pi-1', 'pi-2']"
         raise BadArgumentError("devices", value, expected)
-    return tuple(ids.checked(name, "device") for name in names)
+    for name in names:
+        for replica in name.split("+") if isinstance(name, str) else (name,):
+            ids.checked(replica, "device")
+    return names
 
 
 def packet_bytes(value: Any) -> int | None:

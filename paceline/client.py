@@ -135,7 +135,7 @@ class Site:
 
         Args:
             model: The model's file.
-            devices: One device for each segment, in order.
+            devices: One device for each segment, in order; ``d2+d3`` are replicas.
             name: The pipeline's name; None: made from the file's.
             serve: ``HOST:PORT`` where this process serves the segments until all is done; the
                 agents' ``artifacts.origin`` must point to it. None: port 8788, of loopback for a

@@ -120,6 +120,9 @@ class Batching(msgspec.Struct, frozen=True, kw_only=True):
     """How long the first of them waits for others."""
 
 
+ONE_BY_ONE: Final = Batching()
+
+
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
     """The tensors of one stage: what its frames carry and what its segment takes and gives."""
 
@@ -153,7 +156,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     peers: Peers = Peers()
     limits: Limits = Limits()
     transfer: Transfer = Transfer()
-    batching: Batching = Batching()
+    batching: Batching = ONE_BY_ONE
 
     @property
     def key(self) -> str:

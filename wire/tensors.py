@@ -4,7 +4,7 @@ No numpy here: `wire/codecs/` turns these into arrays.
 Source: onnx.proto, TensorProto.DataType.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -49,6 +49,16 @@ class TensorSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     shape: tuple[int | str, ...]
     layout: str | None = None
     """Such as ``NCHW``; None where it is not known."""
+
+
+def batch_dimension(specs: Iterable[TensorSpec]) -> str | None:
+    """Return the name of the first dimension that all of ``specs`` share; None: they share none.
+
+    Only such tensors can be put together, and their results apart again, row by row.
+    """
+    first = {spec.shape[0] if spec.shape else 0 for spec in specs}
+    name = next(iter(first), 0)
+    return name if len(first) == 1 and isinstance(name, str) and name else None
 
 
 def count(shape: Sequence[int]) -> int:

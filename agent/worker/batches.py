@@ -6,16 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wire.messages import Contract
-
 Arrays = Mapping[str, NDArray[Any]]
-
-
-def can_batch(contract: Contract) -> bool:
-    """Whether a segment's tensors all begin with one dimension that has a name: the batch's."""
-    specs = (*contract.inputs, *contract.outputs)
-    first = {spec.shape[0] if spec.shape else 0 for spec in specs}
-    return len(first) == 1 and all(isinstance(size, str) and size for size in first)
 
 
 def alike(inputs: Sequence[Arrays]) -> Iterator[tuple[int, int]]:

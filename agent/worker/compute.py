@@ -20,6 +20,7 @@ from agent.worker.stats import Stats
 from wire import codecs, timings
 from wire.errors import CodedError
 from wire.frame import NO_DEADLINE, Frame, Kind, Tensor
+from wire.tensors import batch_dimension
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -59,7 +60,8 @@ class Compute:
         self._sends = [spec.name for spec in stage.assignment.contract.sends]
         self._makes = frozenset(spec.name for spec in stage.assignment.contract.outputs)
         batching = stage.assignment.batching
-        can_batch = batching.max_frames > 1 and batches.can_batch(stage.assignment.contract)
+        contract = stage.assignment.contract
+        can_batch = batch_dimension((*contract.inputs, *contract.outputs)) is not None
         self._max_frames = batching.max_frames if can_batch else 1
         self._max_wait_seconds = batching.max_wait_seconds if can_batch else 0.0
         self._codec = stage.assignment.transfer.codec if stage.downstream else codecs.DEFAULT

@@ -1,16 +1,32 @@
 """From a manifest and a placement to assignments and the route. Pure."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 from types import MappingProxyType
 from typing import Final
 
 import msgspec
 
-from fleet.control.deploy_errors import PlacementError, UnknownSegmentError
+from fleet.control.deploy_errors import (
+    BatchError,
+    PlacementError,
+    ReplicasError,
+    UnknownSegmentError,
+)
 from wire.codec_names import DEFAULT
 from wire.manifest import INPUT, OUTPUT, Edge, Manifest, Segment
-from wire.messages import Assignment, Contract, Peer, Peers, Route, RouteStage, Transfer
+from wire.messages import (
+    ONE_BY_ONE,
+    Assignment,
+    Batching,
+    Contract,
+    Peer,
+    Peers,
+    Route,
+    RouteStage,
+    Transfer,
+)
+from wire.tensors import batch_dimension, describe
 
 RUNTIMES: Final[Mapping[str, str]] = MappingProxyType({"onnx": "onnx_cpu"})
 """The runtime that runs a segment of each format."""
@@ -22,7 +38,7 @@ def runtime_of(segment: Segment) -> str:
 
 
 def check_placement(manifest: Manifest, pipeline: str, devices: Sequence[str]) -> None:
-    """Check that there is one device for each segment.
+    """Check that there is one device, or several different ones, for each segment.
 
     Raises:
         PlacementError: There is not.
@@ -30,6 +46,34 @@ def check_placement(manifest: Manifest, pipeline: str, devices: Sequence[str]) -
     names = [segment.name for segment in manifest.segments]
     if len(names) != len(devices):
         raise PlacementError(pipeline, names, devices)
+    for name, replicas in zip(names, placement(devices), strict=True):
+        if len(set(replicas)) < len(replicas):
+            raise ReplicasError(pipeline, name, replicas)
+
+
+def check_batching(manifest: Manifest, pipeline: str) -> None:
+    """Check that a segment can run several frames at once.
+
+    Raises:
+        BatchError: None can.
+    """
+    reasons = {}
+    for segment in manifest.segments:
+        specs = (*segment.inputs, *segment.outputs)
+        if batch_dimension(specs) is not None:
+            return
+        odd = next((spec for spec in specs if batch_dimension((spec,)) is None), None)
+        reasons[segment.name] = (
+            f"{odd.name!r} is {describe(odd.dtype, odd.shape)}"
+            if odd
+            else "several first dimensions"
+        )
+    raise BatchError(pipeline, reasons)
+
+
+def placement(devices: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Return the devices of each segment; an entry such as ``d2+d3`` names replicas."""
+    return tuple(tuple(part.strip() for part in entry.split("+")) for entry in devices)
 
 
 def assignments(
@@ -38,16 +82,25 @@ def assignments(
     generation: int,
     devices: Sequence[str],
     codecs: Sequence[str] = (),
+    batching: Batching = ONE_BY_ONE,
 ) -> tuple[Assignment, ...]:
-    """Return one assignment for each segment, by stage.
+    """Return one assignment for each device of each segment, by stage.
 
-    ``devices`` has one entry a segment, and ``codecs`` one for each edge that enters a stage (see
-    `fleet.edge_codecs`) or none: all is raw.
+    Args:
+        manifest: What was split.
+        pipeline: Its name.
+        generation: Its generation.
+        devices: One entry for each segment: a device, or several replicas as ``d2+d3``.
+        codecs: One for each edge that enters a stage (see `fleet.edge_codecs`); none: all is raw.
+        batching: Of every segment that can run several frames at once.
     """
-    peers = [Peer(device=device, stage=stage) for stage, device in enumerate(devices)]
-    made = []
+    peers = [
+        tuple(Peer(device=device, stage=stage) for device in replicas)
+        for stage, replicas in enumerate(placement(devices))
+    ]
+    made: list[Assignment] = []
     for stage, segment in enumerate(manifest.segments):
-        made.append(
+        made += len(peers[stage]) * [
             Assignment(
                 pipeline=pipeline,
                 generation=generation,
@@ -64,12 +117,13 @@ def assignments(
                 ),
                 runtime=runtime_of(segment),
                 peers=Peers(
-                    upstream=tuple(peers[stage - 1 : stage]) if stage else (),
-                    downstream=tuple(peers[stage + 1 : stage + 2]),
+                    upstream=peers[stage - 1] if stage else (),
+                    downstream=next(iter(peers[stage + 1 :]), ()),
                 ),
                 transfer=Transfer(codec=next(iter(codecs[stage + 1 :]), DEFAULT)),
+                batching=batching,
             )
-        )
+        ]
     return tuple(made)
 
 
@@ -91,7 +145,8 @@ def route(
             RouteStage(
                 stage=stage, device=device, segment=segment.name, runtime=runtime_of(segment)
             )
-            for stage, (segment, device) in enumerate(zip(manifest.segments, devices, strict=True))
+            for stage, replicas in enumerate(placement(devices))
+            for segment, device in product(manifest.segments[stage : stage + 1], replicas)
         ),
         receives=manifest.edges[0].tensors,
         outputs=manifest.outputs,

@@ -38,7 +38,7 @@ from fleet.control.reading import await_devices, read_ordered
 from wire import ids, messages
 from wire.codec_names import DEFAULT
 from wire.errors import BrokerUnreachableError, CodedError
-from wire.messages import Route, RouteStage
+from wire.messages import ONE_BY_ONE, Batching, Route, RouteStage
 from wire.session import Session
 from wire.topics import Site
 
@@ -56,13 +56,15 @@ class DeployRequest:
     folder: Path
     """What a split wrote."""
     devices: tuple[str, ...]
-    """One for each segment, in order; one may stand twice."""
+    """One for each segment, in order; one may stand twice, ``d2+d3`` are replicas."""
     name: str | None = None
     """The pipeline's; None: the manifest's."""
     segment: str | None = None
     """Deploy this segment alone, as a pipeline of its own."""
     codecs: str = DEFAULT
     """How tensors are written on each edge, as `fleet.edge_codecs` understands it."""
+    batching: Batching = ONE_BY_ONE
+    """Of every segment that can run several frames at once."""
     serve: str | None = None
     """``HOST:PORT`` to serve the artifacts at until all is done; None: somebody else does."""
     trusted: tuple[Ed25519PublicKey, ...] = ()
@@ -147,10 +149,13 @@ def checked(request: DeployRequest) -> Target:
         name = request.name or ids.id_from(f"{name}-{request.segment}", request.segment)
     ids.checked(name, "pipeline")
     assignments.check_placement(manifest, name, request.devices)
-    for device in request.devices:
-        ids.checked(device, "device")
     codecs = edge_codecs.parsed(request.codecs, len(manifest.segments))
-    return Target(name, manifest, request.devices, codecs)
+    target = Target(name, manifest, request.devices, codecs, request.batching)
+    for device in target.hosts:
+        ids.checked(device, "device")
+    if request.batching.max_frames > 1:
+        assignments.check_batching(manifest, name)
+    return target
 
 
 def _served(request: DeployRequest) -> AbstractContextManager[object]:
@@ -208,16 +213,16 @@ class _Deploying:
         self._tell("reading", f"what {self._device_names()} run")
         pipeline, site = self.target.pipeline, self.request.topics.site
         self.seen.watch_route(pipeline)
-        self.seen.watch_devices(self.target.devices)
+        self.seen.watch_devices(self.target.hosts)
         await_devices(
             self.seen,
-            self.target.devices,
+            self.target.hosts,
             self.request.ready_seconds,
             lambda text: self._tell("reading", text),
         )
         keys, force = self.keys, self.request.force
         ordered = read_ordered(
-            self.seen, self.target.devices, site, keys, force=force, must_answer=True
+            self.seen, self.target.hosts, site, keys, force=force, must_answer=True
         )
         route = self.seen.route(pipeline)
         left = _route_devices(route) - set(ordered)
@@ -227,7 +232,7 @@ class _Deploying:
             ordered |= read_ordered(self.seen, left, site, keys, force=force, must_answer=False)
         plan = deploy_plan.plan_deploy(self.target, site, ordered, route, time.time_ns())
         unable = readiness.inabilities(
-            plan.assignments, self.target.devices, self.seen.devices(), plan.route.codec
+            plan.assignments, self.target.hosts, self.seen.devices(), plan.route.codec
         )
         if unable:
             raise DevicesUnableError(unable)
@@ -260,7 +265,7 @@ class _Deploying:
     def _stages(self, plan: DeployPlan) -> tuple[StageProgress, ...]:
         return deploy_progress.stages(
             plan.assignments,
-            self.target.devices,
+            self.target.hosts,
             self.orders.given,
             self.seen.devices(),
             self.orders.waited_seconds,
@@ -320,7 +325,7 @@ class _Deploying:
         return leftovers()
 
     def _device_names(self) -> str:
-        return ", ".join(dict.fromkeys(self.target.devices))
+        return ", ".join(dict.fromkeys(self.target.hosts))
 
     def _tell(self, step: str, text: str, stages: tuple[StageProgress, ...] = ()) -> None:
         told = Progress(step, text, stages)

@@ -23,7 +23,45 @@ class PlacementError(CodedError):
             f"pipeline {self.pipeline}: {len(self.segments)} segments"
             f" ({', '.join(self.segments)}) but {len(self.devices)} devices"
             f" ({', '.join(self.devices) or 'none'});"
-            " name one device for each segment, in order (one may stand twice)"
+            " name one device for each segment, in order (one may stand twice; d2+d3 are replicas)"
+        )
+
+
+class ReplicasError(CodedError):
+    """A stage's replicas are not different devices."""
+
+    code = "deploy.bad_replicas"
+    exit_code = 2
+
+    def __init__(self, pipeline: str, segment: str, devices: Sequence[str]) -> None:
+        super().__init__(pipeline, segment, devices)
+        self.pipeline = pipeline
+        self.segment = segment
+        self.devices = tuple(devices)
+
+    def __str__(self) -> str:
+        return (
+            f"pipeline {self.pipeline}: segment {self.segment} twice on one device"
+            f" ({'+'.join(self.devices)}); name different devices as its replicas"
+        )
+
+
+class BatchError(CodedError):
+    """No segment can run several frames at once."""
+
+    code = "deploy.cannot_batch"
+    exit_code = 4
+
+    def __init__(self, pipeline: str, reasons: Mapping[str, str]) -> None:
+        super().__init__(pipeline, reasons)
+        self.pipeline = pipeline
+        self.reasons = dict(reasons)
+
+    def __str__(self) -> str:
+        each = "; ".join(f"{name}: {reason}" for name, reason in self.reasons.items())
+        return (
+            f"pipeline {self.pipeline}: no segment can run several frames at once ({each}); deploy"
+            " without --max-batch, or export the model with a dynamic first dimension"
         )
 
 

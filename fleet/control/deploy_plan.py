@@ -10,6 +10,7 @@ revision with every write to one device, the generation with every deploy of one
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -19,7 +20,7 @@ from fleet.control.deploy_errors import OrdersLostError, OrdersUnknownError
 from fleet.control.device_state import DeviceState
 from fleet.control.proof import proved
 from wire.manifest import Manifest
-from wire.messages import Assignment, Desired, Reported, Route
+from wire.messages import ONE_BY_ONE, Assignment, Batching, Desired, Reported, Route
 
 _GONE: Final = frozenset({"released", "draining"})
 
@@ -48,6 +49,12 @@ class Target:
     """One for each segment, in order."""
     codecs: tuple[str, ...] = ()
     """One for each edge that enters a stage; none: all is raw."""
+    batching: Batching = ONE_BY_ONE
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The device of each assignment."""
+        return tuple(chain.from_iterable(assignments.placement(self.devices)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +140,11 @@ def plan_deploy(
     epoch = _next_epoch(devices.values(), route)
     generation = _next_generation(pipeline, devices.values(), route, epoch)
     what = (target.manifest, pipeline, generation)
-    made = assignments.assignments(*what, target.devices, target.codecs)
+    made = assignments.assignments(*what, target.devices, target.codecs, target.batching)
     write = _Writer(site, epoch, unix_ns)
     make, withdraw, settle = [], [], []
     for name, before in devices.items():
-        new = tuple(a for a, device in zip(made, target.devices, strict=True) if device == name)
+        new = tuple(a for a, device in zip(made, target.hosts, strict=True) if device == name)
         others = tuple(a for a in before.assignments if a.pipeline != pipeline)
         serving = tuple(a for a in before.assignments if _serves(a, pipeline, route))
         if new:

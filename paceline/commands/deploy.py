@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 from rich.console import Console
 from rich.table import Table
 
@@ -24,8 +24,11 @@ from paceline.output import Output
 from paceline.serving import listen_address
 from wire.codec_names import DEFAULT
 from wire.manifest import Manifest
+from wire.messages import Batching
 
 NOBODY: Final = "none"
+
+Count = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=256))]
 
 
 def deploy(  # noqa: PLR0913 one for each option
@@ -38,6 +41,8 @@ def deploy(  # noqa: PLR0913 one for each option
     codec: str | None = None,
     bounds: BoundOptions = BoundOptions(),  # noqa: B008 frozen
     examples: Annotated[Path | None, Parameter(name="--inputs")] = None,
+    max_batch: Count = 1,
+    max_wait: Annotated[float, Parameter(validator=validators.Number(gte=0, lte=1))] = 0.0,
     serve: str | None = None,
     trust: Annotated[tuple[Path, ...], Parameter(negative=(), show_default=False)] = (),
     force: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
@@ -49,7 +54,8 @@ def deploy(  # noqa: PLR0913 one for each option
 
     Args:
         folder: What `paceline split` wrote.
-        to: The devices, one for each segment in order: d1,d2,d3.
+        to: The devices, one for each segment in order: d1,d2,d3; d1,d2+d3 serves the second
+            segment on two devices.
         name: The pipeline's name; else the split's.
         codec: How stages send tensors to each other: raw, fp16, int8_channel, int8_token or
             int8_tensor, each perhaps +zstd; one for each edge: entry=fp16,0=int8_channel,1=raw
@@ -57,6 +63,9 @@ def deploy(  # noqa: PLR0913 one for each option
         bounds: How far the codec may move the outputs: tried before anything is written, as by
             paceline verify --codec.
         examples: A folder of .npz files to try it with; else inputs are made up.
+        max_batch: Frames that wait may run at once, up to so many, in segments whose tensors have
+            a batch dimension.
+        max_wait: Seconds that the first of them waits for others.
         timeout: Seconds until every segment must serve; then all is put back.
         serve: HOST:PORT where agents fetch the segments until all is done (their
             artifacts.origin); none: they are served elsewhere. Else 127.0.0.1:8788 for a broker
@@ -76,6 +85,7 @@ def deploy(  # noqa: PLR0913 one for each option
         devices=tuple(device.strip() for device in to.split(",") if device.strip()),
         name=name,
         codecs=codec or loaded.codec,
+        batching=Batching(max_frames=max_batch, max_wait_seconds=max_wait),
         serve=address,
         trusted=keys.trusted(trust),
         force=force,

@@ -44,10 +44,12 @@ def write_model(path, *, rows, width, layers, dense=True):
 class Chain:
     """A model, split into stages."""
 
-    def __init__(self, folder: Path, stages, *, rows=4, width=64, layers=6, dense=True):
+    def __init__(self, folder: Path, stages, *, rows=4, width=64, layers=6, dense=True, free=False):
+        """``free``: the model takes any number of rows."""
         self.model = folder / "chain.onnx"
         self.shape = (rows, width)
-        write_model(self.model, rows=rows, width=width, layers=layers, dense=dense)
+        asked = "batch" if free else rows
+        write_model(self.model, rows=asked, width=width, layers=layers, dense=dense)
         self.folder = folder / "split"
         self.manifest = split(
             self.model,

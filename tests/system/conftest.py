@@ -111,6 +111,12 @@ def slow_chain(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def batch_chain(tmp_path_factory):
+    """A model in two segments that take any number of rows."""
+    return Chain(tmp_path_factory.mktemp("batch"), 2, rows=64, width=512, free=True)
+
+
+@pytest.fixture(scope="session")
 def whole(tmp_path_factory):
     """The quick model as one segment."""
     return Chain(tmp_path_factory.mktemp("whole"), 1)

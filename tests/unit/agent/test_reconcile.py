@@ -19,7 +19,7 @@ from agent.reconcile import (
     remembered,
 )
 from wire.manifest import File, Tolerance
-from wire.messages import Assignment, Contract, Desired, Limits, Peer, Peers
+from wire.messages import Assignment, Batching, Contract, Desired, Limits, Peer, Peers
 from wire.tensors import MAX_RANK, TensorSpec
 from wire.topics import MAX_GENERATION, MAX_STAGE
 
@@ -157,7 +157,15 @@ BAD = {
     "size": {"files": (replace(FILES[0], size_bytes=-1),)},
     "peer": {"peers": Peers(upstream=(Peer(device="a+b", stage=0),))},
     "peer's stage": {"peers": Peers(downstream=(Peer(device="d", stage=MAX_STAGE + 1),))},
-    "two next": {"peers": Peers(downstream=(Peer(device="a", stage=1), Peer(device="b", stage=1)))},
+    "two next": {"peers": Peers(downstream=(Peer(device="a", stage=1), Peer(device="b", stage=2)))},
+    "one next twice": {"peers": Peers(downstream=2 * (Peer(device="a", stage=1),))},
+    "many replicas": {
+        "peers": Peers(downstream=tuple(Peer(device=f"d{n}", stage=1) for n in range(65)))
+    },
+    "no batch": {"batching": Batching(max_frames=0)},
+    "endless batch": {"batching": Batching(max_frames=257)},
+    "endless wait": {"batching": Batching(max_frames=2, max_wait_seconds=1.5)},
+    "waits backwards": {"batching": Batching(max_frames=2, max_wait_seconds=-0.1)},
     "one device twice": {
         "peers": Peers(upstream=(Peer(device="a", stage=1), Peer(device="a", stage=2)))
     },

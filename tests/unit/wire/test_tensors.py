@@ -63,3 +63,24 @@ def test_one_name_with_two_sizes_is_refused():
     """The mask must be as high as the image."""
     with pytest.raises(TensorSpecError, match="'mask'"):
         tensors.check("stage 0", [IMAGE, MASK], {"x": (1, (2, 3, 8, 9)), "mask": (2, (2, 9))})
+
+
+@pytest.mark.parametrize(
+    ("shapes", "name"),
+    [
+        ([("batch", 3), ("batch", 9)], "batch"),
+        ([("batch", 3), ("batch",), ("batch", "n")], "batch"),
+        ([(1, 3), (1, 9)], None),
+        ([("batch", 3), (1, 9)], None),
+        ([("batch", 3), ("other", 9)], None),
+        ([("batch", 3), ()], None),
+        ([("", 3), ("", 9)], None),
+        ([], None),
+    ],
+    ids=str,
+)
+def test_a_batch_needs_one_dimension_that_all_tensors_share(shapes, name):
+    """The first, under one name."""
+    specs = [TensorSpec(name=f"t{n}", dtype=1, shape=shape) for n, shape in enumerate(shapes)]
+
+    assert tensors.batch_dimension(specs) == name

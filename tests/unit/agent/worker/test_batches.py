@@ -6,35 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.worker import batches
-from wire.messages import Contract
-from wire.tensors import TensorSpec
-
-
-def spec(name, *shape):
-    """Return a float tensor's spec."""
-    return TensorSpec(name=name, dtype=1, shape=shape)
-
-
-@pytest.mark.parametrize(
-    ("inputs", "outputs", "can"),
-    [
-        ([("batch", 3)], [("batch", 9)], True),
-        ([("batch", 3), ("batch",)], [("batch", "n")], True),
-        ([(1, 3)], [(1, 9)], False),
-        ([("batch", 3)], [(1, 9)], False),
-        ([("batch", 3)], [("other", 9)], False),
-        ([("batch", 3), ()], [("batch", 9)], False),
-        ([("", 3)], [("", 9)], False),
-    ],
-    ids=str,
-)
-def test_a_batch_needs_one_dimension_that_all_tensors_share(inputs, outputs, can):
-    """The first, under one name, of everything that goes in and comes out."""
-    takes = tuple(spec(f"i{n}", *shape) for n, shape in enumerate(inputs))
-    gives = tuple(spec(f"o{n}", *shape) for n, shape in enumerate(outputs))
-    contract = Contract(receives=(), sends=(), inputs=takes, outputs=gives)
-
-    assert batches.can_batch(contract) is can
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=6))

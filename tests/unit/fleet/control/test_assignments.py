@@ -2,15 +2,21 @@
 
 import itertools
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.control import assignments
-from fleet.control.deploy_errors import PlacementError, UnknownSegmentError
+from fleet.control.deploy_errors import (
+    BatchError,
+    PlacementError,
+    ReplicasError,
+    UnknownSegmentError,
+)
 from wire import manifest as manifests
 from wire.manifest import Answer, Edge, File, Manifest, ModelRef, Picture, Segment
-from wire.messages import Peer
+from wire.messages import Batching, Peer
 from wire.tensors import TensorSpec
 
 
@@ -59,6 +65,40 @@ def test_neighbours_are_peers_and_the_ends_have_none():
     assert middle.peers.upstream == (Peer(device="a", stage=0),)
     assert middle.peers.downstream == (Peer(device="a", stage=2),)
     assert last.peers.downstream == ()
+
+
+def test_replicas_have_one_assignment_each_and_all_neighbours():
+    """Written as ``b+c``: a frame goes to one of them, and may come from one of them."""
+    made = assignments.assignments(manifest(3), "p", 4, ("a", "b+c", "d"))
+    route = assignments.route(manifest(3), "p", 4, 1, ("a", "b+c", "d"))
+    both = (Peer(device="b", stage=1), Peer(device="c", stage=1))
+
+    assert [a.stage for a in made] == [0, 1, 1, 2]
+    assert made[1] == made[2]
+    assert made[0].peers.downstream == made[3].peers.upstream == both
+    assert [(s.stage, s.device) for s in route.stages] == [(0, "a"), (1, "b"), (1, "c"), (2, "d")]
+
+
+def test_a_replica_needs_a_device_of_its_own():
+    """Twice on one device would be one lane with two readers."""
+    with pytest.raises(ReplicasError, match=r"segment s1 twice on one device \(b\+b\)"):
+        assignments.check_placement(manifest(2), "p", ("a", "b+b"))
+
+
+def test_batches_need_a_segment_that_can():
+    """Else it is said what stands against it, by segment."""
+    chain = manifest(2)
+    with pytest.raises(BatchError, match=r"s0: 't0' is float32\[1,4\]; s1: 't1'"):
+        assignments.check_batching(chain, "p")
+
+    rows = TensorSpec(name="t", dtype=1, shape=("N", 4))
+    free = msgspec.structs.replace(chain.segments[1], inputs=(rows,), outputs=(rows,))
+    some = msgspec.structs.replace(chain, segments=(chain.segments[0], free))
+    batching = Batching(max_frames=4, max_wait_seconds=0.01)
+    assignments.check_batching(some, "p")
+    made = assignments.assignments(some, "p", 1, ("a", "b"), batching=batching)
+
+    assert [a.batching for a in made] == [batching, batching]
 
 
 @given(count=st.integers(1, 12))
