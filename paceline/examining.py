@@ -20,7 +20,12 @@ from wire.reports import DoctorReport
 AGENT_CONFIG: Final = Path("/etc/paceline/agent.yaml")
 """Where an installed agent's configuration is."""
 COMMAND: Final = (sys.executable, "-I", "-m", "agent", "doctor", "--json")
-_ONLY_OURS: Final = (settings.CONFIG_VARIABLE, "PACELINE_DEBUG")
+_ONLY_OURS: Final = (
+    settings.CONFIG_VARIABLE,
+    "PACELINE_DEBUG",
+    "PACELINE_CODEC",
+    "PACELINE_LINK",
+)
 """Variables that mean nothing to an agent."""
 
 

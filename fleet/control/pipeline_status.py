@@ -36,7 +36,8 @@ class PipelineStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     pipeline: str
     state: Literal["serving", "degraded", "down", "not_deployed"]
-    """``degraded``: some stages serve; ``not_deployed``: it has no route."""
+    """``degraded``: every stage serves, but not on all of its devices; ``down``: a stage serves on
+    none; ``not_deployed``: it has no route."""
     generation: int | None
     """The one that the route names."""
     epoch: int | None
@@ -119,7 +120,10 @@ def _state(
 ) -> Literal["serving", "degraded", "down", "not_deployed"]:
     if route is None:
         return "not_deployed"
-    serving = [stage.phase == "serving" and stage.device_state == "online" for stage in stages]
-    if all(serving):
+    serving: dict[int, list[bool]] = {}
+    for stage in stages:
+        serves = stage.phase == "serving" and stage.device_state == "online"
+        serving.setdefault(stage.stage, []).append(serves)
+    if all(map(all, serving.values())):
         return "serving"
-    return "degraded" if any(serving) else "down"
+    return "degraded" if all(map(any, serving.values())) else "down"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from fleet.hub.views import WINDOW_SECONDS, Bottleneck, LinkView, StageView
+from fleet.hub.views import WINDOW_SECONDS, Bottleneck, LinkView, StageView, by_stage
 
 BUSY_RATIO: Final = 0.75
 """A stage that works for less of the time is not what the others wait for."""
@@ -19,15 +19,20 @@ def bottleneck(
 ) -> Bottleneck | None:
     """Return what limits a pipeline now; None: nothing flows, or nothing is known.
 
-    A stage that does not serve, or has only just begun to; else the stage that is busiest, when it
-    is busy most of the time; else the slowest hop, when frames are on it for half of the time and
-    longer than in any stage; else the source: the pipeline could do more.
+    A stage of which no replica serves, or one that has only just begun to; else the stage that is
+    busiest, when it is busy most of the time; else the slowest hop, when frames are on it for half
+    of the time and longer than in any stage; else the source: the pipeline could do more.
     """
-    stopped = [stage for stage in stages if stage.state in {"error", "busy"}]
+    groups = by_stage(stages)
+    stopped = [one for group in groups if all(map(_stopped, group)) for one in group]
     for stage in sorted(stopped, key=lambda stage: stage.state != "error"):
         text = f"Nothing passes stage {stage.stage} on {stage.device}: {_why(stage)}."
         return Bottleneck(stage=stage.stage, text=text)
-    newest = max(stages, key=lambda stage: stage.since_unix_ns or 0, default=None)
+    newest = max(
+        (s for s in stages if not _stopped(s)),
+        key=lambda stage: stage.since_unix_ns or 0,
+        default=None,
+    )
     serves_seconds = (now_unix_ns - (newest.since_unix_ns or 0)) / 1e9 if newest else WINDOW_SECONDS
     if newest is not None and serves_seconds < WINDOW_SECONDS:
         text = f"Not known yet: stage {newest.stage} on {newest.device} has only begun to serve."
@@ -53,6 +58,10 @@ def bottleneck(
         f" for more than {ratio:.0%} of the time."
     )
     return Bottleneck(stage=None, utilisation_ratio=ratio, text=text)
+
+
+def _stopped(stage: StageView) -> bool:
+    return stage.state in {"error", "busy"}
 
 
 def _busy(stage: StageView, ratio: float) -> str:

@@ -77,8 +77,12 @@ class KnownPipeline:
             self._paced_from = now
         if progress is not None:
             self._progress.add(now, progress)
-            self.waterfalls.take(account, len(self.route.stages) if self.route else 0, now, unix_ns)
+            self.waterfalls.take(account, self._stage_count, now, unix_ns)
         return progress
+
+    @property
+    def _stage_count(self) -> int:
+        return len({stage.stage for stage in self.route.stages}) if self.route else 0
 
     def take_latency(self, device: str, told: StageLatency, now: float) -> Flow | None:
         """Take what a worker has counted; returns what came since.

@@ -16,6 +16,7 @@ from fleet.hub.views import (
     ProblemView,
     StageView,
     State,
+    by_stage,
 )
 from fleet.hub.waterfalls import CLIENT
 from wire.messages import ReportedAssignment, RouteStage
@@ -125,40 +126,45 @@ def _links(
 ) -> tuple[LinkView, ...]:
     if not stages:
         return ()
-    ends: list[StageView | None] = [None, *stages, None]
+    ends: list[tuple[StageView, ...]] = [(), *by_stage(stages), ()]
     return tuple(_link(known, generation, source, target, now) for source, target in pairwise(ends))
 
 
 def _link(
     known: KnownPipeline,
     generation: int,
-    source: StageView | None,
-    target: StageView | None,
+    sources: Sequence[StageView],
+    targets: Sequence[StageView],
     now: float,
 ) -> LinkView:
-    names = tuple(CLIENT if end is None else str(end.stage) for end in (source, target))
-    broken = any(end is not None and end.state == "error" for end in (source, target))
-    told = target or source
-    assert told is not None
-    flow = known.flows.get(StageKey(told.device, generation, told.stage))
-    recent = flow.recent(now) if flow and not broken else None
-    size, frames = 0, 0
-    if recent is not None:
-        received = (recent.received_bytes, recent.received)
-        size, frames = received if target else (recent.sent_bytes, recent.sent)
-    seconds = recent.seconds if recent else 0.0
-    hop = known.waterfalls.hop_time(names[0], names[1], now) if not broken else None
+    """Return one hop; between replicas it is all of theirs together, and none is the client."""
+    names = tuple(str(ends[0].stage) if ends else CLIENT for ends in (sources, targets))
+    working = [[end for end in ends if end.state != "error"] for ends in (sources, targets)]
+    broken = any(ends and not ok for ends, ok in zip((sources, targets), working, strict=True))
+    told = [] if broken else working[1] if targets else working[0]
+    flows = [known.flows.get(StageKey(one.device, generation, one.stage)) for one in told]
+    recent = [flow.recent(now) for flow in flows if flow is not None]
+    lately = [flow for flow in recent if flow is not None]
+    counts = [
+        (f.received_bytes, f.received, f.seconds) if targets else (f.sent_bytes, f.sent, f.seconds)
+        for f in lately
+    ]
+    frames = sum(count for _, count, _ in counts)
+    rates = [8 * size / seconds for size, _, seconds in counts if seconds]
+    hop = None if broken else known.waterfalls.hop_time(names[0], names[1], now)
+    waits = [one.queue_seconds_p50 for one in targets if one.queue_seconds_p50 is not None]
+    queued = [one.queued_frames for one in targets if one.queued_frames is not None]
     return LinkView(
         source=names[0],
         target=names[1],
         link=LINK,
         state="error" if broken else "ok",
-        bytes_per_frame=size / frames if frames else None,
-        bits_per_second=8 * size / seconds if seconds else None,
+        bytes_per_frame=sum(size for size, _, _ in counts) / frames if frames else None,
+        bits_per_second=sum(rates) if rates else None,
         hop_seconds_p50=hop.seconds if hop else None,
         hop_error_seconds=hop.error_seconds if hop else None,
-        queue_seconds_p50=target.queue_seconds_p50 if target else None,
-        queued_frames=target.queued_frames if target else None,
+        queue_seconds_p50=max(waits, default=None),
+        queued_frames=sum(queued) if queued else None,
     )
 
 
@@ -214,10 +220,10 @@ def _condition(
 ) -> Literal["serving", "degraded", "down", "not_deployed"]:
     if not stages:
         return "not_deployed"
-    serving = [stage.state == "ok" for stage in stages]
-    if all(serving):
+    if all(stage.state == "ok" for stage in stages):
         return "serving"
-    return "degraded" if any(serving) else "down"
+    passes = all(any(one.state == "ok" for one in replicas) for replicas in by_stage(stages))
+    return "degraded" if passes else "down"
 
 
 def _state(stages: Sequence[StageView]) -> State:

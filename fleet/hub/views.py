@@ -5,6 +5,8 @@ clock unless said otherwise. Rates, percentiles and means are over the last `WIN
 much of it as was heard.
 """
 
+from collections.abc import Iterable
+from itertools import groupby
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -217,8 +219,9 @@ class PipelineView(View, frozen=True, kw_only=True):
     epoch: int | None
     manifest: str | None
     stages: tuple[StageView, ...]
+    """By stage; replicas of one stage follow each other."""
     links: tuple[LinkView, ...]
-    """Into each stage in order, then back to the client: one more than stages."""
+    """Into each stage in order, then back to the client: one more than there are stages."""
     bottleneck: Bottleneck | None
     frames_per_second: float | None
     latency_seconds_p50: float | None
@@ -227,6 +230,11 @@ class PipelineView(View, frozen=True, kw_only=True):
     waterfall: WaterfallView | None
     other_generations: tuple[str, ...] = ()
     """What devices still, or already, run of others: ``device generation-stage phase``."""
+
+
+def by_stage(stages: Iterable[StageView]) -> list[tuple[StageView, ...]]:
+    """Return the replicas of each stage."""
+    return [tuple(group) for _, group in groupby(stages, key=lambda stage: stage.stage)]
 
 
 class HubView(View, frozen=True, kw_only=True):

@@ -125,7 +125,7 @@ def test_killed_device_is_red_with_its_reason_and_green_again(place, hub, slow_c
     )
 
     assert red["stages"][1]["reason"]["code"] == "device.lost"
-    assert red["condition"] == "degraded"
+    assert red["condition"] == "down"
     assert (gone["presence"], gone["state"]) == ("lost", "error")
     assert gone["next_step"]["command"] == "ssh d2 systemctl status paceline-agent"
     assert green["condition"] == "serving"

@@ -5,14 +5,15 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from fleet.hub.views import LinkView, PipelineView, StageView
+from fleet.hub.views import LinkView, PipelineView, StageView, by_stage
 from fleet.hub.web import wording as say
 from fleet.hub.web.svg import drawing, group, tag, text
 
 CARD, LINK, CLIENT = 186, 114, 66
 """Widths side by side, in pixels."""
-HEIGHT, TOP, RETURN = 178, 24, 46
-"""A card's height; room above for the bottleneck's label, and below for the way back."""
+HEIGHT, TOP, RETURN, APART = 178, 24, 46, 20
+"""A card's height; room above for the bottleneck's label, below for the way back, and between the
+replicas of a stage."""
 NARROW, GAP, CLIENT_HEIGHT = 300, 92, 40
 """One above the other: a card's width, a link's height, the client's height."""
 _LINK_WORDS: Final = {"busy": "starting", "warning": "warning", "error": "broken", "off": "idle"}
@@ -25,36 +26,43 @@ def stage_word(stage: StageView) -> str:
 
 def wide_graph(pipeline: PipelineView, now_unix_ns: int) -> Markup:
     """Return the pipeline from left to right, its way back to the client below."""
-    count = len(pipeline.stages)
-    width = CLIENT + count * (LINK + CARD) + 10
-    middle = TOP + HEIGHT / 2
+    columns = by_stage(pipeline.stages)
+    width = CLIENT + len(columns) * (LINK + CARD) + 10
+    most = max(map(len, columns), default=1)
+    height = most * (HEIGHT + APART) - APART
+    middle = TOP + height / 2
     parts = [_client(pipeline, 4, middle - 34, CLIENT, 68)]
-    for number, stage in enumerate(pipeline.stages):
+    for number, replicas in enumerate(columns):
         x = 4 + CLIENT + number * (LINK + CARD)
         parts.append(_wide_link(pipeline, number, x, middle))
-        parts.append(_card(pipeline, stage, (x + LINK, TOP), CARD, now_unix_ns, "data_stage"))
-    parts.append(_way_back(pipeline, width, middle))
+        y = middle - (len(replicas) * (HEIGHT + APART) - APART) / 2
+        for row, stage in enumerate(replicas):
+            at = (x + LINK, y + row * (HEIGHT + APART))
+            parts.append(_card(pipeline, stage, at, CARD, now_unix_ns, "data_stage"))
+    parts.append(_way_back(pipeline, width, middle, TOP + height))
     return drawing(
         *_words(pipeline),
         *parts,
         key="wide",
         class_="graph wide fits" if width < 1000 else "graph wide",
-        viewBox=f"0 0 {width} {TOP + HEIGHT + RETURN}",
+        viewBox=f"0 0 {width} {TOP + height + RETURN}",
         width=width,
-        height=TOP + HEIGHT + RETURN,
+        height=TOP + height + RETURN,
     )
 
 
 def narrow_graph(pipeline: PipelineView, now_unix_ns: int) -> Markup:
     """Return the pipeline from top to bottom, for narrow screens."""
     parts, y = [_client(pipeline, NARROW / 2 - 50, 4, 100, CLIENT_HEIGHT)], 4.0 + CLIENT_HEIGHT
-    for number, stage in enumerate(pipeline.stages):
+    columns = by_stage(pipeline.stages)
+    for number, replicas in enumerate(columns):
         parts.append(_narrow_link(pipeline, number, y))
-        parts.append(
-            _card(pipeline, stage, (4, y + GAP), NARROW - 8, now_unix_ns, "data_narrow_stage")
-        )
-        y += GAP + HEIGHT
-    parts.append(_narrow_link(pipeline, len(pipeline.stages), y))
+        y += GAP - APART
+        for stage in replicas:
+            at = (4, y + APART)
+            parts.append(_card(pipeline, stage, at, NARROW - 8, now_unix_ns, "data_narrow_stage"))
+            y += APART + HEIGHT
+    parts.append(_narrow_link(pipeline, len(columns), y))
     parts.append(_client(pipeline, NARROW / 2 - 50, y + GAP, 100, CLIENT_HEIGHT))
     return drawing(
         *_words(pipeline),
@@ -233,17 +241,12 @@ def _wide_link(pipeline: PipelineView, number: int, x: float, y: float) -> Marku
     )
 
 
-def _way_back(pipeline: PipelineView, width: float, middle: float) -> Markup:
-    link = _link(pipeline, len(pipeline.stages))
+def _way_back(pipeline: PipelineView, width: float, middle: float, bottom: float) -> Markup:
+    link = next(reversed(pipeline.links), None)
     if link is None or not pipeline.stages:
         return Markup("")
     (size, rate), (hop, error, _) = _labels(link)
-    bottom, foot, left, right = (
-        TOP + HEIGHT,
-        TOP + HEIGHT + 26,
-        4 + CLIENT / 2,
-        width - 6 - CARD / 2,
-    )
+    foot, left, right = bottom + 26, 4 + CLIENT / 2, width - 6 - CARD / 2
     words = "  ·  ".join(word for word in (_state_word(link), size, rate, hop, error) if word)
     room = len(words) * 7.0 + 20
     centre = (left + right) / 2

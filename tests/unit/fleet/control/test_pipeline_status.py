@@ -1,5 +1,6 @@
 """How a pipeline is, from its route and the devices' reports."""
 
+import msgspec
 import pytest
 
 from fleet.control.device_state import DeviceState
@@ -49,9 +50,9 @@ def device(name, *assignments, state="online"):
     ("a", "b", "expected"),
     [
         (device("a", running(0)), device("b", running(1)), "serving"),
-        (device("a", running(0)), device("b", running(1, phase="loading")), "degraded"),
-        (device("a", running(0)), device("b", running(1), state="lost"), "degraded"),
-        (device("a", running(0)), DeviceState("b"), "degraded"),
+        (device("a", running(0)), device("b", running(1, phase="loading")), "down"),
+        (device("a", running(0)), device("b", running(1), state="lost"), "down"),
+        (device("a", running(0)), DeviceState("b"), "down"),
         (device("a"), device("b", running(1, generation=2)), "down"),
     ],
 )
@@ -60,6 +61,23 @@ def test_a_pipeline_serves_when_every_stage_does(a, b, expected):
     found = pipeline_status("p", ROUTE, {"a": a, "b": b})
 
     assert found.state == expected
+
+
+@pytest.mark.parametrize(
+    ("b", "c", "expected"),
+    [
+        (running(1), running(1), "serving"),
+        (running(1), running(1, phase="loading"), "degraded"),
+        (running(1, phase="failed"), running(1, phase="loading"), "down"),
+    ],
+)
+def test_a_pipeline_with_replicas_is_degraded_while_some_serve(b, c, expected):
+    """It is down when a stage serves nowhere."""
+    replica = msgspec.structs.replace(ROUTE.stages[1], device="c")
+    route = msgspec.structs.replace(ROUTE, stages=(*ROUTE.stages, replica))
+    states = {"a": device("a", running(0)), "b": device("b", b), "c": device("c", c)}
+
+    assert pipeline_status("p", route, states).state == expected
 
 
 def test_a_stage_that_nobody_reports_is_missing():

@@ -100,9 +100,15 @@ def latency(device, *stages, sent=1):
 
 def route(*devices, pipeline="p", generation=7):
     """Return a pipeline's route over these devices."""
+    return route_over(*((device,) for device in devices), pipeline=pipeline, generation=generation)
+
+
+def route_over(*replicas, pipeline="p", generation=7):
+    """Return a pipeline's route over the replicas of each stage."""
     stages = tuple(
         RouteStage(stage=number, device=device, segment=f"s{number}", runtime="onnx_cpu")
-        for number, device in enumerate(devices)
+        for number, devices in enumerate(replicas)
+        for device in devices
     )
     told = Route(
         pipeline=pipeline,

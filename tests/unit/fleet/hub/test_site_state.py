@@ -70,6 +70,35 @@ def test_rates_and_percentiles_come_from_differences(served):
     assert view.latency_seconds_p95 == pytest.approx(0.020, rel=0.07)
 
 
+def test_replicas_are_one_stage_and_one_link():
+    """Each is shown; what goes into them is added up, and one that dies stops nothing."""
+    state = SiteState(telling.TOPICS)
+    state.connected(0.0)
+    for device, number in (("d1", 0), ("d2", 1), ("d3", 1)):
+        for told in (telling.status(device), telling.reported(device, number)):
+            take(state, told, 5.0)
+    take(state, telling.route_over(("d1",), ("d2", "d3")), 5.0)
+    for second, runs in ((5, 100), (9, 140)):
+        for device in ("d2", "d3"):
+            take(
+                state, telling.latency(device, telling.stage_latency(1, runs), sent=second), second
+            )
+    both = _pipeline(state, 9.0)
+    take(state, telling.status("d3", "lost", session=2), 9.0)
+    one = _pipeline(state, 9.0)
+
+    assert [(s.stage, s.device) for s in both.stages] == [(0, "d1"), (1, "d2"), (1, "d3")]
+    assert [(link.source, link.target) for link in both.links] == [
+        ("client", "0"),
+        ("0", "1"),
+        ("1", "client"),
+    ]
+    assert both.links[1].bits_per_second == pytest.approx(160_000)
+    assert one.links[1].bits_per_second == pytest.approx(80_000)
+    assert (one.condition, one.links[1].state) == ("degraded", "ok")
+    assert "Nothing passes" not in (one.bottleneck.text if one.bottleneck else "")
+
+
 def test_late_and_repeated_telemetry_changes_nothing(served):
     """However often and in whatever order it comes once more."""
     told = [
@@ -94,7 +123,7 @@ def test_lost_device_turns_its_stage_red_with_the_reason(served):
     take(served, telling.status("d2", "online", session=2), 8.0)
     again = _pipeline(served, 8.0)
 
-    assert (view.condition, view.state) == ("degraded", "error")
+    assert (view.condition, view.state) == ("down", "error")
     assert view.stages[1].reason.code == "device.lost"
     assert view.stages[1].reason.since_unix_ns is not None
     assert "stage 1 on d2" in view.bottleneck.text
