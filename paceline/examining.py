@@ -84,7 +84,7 @@ def environment(environ: Mapping[str, str], values: Mapping[str, object]) -> dic
     """Return the child's environment: ours, with these values by dotted key where they are set."""
     kept = {name: text for name, text in environ.items() if name not in _ONLY_OURS}
     given = {settings.variable(key): str(v) for key, v in values.items() if v is not None}
-    return kept | given
+    return {name: text for name, text in (kept | given).items() if name not in _ONLY_OURS}
 
 
 def values(loaded: Settings) -> dict[str, object]:
