@@ -18,6 +18,7 @@ from agent import logs, sd_notify
 from agent.config import checks as config_checks
 from agent.config import files as config_files
 from agent.config.errors import ConfigError
+from wire.allocator import share_one_heap
 from wire.errors import CodedError
 from wire.reports import ConfigProblem, ConfigReport
 
@@ -68,6 +69,7 @@ def _run(options: argparse.Namespace) -> int:
         return 0
     for problem in _problems(loaded):
         raise problem
+    share_one_heap()
     logs.configure(loaded.config.log.format, loaded.config.log.level)
     for url, reason in config_checks.warnings(loaded.config):
         log.warning("broker.found_weak", url=url, reason=reason)

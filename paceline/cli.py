@@ -14,6 +14,7 @@ from cyclopts import App, CycloptsError
 
 from paceline.options import FLAG_OPTIONS, VALUE_OPTIONS
 from paceline.output import Output
+from wire.allocator import share_one_heap
 from wire.errors import CodedError
 
 INTERNAL: Final = 1
@@ -200,6 +201,7 @@ def _register(app: App, command: Command, name: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its code."""
     signal.signal(signal.SIGTERM, _interrupt)
+    share_one_heap()  # some commands run for months
     sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
 
 

@@ -22,6 +22,7 @@ from fleet.compare import compare
 from paceline.errors import PipelineUndeployedError, PipelineUnknownError
 from paceline.pipeline import Pipeline
 from scripts.rig.subject import Arrays, inputs
+from wire.allocator import share_one_heap
 from wire.errors import CodedError
 from wire.manifest import Tolerance
 from wire.messages import Account
@@ -176,6 +177,7 @@ def _ended(account: Account) -> int:
 
 def main() -> int:
     """Feed as the command line says."""
+    share_one_heap()  # as `paceline run` does
     url, name, rate, expected = sys.argv[1:]
     feeder = Feeder(Path(expected))
     signal.signal(signal.SIGTERM, feeder.end)

@@ -1,0 +1,41 @@
+"""One heap for all threads: seen from outside, in what the process has mapped."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+_PROGRAM = """
+import re, sys, threading
+from pathlib import Path
+from wire.allocator import share_one_heap
+
+if sys.argv[1] == "one":
+    assert share_one_heap()
+ready, done = threading.Barrier(9), threading.Event()
+def work():
+    kept = [bytearray(1000) for _ in range(1000)]
+    ready.wait()
+    done.wait()
+for _ in range(8):
+    threading.Thread(target=work).start()
+ready.wait()
+text = Path("/proc/self/smaps").read_text()
+done.set()
+starts = re.findall(r"^([0-9a-f]+)-([0-9a-f]+) rw-p 00000000 00:00 0 *$", text, re.M)
+print(sum(int(start, 16) % (64 << 20) == 0 for start, _ in starts))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has several heaps")
+def test_threads_get_no_heaps_of_their_own():
+    """Glibc's further heaps begin at multiples of 64 MiB; with one heap there are none."""
+
+    def heaps(how):
+        command = [sys.executable, "-c", _PROGRAM, how]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    assert heaps("many") > 0
+    assert heaps("one") == 0
