@@ -124,6 +124,23 @@ GROUPS: Final = {
             ),
         ),
     ),
+    "bench": (
+        "Measure one hop between two processes, or a deployed pipeline under load.",
+        (
+            Command(
+                "hop",
+                "paceline.commands.bench:hop",
+                "Measure what one hop costs: latency, processor time, throughput.",
+                "paceline bench hop --link mqtt,paho --bytes 600000 --frames 200",
+            ),
+            Command(
+                "pipeline",
+                "paceline.commands.bench:pipeline",
+                "Measure a deployed pipeline with more and more frames in flight.",
+                "paceline bench pipeline detector --concurrency 1:8 --svg detector.svg",
+            ),
+        ),
+    ),
     "config": (
         "Print settings and where they come from, or what is wrong with them.",
         (

@@ -1,0 +1,120 @@
+"""What ``paceline bench hop`` found, as JSON and as a table."""
+
+import os
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from paceline.bench.text import cpu_text, latency_text
+from paceline.formatting import size_text
+
+
+class Interval(msgspec.Struct, frozen=True, kw_only=True):
+    """A median, and where it is with 95 % confidence."""
+
+    median: float
+    low: float
+    high: float
+
+
+class Ratio(msgspec.Struct, frozen=True, kw_only=True):
+    """One link beside the first, of the same rounds."""
+
+    latency: Interval
+    """Of the medians one way."""
+    cpu: Interval
+    """Of sender and receiver together, while frames travel one by one."""
+
+
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """One way, in seconds."""
+
+    p50: float
+    p95: float
+    p50_interval: tuple[float, float]
+    """Where the median is with 95 % confidence."""
+
+
+class Cpu(msgspec.Struct, frozen=True, kw_only=True):
+    """Processor time of each frame, in seconds."""
+
+    sender: float
+    receiver: float
+    broker: float | None
+    """None: no broker takes part, or one that is not ours."""
+
+
+class HopResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One link's hop."""
+
+    link: str
+    latency_seconds: Latency
+    cpu_seconds: Cpu
+    """While frames travel one by one."""
+    cpu_seconds_back_to_back: Cpu
+    frames_per_second: float
+    bytes_per_second: float
+
+
+class HopReport(msgspec.Struct, frozen=True, kw_only=True):
+    """All links, measured in one run."""
+
+    bytes: int
+    frames: int
+    """Of each link, one by one; and as many back to back."""
+    load_average: float
+    """The machine's, over the minute before."""
+    broker: str | None
+    links: tuple[HopResult, ...]
+    ratios: dict[str, Ratio]
+    """By link, all but the first."""
+
+    def plain(self) -> dict[str, Any]:
+        """Return what ``--json`` prints: of one link its figures stand at the top."""
+        made: dict[str, Any] = msgspec.to_builtins(self)
+        if len(self.links) == 1:
+            [only] = made.pop("links")
+            del made["ratios"]
+            return {**made, **only}
+        return made
+
+
+def show(console: Console, report: HopReport) -> None:
+    """Print it for people."""
+    through = f" through {report.broker}" if report.broker else ""
+    console.print(f"Frames of {size_text(report.bytes)} from one process to another{through}")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("link")
+    for name in ("p50", "p95", "CPU: sender", "receiver", "broker", "frames/s", "a second"):
+        table.add_column(name, justify="right")
+    if report.ratios:
+        for name in ("latency", "CPU"):
+            table.add_column(f"{name} / {report.links[0].link}", justify="right")
+    for result in report.links:
+        latency, cpu = result.latency_seconds, result.cpu_seconds
+        cells = [
+            result.link,
+            latency_text(latency.p50),
+            latency_text(latency.p95),
+            cpu_text(cpu.sender),
+            cpu_text(cpu.receiver),
+            cpu_text(cpu.broker),
+            f"{result.frames_per_second:.0f}",
+            size_text(result.bytes_per_second),
+        ]
+        if report.ratios:
+            ratio = report.ratios.get(result.link)
+            cells += [_interval(ratio.latency), _interval(ratio.cpu)] if ratio else ["1", "1"]
+        table.add_row(*cells)
+    console.print(table)
+    console.print(
+        f"{report.frames} frames one way, one in flight, 4 ms apart; then as many back to back."
+        f" Load before: {report.load_average:.1f} on {os.cpu_count()} cores.",
+        style="dim",
+    )
+
+
+def _interval(of: Interval) -> str:
+    return f"{of.median:.2f} ({of.low:.2f}-{of.high:.2f})"
