@@ -289,6 +289,8 @@ class Session:
         )
         client.on_disconnect = lambda _c, _u, _flags, code, _p: self._disconnected(code)
         client.on_message = lambda _c, _u, message: self._received(message)
+        # what the broker says next to us waits for our acknowledgement of its acknowledgement
+        client.on_publish = lambda c, _u, _mid, _code, _p: _acknowledge_quickly(c)
         if self.url.websocket:
             client.ws_set_options(path=self.url.path or "/mqtt")
         self._give_credentials(client)

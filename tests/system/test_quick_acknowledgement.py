@@ -111,3 +111,17 @@ def test_what_we_send_is_not_held_back(session, scheme):
     made.wait_up(PATIENCE_SECONDS)
 
     assert option(made, "TCP_NODELAY") == 1
+
+
+@pytest.mark.parametrize("scheme", ["mqtt", "ws"])
+def test_it_is_armed_at_each_acknowledgement_of_ours(session, scheme):
+    """What the broker says next to us waits for our acknowledgement of its acknowledgement."""
+    made, armed = session(scheme), []
+    made.start()
+    made.wait_up(PATIENCE_SECONDS)
+
+    for _ in range(ROUNDS):
+        made.publish("ping", b"x" * 100, 1, confirm_seconds=PATIENCE_SECONDS)
+        armed.append(option(made, "TCP_QUICKACK"))
+
+    assert armed == [1] * ROUNDS

@@ -1,0 +1,316 @@
+"""What an agent's worker spends on each frame beyond `session.run` and the link.
+
+    uv run python benchmarks/agent_overhead.py
+    uv run python benchmarks/agent_overhead.py --profile     # also by function, under cProfile
+    uv run python benchmarks/agent_overhead.py --tensors 16 --bytes 600000
+
+The real `Serving` of a first stage of two, between a client and a next stage that this script
+plays: each frame comes from a reader thread with its position, is checked, queued, taken by the
+compute thread, "run" by the runtime that returns its inputs, sent with the next stage's credit, and
+the next stage's grant is taken. The link is one that takes buffers and drops them. Counted is
+processor time of the two threads, without what this script does in them:
+
+    one by one     a frame each 4 ms, as at 250 frames/s: cold caches, sleeping threads
+    back to back   up to 4 frames in flight
+
+Then the parts, each alone in a loop, warm.
+"""
+
+import argparse
+import cProfile
+import os
+import pstats
+import statistics
+import threading
+import time
+import timeit
+from pathlib import Path
+
+import numpy as np
+
+from agent.channel import BrokerAccess, Load
+from agent.runtimes.identity import IdentityRuntime
+from agent.worker.serving import Serving
+from agent.worker.stage import Stage, random_number
+from agent.worker.stats import Stats
+from wire import codecs, frame, tensors, timings
+from wire.frame import Frame, Kind
+from wire.hop import Grant, Position
+from wire.hop_receiver import HopReceiver
+from wire.hop_sender import HopSender
+from wire.ids import is_id
+from wire.messages import Assignment, Contract, Peer, Peers
+from wire.sequence import SeenStreams
+from wire.tensors import TensorSpec
+from wire.topics import Lane, Site
+
+PAUSE_SECONDS = 0.004
+WINDOW = 4
+ROUNDS = 5
+CLIENT = "bench-client"
+GENERATION = 1
+
+
+class Dropping:
+    """A link that takes what is sent and says so."""
+
+    up = True
+
+    def __init__(self):
+        self.receive = {}
+        self.heard = {}
+        self.sent = threading.Semaphore(0)
+
+    def listen(self, address, receive):
+        self.receive[address] = receive
+
+    def start(self, timeout_seconds):
+        pass
+
+    def close(self):
+        pass
+
+    def send(self, address, buffers):
+        if self.heard.get(address) is None:
+            self.heard[address] = b"".join(buffers)
+        if len(buffers) > 1:
+            self.sent.release()
+
+
+class Worker:
+    """The real stage, and the neighbours that this script plays."""
+
+    def __init__(self, size_bytes, count):
+        shape = (max(1, size_bytes // count // 4),)
+        specs = tuple(TensorSpec(name=f"t{i}", dtype=1, shape=shape) for i in range(count))
+        contract = Contract(receives=specs, sends=specs, inputs=specs, outputs=specs)
+        assignment = Assignment(
+            pipeline="p", generation=GENERATION, stage=0, segment="s", format="onnx", files=(),
+            contract=contract, runtime="identity",
+            peers=Peers(downstream=(Peer(device="d1", stage=1),)),
+        )  # fmt: skip
+        self.site = Site()
+        self.link = Dropping()
+        order = Load(
+            device="d0", site=self.site.site, root=self.site.root, assignment=assignment,
+            folder=Path(), broker=BrokerAccess(url="mqtt://nowhere"), threads=1,
+            weights="prepacked", inbox_frames=16, inbox_bytes=256 << 20, max_frame_bytes=64 << 20,
+        )  # fmt: skip
+        self.stage = Stage("d0", self.site, assignment, random_number(), clock="c" * 16)
+        self.serving = Serving(self.stage, order, self.link, IdentityRuntime())
+        self.arrays = {spec.name: np.zeros(shape, np.float32) for spec in specs}
+        self.lane = self.stage.inbox_address()
+        self.credit = self.stage.credit_address()
+        self.next = self.site.lane("d1", "p", Lane(GENERATION, 1))
+        self.sender = HopSender(random_number(), CLIENT, credited=False)
+        self.given = 0
+        self.granted = 0
+        self.profile = None
+        self._closing = threading.Event()
+        self.thread = threading.Thread(target=self._serve, name="compute")
+
+    def start(self):
+        self.serving.open_input()
+        self.thread.start()
+        self._meet()
+
+    def stop(self):
+        self._closing.set()
+        self.serving._closing_at = float("-inf")  # noqa: SLF001 no waiting for a quiet second
+        self.thread.join()
+
+    def frames(self, count):
+        """Return encoded frames, each one buffer, as a link would deliver them."""
+        made = []
+        for _ in range(count):
+            plain = Frame(
+                Kind.DATA, 7, self.given, generation=GENERATION, deadline_ms=60_000,
+                meta={"client": CLIENT}, tensors=codecs.tensors(self.arrays),
+            )  # fmt: skip
+            position = self.sender.sent(None, 0)
+            made.append(b"".join(frame.encode(plain.with_meta(hop=list(position)))))
+            self.given += 1
+        return made
+
+    def grants(self, count):
+        """Return encoded grants of the next stage, one for each of the next frames."""
+        return [self._grant(self.granted + number + 1) for number in range(count)]
+
+    def grant(self, encoded):
+        self.link.receive[self.credit](self.credit, encoded)
+
+    def _grant(self, done):
+        made = Grant(self.hop, 99, 0, done, done + 64, 1 << 50, 256 << 20)
+        return b"".join(frame.encode(Frame(Kind.CREDIT, 0, 0, meta={"grant": made.to_meta()})))
+
+    def _meet(self):
+        """Send a first frame, which the worker asks the next stage for credit for."""
+        [first] = self.frames(1)
+        self.link.receive[self.lane](self.lane, first)
+        while self.next not in self.link.heard:
+            time.sleep(0.01)
+        probe = frame.decode(self.link.heard[self.next])
+        self.hop = Position.from_meta(probe.meta["hop"]).hop
+        self.grant(self._grant(0))
+        self.link.sent.acquire()
+        self.granted = 1
+        self.grant(self._grant(1))
+
+    def _serve(self):
+        if self.profile is not None:
+            self.profile.enable()
+        self.serving.serve(self._closing.is_set)
+        if self.profile is not None:
+            self.profile.disable()
+
+
+def measure(worker, count, window, pause_seconds):
+    """Return the processor seconds of reader and compute thread for each frame."""
+    frames, grants = worker.frames(count), worker.grants(count)
+    take, link = worker.link.receive[worker.lane], worker.link
+    compute_clock = time.pthread_getcpuclockid(worker.thread.ident)
+    reader_ns = 0
+    before = time.clock_gettime_ns(compute_clock)
+    answered = 0
+    for number, data in enumerate(frames):
+        began = time.thread_time_ns()
+        take(worker.lane, data)
+        reader_ns += time.thread_time_ns() - began
+        while number + 1 - answered >= window:
+            link.sent.acquire()
+            began = time.thread_time_ns()
+            worker.grant(grants[answered])
+            reader_ns += time.thread_time_ns() - began
+            answered += 1
+        if pause_seconds:
+            time.sleep(pause_seconds)
+    while answered < count:
+        link.sent.acquire()
+        worker.grant(grants[answered])
+        answered += 1
+    time.sleep(0.01)
+    worker.granted += count
+    compute_ns = time.clock_gettime_ns(compute_clock) - before
+    return (reader_ns - 2 * count * _clock_ns()) / count / 1e9, compute_ns / count / 1e9
+
+
+def _clock_ns():
+    """Return what a look at the clock adds to what it measures."""
+    looks = [-(time.thread_time_ns() - time.thread_time_ns()) for _ in range(1000)]
+    return statistics.median(looks)
+
+
+def pieces(worker):
+    """Yield what each part costs alone, in seconds: name and how often a frame needs it."""
+    [data] = worker.frames(1)
+    made = frame.decode(data)
+    contract = worker.stage.assignment.contract
+    got = {tensor.name: (tensor.dtype, tensor.shape) for tensor in made.tensors}
+    entry = timings.StageTimes(
+        stage=0, device="d0", clock="c" * 16, received=1, started=2, run=3, finished=4, sent=5
+    )
+    position = Position.from_meta(made.meta["hop"])
+    grant = worker._grant(10**9)  # noqa: SLF001
+    seen, stats, numbers = SeenStreams(), Stats(), iter(range(10**9))
+    receiver, sender = HopReceiver(1, 16, 1 << 40), HopSender(worker.hop, "d0")
+    sender.granted(Grant(worker.hop, 99, 0, 0, 1 << 60, 1 << 60, 1 << 60))
+
+    def come_and_go():
+        number = next(numbers)
+        at = Position(5, number, 0, "d0")
+        receiver.arrived(at, 0, 0.0)
+        told = receiver.released(at, 0.0)
+        frame.encode(Frame(Kind.CREDIT, 0, 0, meta={"grant": told.to_meta()}))
+
+    def result():
+        return Frame(
+            Kind.DATA, made.stream, made.sequence, generation=1, stage=1, deadline_ms=9,
+            meta={**made.meta, timings.KEY: timings.appended(dict(made.meta), entry)},
+            tensors=made.tensors,
+        )  # fmt: skip
+
+    sent = result()
+    yield "decode the frame", lambda: frame.decode(data)
+    yield "position and ids", lambda: (Position.from_meta(made.meta["hop"]), is_id(CLIENT))
+    yield "first time?", lambda: seen.first_time(7, next(numbers))
+    yield "dtypes and shapes", lambda: tensors.check("s", contract.receives, got)
+    yield "arrays of tensors", lambda: codecs.arrays(made)
+    yield "tensors of arrays", lambda: codecs.tensors(worker.arrays)
+    yield "result and its timings", result
+    yield "position on the next hop", lambda: sender.sent(("c", 7, 1), 0)
+    yield "encode", lambda: frame.encode(sent.with_meta(hop=list(position)))
+    yield (
+        "take a grant",
+        lambda: sender.granted(Grant.from_meta(frame.decode(grant).meta.get("grant"))),
+    )
+    yield "account the hop, give a grant", come_and_go
+    yield (
+        "counts and histograms",
+        lambda: stats.finished(1, queue=9**5, decode=9**5, run=9**5, encode=9**5, send=9**5),
+    )
+    yield "clocks", lambda: [time.monotonic_ns() for _ in range(8)]
+
+
+def alone(call):
+    """Return the least seconds of one call."""
+    timer = timeit.Timer(call, timer=time.thread_time)
+    number, _ = timer.autorange()
+    return min(timer.repeat(7, max(1, number // 8))) / max(1, number // 8)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--frames", type=int, default=300, help="in each of five rounds")
+    parser.add_argument("--bytes", type=int, default=200_000, help="of all tensors of a frame")
+    parser.add_argument("--tensors", type=int, default=1)
+    parser.add_argument("--profile", action="store_true")
+    options = parser.parse_args()
+    load = os.getloadavg()[0]
+    print(f"{options.tensors} tensors, {options.bytes} bytes; load before {load:.1f}\n")
+    worker = Worker(options.bytes, options.tensors)
+    worker.start()
+    try:
+        measure(worker, 50, 1, 0)
+        print("| | reader thread us | compute thread us | together us | least |")
+        print("|---|---|---|---|---|")
+        for label, window, pause in (
+            ("one by one", 1, PAUSE_SECONDS), ("back to back", WINDOW, 0),
+        ):  # fmt: skip
+            rounds = [measure(worker, options.frames, window, pause) for _ in range(ROUNDS)]
+            reader, compute, both = (
+                [1e6 * f(r) for r in rounds]
+                for f in (lambda r: r[0], lambda r: r[1], lambda r: r[0] + r[1])
+            )
+            print(
+                f"| {label} | {statistics.median(reader):.0f} | {statistics.median(compute):.0f}"
+                f" | {statistics.median(both):.0f} | {min(both):.0f} |"
+            )
+        print("\n| part, alone and warm | us |\n|---|---|")
+        total = 0.0
+        for name, call in pieces(worker):
+            seconds = alone(call)
+            total += seconds
+            print(f"| {name} | {seconds * 1e6:.1f} |")
+        print(f"| all | {total * 1e6:.1f} |")
+    finally:
+        worker.stop()
+    if options.profile:
+        profiled(options)
+
+
+def profiled(options):
+    """Print both threads by function, back to back, under cProfile (which makes calls dearer)."""
+    worker = Worker(options.bytes, options.tensors)
+    worker.profile = cProfile.Profile(time.thread_time)
+    worker.start()
+    count = 2000
+    reader = cProfile.Profile(time.thread_time)
+    reader.runcall(measure, worker, count, 1, 0)
+    worker.stop()
+    for name, profile in (("reader (and this script)", reader), ("compute", worker.profile)):
+        print(f"\n{name}, {count} frames:")
+        pstats.Stats(profile).sort_stats("tottime").print_stats(28)
+
+
+if __name__ == "__main__":
+    main()
