@@ -21,8 +21,8 @@ CONFIRM_SECONDS: Final = 10.0
 """No byte for so long: a frame was lost."""
 
 Message = TypeVar("Message", bound=msgspec.Struct)
-Decoded = Callable[[], None]
-"""To be called in any one thread as soon as a frame is decoded."""
+Decoded = Callable[[Any], None]
+"""To be called in any one thread with what a frame held, as soon as it is decoded."""
 
 
 class SendingEnd(Protocol):
@@ -119,7 +119,7 @@ def run_receiver(open_end: Callable[[Setup, Decoded], ReceivingEnd]) -> int:
     confirm = socket.socket(fileno=setup.confirm_descriptor)
     decoded_ns: list[int] = []  # the parent asks after each measurement, so it stays short
 
-    def decoded() -> None:
+    def decoded(_: Any) -> None:
         decoded_ns.append(time.monotonic_ns())
         confirm.send(b".")
 

@@ -41,32 +41,71 @@ class HopRequest:
     """None: one is started where a link needs it."""
     max_packet_bytes: int | None = None
     cores: tuple[int, int] | None = None
+    """Where senders and receivers are bound to."""
+    rounds: int = ROUNDS
+    """In which several links take turns."""
+    direct: frozenset[str] = DIRECT
+    """Those of the links that need no broker."""
     commands: dict[str, Sequence[str]] = field(default_factory=dict)
     """By link: another program for its ends than ours."""
 
 
 @dataclass(slots=True)
-class _Seen:
-    """What was seen of one link."""
+class Seen:
+    """What was seen of one link, by round."""
 
     latencies: list[tuple[float, ...]] = field(default_factory=list)
-    """By round."""
     paced: list[tuple[int, Cpu]] = field(default_factory=list)
+    """Of so many frames one by one: what each cost."""
     quick: list[tuple[int, Cpu]] = field(default_factory=list)
+    """Of so many frames back to back."""
     seconds: list[float] = field(default_factory=list)
+    """How long those took."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What was seen of all links in one run."""
+
+    load_average: float
+    """The machine's, over the minute before."""
+    broker: str | None
+    seen: dict[str, Seen]
+    """By link."""
 
 
 def measure(request: HopRequest, tell: Callable[[str], None]) -> HopReport:
     """Measure; ``tell`` hears how far it is.
 
     Raises:
-        NoBrokerError, BrokerFailedError: There is none to start.
+        CodedError: As for ``observe``.
+    """
+    observed = observe(request, tell)
+    return HopReport(
+        bytes=request.size_bytes,
+        frames=request.frames,
+        load_average=observed.load_average,
+        broker=observed.broker,
+        links=tuple(result(request, link, observed.seen[link]) for link in request.links),
+        ratios={
+            link: ratio(observed.seen[link], observed.seen[request.links[0]])
+            for link in request.links[1:]
+        },
+    )
+
+
+def observe(request: HopRequest, tell: Callable[[str], None]) -> Observation:
+    """Start every pair of ends, and a broker where one is needed, and visit them in rounds.
+
+    Raises:
+        NoBrokerError: There is none to start.
+        BrokerFailedError: It does not start.
         EndFailedError: A hop does not work, or a frame was lost.
     """
     load_average = os.getloadavg()[0]
     with contextlib.ExitStack() as running:
         broker, own = request.broker, None
-        if broker is None and not set(request.links) <= DIRECT:
+        if broker is None and not set(request.links) <= request.direct:
             own = running.enter_context(demo_broker.Broker())
             broker = Broker(url=own.url)
         limit = request.max_packet_bytes or (MAX_PACKET_BYTES if own else None)
@@ -76,22 +115,15 @@ def measure(request: HopRequest, tell: Callable[[str], None]) -> HopReport:
             options = PairOptions(
                 link,
                 request.size_bytes,
-                broker,
+                None if link in request.direct else broker,
                 limit,
                 request.cores,
                 request.commands.get(link, HOP_COMMAND),
             )
             pairs.append(running.enter_context(Pair(options)))
         seen = _rounds(request, pairs, own.pid if own else None, tell)
-    results = [_result(request, link, seen[link]) for link in request.links]
-    return HopReport(
-        bytes=request.size_bytes,
-        frames=request.frames,
-        load_average=load_average,
-        broker=own.name if own else broker.url if broker else None,
-        links=tuple(results),
-        ratios=_ratios(request.links, seen),
-    )
+    name = own.name if own else broker.url if broker else None
+    return Observation(load_average, name, seen)
 
 
 def cpu_seconds(pid: int) -> float:
@@ -102,15 +134,15 @@ def cpu_seconds(pid: int) -> float:
 
 def _rounds(
     request: HopRequest, pairs: list[Pair], broker_pid: int | None, tell: Callable[[str], None]
-) -> dict[str, _Seen]:
-    seen = {pair.link: _Seen() for pair in pairs}
-    rounds = min(ROUNDS, request.frames) if len(pairs) > 1 else 1
+) -> dict[str, Seen]:
+    seen = {pair.link: Seen() for pair in pairs}
+    rounds = min(request.rounds, request.frames) if len(pairs) > 1 else 1
     for pair in pairs:
         pair.measure(WARM_UP_FRAMES, window=1)
     for number in range(rounds):
         share = request.frames * (number + 1) // rounds - request.frames * number // rounds
         for pair in pairs if number % 2 == 0 else reversed(pairs):
-            of, pid = seen[pair.link], None if pair.link in DIRECT else broker_pid
+            of, pid = seen[pair.link], None if pair.link in request.direct else broker_pid
             tell(f"round {number + 1} of {rounds}: {pair.link}, one by one")
             measured, cpu = _with_broker(pair, share, 1, PAUSE_SECONDS, pid)
             of.latencies.append(measured.latencies_seconds)
@@ -134,7 +166,8 @@ def _with_broker(
     return measured, cpu
 
 
-def _result(request: HopRequest, link: str, seen: _Seen) -> HopResult:
+def result(request: HopRequest, link: str, seen: Seen) -> HopResult:
+    """Return one link's figures."""
     latencies = [seconds for one in seen.latencies for seconds in one]
     frames_per_second = request.frames / sum(seen.seconds)
     return HopResult(
@@ -164,23 +197,21 @@ def _mean(parts: list[tuple[int, Cpu]]) -> Cpu:
     return Cpu(sender=of("sender") or 0.0, receiver=of("receiver") or 0.0, broker=of("broker"))
 
 
-def _ratios(links: tuple[str, ...], seen: dict[str, _Seen]) -> dict[str, Ratio]:
-    """Return each link beside the first, round by round."""
-    return {
-        link: Ratio(
-            latency=_ratio(_medians(seen[link]), _medians(seen[links[0]])),
-            cpu=_ratio(_clients(seen[link]), _clients(seen[links[0]])),
-        )
-        for link in links[1:]
-    }
+def ratio(of: Seen, to: Seen) -> Ratio:
+    """Return one link beside another, round by round."""
+    return Ratio(
+        latency=_ratio(_medians(of), _medians(to)),
+        cpu=_ratio(_clients(of.paced), _clients(to.paced)),
+        cpu_back_to_back=_ratio(_clients(of.quick), _clients(to.quick)),
+    )
 
 
-def _medians(seen: _Seen) -> list[float]:
+def _medians(seen: Seen) -> list[float]:
     return [statistics.median(one) for one in seen.latencies]
 
 
-def _clients(seen: _Seen) -> list[float]:
-    return [cpu.sender + cpu.receiver for _, cpu in seen.paced]
+def _clients(parts: list[tuple[int, Cpu]]) -> list[float]:
+    return [cpu.sender + cpu.receiver for _, cpu in parts]
 
 
 def _ratio(of: list[float], to: list[float]) -> Interval:

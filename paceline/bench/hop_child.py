@@ -70,8 +70,7 @@ class LinkReceiver:
         self._link.close()
 
     def _take(self, _address: str, data: Buffer) -> None:
-        codecs.arrays(frame.decode(data))
-        self._decoded()
+        self._decoded(codecs.arrays(frame.decode(data)))
 
 
 def _address(setup: Setup) -> str:

@@ -26,6 +26,7 @@ class Ratio(msgspec.Struct, frozen=True, kw_only=True):
     """Of the medians one way."""
     cpu: Interval
     """Of sender and receiver together, while frames travel one by one."""
+    cpu_back_to_back: Interval
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,34 +88,25 @@ def show(console: Console, report: HopReport) -> None:
     console.print(f"Frames of {size_text(report.bytes)} from one process to another{through}")
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("link")
-    for name in ("p50", "p95", "CPU: sender", "receiver", "broker", "frames/s", "a second"):
+    names = ["p50", "p95", "sender", "receiver", "broker", "frames/s"]
+    beside = [f"{name} / {report.links[0].link}" for name in ("p50", "CPU")]
+    for name in [*names, *(beside if report.ratios else ["a second"])]:
         table.add_column(name, justify="right")
-    if report.ratios:
-        for name in ("latency", "CPU"):
-            table.add_column(f"{name} / {report.links[0].link}", justify="right")
     for result in report.links:
         latency, cpu = result.latency_seconds, result.cpu_seconds
-        cells = [
-            result.link,
-            latency_text(latency.p50),
-            latency_text(latency.p95),
-            cpu_text(cpu.sender),
-            cpu_text(cpu.receiver),
-            cpu_text(cpu.broker),
-            f"{result.frames_per_second:.0f}",
-            size_text(result.bytes_per_second),
-        ]
-        if report.ratios:
-            ratio = report.ratios.get(result.link)
-            cells += [_interval(ratio.latency), _interval(ratio.cpu)] if ratio else ["1", "1"]
+        cells = [result.link, latency_text(latency.p50), latency_text(latency.p95)]
+        cells += [cpu_text(part) for part in (cpu.sender, cpu.receiver, cpu.broker)]
+        cells.append(f"{result.frames_per_second:.0f}")
+        ratio = report.ratios.get(result.link)
+        if ratio is not None:
+            cells += [f"{ratio.latency.median:.2f}x", f"{ratio.cpu.median:.2f}x"]
+        elif not report.ratios:
+            cells.append(size_text(result.bytes_per_second))
         table.add_row(*cells)
     console.print(table)
     console.print(
-        f"{report.frames} frames one way, one in flight, 4 ms apart; then as many back to back."
-        f" Load before: {report.load_average:.1f} on {os.cpu_count()} cores.",
+        f"{report.frames} frames one way, one in flight, 4 ms apart, with the processor time of"
+        f" each; then as many back to back. Load before: {report.load_average:.1f} on"
+        f" {os.cpu_count()} cores.",
         style="dim",
     )
-
-
-def _interval(of: Interval) -> str:
-    return f"{of.median:.2f} ({of.low:.2f}-{of.high:.2f})"
