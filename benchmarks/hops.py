@@ -33,11 +33,11 @@ CHILD = (sys.executable, str(Path(__file__).with_name("hops_child.py")))
 OURS = ("mqtt", "tcp", "uds", "paho")
 FLOOR, BROKERED_FLOOR = "raw tcp", "raw mqtt"
 PEERS = {
-    "raw tcp": None, "raw uds": None, "raw mqtt": None, "paho, pickled": "paho",
+    "raw tcp": None, "raw uds": None, "raw mqtt": None, "paho + pickle": "paho",
     "aiomqtt": "aiomqtt", "pyzmq": "zmq", "gRPC stream": "grpc", "HTTP (uvicorn)": "uvicorn",
 }  # fmt: skip
 """By name, the module that they need."""
-BROKERED = {"raw mqtt", "mqtt", "paho", "paho, pickled", "aiomqtt"}
+BROKERED = {"raw mqtt", "mqtt", "paho", "paho + pickle", "aiomqtt"}
 FLOOR_OF = {"uds": "raw uds", "mqtt": "raw mqtt", "paho": "raw mqtt"}
 SIZES = "65536,614400,3145728"
 COLUMNS = (

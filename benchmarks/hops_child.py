@@ -407,7 +407,7 @@ ENDS = {
     "raw tcp": (RawSender, RawReceiver),
     "raw uds": (RawUnixSender, RawUnixReceiver),
     "raw mqtt": (RawMqttSender, RawMqttReceiver),
-    "paho, pickled": (PahoPickleSender, PahoPickleReceiver),
+    "paho + pickle": (PahoPickleSender, PahoPickleReceiver),
     "aiomqtt": (AiomqttSender, AiomqttReceiver),
     "pyzmq": (ZmqSender, ZmqReceiver),
     "gRPC stream": (GrpcSender, GrpcReceiver),
