@@ -9,7 +9,7 @@ may use both. Carriers take turns, in the other order each round:
 
     none (ideal)   two processes that pass each other a word: no tensor travels
     raw tcp, ...   the floors and the peers of benchmarks/hops.py, and our links without an agent
-    paceline       a real pipeline: two agents, their workers, a client; `paceline deploy`ed
+    paceline       real pipelines: two agents, their workers, a client; deployed with --links
 
 *hop*, one frame in flight: from the end of the first half's run to the beginning of the second's
 (for peers: end to end minus both runs). *frames/s*, three in flight (ours four: it has hops to and
@@ -177,26 +177,27 @@ class Carried:
 
 
 class Real:
-    """Two agents that serve the halves, and a client."""
+    """A pipeline of two workers on two agents, and its client."""
 
-    def __init__(self, folder, split_folder, broker, link):
-        self.place = Place(folder, broker)
-        self.broker = broker
-        self.place.start("d1", "d2")
-        for device in ("d1", "d2"):
-            until(lambda device=device: self.place.ear.last("info", device), device)
-        self.place.deploy(split_folder, "d1", "d2", **({"link": link} if link else {}))
+    def __init__(self, place, split_folder, link):
+        self.name = f"{REAL}, {link}" if link else REAL
+        self.broker = place.broker
+        known = {device: place.workers(device) for device in ("d1", "d2")}
+        pipeline = f"p-{link or 'default'}"
+        named = {"link": link} if link else {}
+        place.deploy(split_folder, "d1", "d2", name=pipeline, **named)
         cores = sorted(os.sched_getaffinity(0))
         self.workers = []
         for device, core in (("d1", cores[0]), ("d2", cores[-1])):
-            [pid] = self.place.workers(device)
+            [pid] = place.workers(device) - known[device]
             self.workers.append(pid)
             for task in Path(f"/proc/{pid}/task").iterdir():
                 os.sched_setaffinity(int(task.name), {core})
-        self.pipeline = self.place.site.pipeline("p")
+        self.pipeline = place.site.pipeline(pipeline)
         self.inputs = {"x": np.ones((1, WIDTH), np.float32)}
         self.seen, self.client = [], []
-        list(self.pipeline.stream([self.inputs] * 10))
+        for _ in range(10):
+            self.pipeline.run(self.inputs)
 
     def measure(self, frames):
         hops = []
@@ -211,9 +212,18 @@ class Real:
         gaps = [b.answered_ns - a.answered_ns for a, b in pairwise(answers)]
         self.seen.append(Seen(hops, 1e9 / statistics.fmean(gaps), *spent))
 
-    def close(self):
-        self.place.end()
-        return self.seen
+
+@contextlib.contextmanager
+def agents(folder, broker):
+    """Give a site with two agents."""
+    place = Place(folder, broker)
+    try:
+        place.start("d1", "d2")
+        for device in ("d1", "d2"):
+            until(lambda device=device: place.ear.last("info", device), device)
+        yield place
+    finally:
+        place.end()
 
 
 # --- what comes of it
@@ -249,28 +259,28 @@ def measured(size_bytes, options, names):
         model, split_folder = halves(folder, size_bytes, options.stage_ms)
         os.environ[FOLDER] = str(folder)
         (folder / "place").mkdir()
+        place = running.enter_context(agents(folder / "place", broker))
         carriers = {name: Carried(name, folder, broker) for name in names}
-        real = Real(folder / "place", split_folder, broker, options.link)
-        try:
-            everything = [*carriers.values(), real]
-            for number in range(options.rounds):
-                for each in everything if number % 2 == 0 else reversed(everything):
-                    each.measure(options.frames)
-        finally:
-            seen = {REAL: real.close()}
-            client = statistics.median(real.client)
-            for name, carried in carriers.items():
-                seen[name], runs = carried.close()
-                if name == IDEAL:
-                    ideal = Ideal.of(runs)
+        real = [Real(place, split_folder, link) for link in options.links]
+        everything = [*carriers.values(), *real]
+        for number in range(options.rounds):
+            for each in everything if number % 2 == 0 else reversed(everything):
+                each.measure(options.frames)
+        seen = {}
+        for name, carried in carriers.items():
+            seen[name], runs = carried.close()
+            if name == IDEAL:
+                ideal = Ideal.of(runs)
+        for one in real:
+            seen[one.name] = one.seen
+        client = statistics.median(spent for one in real for spent in one.client)
         return seen, ideal, client, [whole(model, n, 2.0) for n in (1, 2)]
 
 
 def rows(seen, ideal):
     """Yield a table row for each carrier, and what is drawn of it."""
     floor = [statistics.median(one.hops) for one in seen[FLOOR]]
-    for name in [IDEAL, *(n for n in seen if n not in {IDEAL, REAL}), REAL]:
-        rounds = seen[name]
+    for name, rounds in seen.items():
         hops = [1000 * seconds for one in rounds for seconds in one.hops]
         medians = [statistics.median(one.hops) for one in rounds]
         low, high = median_interval(hops)
@@ -283,7 +293,7 @@ def rows(seen, ideal):
             for one, compute in zip(rounds, ideal.cpu, strict=True)
         )
         cells = (
-            f"**{name}**" if name.startswith((REAL, *OURS)) and "pickle" not in name else name,
+            f"**{name}**" if name.startswith(REAL) else name,
             len(hops),
             f"{statistics.median(hops):.2f} ({low:.2f}-{high:.2f})",
             f"{beside:.2f}",
@@ -303,7 +313,9 @@ def main():
     parser.add_argument("--frames", type=int, default=100, help="of each carrier in each round")
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--only", help="carriers, parted by commas")
-    parser.add_argument("--link", help="of the real pipeline; else its default")
+    parser.add_argument(
+        "--links", type=lambda text: text.split(","), default=[""], help="of real pipelines"
+    )
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--svg", type=Path)
     options = parser.parse_args()
@@ -359,7 +371,7 @@ def picture(drawn):
             for size, found in drawn.items()
         ]
         columns.append((heading, (), panels))
-    strong = {REAL, *(f"{name}{BARE}" for name in OURS)}
+    strong = {name for found in drawn.values() for name, *_ in found if name.startswith(REAL)}
     return bars.document(
         "Two stages, one hop", "the same halves of a model, each bound to its core", columns, strong
     )
