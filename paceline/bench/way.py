@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from paceline.answers import Answer
+from wire.timings import StageTimes
 
 STEPS: Final = ("queue", "decode", "run", "encode")
 """What happens to a frame inside a stage, in order."""
@@ -97,19 +98,26 @@ def parts(answers: Sequence[Answer], clock: str) -> tuple[Part, ...]:
 
 
 def loads(answers: Iterable[Answer], frames_per_second: float) -> tuple[StageLoad, ...]:
-    """Return how busy each stage was, in the order of stages."""
-    busy: dict[int, list[float]] = defaultdict(list)
-    devices: dict[int, set[str]] = defaultdict(set)
+    """Return how busy each stage was, in the order of stages; frames of one run share its time."""
+    runs: dict[tuple[int, str, int], list[StageTimes]] = defaultdict(list)
     for answer in answers:
         for entry in answer.timings:
-            busy[entry.stage].append((entry.sent - entry.started) / 1e9)
-            devices[entry.stage].add(entry.device)
+            runs[entry.stage, entry.device, entry.run].append(entry)
+    busy_ns: dict[int, int] = defaultdict(int)
+    frames: dict[int, int] = defaultdict(int)
+    devices: dict[int, set[str]] = defaultdict(set)
+    for (stage, device, _), shared in runs.items():
+        began, ended = min(e.started for e in shared), max(e.sent for e in shared)
+        busy_ns[stage] += ended - began
+        frames[stage] += len(shared)
+        devices[stage].add(device)
+    busy_seconds = {stage: busy_ns[stage] / frames[stage] / 1e9 for stage in sorted(busy_ns)}
     return tuple(
         StageLoad(
             stage=stage,
             devices=tuple(sorted(devices[stage])),
-            busy_seconds=statistics.fmean(busy[stage]),
-            utilisation=statistics.fmean(busy[stage]) * frames_per_second / len(devices[stage]),
+            busy_seconds=seconds,
+            utilisation=seconds * frames_per_second / len(devices[stage]),
         )
-        for stage in sorted(busy)
+        for stage, seconds in busy_seconds.items()
     )

@@ -55,3 +55,14 @@ def test_a_stage_is_busy_while_its_thread_is():
     assert one[0].utilisation == pytest.approx(0.6)
     assert both[0].devices == ("a", "b")
     assert both[0].utilisation == pytest.approx(0.3)
+
+
+def test_frames_that_ran_at_once_share_the_run():
+    """Four in one run of 10 ms are 2.5 ms each."""
+    batch = [stage_times(0, 100, run=8) for _ in range(4)]
+    answers = [answer(121, timings=[entry]) for entry in batch]
+
+    [load] = way.loads(answers, 100)
+
+    assert load.busy_seconds == pytest.approx(0.0025)
+    assert load.utilisation == pytest.approx(0.25)
