@@ -185,6 +185,12 @@ class Intake:
             tensors.check(f"stage {lane.stage}", contract.receives, got)
         except TensorSpecError as error:
             raise RefusedFrameError(error.code, str(error)) from error
+        decoded_bytes = sum(tensors.size_bytes(dtype, shape) for dtype, shape in got.values())
+        if decoded_bytes > self._max_frame_bytes:
+            raise RefusedFrameError(
+                "frame.too_large",
+                f"{decoded_bytes} bytes once decoded (at most {self._max_frame_bytes})",
+            )
 
     def _draining(self) -> bool:
         closing_at = self._closing_at

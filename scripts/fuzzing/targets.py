@@ -17,7 +17,18 @@ from agent import channel
 from agent.config import source as config_source
 from agent.config.errors import ConfigError
 from tests.unit.fleet.conftest import MODELS
-from wire import broker_url, chunk, frame, manifest, messages, mqtt_packets, samples, signing
+from wire import (
+    broker_url,
+    chunk,
+    codec_names,
+    codecs,
+    frame,
+    manifest,
+    messages,
+    mqtt_packets,
+    samples,
+    signing,
+)
 from wire.errors import (
     BadTopicError,
     BadUrlError,
@@ -34,6 +45,7 @@ from wire.model.external_data import Policy
 from wire.model.scan import scan
 from wire.model.skeleton import ENCODED, IN_FILE, skeleton
 from wire.mqtt_inflow import Came, Coming, Inflow
+from wire.tensors import size_bytes
 from wire.topics import Site
 
 WEIGHTS_BYTES = 4096
@@ -93,11 +105,15 @@ def segment(data: bytes) -> None:
 
 
 def one_frame(data: bytes) -> None:
-    """A frame: what is read is written as the same frame again."""
+    """A frame: what is read is written as the same frame again; its tensors fit the table."""
     try:
         read = frame.decode(data, max_frame_bytes=FRAME_BYTES)
     except FrameError:
         return
+    if sum(size_bytes(t.dtype, t.shape) for t in read.tensors) <= FRAME_BYTES:
+        with contextlib.suppress(FrameError):
+            arrays = codecs.arrays(read)
+            assert [array.shape for array in arrays.values()] == [t.shape for t in read.tensors]
     again = frame.decode(
         b"".join(bytes(b) for b in frame.encode(read)), max_frame_bytes=FRAME_BYTES
     )
@@ -251,6 +267,10 @@ def _frames() -> Iterable[bytes]:
     )
     for kind in Kind:
         made = Frame(kind, 7, 3, tensors=tensors, meta={"client": "c", "timings": [[1, 2]]})
+        yield b"".join(bytes(b) for b in frame.encode(made))
+    for codec in codec_names.names():
+        coded = codecs.tensors({"x": np.linspace(-1, 1, 48, dtype="<f4").reshape(1, 3, 16)}, codec)
+        made = Frame(Kind.DATA, 7, 3, tensors=coded, meta=codecs.meta({}, codec))
         yield b"".join(bytes(b) for b in frame.encode(made))
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from wire import codec_names, compression, plugins
 from wire.codec_names import DEFAULT as DEFAULT
 from wire.errors import FrameError, TensorSpecError, UnknownPluginError
-from wire.frame import Frame, Tensor
+from wire.frame import MAX_FRAME_BYTES, Frame, Tensor
 from wire.tensors import ELEMENT_TYPES, size_bytes
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -144,9 +144,9 @@ class _Compressed:
         return msgspec.structs.replace(tensor, data=memoryview(compression.compressed(tensor.data)))
 
     def decode(self, tensor: Tensor) -> NDArray[Any]:
-        # no codec writes more than the raw tensor
-        most = size_bytes(tensor.dtype, tensor.shape) if tensor.dtype in DTYPES else 0
-        data = memoryview(compression.decompressed(tensor.data, most))
+        # no codec writes more than the raw tensor, and none is larger than a frame may be
+        raw = size_bytes(tensor.dtype, tensor.shape) if tensor.dtype in DTYPES else 0
+        data = memoryview(compression.decompressed(tensor.data, min(raw, MAX_FRAME_BYTES)))
         return self._inner.decode(msgspec.structs.replace(tensor, data=data))
 
 

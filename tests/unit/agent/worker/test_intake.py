@@ -158,3 +158,16 @@ def test_extra_tensors_do_no_harm(made, desk):
     desk.intake.take("lane", sent(made, rich))
 
     assert len(desk.inbox) == 1
+
+
+def test_a_frame_that_becomes_too_large_is_refused(made, desk):
+    """A few bytes that would be a million when they are decoded: not more than a frame may have."""
+    many = codecs.tensors({"x": np.zeros(1 << 20, np.float32)}, "int8_tensor+zstd")
+    meta = codecs.meta({"client": "c"}, "int8_tensor+zstd")
+    small = Frame(Kind.DATA, 5, 0, generation=7, stage=1, meta=meta, tensors=many)
+    data = sent(made, small)
+
+    desk.intake.take("lane", data)
+
+    assert len(data) < 1 << 12
+    assert (len(desk.inbox), desk.answers) == (0, [(0, "frame.too_large")])
