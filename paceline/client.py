@@ -139,6 +139,7 @@ class Site:
         *,
         name: str | None = None,
         serve: str | None = None,
+        codec: str = "raw",
     ) -> "Pipeline":
         """Cut ``model`` into one segment for each device, deploy them, and return the pipeline.
 
@@ -149,6 +150,8 @@ class Site:
             serve: ``HOST:PORT`` where this process serves the segments until all is done; the
                 agents' ``artifacts.origin`` must point to it. None: port 8788, of loopback for a
                 broker on this machine, else of every interface.
+            codec: How stages send tensors to each other, such as ``fp16``; or one for each edge,
+                such as ``entry=fp16,0=int8_channel``.
 
         Raises:
             BadArgumentError: An argument is not what it should be.
@@ -159,7 +162,7 @@ class Site:
         from paceline.deploying import deploy_model  # noqa: PLC0415 the graph tools are an extra
 
         self.check_open()
-        return deploy_model(self, model, devices, name=name, serve=serve)
+        return deploy_model(self, model, devices, name=name, serve=serve, codec=codec)
 
     def deploy_submodel(
         self,

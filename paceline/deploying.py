@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from fleet import artifacts, keys, split
+from fleet import artifacts, edge_codecs, keys, split
 from fleet.artifact_server import ListenError
 from fleet.control.deploy import DeployRequest, deploy
 from fleet.formats import CutRequest
@@ -20,7 +20,7 @@ from paceline import arguments, record
 from paceline.cache import measured_folder
 from paceline.errors import BadArgumentError, CannotServeError
 from paceline.serving import listen_address
-from wire import ids
+from wire import codec_names, ids
 from wire.session import Session
 
 if TYPE_CHECKING:
@@ -31,7 +31,13 @@ CONNECT_SECONDS: Final = 10.0
 
 
 def deploy_model(
-    site: "Site", model: Any, devices: Any, *, name: Any = None, serve: Any = None
+    site: "Site",
+    model: Any,
+    devices: Any,
+    *,
+    name: Any = None,
+    serve: Any = None,
+    codec: Any = codec_names.DEFAULT,
 ) -> "Pipeline":
     """Cut ``model`` into one segment for each device, deploy them, and return the pipeline.
 
@@ -43,11 +49,14 @@ def deploy_model(
     """
     source, names = arguments.path("model", model), arguments.devices(devices)
     name, address = _name(name), _address(site, serve)
+    codecs = _codecs(codec, len(names))
     with tempfile.TemporaryDirectory(prefix="paceline-") as place:
         folder = Path(place, "split")
         cut = CutRequest(stages=len(names), memory=measured_folder(os.environ))
         split.split(source, folder, cut, Presentation(name=name))
-        request = DeployRequest(topics=site.topics, folder=folder, devices=names, serve=address)
+        request = DeployRequest(
+            topics=site.topics, folder=folder, devices=names, serve=address, codecs=codecs
+        )
         return _deployed(site, request, source)
 
 
@@ -79,6 +88,14 @@ def deploy_submodel(
 
 def _name(name: Any) -> str | None:
     return None if name is None else ids.checked(name, "pipeline name")
+
+
+def _codecs(codec: Any, stages: int) -> str:
+    """Return how edges shall be written, checked before the model is cut."""
+    if not isinstance(codec, str):
+        expected = "a codec's name, or one for each edge, such as 'entry=fp16,0=int8_channel'"
+        raise BadArgumentError("codec", codec, expected)
+    return edge_codecs.text(edge_codecs.parsed(codec, stages))
 
 
 def _address(site: "Site", serve: Any) -> str:

@@ -218,6 +218,8 @@ def test_a_port_in_use_is_named(site, whole):
         ({"name": "A B"}, BadIdError),
         ({"serve": 8788}, BadArgumentError),
         ({"serve": "8788"}, BadArgumentError),
+        ({"codec": 16}, BadArgumentError),
+        ({"codec": "0=fp16"}, CodedError),
         ({"model": "nothing.onnx"}, CodedError),
     ],
 )
