@@ -25,15 +25,17 @@ def show(console: Console, report: CodecsReport) -> None:
     console.print(
         f"pipeline {report.pipeline}, compared with raw edges on {inputs}{made_up}", soft_wrap=True
     )
+    raw = {_edge(edge): edge.raw_bytes for one in report.codecs for edge in one.edges}
+    sizes = ", ".join(f"{edge}: {size_text(size)}" for edge, size in sorted(raw.items()))
+    console.print(f"  a frame's tensors, raw: {sizes}", style="dim", soft_wrap=True)
     table = Table(box=None, pad_edge=False, header_style="dim")
     table.add_column("  codec", no_wrap=True)
     table.add_column("edge", no_wrap=True)
-    for title in ("relative L2", "max abs", "top-1", "bytes a frame", "of raw"):
+    scored = any(one.figures.top1 is not None for one in report.codecs)
+    for title in ("relative L2", "max abs", *(["top-1"] if scored else []), "coded", "of raw"):
         table.add_column(title, justify="right", no_wrap=True)
     for one in report.codecs:
         _add(table, one)
-    if all(one.figures.top1 is None for one in report.codecs):
-        del table.columns[4]
     console.print(table)
     for text in _notes(report):
         console.print(Padding(Text(f"note: {text}", style="dim"), (0, 0, 0, 2)))
@@ -58,13 +60,14 @@ def _edge(edge: EdgeReport) -> str:
 
 
 def _cells(figures: Figures, edges: Sequence[EdgeReport]) -> tuple[str, ...]:
+    """Return the columns behind the edge's: agreement is left out where no output has any."""
     raw, sent = sum(edge.raw_bytes for edge in edges), sum(edge.bytes for edge in edges)
     same = figures.max_abs == 0
     return (
         _EXACT if same else f"{figures.relative_l2:.2g}",
         "" if same else f"{figures.max_abs:.2g}",
-        "" if figures.top1 is None else f"{100 * figures.top1:.4g} %",
-        f"{size_text(raw)} → {size_text(sent)}",
+        *([] if figures.top1 is None else [f"{100 * figures.top1:.4g} %"]),
+        size_text(sent),
         f"{100 * sent / raw:.0f} %" if raw else "",
     )
 

@@ -145,13 +145,12 @@ def _show(console: Console, made: Deployment, manifest: Manifest) -> None:
         + (f", linked by {made.link}" if made.link != link_names.DEFAULT else "")
     )
     table = Table(box=None, pad_edge=False)
-    for title in ("  stage", "device", "segment", "runtime", "receives as"):
+    coded = set(made.codecs) != {DEFAULT}
+    for title in ("  stage", "device", "segment", "runtime", *(["receives as"] if coded else [])):
         table.add_column(title)
     for stage in made.stages:
-        codec = made.codecs[stage.stage]
-        table.add_row(f"  {stage.stage}", stage.device, stage.segment, stage.runtime, codec)
-    if set(made.codecs) == {DEFAULT}:
-        del table.columns[-1]
+        codec = [made.codecs[stage.stage]] if coded else []
+        table.add_row(f"  {stage.stage}", stage.device, stage.segment, stage.runtime, *codec)
     console.print(table)
     if made.leftovers:
         names = ", ".join(made.leftovers)

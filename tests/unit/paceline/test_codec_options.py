@@ -36,7 +36,7 @@ def test_codecs_are_compared_with_raw_edges(folder, capsys):
     assert cli.run(["verify", str(folder), "--codec", "fp16,int8_token"]) == 0
     out, err = capsys.readouterr()
 
-    assert [line.split()[:4] for line in out.splitlines()[2:4]] == [
+    assert [line.split()[:4] for line in out.splitlines()[3:5]] == [
         ["fp16", "0", "→", "1"],
         ["int8_token", "0", "→", "1"],
     ]

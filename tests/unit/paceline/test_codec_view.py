@@ -40,10 +40,10 @@ def test_several_edges_have_a_line_each():
     lines = shown(one)
 
     assert lines[0] == "pipeline p, compared with raw edges on 3 inputs"
-    whole = "int8_token all 0.02 0.2 99.5 % 8.0 KiB → 2.0 KiB 25 %"
-    assert lines[2].split() == whole.split()
-    assert lines[3].split()[:3] == ["entry", "0.01", "0.1"]
-    assert lines[4].split()[:4] == ["0", "→", "1", "unchanged"]
+    assert lines[1] == "  a frame's tensors, raw: 0 → 1: 4.0 KiB, entry: 4.0 KiB"
+    assert " ".join(lines[3].split()) == "int8_token all 0.02 0.2 99.5 % 2.0 KiB 25 %"
+    assert lines[4].split()[:3] == ["entry", "0.01", "0.1"]
+    assert lines[5].split()[:4] == ["0", "→", "1", "unchanged"]
 
 
 @pytest.mark.parametrize("top1", [None, 1.0])
@@ -51,7 +51,7 @@ def test_agreement_has_a_column_where_there_is_any(top1):
     """Outputs without scores have none."""
     one = CodecReport(codec="fp16", figures=figures(0.1, top1), edges=(edge("0", "fp16", 0.1),))
 
-    assert ("top-1" in shown(one)[1]) == (top1 is not None)
+    assert ("top-1" in shown(one)[2]) == (top1 is not None)
 
 
 def test_what_is_to_be_known_stands_below():

@@ -18,6 +18,7 @@ def room(tmp_path, monkeypatch):
     (folder / "warm.py").write_text("PLUGIN = 'the plugin'")
     (folder / "vendor.py").write_text("import a_library_that_nobody_has")
     (folder / "notes.txt").write_text("")
+    (folder / "_shared.py").write_text("what both of them use")
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path / "someroom"
     for name in [name for name in sys.modules if name.partition(".")[0] == "someroom"]:
@@ -25,7 +26,7 @@ def room(tmp_path, monkeypatch):
 
 
 def test_names_are_the_sorted_files(room):
-    """Each Python file is a plugin, and nothing is imported to know it."""
+    """Each Python file without an underscore is one, and nothing is imported to know it."""
     assert plugins.names("someroom.sensors") == ("vendor", "warm")
     assert "someroom" not in sys.modules
 
