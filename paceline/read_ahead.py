@@ -21,12 +21,21 @@ class ReadAhead(Iterator[Any]):
         source: Gives the frames; used and closed in the thread alone.
         room: Frames that wait, at most.
         newest_wins: Whether a newer frame takes the oldest one's place.
+        stop: Once it is set, frames that still wait are taken no more.
     """
 
-    def __init__(self, source: Iterator[Any], *, room: int = 1, newest_wins: bool = False) -> None:
+    def __init__(
+        self,
+        source: Iterator[Any],
+        *,
+        room: int = 1,
+        newest_wins: bool = False,
+        stop: threading.Event | None = None,
+    ) -> None:
         self._source = source
         self._room = room
         self._newest_wins = newest_wins
+        self._stop = stop or threading.Event()
         self._changed = threading.Condition()
         self._waiting: deque[Any] = deque()
         self._passed = 0
@@ -46,7 +55,7 @@ class ReadAhead(Iterator[Any]):
     @property
     def ready(self) -> bool:
         """Whether ``next`` returns or raises at once."""
-        return bool(self._waiting) or self._over or self._closed
+        return bool(self._waiting) or self._over or self._closed or self._stop.is_set()
 
     def __iter__(self) -> Self:
         return self
@@ -54,7 +63,7 @@ class ReadAhead(Iterator[Any]):
     def __next__(self) -> Any:
         with self._changed:
             self._changed.wait_for(lambda: self.ready)
-            if self._waiting:
+            if self._waiting and not self._stop.is_set():
                 self._passed_before += self._passed
                 self._passed = 0
                 self._changed.notify_all()

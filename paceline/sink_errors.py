@@ -1,0 +1,32 @@
+"""What can be wrong with where answers go."""
+
+from wire.errors import CodedError
+
+
+class SinkError(CodedError):
+    """Answers cannot go there."""
+
+    code = "sink.unusable"
+    exit_code = 3
+
+    def __init__(self, sink: str, problem: str, advice: str) -> None:
+        super().__init__(sink, problem, advice)
+        self.sink = sink
+        self.problem = problem
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"sink {self.sink}: {self.problem}; {self.advice}"
+
+
+class SinkFullError(SinkError):
+    """The disk is full."""
+
+    code = "sink.disk_full"
+
+
+class SinkClosedError(SinkError):
+    """Whoever read the answers reads no more."""
+
+    code = "sink.closed"
+    exit_code = 1
