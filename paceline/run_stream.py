@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from paceline import run_files
 from paceline.answers import Answer
-from paceline.output import Output
+from paceline.aside import Aside
 from paceline.pipeline import Pipeline
 from paceline.policies import Policy
 from paceline.read_ahead import ReadAhead
@@ -83,11 +83,11 @@ class Streamed:
         )
         self._rate = None if recorded or source.live else request.rate
 
-    def run(self, out: Output, *, quiet: bool) -> None:
+    def run(self, aside: Aside) -> None:
         """Stream until the source ends, something breaks, or a signal asks to end.
 
         After the first signal no more frames are taken, and those in flight have their answers; a
-        second one ends them, too. ``quiet``: no line that counts.
+        second one ends them, too.
         """
         request = self._request
         live = request.policy is Policy.DROP_OLDEST
@@ -106,16 +106,17 @@ class Streamed:
         )
         self._stopping.gentle = True
         try:
-            with contextlib.closing(answers), out.progress() as show:
-                self._take(answers, show if not quiet else lambda _: None)
+            with contextlib.closing(answers), aside.watched():
+                self._take(answers, aside)
         except CodedError as error:
             self.error = error
         except KeyboardInterrupt:
             self.interrupted = True
         self._stopping.gentle = False
         self.interrupted = self.interrupted or self._stopping.asked.is_set()
+        self._stopping.asked.set()  # a source that waits for its camera waits no more
 
-    def _take(self, answers: Iterator[Answer], show: Any) -> None:
+    def _take(self, answers: Iterator[Answer], aside: Aside) -> None:
         shown = 0.0
         for answer in answers:
             self.tally.add(answer)
@@ -126,7 +127,7 @@ class Streamed:
             now = time.monotonic()
             if now - shown >= 0.1:
                 shown = now
-                show(self.tally.line())
+                aside.count(self.tally.line())
 
     def _skip(self, label: Label, error: CodedError) -> None:
         """Count and write what makes no frame; in the reading thread."""

@@ -7,6 +7,7 @@ from typing import ClassVar, Final, Self
 
 from paceline import run_files
 from paceline.output import json_line
+from paceline.pictures import drawing
 from paceline.pictures.errors import PictureNotWrittenError
 from paceline.run_errors import RunOutputError
 from paceline.sink_errors import SinkError, SinkFullError
@@ -54,13 +55,20 @@ class FolderSink:
             if suffix == run_files.WORDS:
                 run_files.write_whole(path, json_line(record).encode() + b"\n")
             else:
-                assert entry.feed is not None
-                run_files.write(path, entry.tensors, entry.found, entry.feed)
+                self._write_result(path, entry)
         except (RunOutputError, PictureNotWrittenError) as error:
             raise self._full(error) or error from error
 
     def close(self) -> None:
         """Do nothing: every file is whole."""
+
+    def _write_result(self, path: Path, entry: Entry) -> None:
+        assert entry.feed is not None
+        if path.suffix in drawing.FORMATS and (entry.feed.picture is None or entry.found is None):
+            problem = "there is nothing to draw, or no picture to draw it on"
+            advice = "choose --format json or npz, or split again with --postprocess"
+            raise SinkError(str(self.folder), problem, advice)
+        run_files.write(path, entry.tensors, entry.found, entry.feed)
 
     def _full(self, error: Exception) -> SinkFullError | None:
         cause = error.__cause__

@@ -146,7 +146,9 @@ def test_a_slip_in_a_command_is_a_usage_error_with_a_hint(capsys):
         ["run", "p", "--source", "in", "--output", "o.npz"],
         ["run", "p", "--source", "in", "--policy", "newest"],
         ["run", "p", "--source", "in", "--format", "gif"],
-        ["run", "p", "--source", "in", "--qos", "2"],
+        ["run", "p", "--source", "in", "--qos", "2", "--sink", "mqtt:a"],
+        ["run", "p", "--source", "in", "--qos", "1"],
+        ["run", "p", "--source", "in", "--sink", "mqtt:a", "--format", "jpg"],
     ],
 )
 def test_wrong_usage_exits_2_and_says_so_as_json(arguments, capsys):

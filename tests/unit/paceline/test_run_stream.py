@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from paceline.aside import Aside
 from paceline.output import Output
 from paceline.policies import Policy
 from paceline.run_frames import NoPicturesError
@@ -86,7 +87,7 @@ def running(tmp_path):
             streamed = Streamed(pipeline, source, opened, request, stopping)
             if then is not None:
                 then(pipeline, stopping)
-            streamed.run(Output(False, stdout, io.StringIO()), quiet=True)
+            streamed.run(Aside(Output(False, stdout, io.StringIO())))
         said = [json.loads(line) for line in stdout.getvalue().splitlines()]
         account = pipeline.last.account("p")
         assert account.in_flight == 0

@@ -79,6 +79,16 @@ def test_a_folder_that_holds_anything_is_refused(tmp_path):
         open_sink(str(tmp_path), options("json"))
 
 
+def test_a_picture_needs_something_to_draw_and_to_draw_on(tmp_path):
+    """Else no file pretends to be one."""
+    sink = open_sink(str(tmp_path / "out"), options("jpg"))
+    record = Record(frame=0, source="a.npz", outputs={})
+
+    with pytest.raises(SinkError, match="nothing to draw"):
+        sink.write(Entry(record, {"y": np.zeros(1)}, Feed({"x": np.zeros(1)})))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 @pytest.mark.parametrize("where", ["none/out", "file"])
 def test_a_folder_that_cannot_be_made(where, tmp_path):
     """A parent that is missing, or a file in its place."""
