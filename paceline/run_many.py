@@ -129,7 +129,7 @@ def _request(policy: Policy, numbers: Numbers, source: Source, stages: int) -> R
     if newest and not (source.live or numbers.rate or source.shots_per_second):
         raise BadRunOptionError(f"--policy {policy} needs --rate here: the source has no pace")
     window = numbers.window or (stages + 1 if newest else DEFAULT_WINDOW)
-    return RunRequest(policy, window, numbers.rate, numbers.deadline, numbers.count)
+    return RunRequest(policy, window, numbers.rate, numbers.deadline, numbers.count, numbers.codec)
 
 
 def awaited(site: Site, name: str, out: Output) -> Pipeline:

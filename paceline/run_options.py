@@ -56,6 +56,7 @@ class Numbers:
     rate: float | None
     window: int | None
     deadline: float
+    codec: str | None
 
 
 def check_options(one: OneOptions, many: ManyOptions) -> None:

@@ -38,6 +38,8 @@ class RunRequest:
     """Frames a second at most; of what is live, the source sees to it."""
     deadline_seconds: float
     count: int | None
+    codec: str | None = None
+    """How entering frames are written; None: as the route says."""
 
 
 class Streamed:
@@ -102,6 +104,7 @@ class Streamed:
             window=request.window,
             rate=self._rate,
             deadline_seconds=request.deadline_seconds,
+            codec=request.codec,
             policy=request.policy,
         )
         self._stopping.gentle = True

@@ -20,6 +20,7 @@ from paceline.run_options import ManyOptions, Numbers, OneOptions, check_options
 from paceline.run_summary import Tally
 from paceline.stopping import Stopping
 from paceline.stream import DEFAULT_DEADLINE_SECONDS, DEFAULT_WINDOW
+from wire import codec_names
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -37,6 +38,7 @@ def run(  # noqa: PLR0913 one for each option
     rate: Positive | None = None,
     window: Count | None = None,
     deadline: Positive = DEFAULT_DEADLINE_SECONDS,
+    codec: str | None = None,
     where: SiteOptions = SiteOptions(),  # noqa: B008 frozen
     how: OutputOptions = OutputOptions(),  # noqa: B008 frozen
 ) -> int:
@@ -50,16 +52,19 @@ def run(  # noqa: PLR0913 one for each option
         rate: Frames a second at most; else as fast as the window allows.
         window: Frames in flight at most; 8, or with drop_oldest one more than there are stages.
         deadline: Seconds after which a frame without an answer has failed.
+        codec: How the input is written into frames: raw, fp16, int8_channel, fp16+zstd ...; else
+            as the deploy said (entry=NAME), which is raw unless it said another.
         where: Which site.
         how: How to answer.
     """
     check_options(one, many)
+    if codec is not None:
+        codec_names.checked(codec)
+    numbers = Numbers(count, rate, window, deadline, codec)
     if one.input is not None and one.output is not None:
-        numbers = Numbers(count or 1, rate, window or DEFAULT_WINDOW, deadline)
         return _run_one(pipeline, one.input, one.output, numbers, where, how.output)
     with Stopping(_SIGNALS) as stopping:
-        request = Numbers(count, rate, window, deadline)
-        return run_many(pipeline, many, request, where, how.output, stopping)
+        return run_many(pipeline, many, numbers, where, how.output, stopping)
 
 
 def _run_one(
@@ -81,6 +86,7 @@ def _run_one(
             window=numbers.window or DEFAULT_WINDOW,
             rate=numbers.rate,
             deadline_seconds=numbers.deadline,
+            codec=numbers.codec,
         )
         answers, ended = _watched(stream, count, out)
         with contextlib.suppress(PipelineUnknownError):

@@ -40,11 +40,11 @@ class Pipeline:
         self.route = route
         self.last = None
 
-    def stream(self, frames, *, window, rate, deadline_seconds, policy):
+    def stream(self, frames, *, window, rate, deadline_seconds, codec, policy):
         """Stream them."""
         self.last = Stream(
             self.plane, lambda: self.route, window=window, deadline_seconds=deadline_seconds,
-            policy=policy,
+            codec=codec, policy=policy,
         )  # fmt: skip
         try:
             yield from self.last.run(frames, rate)
