@@ -189,3 +189,14 @@ def test_of_a_camera_only_as_many_pictures_as_are_wanted_are_made(tmp_path):
 
     assert [shot.name for shot in shots] == ["frame 0"]
     assert [shot.at_seconds for shot in shots] == [None]
+
+
+def test_a_device_gives_pictures_as_long_as_they_are_wanted():
+    """FFmpeg's test card stands for one: what comes before it is the kernel's."""
+    video = Video("testsrc=size=64x48", "card", format_="lavfi", options={}, live=True)
+    shots = video.shots()
+    names = [next(shots).name for _ in range(5)]
+    shots.close()
+    video.close()
+
+    assert names == [f"frame {number}" for number in range(5)]
