@@ -1,6 +1,12 @@
 """What can be wrong with where answers go."""
 
+import errno
+from typing import Final
+
 from wire.errors import CodedError
+
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What a full disk, or one's share of it, answers."""
 
 
 class SinkError(CodedError):

@@ -1,6 +1,5 @@
 """A folder with one file for each frame, named by its number."""
 
-import errno
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Final, Self
@@ -10,11 +9,10 @@ from paceline.output import json_line
 from paceline.pictures import drawing
 from paceline.pictures.errors import PictureNotWrittenError
 from paceline.run_errors import RunOutputError
-from paceline.sink_errors import SinkError, SinkFullError
+from paceline.sink_errors import FULL, SinkError, SinkFullError
 from paceline.sinks import Entry, SinkOptions
 
 FORMATS: Final = ("json", "npz", "jpg", "png", "webp")
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ class FolderSink:
 
     def _full(self, error: Exception) -> SinkFullError | None:
         cause = error.__cause__
-        if not isinstance(cause, OSError) or cause.errno not in _FULL:
+        if not isinstance(cause, OSError) or cause.errno not in FULL:
             return None
         problem = f"the disk is full ({cause.strerror})"
         return SinkFullError(str(self.folder), problem, "make room, or name a folder elsewhere")

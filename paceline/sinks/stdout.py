@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import IO, ClassVar, Self
 
 from paceline.output import json_line
-from paceline.sink_errors import SinkClosedError
+from paceline.sink_errors import FULL, SinkClosedError, SinkError, SinkFullError
 from paceline.sinks import Entry, SinkOptions
 
 
@@ -33,7 +33,9 @@ class StdoutSink:
             raise SinkClosedError("-", problem, advice) from error
         except OSError as error:
             self._let_go()
-            raise SinkClosedError("-", f"cannot be written ({error.strerror})", "") from error
+            kind = SinkFullError if error.errno in FULL else SinkError
+            problem = f"cannot be written ({error.strerror})"
+            raise kind("-", problem, "send standard output elsewhere") from error
 
     def close(self) -> None:
         """Do nothing: every line was flushed."""
