@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 
-import msgspec
 import numpy as np
 import onnx
 import pytest
@@ -39,7 +38,8 @@ def looking(tmp_path_factory):
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.save(made, folder / "looking.onnx")
     request = CutRequest(stages=2, balance="flops")
-    split(folder / "looking.onnx", folder / "split", request, Presentation("p", PICTURE))
+    shown = Presentation(name="p", preprocess=PICTURE)
+    split(folder / "looking.onnx", folder / "split", request, shown)
     return folder / "split"
 
 
@@ -86,12 +86,6 @@ class Run:
             said = stderr.read()
         self._process.stdout.close()
         return self._process.returncode, said
-
-
-def greys(lines):
-    """Return which pictures the answers are of, by the grey that the pipeline saw."""
-    found = [line["outputs"]["grey"]["values"][0][0][0][0] for line in lines if "outputs" in line]
-    return [round((grey - 20) / videos.STEP - 0.7) for grey in found]
 
 
 def pictures(folder, count):
@@ -215,8 +209,3 @@ def test_live_frames_through_a_slow_pipeline(place, slow_chain):
     assert len(results) > 3
     assert all(np.array_equal(a.inputs["x"], slow_chain.inputs(a.sequence)["x"]) for a in results)
     assert all(slow_chain.right(answer.sequence, answer.tensors) for answer in results)
-
-
-def test_presentation_is_what_the_pipeline_says(site):
-    """The route tells clients how a picture goes in."""
-    assert msgspec.structs.asdict(site.site.pipeline("p").route.preprocess)["width"] == 8
