@@ -1,12 +1,13 @@
 """What a client gets for each frame."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
 
 from paceline.errors import FrameFailedError
+from paceline.policies import DROPPED
 from wire.timings import StageTimes
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -26,11 +27,18 @@ class Answer:
     """When credit let it go to the entry; None: it never left."""
     answered_ns: int
     timings: tuple[StageTimes, ...] = ()
+    inputs: Arrays = field(default_factory=dict)
+    """What was given for the frame, the very object; empty for one that was dropped."""
 
     @property
     def latency_seconds(self) -> float:
         """From submitting the frame to having its answer."""
         return (self.answered_ns - self.submitted_ns) / 1e9
+
+    @property
+    def dropped(self) -> bool:
+        """Whether the policy at the entry dropped the frame; ``error`` says so, too."""
+        return self.error is not None and self.error.reason == DROPPED
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         if self.error is not None:

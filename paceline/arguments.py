@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from paceline.errors import BadArgumentError
+from paceline.policies import Policy
 from wire import codec_names, ids, link_names
 
 MAX_WINDOW: Final = 1024
@@ -83,6 +84,19 @@ def seconds(name: str, value: Any, *, zero: bool = False) -> float:
         lowest = "from 0" if zero else "above 0"
         raise BadArgumentError(name, value, f"seconds, {lowest} and at most {LONGEST_SECONDS}")
     return number
+
+
+def policy(value: Any) -> Policy:
+    """Return the policy at the entry.
+
+    Raises:
+        BadArgumentError: There is none of that name.
+    """
+    try:
+        return Policy(value)
+    except ValueError as error:
+        expected = " or ".join(repr(str(known)) for known in Policy)
+        raise BadArgumentError("policy", value, expected) from error
 
 
 def frames(value: Any) -> Iterator[Any]:

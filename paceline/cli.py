@@ -29,6 +29,7 @@ class Command(NamedTuple):
     target: str
     summary: str
     example: str
+    more_examples: tuple[str, ...] = ()
 
 
 COMMANDS: Final = (
@@ -65,8 +66,13 @@ COMMANDS: Final = (
     Command(
         "run",
         "paceline.commands.run:run",
-        "Feed a pipeline with a picture or with tensors.",
+        "Feed a pipeline with a picture, with tensors, or with all that a camera sees.",
         "paceline run detector --input photo.jpg --output answer.jpg",
+        (
+            "paceline run detector --source pictures --sink answers --format jpg",
+            "paceline run detector --source film.mp4 --rate 10 | jq .found",
+            "paceline run detector --source rtsp://camera/1 --deadline 1 --sink mqtt:gate/seen",
+        ),
     ),
     Command(
         "undeploy",
@@ -211,7 +217,9 @@ def _register(app: App, command: Command, name: str) -> None:
         command.target,
         name=name,
         help=command.summary,
-        help_epilogue=f"Example: `{command.example}`",
+        help_epilogue="\n\n".join(
+            f"Example: `{example}`" for example in (command.example, *command.more_examples)
+        ),
     )
 
 

@@ -1,7 +1,9 @@
 """The frames that a stream has still to submit: one at a time, at a pace."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
+
+from paceline.read_ahead import ReadAhead
 
 _NO_MORE: Final = object()
 
@@ -12,7 +14,7 @@ class Feed:
     What it raises is kept as ``error``: the frames before it have their answers first.
 
     Args:
-        source: Gives the inputs of each frame.
+        source: Gives the inputs of each frame; a `ReadAhead` is asked only when it is ready.
         rate: Frames a second at most; None: no limit.
         now: Monotonic seconds; the first frame is due now.
     """
@@ -21,10 +23,32 @@ class Feed:
         self.over = False
         self.error: Exception | None = None
         self._source = source
+        self._ahead = source if isinstance(source, ReadAhead) else None
         self._rate = rate
         self._began = now
         self._submitted = 0
         self._taken: Any = _NO_MORE
+
+    def start(self, tell: Callable[[], None]) -> None:
+        """Begin; ``tell`` is called, in another thread, when a frame has come."""
+        if self._ahead is not None:
+            self._ahead.start(tell)
+
+    def close(self) -> None:
+        """Take no more from what reads ahead."""
+        if self._ahead is not None:
+            self._ahead.close()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no frame has come that could be submitted; asking for one would wait."""
+        return self._ahead is not None and self._taken is _NO_MORE and not self._ahead.ready
+
+    def passed_over(self) -> int:
+        """Return how many frames were passed over since this was asked, before ``next`` one's."""
+        if self._ahead is None:
+            return 0
+        return self._ahead.passed_over(taken=self._taken is not _NO_MORE)
 
     def due_seconds(self, now: float) -> float:
         """Return how long it is until the next frame may be submitted."""

@@ -12,6 +12,7 @@ from typing import Final
 
 from paceline.answers import Answer, Arrays
 from paceline.errors import FrameFailedError
+from paceline.policies import DROPPED
 from wire import timings as waterfall
 from wire.accounting import DEADLINE, Accounting
 from wire.clock import clock_id
@@ -19,6 +20,7 @@ from wire.histogram import Histogram
 from wire.messages import Account, ClientTimes
 
 _CLOCK: Final = clock_id()
+_NOTHING: Final[Arrays] = {}
 
 
 @dataclass(slots=True)
@@ -27,6 +29,7 @@ class _Open:
 
     submitted_ns: int
     deadline_at: float
+    inputs: Arrays
     sent_ns: int | None = None
     losses: int = 0
 
@@ -49,11 +52,17 @@ class Ledger:
         self._open: dict[int, _Open] = {}
         self._answers: dict[int, Answer] = {}
         self._next_entered = 0
+        self._drops_taken = 0
 
     @property
     def untaken(self) -> int:
         """Frames entered whose answers were not taken."""
         return self._next_entered - self.next_taken
+
+    @property
+    def held(self) -> int:
+        """Of those, the ones that were not dropped."""
+        return self.untaken - (self.accounting.drops - self._drops_taken)
 
     @property
     def answer_ready(self) -> bool:
@@ -73,12 +82,12 @@ class Ledger:
         """What the next frame entered is called."""
         return self._next_entered
 
-    def enter(self, deadline_seconds: float) -> None:
-        """Enter the frame ``next_sequence``."""
+    def enter(self, deadline_seconds: float, inputs: Arrays = _NOTHING) -> None:
+        """Enter the frame ``next_sequence``; ``inputs`` come back with its answer."""
         with self._changed:
             deadline_at = time.monotonic() + deadline_seconds
             self.accounting.submit(self._next_entered, deadline_at)
-            self._open[self._next_entered] = _Open(time.monotonic_ns(), deadline_at)
+            self._open[self._next_entered] = _Open(time.monotonic_ns(), deadline_at, inputs)
             self._next_entered += 1
 
     def sent(self, sequence: int) -> float:
@@ -123,6 +132,18 @@ class Ledger:
             if self.accounting.error(sequence, code):
                 self._answer(sequence, {}, FrameFailedError(sequence, code, message, where))
 
+    def drop(self, sequence: int) -> bool:
+        """End a frame that a newer one takes the place of; False: it has left, or ended."""
+        with self._changed:
+            open_ = self._open.get(sequence)
+            if open_ is None or open_.sent_ns is not None:
+                return False
+            open_.inputs = _NOTHING
+            self.accounting.drop(sequence)
+            text = "a newer one came before it could leave"
+            self._answer(sequence, {}, FrameFailedError(sequence, DROPPED, text))
+            return True
+
     def expire(self, message: str) -> None:
         """End every frame whose deadline has passed."""
         with self._changed:
@@ -137,6 +158,7 @@ class Ledger:
             if answer is None:
                 return
             self.next_taken += 1
+            self._drops_taken += answer.dropped
             yield answer
 
     def account(self, pipeline: str, client: str, stream: int) -> Account:
@@ -170,6 +192,7 @@ class Ledger:
         answer = self._answers[sequence] = Answer(
             sequence=sequence,
             tensors=arrays,
+            inputs=open_.inputs,
             error=error,
             submitted_ns=open_.submitted_ns,
             sent_ns=open_.sent_ns,

@@ -12,6 +12,7 @@ from paceline import arguments
 from paceline.answers import Answer, Arrays
 from paceline.dataplane import DataPlane
 from paceline.errors import PipelineUnknownError, SiteClosedError, StreamBusyError
+from paceline.policies import Policy
 from paceline.refusals import Refusals
 from paceline.stream import DEFAULT_DEADLINE_SECONDS, DEFAULT_WINDOW, Stream
 from wire import messages
@@ -96,6 +97,7 @@ class Pipeline:
         rate: float | None = None,
         deadline_seconds: float = DEFAULT_DEADLINE_SECONDS,
         codec: str | None = None,
+        policy: str = Policy.BLOCK,
     ) -> Generator[Answer, None, None]:
         """Yield one answer for each frame, in order.
 
@@ -108,6 +110,10 @@ class Pipeline:
             rate: Frames submitted in a second at most; None: as fast as the window allows.
             deadline_seconds: When a frame without an answer ends as ``frame.deadline``.
             codec: How entering frames are written, such as ``fp16``; None: as the route says.
+            policy: ``block``: every frame goes through. ``drop_oldest``, for what is live: frames
+                are taken in a thread of its own as they come; one that cannot leave waits, and a
+                newer one takes its place. The older one's answer has the error ``frame.dropped``
+                (``answer.dropped``); it is counted in ``account.drops``.
 
         Raises:
             BadArgumentError: An argument is not what it should be; at once, not at the first frame.
@@ -122,8 +128,13 @@ class Pipeline:
         window = arguments.window(window)
         rate = arguments.rate(rate)
         deadline_seconds = arguments.seconds("deadline_seconds", deadline_seconds)
-        codec = arguments.codec(codec)
-        return self._answers(source, window, rate, deadline_seconds, codec)
+        options = {
+            "window": window,
+            "deadline_seconds": deadline_seconds,
+            "codec": arguments.codec(codec),
+            "policy": arguments.policy(policy),
+        }
+        return self._answers(source, rate, options)
 
     def publish_account(self) -> None:
         """Publish the accounting; a lost one is followed by the next."""
@@ -141,24 +152,14 @@ class Pipeline:
             plane.close()
 
     def _answers(
-        self,
-        source: Iterator[Any],
-        window: int,
-        rate: float | None,
-        deadline_seconds: float,
-        codec: str | None,
+        self, source: Iterator[Any], rate: float | None, options: dict[str, Any]
     ) -> Generator[Answer, None, None]:
         if not self._streaming.acquire(blocking=False):
             raise StreamBusyError(self.name)
         try:
             plane = self._opened()
             stream = Stream(
-                plane,
-                lambda: self._route_over(plane),
-                window=window,
-                deadline_seconds=deadline_seconds,
-                refusals=self._refusals,
-                codec=codec,
+                plane, lambda: self._route_over(plane), refusals=self._refusals, **options
             )
             self._stream = stream
             try:

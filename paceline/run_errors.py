@@ -35,3 +35,17 @@ class RunOutputError(CodedError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}; {self.advice}"
+
+
+class BadRunOptionError(CodedError):
+    """Options of ``paceline run`` do not go together."""
+
+    code = "run.bad_option"
+    exit_code = 2
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.problem} (see paceline run --help)"

@@ -1,5 +1,6 @@
 """The files of ``paceline run``: a picture or tensors in; a picture, JSON or tensors out."""
 
+import io
 import os
 import tempfile
 import zipfile
@@ -19,6 +20,7 @@ from paceline.pictures.preprocess import Prepared
 from paceline.pictures.text_boxes import TextBox
 from paceline.run_errors import RunInputError, RunOutputError
 from wire import codecs, tensors
+from wire.buffers import Buffer
 from wire.errors import TensorSpecError
 from wire.messages import Route
 
@@ -43,7 +45,7 @@ def read(path: Path, route: Route) -> Feed:
         RunInputError: It cannot be read, or is not what the pipeline takes.
         PictureError: It is no picture.
     """
-    feed = _tensors(path) if path.suffix == TENSORS else _picture(path, route)
+    feed = _tensors(path) if path.suffix.lower() == TENSORS else _picture(path, route)
     try:
         tensors.check(f"pipeline {route.pipeline}", route.receives, codecs.describe(feed.arrays))
     except TensorSpecError as error:
@@ -94,15 +96,25 @@ def write(path: Path, outputs: Arrays, said: Found | None, feed: Feed) -> None:
     """
     if path.suffix in drawing.FORMATS and feed.picture is not None:
         drawing.save(_drawn(said or (), feed.picture), path)
-        return
+    elif path.suffix == WORDS:
+        write_whole(path, json_line(said).encode() + b"\n")
+    else:
+        archive = io.BytesIO()
+        _write_tensors(archive, outputs)
+        write_whole(path, archive.getbuffer())
+
+
+def write_whole(path: Path, content: Buffer) -> None:
+    """Write a file, whole or not at all.
+
+    Raises:
+        RunOutputError: It cannot be written.
+    """
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.absolute().parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                if path.suffix == WORDS:
-                    file.write(json_line(said).encode() + b"\n")
-                else:
-                    _write_tensors(file, outputs)
+                file.write(content)
             Path(name).chmod(0o644)
             Path(name).replace(path)
         finally:

@@ -13,6 +13,8 @@ from paceline.dataplane import DataPlane, size_bytes
 from paceline.errors import PipelineUndeployedError, PipelineUnknownError, SiteClosedError
 from paceline.feed import Feed
 from paceline.ledger import Ledger
+from paceline.policies import Policy
+from paceline.read_ahead import MAX_PASSED, ReadAhead
 from paceline.refusals import Refusals
 from wire import codecs
 from wire import timings as waterfall
@@ -46,9 +48,11 @@ class Stream:
         gone_seconds: How long the route may be gone.
         refusals: What the pipeline refused of earlier streams; None: nothing.
         codec: Writes the tensors of entering frames; None: the route's.
+        policy: What becomes of frames that cannot leave. With ``drop_oldest`` one of them waits,
+            and is dropped when the next is submitted.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 one for each option
         self,
         plane: DataPlane,
         route: Callable[[], Route],
@@ -58,6 +62,7 @@ class Stream:
         gone_seconds: float = GONE_SECONDS,
         refusals: Refusals | None = None,
         codec: str | None = None,
+        policy: Policy = Policy.BLOCK,
     ) -> None:
         self.ended_by: CodedError | None = None
         """Why nothing more can come of it; None: something can."""
@@ -69,6 +74,7 @@ class Stream:
         self._gone_seconds = gone_seconds
         self._gone_at: float | None = None
         self._refusals = refusals or Refusals()
+        self._policy = policy
         self._waiting: deque[Frame] = deque()
         self._again: deque[Frame] = deque()
         """Frames that were lost on their way; at most the window."""
@@ -83,7 +89,8 @@ class Stream:
     @property
     def room(self) -> bool:
         """Whether one more frame may be submitted."""
-        return self._ledger.untaken < self._window
+        newest = self._policy is Policy.DROP_OLDEST
+        return self._ledger.untaken < self._window + (MAX_PASSED if newest else 0)
 
     @property
     def finished(self) -> bool:
@@ -109,7 +116,10 @@ class Stream:
             meta=codecs.meta({"client": self._plane.client}, codec),
             tensors=codecs.tensors(wanted, codec),
         )
-        self._ledger.enter(self._deadline_seconds)
+        if self._policy is Policy.DROP_OLDEST:
+            kept = [each for each in self._waiting if not self._ledger.drop(each.sequence)]
+            self._waiting = deque(kept)
+        self._ledger.enter(self._deadline_seconds, inputs)
         self._waiting.append(frame)
         self.pump()
         return frame.sequence
@@ -126,14 +136,14 @@ class Stream:
         """Yield the answers that are there, in the order of submission."""
         return self._ledger.take()
 
-    def wait(self, seconds: float) -> None:
-        """Wait for something to happen, at most ``seconds``; keeps the flow going."""
+    def wait(self, seconds: float, over: Callable[[], bool] = lambda: False) -> None:
+        """Wait for an answer, or until ``over()``, at most ``seconds``; keeps the flow going."""
         until = time.monotonic() + seconds
         while True:
             self.pump()
             with self._plane.changed:
                 left = until - time.monotonic()
-                if left <= 0 or self._ledger.answer_ready:
+                if left <= 0 or self._ledger.answer_ready or over():
                     return
                 self._plane.changed.wait(min(left, _TICK_SECONDS))
 
@@ -143,16 +153,15 @@ class Stream:
         What ends the stream before its time is raised behind the answers of all that was submitted:
         what ``inputs`` raises, `TensorSpecError`, `PipelineUndeployedError`, `SiteClosedError`.
         """
-        feed = Feed(iter(inputs), rate, time.monotonic())
-        while not (feed.over and self.finished):
-            if self.ended_by is not None and not feed.over:
-                feed.end(self.ended_by)
-            pause = self._pause_seconds(feed)
-            if pause > 0:
-                self.wait(min(pause, _TICK_SECONDS))
-            elif not self._took_turn(feed):
-                self.wait(_TICK_SECONDS)
-            yield from self.take()
+        source = iter(inputs)
+        if self._policy is Policy.DROP_OLDEST and not isinstance(source, ReadAhead):
+            source = ReadAhead(source, newest_wins=True)
+        feed = Feed(source, rate, time.monotonic())
+        feed.start(self._wake)
+        try:
+            yield from self._run(feed)
+        finally:
+            feed.close()
         if feed.error is not None:
             raise feed.error
 
@@ -210,6 +219,36 @@ class Stream:
 
     # the submitting thread's part
 
+    def _run(self, feed: Feed) -> Iterator[Answer]:
+        while not (feed.over and self.finished):
+            if self.ended_by is not None and not feed.over:
+                feed.end(self.ended_by)
+            self._enter_passed(feed)
+            pause = self._pause_seconds(feed)
+            if pause > 0:
+                self.wait(min(pause, _TICK_SECONDS))
+            elif feed.idle:
+                self.wait(_TICK_SECONDS, lambda: not feed.idle)
+            elif not self._took_turn(feed):
+                self.wait(_TICK_SECONDS)
+            yield from self.take()
+
+    def _enter_passed(self, feed: Feed) -> None:
+        """Account for the frames that newer ones took the place of before they were taken."""
+        for _ in range(feed.passed_over()):
+            sequence = self._ledger.next_sequence
+            self._ledger.enter(self._deadline_seconds)
+            self._ledger.drop(sequence)
+
+    @property
+    def _under_way(self) -> int:
+        """Frames that have left, or were answered and not taken."""
+        return self._ledger.held - len(self._waiting)
+
+    def _wake(self) -> None:
+        with self._plane.changed:
+            self._plane.changed.notify_all()
+
     def _pause_seconds(self, feed: Feed) -> float:
         """Return how long to submit nothing, as far as it can be known."""
         if feed.over or not self.room:
@@ -223,6 +262,7 @@ class Stream:
         frame = feed.next()
         if feed.over:
             return True
+        self._enter_passed(feed)
         try:
             self.submit(frame)
         except (PipelineUnknownError, SiteClosedError):
@@ -270,6 +310,8 @@ class Stream:
             elif self._plane.never_fits(route, size):
                 text = f"{size} bytes are more than the entry takes"
                 self._ledger.error(frame.sequence, "frame.too_large", text)
+            elif queue is self._waiting and self._under_way >= self._window:
+                break
             elif self._plane.can_send(route, size):
                 queue.popleft()
                 self._plane.send(route, self._addressed(frame, route))

@@ -2,26 +2,27 @@
 
 import contextlib
 import itertools
+import signal
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from cyclopts import Parameter, validators
 
-import paceline
 from paceline import run_files, run_summary
 from paceline.answers import Answer
-from paceline.client import Site
 from paceline.errors import PipelineUndeployedError, PipelineUnknownError
 from paceline.options import OutputOptions, SiteOptions
 from paceline.output import Output
-from paceline.pipeline import Pipeline
+from paceline.run_many import awaited, connected, run_many
+from paceline.run_options import ManyOptions, Numbers, OneOptions, check_options
+from paceline.run_summary import Tally
+from paceline.stopping import Stopping
 from paceline.stream import DEFAULT_DEADLINE_SECONDS, DEFAULT_WINDOW
-from wire import codec_names, link_names
+from wire import codec_names
 
-_QUIET_SECONDS = 0.5
-"""A route that is there comes sooner; afterwards we say what we wait for."""
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 Positive = Annotated[float, Parameter(validator=validators.Number(gt=0))]
 Count = Annotated[int, Parameter(validator=validators.Number(gte=1))]
@@ -31,26 +32,26 @@ def run(  # noqa: PLR0913 one for each option
     pipeline: str,
     /,
     *,
-    source: Annotated[Path, Parameter(name="--input")],
-    output: Path,
-    count: Count = 1,
+    one: OneOptions = OneOptions(),  # noqa: B008 frozen
+    many: ManyOptions = ManyOptions(),  # noqa: B008 frozen
+    count: Count | None = None,
     rate: Positive | None = None,
-    window: Count = DEFAULT_WINDOW,
+    window: Count | None = None,
     deadline: Positive = DEFAULT_DEADLINE_SECONDS,
     codec: str | None = None,
     link: Literal["mqtt", "paho"] | None = None,
     where: SiteOptions = SiteOptions(),  # noqa: B008 frozen
     how: OutputOptions = OutputOptions(),  # noqa: B008 frozen
 ) -> int:
-    """Feed a pipeline with a picture or with tensors.
+    """Feed a pipeline with a picture, with tensors, or with all that a camera sees.
 
     Args:
         pipeline: Its name.
-        source: A picture, or an .npz with one array for each input.
-        output: Where the first result goes: .npz (tensors), .json, or a picture with the answer.
-        count: How often the input is fed.
+        one: One input.
+        many: Many frames.
+        count: How often the input is fed (1), or how many frames of a source (all).
         rate: Frames a second at most; else as fast as the window allows.
-        window: Frames in flight at most.
+        window: Frames in flight at most; 8, or with drop_oldest one more than there are stages.
         deadline: Seconds after which a frame without an answer has failed.
         codec: How the input is written into frames: raw, fp16, int8_channel, fp16+zstd ...; else
             as the deploy said (entry=NAME), which is raw unless it said another.
@@ -59,24 +60,36 @@ def run(  # noqa: PLR0913 one for each option
         where: Which site.
         how: How to answer.
     """
-    loaded, out = where.load().settings, how.output
+    check_options(one, many)
     if codec is not None:
         codec_names.checked(codec)
-    with paceline.connect(
-        loaded.broker.url,
-        site=loaded.site,
-        root=loaded.root,
-        access=loaded.access,
-        max_packet_bytes=loaded.broker.max_packet_bytes,
-        link=link or link_names.brokered(loaded.link),
-    ) as site:
-        found = _awaited(site, pipeline, out)
+    numbers = Numbers(count, rate, window, deadline, codec, link)
+    if one.input is not None and one.output is not None:
+        return _run_one(pipeline, one.input, one.output, numbers, where, how.output)
+    with Stopping(_SIGNALS) as stopping:
+        return run_many(pipeline, many, numbers, where, how.output, stopping)
+
+
+def _run_one(
+    pipeline: str,
+    source: Path,
+    output: Path,
+    numbers: Numbers,
+    where: SiteOptions,
+    out: Output,
+) -> int:
+    with connected(where, numbers.link) as site:
+        found = awaited(site, pipeline, out)
         route = found.route
         feed = run_files.read(source, route)
         run_files.check_output(output, route, feed)
-        frames = itertools.repeat(feed.arrays, count)
+        count = numbers.count or 1
         stream = found.stream(
-            frames, window=window, rate=rate, deadline_seconds=deadline, codec=codec
+            itertools.repeat(feed.arrays, count),
+            window=numbers.window or DEFAULT_WINDOW,
+            rate=numbers.rate,
+            deadline_seconds=numbers.deadline,
+            codec=numbers.codec,
         )
         answers, ended = _watched(stream, count, out)
         with contextlib.suppress(PipelineUnknownError):
@@ -90,21 +103,12 @@ def run(  # noqa: PLR0913 one for each option
         run_files.write(output, first.tensors, said, feed)
     error = ended or (answers[0].error if first is None else None)
     kept = str(output) if first is not None else None
-    summary = run_summary.summary(answers, account, route, kept, said, error)
-    out.result(summary, lambda console: run_summary.show(console, summary, feed))
+    summary = run_summary.summary(Tally(answers), account, route, kept, said, error)
+    out.result(summary, lambda console: run_summary.show(console, summary))
     if error is not None:
         out.note(f"error: {error}")
         return error.exit_code
     return 1 if summary.failed else 0
-
-
-def _awaited(site: Site, name: str, out: Output) -> Pipeline:
-    """Return the pipeline; who has to wait for its route is told so."""
-    try:
-        return site.pipeline(name, timeout_seconds=_QUIET_SECONDS)
-    except PipelineUnknownError:
-        out.note(f"waiting for the route of pipeline {name} on {site.broker}")
-        return site.pipeline(name)
 
 
 def _watched(

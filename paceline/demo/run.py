@@ -30,10 +30,10 @@ from paceline.demo.feed import Feed
 from paceline.demo.home import MAX_PACKET_BYTES, Home
 from paceline.demo.live_page import LivePage
 from paceline.demo.pace import Pace
-from paceline.demo.stopping import Stopping
 from paceline.demo.summary import Summary, print_summary, stage_table
 from paceline.pictures import drawing
 from paceline.pipeline import Pipeline
+from paceline.stopping import Stopping
 from wire.errors import CodedError
 from wire.manifest import Manifest
 from wire.messages import Account

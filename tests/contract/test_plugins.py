@@ -14,6 +14,8 @@ PACKAGES = {
     "agent.probes": ("read",),
     "fleet.formats": ("identify", "cut"),
     "fleet.metrics": ("compare",),
+    "paceline.sinks": ("open", "write", "close"),
+    "paceline.sources": ("open", "shots", "close"),
     "wire.codecs": ("encode", "decode"),
     "wire.links": ("start", "listen", "send", "close"),
 }

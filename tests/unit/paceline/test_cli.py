@@ -139,6 +139,16 @@ def test_a_slip_in_a_command_is_a_usage_error_with_a_hint(capsys):
         ["split", "m.onnx", "--out", "o", "--stages", "2", "--dim", "N"],
         ["split", "m.onnx", "--out", "o", "--stages", "2", "--preprocess", "/none"],
         ["run", "p", "--input", "x.npz", "--output", "o.npz", "--count", "0"],
+        ["run", "p"],
+        ["run", "p", "--input", "x.npz"],
+        ["run", "p", "--input", "x.npz", "--output", "o.npz", "--source", "in"],
+        ["run", "p", "--input", "x.npz", "--output", "o.npz", "--follow"],
+        ["run", "p", "--source", "in", "--output", "o.npz"],
+        ["run", "p", "--source", "in", "--policy", "newest"],
+        ["run", "p", "--source", "in", "--format", "gif"],
+        ["run", "p", "--source", "in", "--qos", "2", "--sink", "mqtt:a"],
+        ["run", "p", "--source", "in", "--qos", "1"],
+        ["run", "p", "--source", "in", "--sink", "mqtt:a", "--format", "jpg"],
     ],
 )
 def test_wrong_usage_exits_2_and_says_so_as_json(arguments, capsys):

@@ -11,7 +11,7 @@ from paceline import run_summary
 from paceline.answers import Answer
 from paceline.errors import FrameFailedError, PipelineUndeployedError
 from paceline.output import json_line
-from paceline.run_files import Feed
+from paceline.run_summary import Tally
 from tests.unit.paceline.planes import ROUTE
 from wire.messages import Account
 
@@ -38,9 +38,9 @@ def said(answers, error=None, output="y.npz"):
     """Return what is printed as JSON, and for people."""
     results = sum(each.error is None for each in answers)
     errors = {each.error.reason: 1 for each in answers if each.error}
-    made = run_summary.summary(answers, account(results, errors), ROUTE, output, None, error)
+    made = run_summary.summary(Tally(answers), account(results, errors), ROUTE, output, None, error)
     text = io.StringIO()
-    run_summary.show(Console(file=text, width=200), made, Feed({}))
+    run_summary.show(Console(file=text, width=200), made)
     return json.loads(json_line(made)), text.getvalue()
 
 
@@ -75,4 +75,5 @@ def test_without_a_result_the_account_is_still_shown(answers, error):
     assert f"{len(answers)} submitted = 0 results + {len(answers)} errors" in text
     assert "The first result" not in text
     for each in answers:
-        assert f"failed: 1 x {each.error.reason}" in text
+        name = "late" if each.error.reason == "frame.deadline" else "failed"
+        assert f"{name}: 1 x {each.error.reason}" in text

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while the demo runs: everything that it started is stopped, always."""
+"""Ctrl-C and SIGTERM while frames flow: first a request to end, then an interruption."""
 
 import signal
 import threading
@@ -12,10 +12,14 @@ class Stopping:
     """Turns signals into KeyboardInterrupt, or, while frames flow, into a request to end.
 
     While ``gentle`` is set, the first Ctrl-C only asks: the stream ends, and the summary follows.
+
+    Args:
+        asking: The signals that ask; others interrupt at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, asking: tuple[int, ...] = (signal.SIGINT,)) -> None:
         self.gentle = False
+        self._asking = asking
         self.asked = threading.Event()
         self._before: dict[int, object] = {}
 
@@ -34,7 +38,7 @@ class Stopping:
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() returned
 
     def _take(self, number: int, _frame: FrameType | None) -> None:
-        if self.gentle and number == signal.SIGINT and not self.asked.is_set():
+        if self.gentle and number in self._asking and not self.asked.is_set():
             self.asked.set()
             return
         raise KeyboardInterrupt
