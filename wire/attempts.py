@@ -53,6 +53,22 @@ class Attempts:
         self._turn()
         return self.unreachable(f"no CONNACK within {seconds:g} s")
 
+    def ended(self, refusal: str | None, answered: bool, silent_seconds: float | None) -> bool:
+        """Take a connection that ended before it could be used.
+
+        Args:
+            refusal: What the broker refused with, if it did.
+            answered: Whether it said anything.
+            silent_seconds: How long we waited for it to; None: the connection ended by itself.
+        """
+        if refusal is not None:
+            return self.refused(refusal)
+        if answered:
+            return self.unreachable("closed before it acknowledged SUBSCRIBE")
+        if silent_seconds is not None:
+            return self.silent(silent_seconds)
+        return self.closed_unanswered()
+
     def recovered(self) -> None:
         """Take success: what is told from now on is news."""
         self.trouble = None

@@ -9,8 +9,6 @@ This file and `wire/links/paho.py` are the only ones that know paho.
 """
 
 import contextlib
-import itertools
-import random
 import socket
 import threading
 import time
@@ -26,16 +24,10 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from wire.access import Access
-from wire.attempts import Attempts, Trouble
+from wire.attempts import Trouble
 from wire.broker_url import BrokerUrl
-from wire.errors import (
-    AccessFileError,
-    BrokerRefusedError,
-    BrokerUnreachableError,
-    CodedError,
-    LinkDownError,
-)
-from wire.reconnects import Reconnects
+from wire.errors import CodedError, LinkDownError
+from wire.keeper import Keeper
 
 __all__ = ["Access", "Events", "Handler", "Session", "Will"]
 
@@ -45,7 +37,6 @@ Handler = Callable[[str, bytes], None]
 CONNECT_SECONDS: Final = 5.0
 _TAKEN_OVER: Final = 0x8E
 """MQTT 5's reason of a DISCONNECT: another client connected with our id."""
-_LOOK_SECONDS: Final = 0.05
 
 _PROTOCOLS: Final = {
     "5": MQTTProtocolVersion.MQTTv5,
@@ -125,29 +116,31 @@ class Session:
         self._lock = threading.Lock()
         self._client: paho.Client | None = None
         self._unacknowledged: set[int] = set()
-        self._up = threading.Event()
         self._closed = threading.Event()
-        self._stopping = threading.Event()
-        self._attempts = Attempts(url)
         self._refusal: str | None = None
         self._answered = False
         self._silent = False
-        self._contested = False
-        self._thread = threading.Thread(target=self._keep, name=f"session {client_id}", daemon=True)
+        self._keeper = Keeper(
+            url,
+            f"session {client_id}",
+            self._one_connection,
+            lambda trouble: self._guarded(lambda: self._events.problem(trouble)),
+            lambda: self._guarded(self._events.taken_over),
+        )
 
     @property
     def dialect(self) -> str:
         """The version of MQTT that is spoken, or tried next."""
-        return self._attempts.dialect
+        return self._keeper.attempts.dialect
 
     @property
     def up(self) -> bool:
         """Whether the session is connected and every subscription acknowledged."""
-        return self._up.is_set()
+        return self._keeper.up.is_set()
 
     def start(self) -> None:
         """Begin to connect; returns at once."""
-        self._thread.start()
+        self._keeper.start()
 
     def wait_up(self, timeout_seconds: float) -> None:
         """Wait until the session is up.
@@ -157,13 +150,7 @@ class Session:
             BrokerRefusedError: The broker answered and refused.
             AccessFileError: A file of ours cannot be used.
         """
-        ends = time.monotonic() + timeout_seconds
-        while not self._up.wait(_LOOK_SECONDS):
-            trouble = self._attempts.trouble
-            if isinstance(trouble, BrokerRefusedError | AccessFileError):
-                raise trouble
-            if time.monotonic() >= ends:
-                raise trouble or BrokerUnreachableError(str(self.url), "not tried yet")
+        self._keeper.wait_up(timeout_seconds)
 
     def subscribe(self, topic_filter: str, qos: int, handler: Handler) -> None:
         """Subscribe now and after every reconnect."""
@@ -222,37 +209,22 @@ class Session:
 
     def stop(self) -> None:
         """Disconnect cleanly (no will is sent) and end the session's threads."""
-        self._stopping.set()
+        self._keeper.stopping.set()
         client = self._client
         if client is not None:
             client.disconnect()
         self._closed.set()
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
-            self._thread.join(CONNECT_SECONDS + 1)
+        self._keeper.join(CONNECT_SECONDS + 1)
 
     def contested(self) -> None:
         """Note that another client uses our id: the next connection is not made soon."""
-        self._contested = True
+        self._keeper.contested = True
 
     def reconnect(self) -> None:
         """End this connection cleanly; another follows, with a will of its own."""
         client = self._client
         if client is not None:
             client.disconnect()
-
-    def _keep(self) -> None:
-        reconnects = Reconnects(random.Random())  # noqa: S311 jitter needs no secrecy
-        for connection in itertools.count(1):
-            if self._stopping.is_set():
-                return
-            lasted_seconds = self._one_connection(connection)
-            if lasted_seconds is None:
-                delay = reconnects.after_failure()
-            else:
-                delay = reconnects.after_loss(lasted_seconds, contested=self._contested)
-                if reconnects.flapping and not self._stopping.is_set():
-                    self._guarded(self._events.taken_over)
-            self._stopping.wait(delay)
 
     def _one_connection(self, connection: int) -> float | None:
         """Make one connection and wait for its end.
@@ -261,7 +233,7 @@ class Session:
         """
         self._closed.clear()
         self._refusal = None
-        self._answered = self._silent = self._contested = False
+        self._answered = self._silent = False
         began = time.monotonic()
         try:
             client = self._new_client(connection)
@@ -271,21 +243,23 @@ class Session:
             self._connect(client)
             client.loop_start()
         except Exception as error:  # noqa: BLE001 whatever it is, this thread goes on and says so
-            self._not_made(error)
+            self._keeper.not_made(error)
             return None
         while not self._closed.wait(1.0):
-            if self._stopping.is_set():
+            if self._keeper.stopping.is_set():
                 client.disconnect()
                 break
         client.loop_stop()
-        was_up = self._up.is_set()
-        self._up.clear()
+        was_up = self.up
+        self._keeper.up.clear()
         with self._lock:
             self._client = None
         if was_up:
             self._guarded(self._events.down)
-        elif not self._stopping.is_set():
-            self._tell(self._judged())
+        elif not self._keeper.stopping.is_set():
+            silent_seconds = self._keepalive_seconds if self._silent else None
+            ended = self._keeper.attempts.ended
+            self._keeper.tell(ended(self._refusal, self._answered, silent_seconds))
         return time.monotonic() - began if was_up else None
 
     def _connect(self, client: paho.Client) -> None:
@@ -295,27 +269,6 @@ class Session:
             properties.MaximumPacketSize = self._receive_bytes
         seconds = int(self._keepalive_seconds) or 1
         client.connect(self.url.host, self.url.port, seconds, properties=properties)
-
-    def _not_made(self, error: Exception) -> None:
-        if isinstance(error, AccessFileError):
-            self._tell(self._attempts.failed(error))
-        else:
-            self._tell(self._attempts.unreachable(str(error) or type(error).__name__))
-
-    def _judged(self) -> bool:
-        """Say to the attempts how a connection ended that was never up."""
-        if self._refusal is not None:
-            return self._attempts.refused(self._refusal)
-        if self._answered:
-            return self._attempts.unreachable("closed before it acknowledged SUBSCRIBE")
-        if self._silent:
-            return self._attempts.silent(self._keepalive_seconds)
-        return self._attempts.closed_unanswered()
-
-    def _tell(self, is_news: bool) -> None:
-        trouble = self._attempts.trouble
-        if is_news and trouble is not None:
-            self._guarded(lambda: self._events.problem(trouble))
 
     def _new_client(self, connection: int) -> paho.Client:
         client = paho.Client(
@@ -368,7 +321,7 @@ class Session:
     def _disconnected(self, code: ReasonCode) -> None:
         self._silent = str(code) == "Keep alive timeout"
         if code.value == _TAKEN_OVER:
-            self._contested = True
+            self._keeper.contested = True
             self._guarded(self._events.taken_over)
         self._closed.set()
 
@@ -390,12 +343,12 @@ class Session:
         with self._lock:
             self._unacknowledged.discard(mid)
             waiting = bool(self._unacknowledged)
-        if not waiting and not self._up.is_set():
+        if not waiting and not self.up:
             self._rise(connection)
 
     def _rise(self, connection: int) -> None:
-        self._attempts.recovered()
-        self._up.set()
+        self._keeper.attempts.recovered()
+        self._keeper.up.set()
         self._guarded(lambda: self._events.up(connection))
 
     def _received(self, message: paho.MQTTMessage) -> None:
