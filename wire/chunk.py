@@ -99,6 +99,17 @@ class _Partial:
     filled: int = 0
 
 
+class Slot(NamedTuple):
+    """Where the payload of one chunk belongs."""
+
+    view: memoryview
+    """To be filled with it; into the whole frame's memory."""
+    payload_start: int
+    """Where the payload begins in the chunk."""
+    key: _Key
+    end: int
+
+
 class Reassembler:
     """Puts chunks together again, for one lane.
 
@@ -136,8 +147,26 @@ class Reassembler:
             FrameError: No chunk of ours.
             ReassemblyError: It does not follow on what came before, or is too large.
         """
+        view = memoryview(data).cast("B")
+        slot = self.slot(view, view.nbytes)
+        slot.view[:] = view[slot.payload_start :]
+        return self.filled(slot)
+
+    def slot(self, front: Buffer, size_bytes: int) -> Slot:
+        """Return where the payload of a chunk belongs that is being received.
+
+        It is good until the next call; `filled` says that it is full.
+
+        Args:
+            front: The chunk's beginning: all but its payload, at least.
+            size_bytes: Of the whole chunk.
+
+        Raises:
+            FrameError: No chunk of ours.
+            ReassemblyError: It does not follow on what came before, or is too large.
+        """
         limit = self._max_frame_bytes + OVERHEAD_BYTES
-        head, meta = frame.decode_front(data, max_frame_bytes=limit)
+        head, meta = frame.decode_front(front, max_frame_bytes=limit, size_bytes=size_bytes)
         key, at, total = self._place(head, meta)
         partial = self._partials.get(key)
         if at == 0:
@@ -147,12 +176,16 @@ class Reassembler:
             self._drop(key)
             raise ReassemblyError(f"bytes from {at} of {total} do not follow on what came before")
         end = at + head.payload_bytes
-        partial.view[at:end] = memoryview(data).cast("B")[head.payload_start :]
-        partial.filled = end
-        if end < total:
+        return Slot(partial.view[at:end], head.payload_start, key, end)
+
+    def filled(self, slot: Slot) -> Buffer | None:
+        """Note that a slot is full; returns the whole frame's memory when it was the last."""
+        partial = self._partials[slot.key]
+        partial.filled = slot.end
+        if slot.end < partial.view.nbytes:
             return None
-        del self._partials[key]
-        self._bytes -= total
+        del self._partials[slot.key]
+        self._bytes -= partial.view.nbytes
         return partial.memory
 
     def _place(self, head: Head, meta: dict[str, Any]) -> tuple[_Key, int, int]:

@@ -210,7 +210,7 @@ def decode(data: Buffer, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> Frame:
         FrameError: Truncated, too long, corrupt, or not ours.
     """
     view = memoryview(data).cast("B")
-    head, meta = _front(view, max_frame_bytes)
+    head, meta = _front(view, max_frame_bytes, view.nbytes)
     return Frame(
         head.kind, head.stream, head.sequence, head.generation, head.stage, head.deadline_ms,
         meta, _tensors(view, head), head.flags,
@@ -218,20 +218,23 @@ def decode(data: Buffer, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> Frame:
 
 
 def decode_front(
-    data: Buffer, *, max_frame_bytes: int = MAX_FRAME_BYTES
+    data: Buffer, *, max_frame_bytes: int = MAX_FRAME_BYTES, size_bytes: int | None = None
 ) -> tuple[Head, dict[str, Any]]:
     """Return head and meta of the frame that fills ``data``, its CRC checked.
+
+    ``size_bytes``: the frame's size, where only its beginning is here: at least all but payloads.
 
     Raises:
         FrameError: Truncated, too long, corrupt, or not ours.
     """
-    return _front(memoryview(data).cast("B"), max_frame_bytes)
+    view = memoryview(data).cast("B")
+    return _front(view, max_frame_bytes, view.nbytes if size_bytes is None else size_bytes)
 
 
-def _front(view: memoryview, max_frame_bytes: int) -> tuple[Head, dict[str, Any]]:
+def _front(view: memoryview, max_frame_bytes: int, size: int) -> tuple[Head, dict[str, Any]]:
     head = _head(view, max_frame_bytes)
-    if view.nbytes != head.total_bytes:
-        raise FrameError(f"{view.nbytes} bytes (expected {head.total_bytes})", at_byte=view.nbytes)
+    if size != head.total_bytes or (view.nbytes < size and view.nbytes < head.payload_start):
+        raise FrameError(f"{size} bytes (expected {head.total_bytes})", at_byte=size)
     crc32 = zlib.crc32(view[: HEAD_BYTES - 4])
     if zlib.crc32(view[HEAD_BYTES : head.table_end], crc32) != head.crc32:
         raise FrameError("the CRC of head, meta and table differs", at_byte=60)

@@ -1,7 +1,8 @@
-"""The few MQTT packets that ask a broker what it does: built and taken apart, no I/O.
+"""MQTT packets: built and taken apart, no I/O.
 
-For questions that no whole client asks: does a port speak a dialect, how large may a packet be,
-what happens to a will. Whoever uses a broker uses `wire.session`.
+For the link that carries frames, and for questions that no whole client asks: does a port speak a
+dialect, how large may a packet be, what happens to a will. Control uses `wire.session`. Packets
+that carry frames are read by `wire.mqtt_inflow`, without a copy.
 
 Source: MQTT 3.1.1 and MQTT 5.0, sections 2 and 3.
 """
@@ -9,6 +10,7 @@ Source: MQTT 3.1.1 and MQTT 5.0, sections 2 and 3.
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from wire import mqtt_fields as fields
 from wire.errors import MqttPacketError
 
 LEVELS: Final = {"3.1.1": 4, "5": 5}
@@ -17,10 +19,20 @@ PUBLISH: Final = 3
 PUBACK: Final = 4
 SUBACK: Final = 9
 DISCONNECT: Final = 14
+PING: Final = b"\xc0\x00"
+"""A PINGREQ."""
+GOODBYE: Final = b"\xe0\x00"
+"""A DISCONNECT: the connection ends on purpose."""
+TAKEN_OVER: Final = 0x8E
+"""MQTT 5's reason of a DISCONNECT: another client connected with our id."""
 KEEPALIVE_SECONDS: Final = 10
 REASONS: Final = {
+    0x85: "client id rejected",
     0x86: "bad user name or password",
     0x87: "not authorised",
+    0x88: "server unavailable",
+    0x8A: "banned",
+    TAKEN_OVER: "another client has this id",
     0x95: "packet too large",
     0x97: "quota exceeded",
 }
@@ -34,15 +46,9 @@ REFUSALS: Final = {
 }
 """What CONNACK says in MQTT 3.1.1."""
 
+_WRONG_DIALECT: Final = 0x84
 _CLEAN_START: Final = 0x02
-_SIZES: Final = {
-    **dict.fromkeys((0x01, 0x17, 0x19, 0x24, 0x25, 0x28, 0x29, 0x2A), 1),
-    **dict.fromkeys((0x13, 0x21, 0x22, 0x23), 2),
-    **dict.fromkeys((0x02, 0x11, 0x18, 0x27), 4),
-}
-_TEXTS: Final = (0x03, 0x08, 0x09, 0x12, 0x15, 0x16, 0x1A, 0x1C, 0x1F)
-_NUMBER: Final = 0x0B
-_PAIR: Final = 0x26
+_SERVER_KEEP_ALIVE: Final = 0x13
 _MAXIMUM_PACKET_SIZE: Final = 0x27
 _MAX_BYTES: Final = 64 << 20
 
@@ -101,7 +107,7 @@ class Reader:
         if not self._data:
             return None
         try:
-            size, begins = _number(self._data, 1)
+            size, begins = fields.number(self._data, 1)
         except IndexError:
             return None
         return self._data[0], begins, size
@@ -114,22 +120,30 @@ def connect(
     username: str | None = None,
     password: str | None = None,
     will: LastWill | None = None,
+    keepalive_seconds: int = KEEPALIVE_SECONDS,
+    receive_bytes: int | None = None,
 ) -> bytes:
-    """Return a CONNECT with a clean start."""
+    """Return a CONNECT with a clean start.
+
+    ``receive_bytes``: the largest packet that we take, which MQTT 5 alone can say.
+    """
     no_properties = b"\x00" if dialect == "5" else b""
     flags = _CLEAN_START
-    content = _text(client_id)
+    content = fields.text(client_id)
     if will is not None:
         flags |= 0x04 | 0x08 | (0x20 if will.retain else 0)
-        content += no_properties + _text(will.topic) + _sized(will.payload)
+        content += no_properties + fields.text(will.topic) + fields.sized(will.payload)
     if username is not None:
         flags |= 0x80
-        content += _text(username)
+        content += fields.text(username)
     if password is not None:
         flags |= 0x40
-        content += _text(password)
-    head = _text("MQTT") + bytes((LEVELS[dialect], flags)) + _short(KEEPALIVE_SECONDS)
-    return _packet(0x10, head + no_properties + content)
+        content += fields.text(password)
+    head = fields.text("MQTT") + bytes((LEVELS[dialect], flags)) + fields.short(keepalive_seconds)
+    properties = no_properties
+    if receive_bytes is not None and dialect == "5":
+        properties = b"\x05" + bytes((_MAXIMUM_PACKET_SIZE,)) + receive_bytes.to_bytes(4, "big")
+    return fields.packet(0x10, head + properties + content)
 
 
 def publish(
@@ -138,18 +152,32 @@ def publish(
     """Return a PUBLISH with QoS 1."""
     properties = b"\x00" if dialect == "5" else b""
     first = 0x32 | (1 if retain else 0)
-    return _packet(first, _text(topic) + _short(packet_id) + properties + payload)
+    return fields.packet(first, fields.text(topic) + fields.short(packet_id) + properties + payload)
+
+
+def publish_front(dialect: str, topic: str, payload_bytes: int) -> bytes:
+    """Return what stands before the payload in a PUBLISH with QoS 0.
+
+    Raises:
+        ValueError: The payload is larger than a packet can be.
+    """
+    name = fields.text(topic)
+    properties = b"\x00" if dialect == "5" else b""
+    size = len(name) + len(properties) + payload_bytes
+    return b"".join((fields.head(0x30, size), name, properties))
 
 
 def subscribe(dialect: str, topic: str, packet_id: int, *, qos: int = 1) -> bytes:
     """Return a SUBSCRIBE to one filter."""
     properties = b"\x00" if dialect == "5" else b""
-    return _packet(0x82, _short(packet_id) + properties + _text(topic) + bytes((qos,)))
+    return fields.packet(
+        0x82, fields.short(packet_id) + properties + fields.text(topic) + bytes((qos,))
+    )
 
 
 def acknowledge(packet_id: int) -> bytes:
     """Return a PUBACK that says success."""
-    return _packet(0x40, _short(packet_id))
+    return fields.packet(0x40, fields.short(packet_id))
 
 
 def refusal(dialect: str, connack: bytes) -> str | None:
@@ -163,8 +191,13 @@ def refusal(dialect: str, connack: bytes) -> str | None:
     code = connack[1]
     if code == 0:
         return None
-    known = REFUSALS.get(code) if dialect == "3.1.1" else REASONS.get(code)
-    return known or f"reason {code:#04x}"
+    return (REFUSALS.get(code) if dialect == "3.1.1" else None) or reason(code)
+
+
+def is_wrong_dialect(dialect: str, connack: bytes) -> bool:
+    """Whether a CONNACK refuses because of the dialect; older brokers answer MQTT 5 in 3.1.1."""
+    code = connack[1] if len(connack) > 1 else 0
+    return code == 1 if dialect == "3.1.1" or len(connack) == 2 else code == _WRONG_DIALECT
 
 
 def told_packet_bytes(dialect: str, connack: bytes) -> int | None:
@@ -173,19 +206,16 @@ def told_packet_bytes(dialect: str, connack: bytes) -> int | None:
     Raises:
         MqttPacketError: Its properties are malformed.
     """
-    if dialect != "5" or len(connack) < 3:
-        return None
-    try:
-        size, at = _number(connack, 2)
-        ends = at + size
-        while at < ends:
-            name = connack[at]
-            if name == _MAXIMUM_PACKET_SIZE:
-                return int.from_bytes(connack[at + 1 : at + 5], "big")
-            at = _behind(connack, name, at + 1)
-    except IndexError:
-        raise MqttPacketError("a CONNACK whose properties are cut off") from None
-    return None
+    return _told(dialect, connack, _MAXIMUM_PACKET_SIZE, 4)
+
+
+def told_keepalive_seconds(dialect: str, connack: bytes) -> int | None:
+    """Return the keep-alive that a CONNACK asks for in the place of ours; None: ours is right.
+
+    Raises:
+        MqttPacketError: Its properties are malformed.
+    """
+    return _told(dialect, connack, _SERVER_KEEP_ALIVE, 2)
 
 
 def reason_code(dialect: str, packet: Packet) -> int:
@@ -194,6 +224,11 @@ def reason_code(dialect: str, packet: Packet) -> int:
         return packet.body[-1] if packet.body else 0x80
     at = 0 if packet.kind == DISCONNECT else 2
     return packet.body[at] if dialect == "5" and len(packet.body) > at else 0
+
+
+def reason(code: int) -> str:
+    """Return a reason code in words where we have them."""
+    return REASONS.get(code, f"reason {code:#04x}")
 
 
 def message(dialect: str, packet: Packet) -> Message:
@@ -210,58 +245,25 @@ def message(dialect: str, packet: Packet) -> Message:
         if qos:
             packet_id, at = int.from_bytes(body[at : at + 2], "big"), at + 2
         if dialect == "5":
-            size, at = _number(body, at)
+            size, at = fields.number(body, at)
             at += size
     except (IndexError, UnicodeDecodeError):
         raise MqttPacketError("a PUBLISH that is cut off") from None
     return Message(topic, body[at:], qos, bool(packet.flags & 1), packet_id)
 
 
-def _behind(data: bytes, name: int, at: int) -> int:
-    """Return where the property behind the one that is at ``at`` begins."""
-    if name in _SIZES:
-        return at + _SIZES[name]
-    if name == _NUMBER:
-        return _number(data, at)[1]
-    if name in _TEXTS or name == _PAIR:
-        for _ in range(2 if name == _PAIR else 1):
-            at += 2 + (data[at] << 8 | data[at + 1])
-        return at
-    raise MqttPacketError(f"the unknown property {name:#04x}")
-
-
-def _number(data: bytes | bytearray, at: int) -> tuple[int, int]:
-    """Return a variable byte integer and where it ends.
-
-    Raises:
-        IndexError: Its end is not here.
-        MqttPacketError: It has more than four bytes.
-    """
-    value = 0
-    for count in range(4):
-        byte = data[at + count]
-        value |= (byte & 0x7F) << 7 * count
-        if byte < 0x80:
-            return value, at + count + 1
-    raise MqttPacketError("a size of more than four bytes")
-
-
-def _packet(first: int, body: bytes) -> bytes:
-    size, left = bytearray(), len(body)
-    while True:
-        left, byte = divmod(left, 128)
-        size.append(byte | (0x80 if left else 0))
-        if not left:
-            return bytes((first,)) + bytes(size) + body
-
-
-def _short(number: int) -> bytes:
-    return number.to_bytes(2, "big")
-
-
-def _sized(data: bytes) -> bytes:
-    return _short(len(data)) + data
-
-
-def _text(text: str) -> bytes:
-    return _sized(text.encode())
+def _told(dialect: str, connack: bytes, wanted: int, size: int) -> int | None:
+    """Return the number of a property of a CONNACK."""
+    if dialect != "5" or len(connack) < 3:
+        return None
+    try:
+        length, at = fields.number(connack, 2)
+        ends = at + length
+        while at < ends:
+            name = connack[at]
+            if name == wanted:
+                return int.from_bytes(connack[at + 1 : at + 1 + size], "big")
+            at = fields.behind(connack, name, at + 1)
+    except IndexError:
+        raise MqttPacketError("a CONNACK whose properties are cut off") from None
+    return None

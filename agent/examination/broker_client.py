@@ -175,7 +175,7 @@ class BrokerClient:
         code = mqtt_packets.reason_code(self.dialect, answer)
         # 0x10: nobody is subscribed, which is no refusal
         if code >= 0x80:
-            raise RefusedError(what, mqtt_packets.REASONS.get(code, f"reason {code:#04x}"))
+            raise RefusedError(what, mqtt_packets.reason(code))
 
     def _send(self, packet: bytes, what: str) -> None:
         try:
@@ -226,7 +226,7 @@ class BrokerClient:
             self._messages.append(heard)
         elif packet.kind == mqtt_packets.DISCONNECT:
             code = mqtt_packets.reason_code(self.dialect, packet)
-            raise RefusedError(what, mqtt_packets.REASONS.get(code, f"reason {code:#04x}"))
+            raise RefusedError(what, mqtt_packets.reason(code))
         else:
             self._packets.append(packet)
 

@@ -33,6 +33,7 @@ from wire.model.errors import ModelError
 from wire.model.external_data import Policy
 from wire.model.scan import scan
 from wire.model.skeleton import ENCODED, IN_FILE, skeleton
+from wire.mqtt_inflow import Came, Coming, Inflow
 from wire.topics import Site
 
 WEIGHTS_BYTES = 4096
@@ -189,6 +190,39 @@ def broker(data: bytes) -> None:
                     reader()
 
 
+def inflow(data: bytes) -> None:
+    """What a broker sends a frame link, in pieces: places are given as a link gives them."""
+    for dialect in ("3.1.1", "5"):
+        with contextlib.suppress(MqttPacketError):
+            _taken(Inflow(dialect), data, step=len(data) % 61 + 1)
+
+
+def _taken(reader: Inflow, data: bytes, step: int) -> None:
+    chunked = chunk.Reassembler(
+        bytearray, max_frame_bytes=FRAME_BYTES, max_bytes=2 * FRAME_BYTES, max_partials=4
+    )
+    slot = None
+    at = 0
+    while at < len(data):
+        window = reader.window()
+        piece = data[at : at + min(step, window.nbytes)]
+        assert piece
+        window[: len(piece)] = piece
+        reader.took(len(piece))
+        at += len(piece)
+        while (event := reader.next_event()) is not None:
+            if isinstance(event, Coming) and event.size_bytes <= FRAME_BYTES:
+                with contextlib.suppress(FrameError, ReassemblyError):
+                    slot = chunked.slot(event.peek, event.size_bytes)
+                    reader.fill(slot.view, slot.payload_start)
+                    continue
+                reader.fill(memoryview(bytearray(event.size_bytes)))
+            elif isinstance(event, Came) and slot is not None:
+                chunked.filled(slot)
+                slot = None
+        assert 0 <= chunked.unfinished_bytes <= 2 * FRAME_BYTES
+
+
 def worker(data: bytes) -> None:
     """What a worker tells its supervisor, in pieces."""
     inflow = channel.Inflow()
@@ -229,6 +263,13 @@ def _chunks() -> Iterable[bytes]:
     yield b"".join(piece.ljust(size, b"\0") for piece in pieces)
 
 
+def _published() -> Iterable[bytes]:
+    frames = [*_frames(), *_chunks()]
+    for dialect in ("3.1.1", "5"):
+        sent = (mqtt_packets.publish_front(dialect, "a/b", len(f)) + f for f in frames)
+        yield b"\x20\x02\x00\x00\x90\x03\x00\x01\x00" + b"".join(sent) + b"\xd0\x00"
+
+
 def _messages() -> Iterable[bytes]:
     status = messages.Status(state="online", session=1, boot="b")
     desired = messages.Desired(
@@ -254,6 +295,7 @@ TARGETS = {
     "broker": Target(
         lambda: [b"\x20\x08\x00\x00\x05\x27\x00\x10\x00\x00", b"0\x06\x00\x01apay"], broker
     ),
+    "inflow": Target(_published, inflow),
     "worker": Target(lambda: [channel.encode(channel.Beat())], worker),
     "names": Target(lambda: [b"paceline/v1/default/d/pi/in/det/3-1", b"mqtts://h:1/?a=b"], names),
 }

@@ -299,3 +299,33 @@ def test_piece_that_changes_the_size_drops_the_frame():
         receiver.add(forged({"at": 8, "of": 101, "kind": 1}))
     assert receiver.dropped == 1
     assert receiver.unfinished_bytes == 0
+
+
+def test_a_piece_can_be_received_into_its_place():
+    """From its front alone it is known where its payload belongs; nothing is stored twice."""
+    receiver = reassembler()
+    pieces = packets()
+    wholes = []
+    for piece in pieces:
+        start = frame.decode_head(piece).payload_start
+        slot = receiver.slot(piece[:start], len(piece))
+        assert slot.payload_start == start
+        slot.view[:] = piece[start:]
+        wholes.append(receiver.filled(slot))
+    at_once = reassembler()
+
+    assert wholes[:-1] == [None] * (len(pieces) - 1)
+    assert bytes(wholes[-1]) == bytes([at_once.add(piece) for piece in pieces][-1])
+    assert receiver.unfinished_bytes == 0
+
+
+def test_a_front_that_is_not_whole_is_refused():
+    """Before a place is made for what follows."""
+    piece = packets()[0]
+    start = frame.decode_head(piece).payload_start
+    receiver = reassembler()
+    for size in range(start):
+        with pytest.raises(FrameError):
+            receiver.slot(piece[:size], len(piece))
+
+    assert receiver.unfinished_bytes == 0

@@ -1,0 +1,41 @@
+"""Names of links: which of `wire/links/` carry frames between devices, and ``auto``.
+
+Pure, and without numpy: the front door checks them.
+"""
+
+from typing import Final
+
+from wire import plugins
+from wire.errors import UnknownPluginError
+
+PACKAGE: Final = "wire.links"
+DEFAULT: Final = "mqtt"
+"""A topic of the receiver: any MQTT client sees every frame."""
+AUTO: Final = "auto"
+"""The best that both sides can reach."""
+BROKERED: Final = (DEFAULT, "paho")
+"""Those that go through the broker: whoever speaks one understands the other."""
+_WITHIN_ONE_PROCESS: Final = "memory"
+
+
+def names() -> tuple[str, ...]:
+    """Return every link that an assignment may name."""
+    found = (name for name in plugins.names(PACKAGE) if name != _WITHIN_ONE_PROCESS)
+    return (AUTO, *found)
+
+
+def checked(name: str) -> str:
+    """Return ``name``.
+
+    Raises:
+        UnknownPluginError: An assignment can name no such link.
+    """
+    known = names()
+    if name not in known:
+        raise UnknownPluginError(PACKAGE, name, known)
+    return name
+
+
+def brokered(name: str) -> str:
+    """Return how somebody speaks to the broker to whom this link is told."""
+    return name if name in BROKERED else DEFAULT
