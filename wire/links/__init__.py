@@ -8,7 +8,7 @@ it counts them. To add one: write ``wire/links/<name>.py`` with a class that fit
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -23,6 +23,9 @@ Receive = Callable[[str, Buffer], None]
 """Called in the link's reader thread with the address and a whole frame's bytes, which belong to
 the callee from then on. Must not block."""
 
+REASSEMBLY_BYTES: Final = 256 << 20
+"""All unfinished frames of one address together."""
+
 
 @dataclass(frozen=True, slots=True)
 class LinkOptions:
@@ -35,6 +38,8 @@ class LinkOptions:
     """The broker's packet limit as configured; None: not known."""
     max_frame_bytes: int = MAX_FRAME_BYTES
     """Larger frames are refused."""
+    keepalive_seconds: float = 30.0
+    """A connection on which nothing is heard is given up after one and a half of it."""
     on_up: Callable[[], None] = lambda: None
     """Called at each connection, in the link's thread."""
     on_problem: Callable[[Trouble], None] = lambda _: None
@@ -81,9 +86,13 @@ class Link(Protocol):
 def open_link(name: str, options: LinkOptions) -> Link:
     """Return a link of the plugin ``name``, not yet started.
 
+    MQTT inside a WebSocket is spoken by paho, whichever MQTT link is asked for.
+
     Raises:
         UnknownPluginError: No such link.
     """
+    if name == "mqtt" and options.url.websocket:
+        name = "paho"
     link: Link = plugins.load("wire.links", name)(options)
     return link
 

@@ -10,12 +10,10 @@ from typing import Final
 from wire import chunk
 from wire.buffers import Buffer
 from wire.frame import Kind
-from wire.links import LinkOptions, Receive, allocate
+from wire.links import REASSEMBLY_BYTES, LinkOptions, Receive, allocate
 from wire.session import Events, Session
 
 _CHUNK: Final = bytes([Kind.CHUNK])
-REASSEMBLY_BYTES: Final = 256 << 20
-"""All unfinished frames of one address together."""
 
 
 class PahoLink:
@@ -27,6 +25,7 @@ class PahoLink:
             options.url,
             options.client_id,
             access=options.access,
+            keepalive_seconds=options.keepalive_seconds,
             events=Events(
                 up=lambda _: options.on_up(), problem=options.on_problem, fault=options.on_fault
             ),

@@ -1,0 +1,261 @@
+"""One MQTT connection for frames, on a blocking socket: from CONNECT to its end.
+
+One thread calls `run` and reads; others may publish meanwhile. What is said to the broker from
+within the reading thread never waits: see `wire.outflow`.
+"""
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple
+
+from wire import mqtt_packets
+from wire.access import Access
+from wire.attempts import WRONG_DIALECT
+from wire.broker_url import BrokerUrl
+from wire.buffers import Buffer
+from wire.byte_stream import SEND_SECONDS, ByteStream
+from wire.keepalive import LOOK_RATIO, Due, KeepAlive
+from wire.mqtt_fields import MAX_SIZE
+from wire.mqtt_inflow import Came, Coming, Inflow
+from wire.mqtt_packets import Packet
+from wire.outflow import Outflow
+from wire.stream_errors import StreamClosedError, StreamStalledError
+
+CONNECT_SECONDS: Final = 5.0
+TOGETHER_BYTES: Final = 512 << 10
+"""Messages that leave together are not much larger in all."""
+
+
+class Place(NamedTuple):
+    """Where a message's payload goes."""
+
+    view: memoryview
+    skip_bytes: int
+    """Of the payload's beginning, which was seen already."""
+    full: Callable[[], None]
+    """Called when it is there."""
+
+
+class Wishes(NamedTuple):
+    """What a connection is for."""
+
+    client_id: str
+    topics: Sequence[str]
+    """To be subscribed to; ``up`` waits for all of them."""
+    keepalive_seconds: float
+    receive_bytes: int
+    """The largest packet that we take."""
+    up: Callable[[], None]
+    """Called when every subscription is acknowledged."""
+    coming: Callable[[Coming], Place | None]
+    """Called for each message; None: it is passed over."""
+
+
+class MqttConnection:
+    """A connection that `run` makes; ``up``, ``coming`` and ``full`` are called in its thread."""
+
+    def __init__(self, url: BrokerUrl, dialect: str, access: Access, wishes: Wishes) -> None:
+        self.max_packet_bytes: int | None = None
+        """MQTT 5 MaximumPacketSize, when the broker tells it; None is not 'no limit'."""
+        self.refusal: str | None = None
+        """Why the broker will not have us, or one of our subscriptions."""
+        self.answered = False
+        """Whether CONNACK came."""
+        self.silent = False
+        """Whether we ended it since nothing came."""
+        self.taken_over = False
+        """Whether another client took our id."""
+        self._url = url
+        self._dialect = dialect
+        self._access = access
+        self._wishes = wishes
+        self._reader: int | None = None
+        self._leaving = False
+        self._stream: ByteStream | None = None
+        self._outflow: Outflow | None = None
+        self._inflow = Inflow(dialect)
+        self._keepalive = KeepAlive(wishes.keepalive_seconds, time.monotonic())
+        self._unacknowledged: set[int] = set()
+        self._began = time.monotonic()
+        self._up = False
+        self._place: Place | None = None
+
+    def run(self) -> None:
+        """Connect, and read until the connection has ended.
+
+        Raises:
+            OSError: No connection, or no TLS.
+            AccessFileError: A file of ours cannot be used.
+            MqttPacketError: The other side speaks no MQTT.
+        """
+        self._reader = threading.get_ident()
+        password = self._access.password()
+        stream = self._stream = self._opened()
+        outflow = self._outflow = Outflow(stream)
+        hello = mqtt_packets.connect(
+            self._dialect,
+            self._wishes.client_id,
+            username=self._access.username,
+            password=password,
+            keepalive_seconds=min(max(1, int(self._keepalive.seconds)), 0xFFFF),
+            receive_bytes=min(self._wishes.receive_bytes, MAX_SIZE),
+        )
+        with contextlib.closing(stream), contextlib.suppress(StreamClosedError, StreamStalledError):
+            if self._leaving:
+                return
+            outflow.send_soon([hello])
+            try:
+                self._read(stream, outflow)
+            except StreamClosedError as error:
+                if isinstance(error.__cause__, ssl.SSLError) and not self.answered:
+                    raise error.__cause__ from None  # such as: it wants a certificate of ours
+                raise
+
+    def publish(self, topic: str, payloads: Iterable[Sequence[Buffer]]) -> None:
+        """Send a message with QoS 0 for each payload; the buffers may be reused afterwards.
+
+        Small ones leave together; between others there is room for what the reading thread says.
+
+        Raises:
+            StreamClosedError: The connection has ended.
+            StreamStalledError: The broker took nothing in time, so it has now.
+            StreamFullError: From the reading thread: too much waits already.
+        """
+        together: list[Buffer] = []
+        together_bytes = 0
+        for payload in payloads:
+            size = sum(memoryview(buffer).nbytes for buffer in payload)
+            together += (mqtt_packets.publish_front(self._dialect, topic, size), *payload)
+            together_bytes += size
+            if together_bytes >= TOGETHER_BYTES:
+                self._send(together)
+                together, together_bytes = [], 0
+        if together:
+            self._send(together)
+
+    def leave(self) -> None:
+        """Tell the broker that we go, behind all that was sent; its closing ends ``run``."""
+        self._leaving = True
+        stream = self._stream
+        if stream is None:
+            return  # `run` will see it
+        if not self._up:
+            stream.close()
+            return
+        with contextlib.suppress(StreamClosedError, StreamStalledError):
+            self._send([mqtt_packets.GOODBYE])
+
+    def abort(self) -> None:
+        """End it now; ``run`` returns soon."""
+        self._leaving = True
+        if self._stream is not None:
+            self._stream.close()
+
+    def _opened(self) -> ByteStream:
+        context = self._access.tls_context() if self._url.tls else None
+        sock = socket.create_connection((self._url.host, self._url.port), CONNECT_SECONDS)
+        try:
+            if context is not None:
+                sock = context.wrap_socket(sock, server_hostname=self._url.host)
+            return ByteStream(
+                sock,
+                str(self._url),
+                send_seconds=min(SEND_SECONDS, self._keepalive.seconds),
+                quiet_seconds=LOOK_RATIO * self._keepalive.seconds,
+                on_quiet=self._look,
+            )
+        except BaseException:
+            sock.close()
+            raise
+
+    def _send(self, packet: Sequence[Buffer]) -> None:
+        outflow = self._outflow
+        assert outflow is not None  # it is up
+        if threading.get_ident() == self._reader:
+            outflow.send_soon(packet)
+        else:
+            outflow.send(packet)
+
+    def _read(self, stream: ByteStream, outflow: Outflow) -> None:
+        inflow = self._inflow
+        while True:
+            while not outflow.push() and not stream.wait():
+                pass  # there is room to send again
+            inflow.took(stream.recv_some(inflow.window(), fill=inflow.filling))
+            self._keepalive.heard(time.monotonic())
+            while (event := inflow.next_event()) is not None:
+                match event:
+                    case Coming():
+                        self._place = None if self._leaving else self._wishes.coming(event)
+                        if self._place is not None:
+                            inflow.fill(self._place.view, self._place.skip_bytes)
+                    case Came():
+                        place, self._place = self._place, None
+                        if place is not None:
+                            place.full()
+                    case Packet():
+                        self._take(event, stream)
+            self._look()
+
+    def _take(self, packet: Packet, stream: ByteStream) -> None:
+        match packet.kind:
+            case mqtt_packets.CONNACK:
+                self._accepted(packet.body, stream)
+            case mqtt_packets.SUBACK:
+                self._subscribed(packet)
+            case mqtt_packets.DISCONNECT:
+                code = mqtt_packets.reason_code(self._dialect, packet)
+                self.taken_over = code == mqtt_packets.TAKEN_OVER
+                raise StreamClosedError(stream.peer, mqtt_packets.reason(code))
+
+    def _accepted(self, body: bytes, stream: ByteStream) -> None:
+        self.answered = True
+        refusal = mqtt_packets.refusal(self._dialect, body)
+        if refusal is not None:
+            wrong = mqtt_packets.is_wrong_dialect(self._dialect, body)
+            self._refuse(WRONG_DIALECT if wrong else refusal)
+        self.max_packet_bytes = mqtt_packets.told_packet_bytes(self._dialect, body)
+        seconds = mqtt_packets.told_keepalive_seconds(self._dialect, body)
+        if seconds:
+            self._keepalive.seconds = seconds
+            stream.set_quiet(LOOK_RATIO * seconds)
+        for number, topic in enumerate(self._wishes.topics, start=1):
+            self._unacknowledged.add(number)
+            self._send([mqtt_packets.subscribe(self._dialect, topic, number, qos=0)])
+        self._rise()
+
+    def _subscribed(self, packet: Packet) -> None:
+        code = mqtt_packets.reason_code(self._dialect, packet)
+        if code >= 0x80:
+            self._refuse(f"a subscription was refused ({mqtt_packets.reason(code)})")
+        self._unacknowledged.discard(int.from_bytes(packet.body[:2], "big"))
+        self._rise()
+
+    def _rise(self) -> None:
+        if self._up or self._unacknowledged:
+            return
+        self._up = True
+        if self._leaving:
+            raise StreamClosedError(str(self._url), "closed here")
+        self._wishes.up()
+
+    def _refuse(self, reason: str) -> None:
+        self.refusal = reason
+        raise StreamClosedError(str(self._url), reason)
+
+    def _look(self) -> None:
+        """Ping when it is time, and give up a broker that says nothing."""
+        now = time.monotonic()
+        due = self._keepalive.due(now)
+        if not self._up:
+            due = Due.NOTHING if now - self._began < self._keepalive.seconds else Due.GIVE_UP
+        match due:
+            case Due.PING if not self._leaving:
+                self._send([mqtt_packets.PING])
+            case Due.GIVE_UP:
+                self.silent = True
+                raise StreamStalledError(str(self._url), self._keepalive.seconds)
