@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from paceline.errors import BadArgumentError
-from wire import codec_names, ids
+from wire import codec_names, ids, link_names
 
 MAX_WINDOW: Final = 1024
 """What every stage remembers of one stream; brokers keep about as many messages for one client."""
@@ -43,6 +43,19 @@ def rate(value: Any) -> float | None:
         expected = "frames in a second, a finite number above 0, or None for as fast as it goes"
         raise BadArgumentError("rate", value, expected)
     return number
+
+
+def link(value: Any) -> str:
+    """Return what carries a client's frames; None: the usual link.
+
+    Raises:
+        BadArgumentError: It is none that goes through the broker.
+    """
+    if value is None:
+        return link_names.DEFAULT
+    if value not in link_names.BROKERED:
+        raise BadArgumentError("link", value, f"one of {', '.join(link_names.BROKERED)}, or None")
+    return str(value)
 
 
 def codec(value: Any) -> str | None:

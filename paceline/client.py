@@ -16,7 +16,7 @@ from typing import Final, Self
 from paceline import arguments, settings
 from paceline.errors import BadArgumentError, SiteClosedError
 from paceline.pipeline import Pipeline
-from wire import broker_url, ids
+from wire import broker_url, ids, link_names
 from wire.errors import BadUrlError
 from wire.links import LinkOptions
 from wire.session import Access, Session
@@ -35,6 +35,7 @@ def connect(
     root: str = DEFAULT_ROOT,
     access: Access | None = None,
     max_packet_bytes: int | None = None,
+    link: str | None = None,
     timeout_seconds: float = CONNECT_SECONDS,
 ) -> "Site":
     """Connect to a site's broker.
@@ -47,6 +48,9 @@ def connect(
         access: Credentials.
         max_packet_bytes: The broker's packet limit, where it has one that it does not tell; a
             known limit also lets frames travel in fewer chunks.
+        link: What carries frames to and from the broker: ``mqtt``, our own client, or ``paho``,
+            which costs many times as much; None: that of the command line's settings where ``url``
+            is None, else ``mqtt``.
         timeout_seconds: How long the broker may take to answer.
 
     Raises:
@@ -60,6 +64,7 @@ def connect(
         broker = settings.load(os.environ).settings
         url, access = broker.broker.url, access or broker.access
         max_packet_bytes = max_packet_bytes or broker.broker.max_packet_bytes
+        link = link or link_names.brokered(broker.link)
     if not isinstance(url, str):
         raise BadUrlError("...", f"is of type {type(url).__name__}, not text")
     if access is not None and not isinstance(access, Access):
@@ -71,7 +76,7 @@ def connect(
         max_packet_bytes=arguments.packet_bytes(max_packet_bytes),
     )
     timeout_seconds = arguments.seconds("timeout_seconds", timeout_seconds)
-    opened = Site(Topics(site, root), options)
+    opened = Site(Topics(site, root), options, arguments.link(link))
     opened.session.start()
     try:
         opened.session.wait_up(timeout_seconds)
@@ -84,8 +89,12 @@ def connect(
 class Site:
     """One site, connected; a context manager."""
 
-    def __init__(self, topics: Topics, options: LinkOptions) -> None:
+    def __init__(
+        self, topics: Topics, options: LinkOptions, link: str = link_names.DEFAULT
+    ) -> None:
         self.topics = topics
+        self.link = link
+        """What carries this client's frames."""
         self.name = f"u{os.urandom(5).hex()}"
         """What this client's ids begin with."""
         self._options = options

@@ -182,7 +182,7 @@ class Pipeline:
             client = f"{self._site.name}-{os.urandom(2).hex()}"
             options = self._site.options
             link = open_link(
-                "paho",
+                self._site.link,
                 LinkOptions(
                     url=options.url,
                     client_id=f"c.{client}",

@@ -21,7 +21,7 @@ from paceline.settings_errors import (
     UnknownSettingError,
 )
 from paceline.settings_file import Given
-from wire import broker_url, codec_names, ids
+from wire import broker_url, codec_names, ids, link_names
 from wire.access import Access
 from wire.errors import BadUrlError
 from wire.topics import DEFAULT_ROOT, DEFAULT_SITE, Site
@@ -53,6 +53,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     root: str = DEFAULT_ROOT
     codec: str = codec_names.DEFAULT
     """How a deploy lets stages send tensors to each other, where it does not say."""
+    link: str = link_names.DEFAULT
+    """What a deploy lets carry them, where it does not say; what goes to and from the broker is
+    carried by it, too, if it can be."""
 
     @property
     def topics(self) -> Site:
@@ -84,6 +87,7 @@ KINDS: Final[Mapping[str, type]] = MappingProxyType(
         "site": str,
         "root": str,
         "codec": str,
+        "link": str,
     }
 )
 """Every dotted key and its type; the order is that of `config show`."""
@@ -209,6 +213,8 @@ def _checked(key: str, given: Given, folder: Path) -> Any:
         raise _bad(given, key, "an id (1 to 48 of a-z 0-9 _ -, beginning with a letter or digit)")
     if key == "codec" and value not in codec_names.names():
         raise _bad(given, key, f"one of {', '.join(codec_names.names())}")
+    if key == "link" and value not in link_names.names():
+        raise _bad(given, key, f"one of {', '.join(link_names.names())}")
     if kind is int and value < 1024:
         raise _bad(given, key, "a number of bytes, at least 1024")
     if key == "broker.url":

@@ -16,7 +16,7 @@ from agent.worker.outbound import Outbound
 from agent.worker.stage import Stage
 from agent.worker.stats import Stats
 from agent.worker.warmup import warm_up
-from wire import broker_url, plugins
+from wire import broker_url, link_names, plugins
 from wire.access import Access
 from wire.attempts import Trouble
 from wire.errors import AccessFileError, BrokerUnreachableError, CodedError
@@ -28,7 +28,6 @@ from wire.tensors import describe
 
 log = structlog.get_logger()
 
-LINK: Final = "paho"
 OPEN_SECONDS: Final = 30.0
 DRAIN_QUIET_SECONDS: Final = 1.0
 """Drained: nothing has come for so long, and nothing is unfinished."""
@@ -194,7 +193,7 @@ def _open_link(stage: Stage, order: Load, fault: Callable[[Exception], None]) ->
         said.warning("link.not_connected", code=trouble.code, reason=trouble.reason)
 
     return open_link(
-        LINK,
+        link_names.brokered(stage.assignment.transfer.link),
         LinkOptions(
             url=url,
             client_id=client_id,

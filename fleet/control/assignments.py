@@ -13,6 +13,7 @@ from fleet.control.deploy_errors import (
     ReplicasError,
     UnknownSegmentError,
 )
+from wire import link_names
 from wire.codec_names import DEFAULT
 from wire.manifest import INPUT, OUTPUT, Edge, Manifest, Segment
 from wire.messages import (
@@ -83,6 +84,7 @@ def assignments(
     devices: Sequence[str],
     codecs: Sequence[str] = (),
     batching: Batching = ONE_BY_ONE,
+    link: str = link_names.DEFAULT,
 ) -> tuple[Assignment, ...]:
     """Return one assignment for each device of each segment, by stage.
 
@@ -93,6 +95,7 @@ def assignments(
         devices: One entry for each segment: a device, or several replicas as ``d2+d3``.
         codecs: One for each edge that enters a stage (see `fleet.edge_codecs`); none: all is raw.
         batching: Of every segment that can run several frames at once.
+        link: Carries frames from stage to stage.
     """
     peers = [
         tuple(Peer(device=device, stage=stage) for device in replicas)
@@ -120,7 +123,7 @@ def assignments(
                     upstream=peers[stage - 1] if stage else (),
                     downstream=next(iter(peers[stage + 1 :]), ()),
                 ),
-                transfer=Transfer(codec=next(iter(codecs[stage + 1 :]), DEFAULT)),
+                transfer=Transfer(link=link, codec=next(iter(codecs[stage + 1 :]), DEFAULT)),
                 batching=batching,
             )
         ]

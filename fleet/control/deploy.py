@@ -35,7 +35,7 @@ from fleet.control.deploy_progress import Progress, ProgressHandler, StageProgre
 from fleet.control.observe import GRACE_SECONDS, Observer
 from fleet.control.orders import Orders
 from fleet.control.reading import await_devices, read_ordered
-from wire import ids, messages
+from wire import ids, link_names, messages
 from wire.codec_names import DEFAULT
 from wire.errors import BrokerUnreachableError, CodedError
 from wire.messages import ONE_BY_ONE, Batching, Route, RouteStage
@@ -65,6 +65,8 @@ class DeployRequest:
     """How tensors are written on each edge, as `fleet.edge_codecs` understands it."""
     batching: Batching = ONE_BY_ONE
     """Of every segment that can run several frames at once."""
+    link: str = link_names.DEFAULT
+    """What carries frames from stage to stage."""
     serve: str | None = None
     """``HOST:PORT`` to serve the artifacts at until all is done; None: somebody else does."""
     trusted: tuple[Ed25519PublicKey, ...] = ()
@@ -98,6 +100,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """Devices whose orders the broker had lost; they gave them themselves."""
     codecs: tuple[str, ...] = ()
     """One for each edge that enters a stage, by stage."""
+    link: str = link_names.DEFAULT
+    """What carries frames from stage to stage."""
 
 
 def deploy(
@@ -119,9 +123,9 @@ def deploy(
         DamagedSplitError: Its files are not those of the manifest.
         PlacementError: Not one device for each segment.
         CodecChoiceError: Codecs are chosen for edges that are not there.
-        UnknownPluginError: There is no such codec.
+        UnknownPluginError: There is no such codec or link.
         DevicesAbsentError: Devices are not there.
-        DevicesUnableError: Devices lack a runtime or a codec, or speak another protocol version.
+        DevicesUnableError: Devices lack a runtime, codec or link, or speak another version.
         OrdersUnknownError: A device runs what nobody can prove was ordered.
         ListenError: The artifacts cannot be served at that address.
         DeployFailedError: A segment does not get to serve; its subclasses: `DeployTimeoutError`,
@@ -150,7 +154,8 @@ def checked(request: DeployRequest) -> Target:
     ids.checked(name, "pipeline")
     assignments.check_placement(manifest, name, request.devices)
     codecs = edge_codecs.parsed(request.codecs, len(manifest.segments))
-    target = Target(name, manifest, request.devices, codecs, request.batching)
+    link = link_names.checked(request.link)
+    target = Target(name, manifest, request.devices, codecs, request.batching, link)
     for device in target.hosts:
         ids.checked(device, "device")
     if request.batching.max_frames > 1:
@@ -206,6 +211,7 @@ class _Deploying:
             leftovers=leftovers,
             was_lost=plan.was_lost,
             codecs=self.target.codecs,
+            link=self.target.link,
         )
 
     def _planned(self) -> DeployPlan:

@@ -19,6 +19,7 @@ from fleet.control import assignments
 from fleet.control.deploy_errors import OrdersLostError, OrdersUnknownError
 from fleet.control.device_state import DeviceState
 from fleet.control.proof import proved
+from wire import link_names
 from wire.manifest import Manifest
 from wire.messages import ONE_BY_ONE, Assignment, Batching, Desired, Reported, Route
 
@@ -50,6 +51,8 @@ class Target:
     codecs: tuple[str, ...] = ()
     """One for each edge that enters a stage; none: all is raw."""
     batching: Batching = ONE_BY_ONE
+    link: str = link_names.DEFAULT
+    """What carries frames from stage to stage."""
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -140,7 +143,8 @@ def plan_deploy(
     epoch = _next_epoch(devices.values(), route)
     generation = _next_generation(pipeline, devices.values(), route, epoch)
     what = (target.manifest, pipeline, generation)
-    made = assignments.assignments(*what, target.devices, target.codecs, target.batching)
+    how = (target.codecs, target.batching, target.link)
+    made = assignments.assignments(*what, target.devices, *how)
     write = _Writer(site, epoch, unix_ns)
     make, withdraw, settle = [], [], []
     for name, before in devices.items():

@@ -18,11 +18,12 @@ from fleet.hub.views import (
     State,
 )
 from fleet.hub.waterfalls import CLIENT
+from wire import link_names
 from wire.messages import ReportedAssignment, RouteStage
 
 SERVING: Final = "serving"
 MISSING: Final = "missing"
-LINK: Final = "paho"
+LINK: Final = link_names.DEFAULT
 """What carries frames today."""
 
 

@@ -126,7 +126,7 @@ class LinkView(View, frozen=True, kw_only=True):
     """``client``, or a stage's number."""
     target: str
     link: str
-    """What carries it, such as ``paho``."""
+    """What carries it, such as ``mqtt``."""
     state: State
     bytes_per_frame: float | None = None
     bits_per_second: float | None = None

@@ -22,6 +22,7 @@ from paceline.formatting import seconds_text
 from paceline.options import OutputOptions, SiteOptions, Timeout
 from paceline.output import Output
 from paceline.serving import listen_address
+from wire import link_names
 from wire.codec_names import DEFAULT
 from wire.manifest import Manifest
 from wire.messages import Batching
@@ -39,6 +40,7 @@ def deploy(  # noqa: PLR0913 one for each option
     name: str | None = None,
     timeout: Timeout = 120.0,
     codec: str | None = None,
+    link: str | None = None,
     bounds: BoundOptions = BoundOptions(),  # noqa: B008 frozen
     examples: Annotated[Path | None, Parameter(name="--inputs")] = None,
     max_batch: Count = 1,
@@ -60,6 +62,9 @@ def deploy(  # noqa: PLR0913 one for each option
         codec: How stages send tensors to each other: raw, fp16, int8_channel, int8_token or
             int8_tensor, each perhaps +zstd; one for each edge: entry=fp16,0=int8_channel,1=raw
             (entry: how clients send; 0: what stage 0 sends). Else that of the settings, or raw.
+        link: What carries tensors from stage to stage: mqtt (through the broker, where any client
+            sees them), paho (the same by another library, much slower), tcp or uds (direct), or
+            auto (the best that both devices reach). Else that of the settings, or mqtt.
         bounds: How far the codec may move the outputs: tried before anything is written, as by
             paceline verify --codec.
         examples: A folder of .npz files to try it with; else inputs are made up.
@@ -86,6 +91,7 @@ def deploy(  # noqa: PLR0913 one for each option
         name=name,
         codecs=codec or loaded.codec,
         batching=Batching(max_frames=max_batch, max_wait_seconds=max_wait),
+        link=link or loaded.link,
         serve=address,
         trusted=keys.trusted(trust),
         force=force,
@@ -136,6 +142,7 @@ def _show(console: Console, made: Deployment, manifest: Manifest) -> None:
     console.print(
         f"pipeline {made.pipeline}: generation {made.generation} serves"
         f" (after {seconds_text(made.serving_seconds)})"
+        + (f", linked by {made.link}" if made.link != link_names.DEFAULT else "")
     )
     table = Table(box=None, pad_edge=False)
     for title in ("  stage", "device", "segment", "runtime", "receives as"):

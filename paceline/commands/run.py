@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter, validators
 
@@ -18,7 +18,7 @@ from paceline.options import OutputOptions, SiteOptions
 from paceline.output import Output
 from paceline.pipeline import Pipeline
 from paceline.stream import DEFAULT_DEADLINE_SECONDS, DEFAULT_WINDOW
-from wire import codec_names
+from wire import codec_names, link_names
 
 _QUIET_SECONDS = 0.5
 """A route that is there comes sooner; afterwards we say what we wait for."""
@@ -38,6 +38,7 @@ def run(  # noqa: PLR0913 one for each option
     window: Count = DEFAULT_WINDOW,
     deadline: Positive = DEFAULT_DEADLINE_SECONDS,
     codec: str | None = None,
+    link: Literal["mqtt", "paho"] | None = None,
     where: SiteOptions = SiteOptions(),  # noqa: B008 frozen
     how: OutputOptions = OutputOptions(),  # noqa: B008 frozen
 ) -> int:
@@ -53,6 +54,8 @@ def run(  # noqa: PLR0913 one for each option
         deadline: Seconds after which a frame without an answer has failed.
         codec: How the input is written into frames: raw, fp16, int8_channel, fp16+zstd ...; else
             as the deploy said (entry=NAME), which is raw unless it said another.
+        link: What carries frames to and from the broker; else that of the settings, or mqtt. paho
+            is the reference, and costs many times as much.
         where: Which site.
         how: How to answer.
     """
@@ -65,6 +68,7 @@ def run(  # noqa: PLR0913 one for each option
         root=loaded.root,
         access=loaded.access,
         max_packet_bytes=loaded.broker.max_packet_bytes,
+        link=link or link_names.brokered(loaded.link),
     ) as site:
         found = _awaited(site, pipeline, out)
         route = found.route

@@ -30,6 +30,19 @@ def test_no_windows(value):
         arguments.window(value)
 
 
+@pytest.mark.parametrize("value", [None, "mqtt", "paho"])
+def test_links(value):
+    """Of those that go through the broker; the usual one where none is named."""
+    assert arguments.link(value) == (value or "mqtt")
+
+
+@pytest.mark.parametrize("value", ["", "tcp", "auto", "memory", 7, ["mqtt"]])
+def test_no_links(value):
+    """A client reaches a pipeline through the broker."""
+    with pytest.raises(BadArgumentError, match=r"link: .* one of mqtt, paho, or None"):
+        arguments.link(value)
+
+
 @pytest.mark.parametrize("value", [None, "raw", "fp16", "int8_channel+zstd"])
 def test_codecs(value):
     """Any that there is a file for, or the route's."""

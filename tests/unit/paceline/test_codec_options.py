@@ -78,6 +78,7 @@ def test_options_that_do_not_go_together_exit_2(folder, capsys, options, said):
         (["--max-abs", "0", *NO_BROKER], 3, "nowhere.pem"),
         (["--codec", "fp61"], 3, "did you mean 'fp16'"),
         (["--codec", "1=fp16"], 2, "no edge '1'"),
+        (["--link", "tpc"], 3, "no plugin 'tpc'"),
         (["--inputs", "."], 2, "--inputs: are for a bound"),
     ],
 )

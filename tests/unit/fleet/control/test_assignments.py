@@ -177,6 +177,16 @@ def test_an_unknown_segment_is_refused_with_the_known_ones():
         assignments.single_segment_manifest(manifest(2), "s9")
 
 
+def test_every_stage_is_told_the_link():
+    """MQTT, unless another is asked for."""
+    devices = ("a", "b", "c")
+    usual = assignments.assignments(manifest(3), "p", 4, devices)
+    made = assignments.assignments(manifest(3), "p", 4, devices, link="auto")
+
+    assert {one.transfer.link for one in usual} == {"mqtt"}
+    assert {one.transfer.link for one in made} == {"auto"}
+
+
 def test_each_stage_sends_with_its_codec():
     """The entry's is the route's; what goes to clients is raw."""
     codecs, devices = ("fp16", "int8_channel", "raw+zstd"), ("a", "b", "c")

@@ -22,9 +22,9 @@ ASSIGNMENT = Assignment(
 )
 
 
-def info(*runtimes, wire=(1, 1), codecs=()):
+def info(*runtimes, wire=(1, 1), codecs=(), links=()):
     """Return what a device with these runtimes says of itself."""
-    return Info(device="a", version="1", runtimes=runtimes, wire=wire, codecs=codecs)
+    return Info(device="a", version="1", runtimes=runtimes, wire=wire, codecs=codecs, links=links)
 
 
 @pytest.mark.parametrize(
@@ -97,3 +97,24 @@ def test_both_ends_of_an_edge_need_its_codec(knows, entry, between, missing):
         device: f"has no codec {name} (it has {', '.join(knows) or 'raw'})"
         for device, name in missing.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("links", "asked", "problem"),
+    [
+        ((), "mqtt", None),
+        (("memory", "paho"), "mqtt", None),
+        (("memory", "paho"), "auto", None),
+        (("memory", "mqtt", "paho"), "paho", None),
+        (("memory", "mqtt", "paho"), "tcp", "has no link tcp (it has mqtt, paho)"),
+        ((), "paho", "has no link paho (it has mqtt)"),
+    ],
+)
+def test_a_device_needs_the_link_that_is_asked_for(links, asked, problem):
+    """Through the broker every agent can; what says nothing of links can that alone."""
+    sends = msgspec.structs.replace(ASSIGNMENT, transfer=Transfer(link=asked))
+    states = {"a": DeviceState("a", ONLINE, info(CPU, links=links))}
+
+    found = readiness.inabilities([sends], ["a"], states)
+
+    assert found == ({"a": problem} if problem else {})

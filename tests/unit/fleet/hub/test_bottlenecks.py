@@ -27,7 +27,7 @@ def _link(source, target, hop=0.001):
     return LinkView(
         source=source,
         target=target,
-        link="paho",
+        link="mqtt",
         state="ok",
         hop_seconds_p50=hop,
         bytes_per_frame=600_000,
