@@ -17,7 +17,8 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from types import TracebackType
 from typing import Final
 
 from wire.buffers import Buffer
@@ -59,6 +60,7 @@ class ByteStream:
         self._guard = threading.Lock()
         self._users = 0
         self._closed = False
+        self._use = _Use(self._enter, self._leave, self._translated)
         if self._tcp:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._transport: _Plain | _Tls
@@ -91,7 +93,7 @@ class ByteStream:
             StreamStalledError: The other side took no byte in time; the stream is closed now.
         """
         views = _views(buffers)
-        with self._used():
+        with self._use:
             while views:
                 sent = self._transport.send(views)
                 if not sent:
@@ -106,7 +108,7 @@ class ByteStream:
             StreamClosedError: The connection has ended.
         """
         views = _views(buffers)
-        with self._used():
+        with self._use:
             while views and (sent := self._transport.send_now(views)):
                 _advance(views, sent)
         return views
@@ -117,7 +119,7 @@ class ByteStream:
         Raises:
             StreamClosedError: The connection has ended.
         """
-        with self._used():
+        with self._use:
             while (ready := self._transport.wait()) is None:
                 self._on_quiet()
             return ready
@@ -130,6 +132,8 @@ class ByteStream:
         Raises:
             StreamClosedError: The connection has ended.
         """
+        if not fill:
+            self._acknowledge_quickly()
         return self._receive(view, socket.MSG_WAITALL if fill else 0)
 
     def recv_exactly(self, view: memoryview) -> None:
@@ -138,8 +142,9 @@ class ByteStream:
         Raises:
             StreamClosedError: The connection has ended.
         """
+        self._acknowledge_quickly()
         while view.nbytes:
-            view = view[self.recv_some(view, fill=True) :]
+            view = view[self._receive(view, socket.MSG_WAITALL) :]
 
     def close(self) -> None:
         """End the connection and wake whoever uses it; closing twice is harmless.
@@ -158,35 +163,72 @@ class ByteStream:
                 self._sock.close()
 
     def _receive(self, view: memoryview, flags: int) -> int:
-        with self._used():
+        with self._use:
             while (count := self._transport.recv(view, flags)) is None:
                 self._on_quiet()
             if not count:
                 raise StreamClosedError(self.peer, self._why_closed())
-            if self._tcp and _QUICKACK is not None:
-                # the kernel forgets it; without, peers that wait for it stall 40 ms
-                self._sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
             return count
+
+    def _acknowledge_quickly(self) -> None:
+        """Arm TCP_QUICKACK, which the kernel forgets: without, a peer's Nagle stalls it 40 ms."""
+        if self._tcp and _QUICKACK is not None:
+            try:
+                self._sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+            except OSError:
+                return  # it is closed: whoever receives is told
 
     def _why_closed(self) -> str:
         return "closed here" if self._closed else "the other side closed it"
 
-    @contextlib.contextmanager
-    def _used(self) -> Iterator[None]:
+    def _enter(self) -> None:
         with self._guard:
             if self._closed:
                 raise StreamClosedError(self.peer, self._why_closed())
             self._users += 1
-        try:
-            yield
-        except OSError as error:
-            reason = self._why_closed() if self._closed else error.strerror or str(error)
-            raise StreamClosedError(self.peer, reason) from error
-        finally:
-            with self._guard:
-                self._users -= 1
-                if self._closed and not self._users:
-                    self._sock.close()
+
+    def _leave(self) -> None:
+        with self._guard:
+            self._users -= 1
+            if self._closed and not self._users:
+                self._sock.close()
+
+    def _translated(self, error: OSError) -> StreamClosedError:
+        reason = self._why_closed() if self._closed else error.strerror or str(error)
+        return StreamClosedError(self.peer, reason)
+
+
+class _Use:
+    """Around each call to the socket; one object for all threads, since it costs at each frame.
+
+    Args:
+        enter: Counts a user in.
+        leave: Counts it out.
+        translated: Returns our error for the system's.
+    """
+
+    __slots__ = ("_enter", "_leave", "_translated")
+
+    def __init__(
+        self,
+        enter: Callable[[], None],
+        leave: Callable[[], None],
+        translated: Callable[[OSError], StreamClosedError],
+    ) -> None:
+        self._enter, self._leave, self._translated = enter, leave, translated
+
+    def __enter__(self) -> None:
+        self._enter()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._leave()
+        if isinstance(error, OSError):
+            raise self._translated(error) from error
 
 
 class _Plain:

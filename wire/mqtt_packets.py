@@ -8,6 +8,7 @@ Source: MQTT 3.1.1 and MQTT 5.0, sections 2 and 3.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from wire import mqtt_fields as fields
@@ -161,10 +162,14 @@ def publish_front(dialect: str, topic: str, payload_bytes: int) -> bytes:
     Raises:
         ValueError: The payload is larger than a packet can be.
     """
-    name = fields.text(topic)
-    properties = b"\x00" if dialect == "5" else b""
-    size = len(name) + len(properties) + payload_bytes
-    return b"".join((fields.head(0x30, size), name, properties))
+    name = _address(dialect, topic)
+    return fields.head(0x30, len(name) + payload_bytes) + name
+
+
+@lru_cache(maxsize=256)
+def _address(dialect: str, topic: str) -> bytes:
+    """Return a topic and no properties: the same for each frame."""
+    return fields.text(topic) + (b"\x00" if dialect == "5" else b"")
 
 
 def subscribe(dialect: str, topic: str, packet_id: int, *, qos: int = 1) -> bytes:
