@@ -7,7 +7,7 @@ assignment, not by a date.
 import base64
 import datetime
 import ssl
-from typing import Final, NamedTuple
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -19,15 +19,8 @@ _ENDS: Final = datetime.datetime(9999, 12, 31, tzinfo=datetime.UTC)
 """RFC 5280, 4.1.2.5: what has no end."""
 
 
-class Pair(NamedTuple):
-    """A certificate and its key, both in PEM form; the key is a secret."""
-
-    certificate: bytes
-    key: bytes
-
-
-def new(device: str) -> Pair:
-    """Return a new key, and a certificate for it that names the device."""
+def new(device: str) -> bytes:
+    """Return a certificate that names the device, and its key: PEM, to be kept at mode 0600."""
     key = Ed25519PrivateKey.generate()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, device)])
     made = (
@@ -42,20 +35,19 @@ def new(device: str) -> Pair:
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(key, None)
     )
-    return Pair(
-        made.public_bytes(serialization.Encoding.PEM),
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        ),
+    pem = made.public_bytes(serialization.Encoding.PEM)
+    return pem + key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     )
 
 
-def told(certificate: bytes) -> str:
-    """Return a PEM certificate as ``Info.certificate`` carries it: DER in base64.
+def told(pem: bytes) -> str:
+    """Return the certificate as ``Info.certificate`` carries it: DER in base64.
 
     Raises:
-        ValueError: It is none.
+        ValueError: There is none.
     """
-    return base64.b64encode(ssl.PEM_cert_to_DER_cert(certificate.decode())).decode()
+    certificate, end, _ = pem.decode().partition(ssl.PEM_FOOTER)
+    return base64.b64encode(ssl.PEM_cert_to_DER_cert(certificate + end)).decode()

@@ -6,13 +6,13 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from wire.byte_stream import ByteStream
 from wire.direct import pinned, sockets
 from wire.direct.endpoint import Way
 from wire.direct.errors import EndpointError, HandshakeError
 from wire.direct.handshake import NONCE_BYTES, Receiver, Sender
-from wire.direct.pinned import Identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +25,8 @@ class Door:
     """The generation's."""
     senders: Mapping[str, bytes | None]
     """By id: the certificate (DER) that it shows off this host; None: it cannot come from there."""
-    identity: Identity | None = None
-    """Our own; None: nobody can come from off this host."""
+    own_file: Path | None = None
+    """Our certificate and key (PEM); None: nobody can come from off this host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,8 @@ class Key:
     address: str
     token: str
     sender: str
-    identity: Identity | None = None
+    own_file: Path | None = None
+    """Our certificate and key (PEM)."""
     certificate: bytes | None = None
     """The receiver's (DER); None: only what stays on this host can be used."""
 
@@ -107,16 +108,16 @@ def _check(shown: bytes, assigned: bytes | None) -> None:
 def _sending_context(way: Way, key: Key) -> ssl.SSLContext | None:
     if not way.encrypted:
         return None
-    if key.identity is None or key.certificate is None:
+    if key.own_file is None or key.certificate is None:
         raise HandshakeError("there are no certificates for a link off this host")
-    return pinned.sending(key.identity, key.certificate)
+    return pinned.sending(key.own_file, key.certificate)
 
 
 def _receiving_context(door: Door) -> ssl.SSLContext:
     known = [certificate for certificate in door.senders.values() if certificate]
-    if door.identity is None or not known:
+    if door.own_file is None or not known:
         raise HandshakeError("there are no certificates for a link off this host")
-    return pinned.receiving(door.identity, known)
+    return pinned.receiving(door.own_file, known)
 
 
 def _encrypted(

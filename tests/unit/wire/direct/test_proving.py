@@ -11,7 +11,6 @@ import pytest
 from wire.direct import certificate, pinned, proving
 from wire.direct.endpoint import LOOPBACK, Way
 from wire.direct.errors import EndpointError, HandshakeError
-from wire.direct.pinned import Identity
 from wire.direct.proving import Door, Key
 
 TOKEN = "8f" * 32
@@ -23,11 +22,10 @@ class Device:
     """A device's certificate in files, and as others are told of it."""
 
     def __init__(self, folder, name):
-        pair = certificate.new(name)
-        self.identity = Identity(folder / f"{name}.crt", folder / f"{name}.key")
-        self.identity.certificate_file.write_bytes(pair.certificate)
-        self.identity.key_file.write_bytes(pair.key)
-        self.der = pinned.der(certificate.told(pair.certificate))
+        pem = certificate.new(name)
+        self.file = folder / f"{name}.pem"
+        self.file.write_bytes(pem)
+        self.der = pinned.der(certificate.told(pem))
 
 
 @pytest.fixture
@@ -54,9 +52,9 @@ def knock(key, *, encrypted):
 
 
 def door(**senders):
-    """Return a door for these senders; the keyword ``identity`` is our own."""
-    identity = senders.pop("identity", None)
-    return Door(address=LANE, token=TOKEN, senders=senders, identity=identity)
+    """Return a door for these senders; the keyword ``own_file`` is our own."""
+    own_file = senders.pop("own_file", None)
+    return Door(address=LANE, token=TOKEN, senders=senders, own_file=own_file)
 
 
 def exchanged(arrival, stream):
@@ -86,9 +84,9 @@ def test_neighbours_meet_without_tls_on_one_host():
 def test_neighbours_meet_over_tls(device):
     """Each takes the other's certificate, whatever the clock says."""
     a, b, c = map(device, "abc")
-    key = Key(address=LANE, token=TOKEN, sender="a", identity=a.identity, certificate=b.der)
+    key = Key(address=LANE, token=TOKEN, sender="a", own_file=a.file, certificate=b.der)
     arrival, stream = admitted(
-        door(a=a.der, c=c.der, identity=b.identity), knock(key, encrypted=True), encrypted=True
+        door(a=a.der, c=c.der, own_file=b.file), knock(key, encrypted=True), encrypted=True
     )
 
     assert arrival.sender == "a"
@@ -98,9 +96,9 @@ def test_neighbours_meet_over_tls(device):
 def test_a_sender_with_another_key_is_refused(device):
     """Its certificate names the right device and is not the one that was assigned."""
     a, b, stranger = device("a"), device("b"), device("stranger")
-    key = Key(address=LANE, token=TOKEN, sender="a", identity=stranger.identity, certificate=b.der)
+    key = Key(address=LANE, token=TOKEN, sender="a", own_file=stranger.file, certificate=b.der)
     arrival, failed = admitted(
-        door(a=a.der, identity=b.identity), knock(key, encrypted=True), encrypted=True
+        door(a=a.der, own_file=b.file), knock(key, encrypted=True), encrypted=True
     )
 
     assert isinstance(arrival, HandshakeError)
@@ -110,9 +108,9 @@ def test_a_sender_with_another_key_is_refused(device):
 def test_a_neighbour_cannot_be_another_one(device):
     """What is trusted for one sender opens nothing in the name of another."""
     a, b, c = map(device, "abc")
-    key = Key(address=LANE, token=TOKEN, sender="a", identity=c.identity, certificate=b.der)
+    key = Key(address=LANE, token=TOKEN, sender="a", own_file=c.file, certificate=b.der)
     arrival, failed = admitted(
-        door(a=a.der, c=c.der, identity=b.identity), knock(key, encrypted=True), encrypted=True
+        door(a=a.der, c=c.der, own_file=b.file), knock(key, encrypted=True), encrypted=True
     )
 
     assert isinstance(arrival, HandshakeError)
@@ -123,9 +121,9 @@ def test_a_neighbour_cannot_be_another_one(device):
 def test_a_receiver_with_another_key_is_refused(device):
     """Who sits at the address is not whom the assignment names: it hears nothing of ours."""
     a, b, stranger = device("a"), device("b"), device("stranger")
-    key = Key(address=LANE, token=TOKEN, sender="a", identity=a.identity, certificate=b.der)
+    key = Key(address=LANE, token=TOKEN, sender="a", own_file=a.file, certificate=b.der)
     arrival, failed = admitted(
-        door(a=a.der, identity=stranger.identity), knock(key, encrypted=True), encrypted=True
+        door(a=a.der, own_file=stranger.file), knock(key, encrypted=True), encrypted=True
     )
 
     assert isinstance(arrival, HandshakeError)
@@ -141,9 +139,8 @@ def test_a_certificate_signed_by_the_right_one_is_another(device, tmp_path):
     from cryptography.x509.oid import NameOID
 
     a, b = device("a"), device("b")
-    issuer = serialization.load_pem_private_key(a.identity.key_file.read_bytes(), None)
-    pair = certificate.new("stranger")
-    key = serialization.load_pem_private_key(pair.key, None)
+    issuer = serialization.load_pem_private_key(a.file.read_bytes(), None)
+    key = serialization.load_pem_private_key(certificate.new("stranger"), None)
     begins = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
     made = (
         x509.CertificateBuilder()
@@ -155,12 +152,18 @@ def test_a_certificate_signed_by_the_right_one_is_another(device, tmp_path):
         .not_valid_after(begins + datetime.timedelta(days=36500))
         .sign(issuer, None)
     )
-    files = Identity(tmp_path / "signed.crt", tmp_path / "signed.key")
-    files.certificate_file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    files.key_file.write_bytes(pair.key)
-    stranger = Key(address=LANE, token=TOKEN, sender="a", identity=files, certificate=b.der)
+    file = tmp_path / "signed.pem"
+    file.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    stranger = Key(address=LANE, token=TOKEN, sender="a", own_file=file, certificate=b.der)
     arrival, failed = admitted(
-        door(a=a.der, identity=b.identity), knock(stranger, encrypted=True), encrypted=True
+        door(a=a.der, own_file=b.file), knock(stranger, encrypted=True), encrypted=True
     )
 
     assert isinstance(arrival, HandshakeError)
@@ -170,9 +173,9 @@ def test_a_certificate_signed_by_the_right_one_is_another(device, tmp_path):
 def test_the_right_certificate_without_the_token_is_refused(device):
     """Another generation's worker on the same device is not this one."""
     a, b = device("a"), device("b")
-    key = Key(address=LANE, token="00" * 32, sender="a", identity=a.identity, certificate=b.der)
+    key = Key(address=LANE, token="00" * 32, sender="a", own_file=a.file, certificate=b.der)
     arrival, failed = admitted(
-        door(a=a.der, identity=b.identity), knock(key, encrypted=True), encrypted=True
+        door(a=a.der, own_file=b.file), knock(key, encrypted=True), encrypted=True
     )
 
     assert isinstance(arrival, HandshakeError)
@@ -185,13 +188,13 @@ def test_older_tls_is_refused(device, version):
     a, b = device("a"), device("b")
 
     def older(port):
-        context = pinned.sending(a.identity, b.der)
+        context = pinned.sending(a.file, b.der)
         context.minimum_version = version
         context.maximum_version = version
         with socket.create_connection((LOOPBACK, port)) as sock, context.wrap_socket(sock) as tls:
             return tls.version()
 
-    arrival, failed = admitted(door(a=a.der, identity=b.identity), older, encrypted=True)
+    arrival, failed = admitted(door(a=a.der, own_file=b.file), older, encrypted=True)
 
     assert isinstance(arrival, HandshakeError)
     assert isinstance(failed, ssl.SSLError)
@@ -212,7 +215,7 @@ def test_other_protocols_are_refused(device, said, encrypted):
                     pass
             return "closed"
 
-    arrival, outcome = admitted(door(a=a.der, identity=b.identity), speak, encrypted=encrypted)
+    arrival, outcome = admitted(door(a=a.der, own_file=b.file), speak, encrypted=encrypted)
 
     assert isinstance(arrival, HandshakeError)
     assert outcome == "closed"
@@ -240,7 +243,7 @@ def test_whoever_is_slow_is_refused(device, encrypted):
                 return "closed"
 
     arrival, outcome = admitted(
-        door(a=a.der, identity=b.identity), drip, encrypted=encrypted, seconds=0.3
+        door(a=a.der, own_file=b.file), drip, encrypted=encrypted, seconds=0.3
     )
 
     assert isinstance(arrival, HandshakeError)
@@ -248,11 +251,11 @@ def test_whoever_is_slow_is_refused(device, encrypted):
     assert sent
 
 
-@pytest.mark.parametrize("without", ["identity", "certificate"])
+@pytest.mark.parametrize("without", ["own_file", "certificate"])
 def test_nothing_leaves_the_host_without_certificates(device, without):
     """Rather no direct link than one that is not encrypted."""
     a = device("a")
-    known = {"identity": a.identity, "certificate": a.der, without: None}
+    known = {"own_file": a.file, "certificate": a.der, without: None}
     key = Key(address=LANE, token=TOKEN, sender="a", **known)
 
     with pytest.raises(HandshakeError):
@@ -278,4 +281,4 @@ def test_what_is_no_certificate_is_none(text):
 def test_nonsense_in_base64_makes_no_context(device):
     """It is refused with a reason, and nothing is trusted instead."""
     with pytest.raises(HandshakeError, match="certificate"):
-        pinned.sending(device("a").identity, b"nonsense")
+        pinned.sending(device("a").file, b"nonsense")
