@@ -122,7 +122,9 @@ class DirectLink(ABC):
                 stream = proving.connect(way, key, HANDSHAKE_SECONDS)
             except (EndpointError, HandshakeError) as error:
                 raise LinkDownError(f"{self.name} to {address}") from error
-            connection = self._made(Arrival(stream, address), Events(receive=lambda *_: None))
+            connection = self._made(
+                Arrival(stream, address, self.name), Events(receive=lambda *_: None)
+            )
             connection.start()
             self._connections[address] = connection
             return connection

@@ -48,6 +48,8 @@ class Arrival:
 
     stream: ByteStream = field(repr=False)
     sender: str
+    link: str
+    """``uds`` or ``tcp``."""
 
 
 def connect(way: Way, key: Key, seconds: float) -> ByteStream:
@@ -91,7 +93,8 @@ def admit(sock: socket.socket, door: Door, *, encrypted: bool, seconds: float) -
             senders = tuple(name for name, known in door.senders.items() if known == shown)
         side = Receiver(door.token, door.address, senders, secrets.token_bytes(NONCE_BYTES))
         _exchange(sock, side, ends)
-        return Arrival(ByteStream(sock, f"{side.sender}"), side.sender)
+        link = "uds" if sock.family == socket.AF_UNIX else "tcp"
+        return Arrival(ByteStream(sock, side.sender), side.sender, link)
     except OSError as error:
         sock.close()
         raise HandshakeError(f"the handshake ended early ({_reason(error)})") from error

@@ -44,17 +44,20 @@ def listen_uds(folder: Path, address: str) -> socket.socket:
     return listener
 
 
-def listen_tcp(host: str, port: int) -> socket.socket:
-    """Return a listening TCP socket; port 0: any free one.
+def listen_tcp(host: str, first_port: int, last_port: int = 0) -> socket.socket:
+    """Return a listening TCP socket on the first port of a range that is free; 0: on any.
 
     Raises:
-        EndpointError: It cannot be.
+        EndpointError: There is none.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise EndpointError(f"{host}:{port}", error.strerror or str(error)) from error
+    problem = "no port is free"
+    for port in range(first_port, max(first_port, last_port) + 1):
+        try:
+            return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        except OSError as error:
+            problem = error.strerror or str(error)
+    raise EndpointError(f"{host}:{first_port}", problem)
 
 
 def connect(way: Way, seconds: float) -> socket.socket:

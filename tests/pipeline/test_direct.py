@@ -1,0 +1,123 @@
+"""Workers that find a direct connection to each other, lose it, and find it again."""
+
+import threading
+
+import msgspec
+import numpy as np
+import pytest
+
+from agent.channel import DirectAccess
+from wire.messages import Route, RouteStage, Transfer
+
+TOKEN = "8f" * 32
+
+
+class Chain:
+    """Two stages that may reach each other directly, and a client."""
+
+    def __init__(self, fleet, tools, folder, link, **access):
+        agreed = tools.contract()
+        self.access = {"folder": folder / "direct", "host": None, **access}
+        self.workers = []
+        for stage in (0, 1):
+            assignment = tools.chain_assignment(stage, 2, agreed)
+            assignment = msgspec.structs.replace(
+                assignment,
+                transfer=Transfer(link=link),
+                peers=msgspec.structs.replace(assignment.peers, token=TOKEN),
+            )
+            direct = DirectAccess(**self.access)
+            self.workers.append(
+                fleet.worker(assignment, f"d{stage}", tools.Scripted(), direct=direct)
+            )
+        stages = tuple(
+            RouteStage(stage=i, device=f"d{i}", segment="s", runtime="identity") for i in (0, 1)
+        )
+        self.client = fleet.client(
+            Route(
+                pipeline="p", generation=1, epoch=1, manifest="m", stages=stages,
+                receives=agreed.receives, outputs=agreed.sends,
+            )
+        )  # fmt: skip
+
+    @property
+    def link(self):
+        """How frames go from the first stage to the second one now."""
+        return self.workers[0].serving.snapshot().links["d1"]
+
+    def cut(self):
+        """End the direct connection that is used, from the sender's side."""
+        (path,) = self.workers[0].serving._paths._paths.values()
+        used = path.used
+        if used is not None:
+            used._stream.close()
+        return used is not None
+
+
+def numbers(answers):
+    """Return which frames came out."""
+    assert [a.error for a in answers if a.error] == []
+    return [int(a.tensors["x"][0]) for a in answers]
+
+
+@pytest.fixture
+def chain(fleet, tools, tmp_path):
+    """Make a chain."""
+    return lambda link, **access: Chain(fleet, tools, tmp_path, link, **access)
+
+
+@pytest.mark.parametrize(
+    ("link", "access", "expected"),
+    [
+        ("auto", {}, "uds"),
+        ("auto", {"host": "127.0.0.1"}, "uds"),
+        ("tcp", {"host": "127.0.0.1"}, "tcp"),
+        ("uds", {}, "uds"),
+    ],
+)
+def test_the_best_link_is_found_and_carries_frames(chain, tools, link, access, expected):
+    """Without being told where the other one is."""
+    made = chain(link, **access)
+    tools.eventually(lambda: made.link == expected)
+    made.workers[0].link.lose = lambda address: "/in/" in address  # nothing comes by the broker
+    answers, stream = made.client.answers(tools.numbered(50))
+
+    assert numbers(answers) == list(range(50))
+    assert stream.accounting.results == 50
+
+
+@pytest.mark.parametrize(
+    ("link", "access"),
+    [("paho", {}), ("tcp", {}), ("tcp", {"addresses": ("192.0.2.1",), "host": "127.0.0.1"})],
+)
+def test_without_a_way_frames_go_through_the_broker(chain, tools, link, access):
+    """Nothing is offered, or nothing of it may be used: a pipeline runs all the same."""
+    made = chain(link, **access)
+    answers, _ = made.client.answers(tools.numbered(50))
+
+    assert len(answers) == 50
+    assert made.link == "paho"
+
+
+def test_a_running_stream_changes_its_link_and_loses_nothing(chain, tools):
+    """The connection is cut again and again under load: nothing lost, repeated or out of order."""
+    made = chain("auto")
+    tools.eventually(lambda: made.link == "uds")
+    cuts, stop = [], threading.Event()
+
+    def cutting():
+        while not stop.wait(0.05):
+            cuts.append(made.cut())
+
+    thread = threading.Thread(target=cutting)
+    thread.start()
+    try:
+        frames = ({"x": np.full(3, n, np.float32)} for n in range(4000))
+        answers, stream = made.client.answers(frames)
+    finally:
+        stop.set()
+        thread.join()
+
+    assert numbers(answers) == list(range(4000))
+    assert stream.accounting.results == 4000
+    assert sum(cuts) >= 1
