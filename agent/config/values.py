@@ -159,6 +159,8 @@ def checked(
         _check_broker(made)
     if "origin" in traits and not _is_origin(made):
         raise BadValueError(traits["description"], shown(value))
+    if "check" in traits and not traits["check"](made):
+        raise BadValueError(traits["description"], shown(value))
     return made
 
 

@@ -46,7 +46,7 @@ _WAITING_OFFERS: Final = 64
 
 def broker_link(link: str) -> str:
     """Return the plugin that carries frames through the broker under a ``Transfer.link``."""
-    return BROKER_LINK if link in LINKS else link
+    return "paho" if link == "paho" else BROKER_LINK
 
 
 def _delays() -> Iterator[float]:

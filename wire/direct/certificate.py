@@ -9,10 +9,8 @@ import datetime
 import ssl
 from typing import Final
 
-from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.x509.oid import NameOID
 
 _BEGINS: Final = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _ENDS: Final = datetime.datetime(9999, 12, 31, tzinfo=datetime.UTC)
@@ -21,6 +19,9 @@ _ENDS: Final = datetime.datetime(9999, 12, 31, tzinfo=datetime.UTC)
 
 def new(device: str) -> bytes:
     """Return a certificate that names the device, and its key: PEM, to be kept at mode 0600."""
+    from cryptography import x509  # noqa: PLC0415 4 MB, for what is done once in a device's life
+    from cryptography.x509.oid import NameOID  # noqa: PLC0415
+
     key = Ed25519PrivateKey.generate()
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, device)])
     made = (
