@@ -275,4 +275,6 @@ def _choices(kind: Any) -> tuple[str, ...]:
 
 
 def _is_list(kind: Any) -> bool:
+    if get_origin(kind) is Annotated:
+        return _is_list(get_args(kind)[0])
     return get_origin(kind) in {list, tuple}
