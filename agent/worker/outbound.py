@@ -157,7 +157,8 @@ class Outbound:
         self._lost(due.lost)
         for address, position in due.probes:
             self._try_send(address, self._credit_frame({"hop": list(position)}))
-        self._climb(now)
+        if self._paths.climb:
+            self._climb(now)
         while self._answers and self._paths.broker_up:
             self._send_answer(self._answers.popleft())
 

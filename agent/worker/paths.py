@@ -125,6 +125,11 @@ class Paths:
         self._closed = False
 
     @property
+    def climb(self) -> bool:
+        """Whether any hop may leave the broker's link."""
+        return bool(self._paths)
+
+    @property
     def broker_up(self) -> bool:
         """Whether the broker's link can send."""
         return self._link.up

@@ -7,12 +7,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from wire.byte_stream import ByteStream
 from wire.direct import pinned, sockets
 from wire.direct.endpoint import Way
 from wire.direct.errors import EndpointError, HandshakeError
 from wire.direct.handshake import NONCE_BYTES, Receiver, Sender
+
+STALL_SECONDS: Final = 3.0
+"""A neighbour that takes no byte for so long holds up its sender no longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +73,7 @@ def connect(way: Way, key: Key, seconds: float) -> ByteStream:
             _check(pinned.shown(tls), key.certificate)
         _send(sock, side.hello, ends)
         _exchange(sock, side, ends)
-        return ByteStream(sock, str(way))
+        return ByteStream(sock, str(way), send_seconds=STALL_SECONDS)
     except OSError as error:
         sock.close()
         raise EndpointError(str(way), _reason(error)) from error
@@ -94,7 +98,7 @@ def admit(sock: socket.socket, door: Door, *, encrypted: bool, seconds: float) -
         side = Receiver(door.token, door.address, senders, secrets.token_bytes(NONCE_BYTES))
         _exchange(sock, side, ends)
         link = "uds" if sock.family == socket.AF_UNIX else "tcp"
-        return Arrival(ByteStream(sock, side.sender), side.sender, link)
+        return Arrival(ByteStream(sock, side.sender, send_seconds=STALL_SECONDS), side.sender, link)
     except OSError as error:
         sock.close()
         raise HandshakeError(f"the handshake ended early ({_reason(error)})") from error
