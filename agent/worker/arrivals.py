@@ -157,7 +157,10 @@ class Arrivals:
             closed = self._closed
         if before is not None:
             before.close()  # its sender has given it up, or it would not come again
-        connection.start()
+        try:
+            connection.start()
+        except RuntimeError:  # no memory for a thread: its sender stays on the broker's link
+            closed = True
         if closed:
             connection.close()
 

@@ -262,7 +262,13 @@ class Paths:
             )
             with self._lock:
                 path.ready, path.trouble, path.asking = connection, "", _delays()
-            connection.start()
+            try:
+                connection.start()
+            except RuntimeError as error:  # no memory for a thread
+                connection.close()
+                path.ready = None
+                problems.append(f"{way}: {error}")
+                break
             self._changed()
             return
         trouble = "; ".join(problems)[:500]

@@ -91,10 +91,15 @@ class Server:
         while not self._closed:
             try:
                 sock, peer = self._listener.accept()
-                self._begin(sock, peer)
             except OSError:
                 if not self._closed:
                     time.sleep(_PAUSE_SECONDS)
+                continue
+            try:
+                self._begin(sock, peer)
+            except (OSError, RuntimeError) as error:  # too many files, or no memory for a thread
+                sock.close()
+                self._refused(HandshakeError(f"there is no room for it ({error})"))
         for pending in self._pending:
             pending.end()
 
@@ -108,8 +113,12 @@ class Server:
         thread = threading.Thread(
             target=self._greet, args=(sock, handle, encrypted), daemon=True, name="direct handshake"
         )
+        try:
+            thread.start()
+        except RuntimeError:
+            handle.close()
+            raise
         self._pending.append(_Pending(handle, thread))
-        thread.start()
 
     def _greet(self, sock: socket.socket, handle: socket.socket, encrypted: bool) -> None:
         try:
