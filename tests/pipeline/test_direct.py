@@ -2,12 +2,15 @@
 
 import threading
 
-import msgspec
 import numpy as np
 import pytest
 
 from agent.channel import DirectAccess
-from wire.messages import Route, RouteStage, Transfer
+from agent.worker import own_addresses
+from fleet.control import direct_links
+from wire.direct import certificate
+from wire.direct.endpoint import LOOPBACK
+from wire.messages import Route, RouteStage
 
 TOKEN = "8f" * 32
 
@@ -17,16 +20,19 @@ class Chain:
 
     def __init__(self, fleet, tools, folder, link, **access):
         agreed = tools.contract()
+        files = [folder / f"d{stage}.pem" for stage in (0, 1)]
+        told = []
+        for file in files:
+            file.write_bytes(certificate.new(file.stem))
+            told.append(certificate.told(file.read_bytes()))
         self.access = {"folder": folder / "direct", "host": None, **access}
         self.workers = []
         for stage in (0, 1):
-            assignment = tools.chain_assignment(stage, 2, agreed)
-            assignment = msgspec.structs.replace(
-                assignment,
-                transfer=Transfer(link=link),
-                peers=msgspec.structs.replace(assignment.peers, token=TOKEN),
+            (assignment,) = direct_links.linked(
+                [tools.chain_assignment(stage, 2, agreed)],
+                direct_links.Links(link, TOKEN, {"d0": told[0], "d1": told[1]}),
             )
-            direct = DirectAccess(**self.access)
+            direct = DirectAccess(certificate_file=files[stage], **self.access)
             self.workers.append(
                 fleet.worker(assignment, f"d{stage}", tools.Scripted(), direct=direct)
             )
@@ -84,6 +90,20 @@ def test_the_best_link_is_found_and_carries_frames(chain, tools, link, access, e
 
     assert numbers(answers) == list(range(50))
     assert stream.accounting.results == 50
+
+
+def test_off_the_host_it_is_encrypted(chain, tools):
+    """An address that is not loopback: TLS with the certificates that the assignments name."""
+    (address, *_) = [a for a in own_addresses.of("0.0.0.0") if a != LOOPBACK] or [None]
+    if address is None:
+        pytest.skip("this machine has no address but loopback")
+    made = chain("tcp", host="0.0.0.0", addresses=(address,))
+    tools.eventually(lambda: made.link == "tcp")
+    (path,) = made.workers[0].serving._paths._paths.values()
+    answers, _ = made.client.answers(tools.numbered(50))
+
+    assert path.used._stream._sock.version() == "TLSv1.3"
+    assert numbers(answers) == list(range(50))
 
 
 @pytest.mark.parametrize(
