@@ -20,7 +20,7 @@ import structlog
 
 from agent.channel import DirectAccess
 from agent.worker.stage import Stage
-from wire import backoff
+from wire import backoff, link_names
 from wire.buffers import Buffer
 from wire.direct import endpoint, pinned, proving
 from wire.direct.connection import Connection, Events
@@ -31,9 +31,6 @@ from wire.messages import Peer
 
 log = structlog.get_logger()
 
-LINKS: Final = frozenset({"auto", "tcp", "uds"})
-"""What an assignment names for direct connections: they begin on the broker's link."""
-BROKER_LINK: Final = "paho"
 TRY_SECONDS: Final = 2.0
 """For each way that is offered."""
 MAX_TRIES: Final = 8
@@ -42,11 +39,6 @@ _LONGEST_SECONDS: Final = 60.0
 _STEADY_SECONDS: Final = 60.0
 """A connection that stood for so long is a good one: after it, waiting begins anew."""
 _WAITING_OFFERS: Final = 64
-
-
-def broker_link(link: str) -> str:
-    """Return the plugin that carries frames through the broker under a ``Transfer.link``."""
-    return "paho" if link == "paho" else BROKER_LINK
 
 
 def _delays() -> Iterator[float]:
@@ -114,7 +106,9 @@ class Paths:
         self._events = Events(
             receive=lambda _, data: receive(credit_address, data), ended=self._ended
         )
-        wanted = stage.assignment.transfer.link in LINKS and bool(stage.assignment.peers.token)
+        wanted = stage.assignment.transfer.link in link_names.DIRECT and bool(
+            stage.assignment.peers.token
+        )
         self._paths = {
             stage.next_address(peer): _Path(peer)
             for peer in (stage.downstream if wanted and access is not None else ())
@@ -144,7 +138,7 @@ class Paths:
 
     def links(self) -> dict[str, str]:
         """Return which link is used to each device of the next stage."""
-        usual = broker_link(self._stage.assignment.transfer.link)
+        usual = self._usual
         direct = {path.peer.device: path.used.link for path in self._paths.values() if path.used}
         return {peer.device: direct.get(peer.device, usual) for peer in self._stage.downstream}
 
@@ -221,7 +215,7 @@ class Paths:
 
     @property
     def _usual(self) -> str:
-        return broker_link(self._stage.assignment.transfer.link)
+        return link_names.brokered(self._stage.assignment.transfer.link)
 
     def _climb(self) -> None:
         while not self._closed and (item := self._offered.get()) is not None:

@@ -2,6 +2,7 @@
 
 import threading
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -10,7 +11,7 @@ from agent.worker import own_addresses
 from fleet.control import direct_links
 from wire.direct import certificate
 from wire.direct.endpoint import LOOPBACK
-from wire.messages import Route, RouteStage
+from wire.messages import Route, RouteStage, Transfer
 
 TOKEN = "8f" * 32
 
@@ -30,8 +31,9 @@ class Chain:
         for stage in (0, 1):
             (assignment,) = direct_links.linked(
                 [tools.chain_assignment(stage, 2, agreed)],
-                direct_links.Links(link, TOKEN, {"d0": told[0], "d1": told[1]}),
+                direct_links.Links(TOKEN, {"d0": told[0], "d1": told[1]}),
             )
+            assignment = msgspec.structs.replace(assignment, transfer=Transfer(link=link))
             direct = DirectAccess(certificate_file=files[stage], **self.access)
             self.workers.append(
                 fleet.worker(assignment, f"d{stage}", tools.Scripted(), direct=direct)
@@ -116,7 +118,7 @@ def test_without_a_way_frames_go_through_the_broker(chain, tools, link, access):
     answers, _ = made.client.answers(tools.numbered(50))
 
     assert len(answers) == 50
-    assert made.link == "paho"
+    assert made.link == ("paho" if link == "paho" else "mqtt")
 
 
 def test_a_running_stream_changes_its_link_and_loses_nothing(chain, tools):

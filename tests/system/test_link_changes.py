@@ -74,8 +74,8 @@ def test_a_direct_connection_that_is_cut_again_and_again(place, pair, proxy):
     assert cuts >= 5
     assert feeding.errors == {}
     assert [a.sequence for a in feeding.answers] == list(range(len(feeding.answers)))
-    assert changes(place).count(("tcp", "paho")) >= 5
-    assert changes(place).count(("paho", "tcp")) >= 5
+    assert changes(place).count(("tcp", "mqtt")) >= 5
+    assert changes(place).count(("mqtt", "tcp")) >= 5
 
 
 def test_a_connection_that_says_nothing_any_more(place, pair, proxy):
@@ -91,7 +91,7 @@ def test_a_connection_that_says_nothing_any_more(place, pair, proxy):
         feeding.more(50)
 
     assert feeding.errors == {}
-    assert ("tcp", "paho") in changes(place)
+    assert ("tcp", "mqtt") in changes(place)
 
 
 def test_agents_on_two_networks_speak_tls(place, pair):

@@ -78,7 +78,7 @@ class Pair:
     def until_back(self):
         """Wait until the broker's link is used again."""
         ends = time.monotonic() + SECONDS
-        while self.link != "paho":
+        while self.link != "mqtt":
             assert time.monotonic() < ends
             time.sleep(0.005)
 
@@ -126,7 +126,7 @@ def test_it_begins_on_the_brokers_link(pair):
     made.paths.send(made.address, encoded(1))
 
     assert [address for address, _ in made.wire.sent] == [made.address]
-    assert made.link == "paho"
+    assert made.link == "mqtt"
 
 
 def test_frames_and_grants_go_by_the_connection(pair):
@@ -154,7 +154,7 @@ def test_it_changes_only_when_nothing_is_on_its_way(pair):
     before = made.link
     made.paths.switch(made.address, 0, lambda: True)
 
-    assert (before, made.link) == ("paho", "uds")
+    assert (before, made.link) == ("mqtt", "uds")
 
 
 def test_after_a_break_it_is_on_the_brokers_link_and_says_how_far_it_is(pair):
@@ -190,7 +190,7 @@ def test_a_connection_on_which_nobody_answers_is_given_up(pair):
     made.paths.doubt(made.address)
     made.until_back()
 
-    assert made.link == "paho"
+    assert made.link == "mqtt"
 
 
 def test_questions_become_rarer(pair):
@@ -202,14 +202,14 @@ def test_questions_become_rarer(pair):
     assert all(b - a <= 61 for a, b in itertools.pairwise(asked))
 
 
-@pytest.mark.parametrize("options", [{"link": "mqtt"}, {"link": "paho"}, {"token": ""}])
+@pytest.mark.parametrize("options", [{"link": "mqtt"}, {"token": ""}])
 def test_nobody_is_asked_where_links_are_the_brokers(pair, options):
     """And without a token nobody could prove itself."""
     made = pair(**options)
     made.paths.offered(made.address, made.arrivals.offers())
 
     assert made.paths.due(100.0) == []
-    assert made.link == "paho"
+    assert made.link == "mqtt"
 
 
 @pytest.mark.parametrize(
@@ -297,5 +297,5 @@ def _refused(made):
 def _send_until_refused(made):
     for _ in range(1000):
         made.paths.send(made.address, encoded(3))
-        if made.link == "paho":
+        if made.link == "mqtt":
             raise LinkDownError("back")
