@@ -6,11 +6,12 @@ A frame's head says how large it is, so frames follow each other without anythin
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from wire.buffers import Buffer
 from wire.byte_stream import ByteStream
 from wire.errors import FrameError, LinkDownError
-from wire.frame import HEAD_BYTES, MAX_FRAME_BYTES, decode_head
+from wire.frame import HEAD_BYTES, MAX_FRAME_BYTES, announced_bytes
 from wire.links import allocate
 from wire.stream_errors import StreamClosedError, StreamStalledError
 
@@ -80,16 +81,9 @@ class Connection:
         self._stream.close()
 
     def _read(self) -> None:
-        head = bytearray(HEAD_BYTES)
         try:
-            while True:
-                self._stream.recv_exactly(memoryview(head))
-                size = decode_head(head, max_frame_bytes=self._max_frame_bytes).total_bytes
-                frame = allocate(size)
-                view = memoryview(frame)
-                view[:HEAD_BYTES] = head
-                self._stream.recv_exactly(view[HEAD_BYTES:])
-                self._give(frame)
+            with self._stream.reading() as fill:
+                self._frames(fill)
         except (StreamClosedError, StreamStalledError) as error:
             reason = error.reason
         except FrameError as error:  # where the next frame begins is not known any more
@@ -99,8 +93,15 @@ class Connection:
         self.close()
         self._events.ended(self, reason)
 
-    def _give(self, frame: Buffer) -> None:
-        try:
-            self._events.receive(self, frame)
-        except Exception as error:  # noqa: BLE001 a link outlives what its callee does
-            self._events.fault(error)
+    def _frames(self, fill: Callable[[memoryview], None]) -> NoReturn:
+        head = memoryview(bytearray(HEAD_BYTES))
+        while True:
+            fill(head)
+            frame = allocate(announced_bytes(head, max_frame_bytes=self._max_frame_bytes))
+            view = memoryview(frame)
+            view[:HEAD_BYTES] = head
+            fill(view[HEAD_BYTES:])
+            try:
+                self._events.receive(self, frame)
+            except Exception as error:  # noqa: BLE001 a link outlives what its callee does
+                self._events.fault(error)
