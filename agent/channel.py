@@ -45,6 +45,22 @@ class BrokerAccess(msgspec.Struct, frozen=True, kw_only=True):
     max_packet_bytes: int | None = None
 
 
+class DirectAccess(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a worker may be connected to directly; see `wire.direct`."""
+
+    folder: Path
+    """Of its Unix sockets; our own user's alone."""
+    host: str | None = None
+    """The address that TCP listens to; None: there is no TCP."""
+    first_port: int = 0
+    """0: any."""
+    last_port: int = 0
+    addresses: tuple[str, ...] = ()
+    """What others are told to connect to; none: this device's own."""
+    certificate_file: Path | None = None
+    """Our certificate and its key (PEM); None: no direct link leaves this host."""
+
+
 class Load(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Scan and open a segment; answered with ``Loaded``."""
 
@@ -60,6 +76,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     inbox_frames: int
     inbox_bytes: int
     max_frame_bytes: int
+    direct: DirectAccess | None = None
+    """None: frames go through the broker alone."""
     memory_bytes: int | None = None
     """Its RLIMIT_DATA; None: none, or another mechanism holds it (`agent.memory_limit`)."""
 

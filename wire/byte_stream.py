@@ -17,7 +17,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Final
 
@@ -145,6 +145,30 @@ class ByteStream:
         self._acknowledge_quickly()
         while view.nbytes:
             view = view[self._receive(view, socket.MSG_WAITALL) :]
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Callable[[memoryview], None]]:
+        """Give a `recv_exactly` that costs half, to a thread that does nothing else all the while.
+
+        It is not quick to acknowledge: for peers that never wait for it (TCP_NODELAY).
+
+        Raises:
+            StreamClosedError: The connection has ended.
+        """
+        receive, on_quiet = self._transport.recv, self._on_quiet
+
+        def fill(view: memoryview) -> None:
+            while view.nbytes:
+                count = receive(view, socket.MSG_WAITALL)
+                if count is None:
+                    on_quiet()
+                elif not count:
+                    raise StreamClosedError(self.peer, self._why_closed())
+                else:
+                    view = view[count:]
+
+        with self._use:
+            yield fill
 
     def close(self) -> None:
         """End the connection and wake whoever uses it; closing twice is harmless.

@@ -35,6 +35,8 @@ MAX_FRAME_BYTES: Final = 256 << 20
 NO_DEADLINE: Final = 0xFFFFFFFF
 
 _HEAD: Final = struct.Struct("<4sBBBBIHHQQIIIQQI")
+_ANNOUNCED: Final = struct.Struct("<4sB31xIIQ")
+"""Of the head: magic, version, and the sizes."""
 _ENTRY: Final = struct.Struct("<BBHIQ")
 _REFUSED_FLAGS: Final = 0x0F
 _PADDING: Final = bytes(ALIGNMENT)
@@ -158,6 +160,22 @@ def encode_front(frame: Frame, table: bytes, payload_bytes: int) -> bytes:
 def total_bytes(buffers: Sequence[Buffer]) -> int:
     """Return the size of an encoded frame in bytes."""
     return sum(memoryview(buffer).nbytes for buffer in buffers)
+
+
+def announced_bytes(head: Buffer, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> int:
+    """Return how long a frame is by its first 64 bytes; the rest of them is checked by `decode`.
+
+    Raises:
+        FrameError: Not a head of ours, or it announces more than is allowed.
+    """
+    magic, version, meta_bytes, table_bytes, payload_bytes = _ANNOUNCED.unpack_from(head)
+    if magic != MAGIC or version != VERSION:
+        raise FrameError(f"magic {magic!r}, version {version} (expected {MAGIC!r}, {VERSION})")
+    end = HEAD_BYTES + meta_bytes + table_bytes
+    total: int = end + -end % ALIGNMENT + payload_bytes if payload_bytes else end
+    if total > max_frame_bytes or meta_bytes > MAX_META_BYTES or table_bytes > MAX_TABLE_BYTES:
+        raise FrameError(f"{total} bytes, at most {max_frame_bytes} are taken", at_byte=36)
+    return total
 
 
 def decode_head(data: Buffer, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> Head:

@@ -15,6 +15,8 @@ AUTO: Final = "auto"
 """The best that both sides can reach."""
 BROKERED: Final = (DEFAULT, "paho")
 """Those that go through the broker: whoever speaks one understands the other."""
+DIRECT: Final = frozenset({AUTO, "tcp", "uds"})
+"""Those that begin on the broker's link and fall back to it; see `agent.worker.paths`."""
 _WITHIN_ONE_PROCESS: Final = "memory"
 
 

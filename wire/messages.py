@@ -293,6 +293,8 @@ class StageLatency(msgspec.Struct, kw_only=True):
     queued_frames: Int64 = 0
     suspect: tuple[str, ...] = ()
     """Neighbours that have not answered."""
+    links: dict[str, str] = {}
+    """By device of the next stage: the link that frames go there by now."""
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):

@@ -58,6 +58,14 @@ class Replicas:
         """Whether nothing is on its way to one of them."""
         return self._hops[address].all_arrived
 
+    def position(self, address: str) -> Position:
+        """Return how far we are with one of them."""
+        return self._hops[address].position()
+
+    def address(self, hop: int) -> str | None:
+        """Return whose a hop is."""
+        return next((a for a, sender in self._hops.items() if sender.hop == hop), None)
+
     def never_fits(self, size_bytes: int) -> bool:
         """Whether none of them takes a frame of this size, however long one waits."""
         return bool(self._hops) and all(h.never_fits(size_bytes) for h in self._hops.values())

@@ -24,6 +24,7 @@ from agent.config import source as config_source
 from agent.config import tree as config_tree
 from agent.config import values as config_values
 from agent.config.errors import ConfigError, ConfigValueError
+from agent.config.listening import Addresses, Listen
 from agent.config.source import Given
 from agent.config.values import BrokerAddress, FrameSize, Name, Origin, Seconds, Size, UserName
 from wire import broker_url, ids
@@ -56,6 +57,15 @@ class Artifacts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     origin: Origin = "http://localhost:8788"
     ca_file: Path | None = None
     """Certificates that may sign the origin's; None: those of the system."""
+
+
+class Direct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the stage before may connect to workers here, when a pipeline's links are direct."""
+
+    listen: Listen = "0.0.0.0:0"
+    """Where they listen once they are asked: an IP address, and a port for each worker (0: any)."""
+    addresses: Addresses = ()
+    """What others are told to connect to; none: this device's own addresses."""
 
 
 class Trust(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -119,6 +129,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The broker for tensors; None: the same."""
     insecure: bool = False
     """Allow a broker off this machine without credentials and without TLS."""
+    direct: Direct = Direct()
     artifacts: Artifacts = Artifacts()
     trust: Trust = Trust()
     runtime: Runtime = Runtime()

@@ -159,6 +159,8 @@ def checked(
         _check_broker(made)
     if "origin" in traits and not _is_origin(made):
         raise BadValueError(traits["description"], shown(value))
+    if "check" in traits and not traits["check"](made):
+        raise BadValueError(traits["description"], shown(value))
     return made
 
 
@@ -273,4 +275,6 @@ def _choices(kind: Any) -> tuple[str, ...]:
 
 
 def _is_list(kind: Any) -> bool:
+    if get_origin(kind) is Annotated:
+        return _is_list(get_args(kind)[0])
     return get_origin(kind) in {list, tuple}

@@ -19,6 +19,8 @@ from wire.reports import Finding
 
 SECONDS: Final = 5.0
 BROKERS: Final = ("mosquitto", "rumqttd", "emqx", "nanomq")
+WORKER: Final = "agent.worker"
+"""What a worker is called here; see `agent.supervisor.worker_process.COMMAND`."""
 _MQTT_PORTS: Final = (1883, 8883)
 
 
@@ -86,10 +88,16 @@ def listening(listeners: list[Listener]) -> Iterator[Finding]:
     """Yield what our own processes and a broker here open to others."""
     for found in listeners:
         where = f"{found.address}:{found.port}"
-        if found.is_ours:
+        if found.process == WORKER:
+            yield note(
+                "network.listening",
+                f"a worker is open to the network at {where}, for the devices of its assignment",
+                "nothing to do; `direct: {listen: none}` in agent.yaml keeps links to the broker",
+            )
+        elif found.is_ours:
             yield note(
                 "network.listening", f"{found.process} is open to the network at {where}",
-                "nothing to do while it deploys; an agent itself opens no port",
+                "nothing to do while it deploys; the supervisor of an agent opens no port",
             )  # fmt: skip
         elif found.process in BROKERS or (not found.process and found.port in _MQTT_PORTS):
             yield _broker_here(found, where)
@@ -123,7 +131,7 @@ def _process(pid: int | None) -> tuple[str, bool]:
         ours = command[:1] == [sys.executable] or any(
             word.rpartition("/")[2] in {"paceline", "paceline-agent"} for word in command[:2]
         )
-        return process.name(), ours
+        return WORKER if ours and WORKER in command else process.name(), ours
     except psutil.Error:
         return "", False
 

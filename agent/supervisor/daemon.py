@@ -26,7 +26,7 @@ from agent.outcome import Outcome
 from agent.probes import Worker
 from agent.refusals import Refusals
 from agent.sd_notify import ServiceManager
-from agent.supervisor import commands, self_knowledge, state_folder, worker_process
+from agent.supervisor import commands, direct_access, self_knowledge, state_folder, worker_process
 from agent.supervisor.assignment_run import AssignmentRun
 from agent.supervisor.control import Control
 from agent.supervisor.doctor import Doctor
@@ -76,6 +76,7 @@ class Supervisor:
             config.state_folder, store_bytes=config.limits.store_bytes
         )
         self._start = self._state.journal.start_counter
+        self._direct = direct_access.opened(config, self._state.path)
         self._fetcher = Fetcher(
             self._state.store, Origin(config.artifacts.origin, ca_file=config.artifacts.ca_file)
         )
@@ -202,6 +203,7 @@ class Supervisor:
             inbox_frames=min(limits.inbox_frames or own.inbox_frames, own.inbox_frames),
             inbox_bytes=min(limits.inbox_bytes or own.inbox_bytes, own.inbox_bytes),
             max_frame_bytes=own.max_frame_bytes,
+            direct=self._direct.access,
             memory_bytes=self._memory.data_bytes(self._memory_bytes(assignment)),
         )
 
@@ -280,7 +282,9 @@ class Supervisor:
         while self._info is None:
             runtimes = await self_knowledge.proved_runtimes()
             try:
-                self._info = self_knowledge.info(self._config, runtimes, self._memory.mechanism)
+                self._info = self_knowledge.info(
+                    self._config, runtimes, self._memory.mechanism, self._direct.certificate
+                )
             except OSError as error:  # such as too many open files
                 log.warning("info.not_made", reason=str(error))
                 await asyncio.sleep(PROVE_AGAIN_SECONDS)

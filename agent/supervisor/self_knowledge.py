@@ -54,7 +54,12 @@ async def _probe(*options: str) -> tuple[RuntimeInfo, ...]:
     )
 
 
-def info(config: Config, runtimes: tuple[RuntimeInfo, ...], mechanism: Mechanism) -> Info:
+def info(
+    config: Config,
+    runtimes: tuple[RuntimeInfo, ...],
+    mechanism: Mechanism,
+    certificate: str = "",
+) -> Info:
     """Return the message for ``info``."""
     return Info(
         device=config.device,
@@ -71,4 +76,5 @@ def info(config: Config, runtimes: tuple[RuntimeInfo, ...], mechanism: Mechanism
         inbox_frames=config.limits.inbox_frames,
         inbox_bytes=config.limits.inbox_bytes,
         insecure=config.insecure,
+        certificate=certificate,
     )

@@ -47,6 +47,16 @@ class Hops:
         with self._changed:
             return self._next.all_arrived(address)
 
+    def position(self, address: str) -> Position:
+        """Return how far we are with a replica of the next stage."""
+        with self._changed:
+            return self._next.position(address)
+
+    def address(self, hop: int) -> str | None:
+        """Return the replica of the next stage whose grants name this hop."""
+        with self._changed:
+            return self._next.address(hop)
+
     def never_fits(self, size_bytes: int) -> bool:
         """Whether no replica of the next stage takes such a frame."""
         with self._changed:

@@ -76,6 +76,8 @@ class Intake:
         self._closing_at: float | None = None
         self.arrived_at = time.monotonic()
         """When the last frame came, in monotonic seconds."""
+        self.asked = grant
+        """Called in the place of ``grant`` when a sender asks how else it can reach us."""
 
     def close(self) -> None:
         """From now on take only what was already on its way."""
@@ -94,7 +96,7 @@ class Intake:
         if frame.kind is Kind.CREDIT:
             with self._lock:
                 grant = self._receiver.probed(position, time.monotonic())
-            self._tell(position.sender, grant)
+            self._tell(position.sender, grant, asks=frame.meta.get("offers") is True)
             return
         self.arrived_at = time.monotonic()
         with self._lock:
@@ -133,10 +135,11 @@ class Intake:
         if grant is not None:
             self._tell(position.sender, grant)
 
-    def _tell(self, sender: str, grant: Grant) -> None:
+    def _tell(self, sender: str, grant: Grant, *, asks: bool = False) -> None:
         """Send a grant; what is larger than a frame may be is told, so it is never sent."""
         largest_bytes = min(grant.largest_bytes, self._max_frame_bytes)
-        self._grant(sender, grant._replace(largest_bytes=largest_bytes))
+        tell = self.asked if asks else self._grant
+        tell(sender, grant._replace(largest_bytes=largest_bytes))
 
     def _queue(self, waiting: Waiting) -> None:
         if not self._inbox.put(waiting):

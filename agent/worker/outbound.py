@@ -5,6 +5,7 @@ leaves what has to be sent, or sent again. So positions leave in order and no lo
 sending.
 """
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import msgspec
 
 from agent.worker.custody import Custody, FrameKey, Kept
 from agent.worker.hops import Hops
+from agent.worker.paths import Paths
 from agent.worker.stage import Stage
 from agent.worker.stats import Stats
 from wire import frame as frames
@@ -21,7 +23,6 @@ from wire.buffers import Buffer
 from wire.errors import FrameError, LinkDownError
 from wire.frame import NO_DEADLINE, Frame, Kind
 from wire.hop import Grant, Lost, Position
-from wire.links import Link
 
 MAX_ANSWERS: Final = 1024
 """Errors waiting to be sent; when full, the oldest is dropped and ends at its client's deadline."""
@@ -46,7 +47,7 @@ class Outbound:
 
     Args:
         stage: Where we are.
-        link: Carries the frames; already listening to the credit address.
+        paths: Carry the frames; already listening to the credit address.
         stats: What is counted.
         stopping: Whether waiting for credit is to be given up.
         settle: Called, in any thread, with the position of a frame that is out of our hands.
@@ -57,7 +58,7 @@ class Outbound:
     def __init__(
         self,
         stage: Stage,
-        link: Link,
+        paths: Paths,
         stats: Stats,
         stopping: Callable[[], bool],
         *,
@@ -66,7 +67,7 @@ class Outbound:
         kept_bytes: int = KEPT_BYTES,
     ) -> None:
         self._stage = stage
-        self._link = link
+        self._paths = paths
         self._stats = stats
         self._stopping = stopping
         self._wake = wake
@@ -95,10 +96,14 @@ class Outbound:
         """Leave an error for a frame's client; any thread may call."""
         self._leave(FrameKey.of(frame), code, message)
 
-    def send_grant(self, sender: str, grant: Grant) -> None:
+    def grant_frame(self, grant: Grant, **meta: Any) -> list[Buffer]:
+        """Return what tells a sender of our lane its credit, encoded."""
+        return frames.encode(self._credit_frame({"grant": grant.to_meta(), **meta}))
+
+    def send_grant(self, sender: str, buffers: list[Buffer]) -> None:
         """Tell a sender of our lane its credit; any thread may call. A lost one is repeated."""
-        credit = self._credit_frame({"grant": grant.to_meta()})
-        self._try_send(self._stage.grant_address(sender), credit)
+        with contextlib.suppress(LinkDownError):
+            self._paths.send(self._stage.grant_address(sender), buffers)
 
     def take_credit(self, _address: str, data: Buffer) -> None:
         """Take a grant from the link's reader thread."""
@@ -109,6 +114,8 @@ class Outbound:
             self._stats.refused(error.code)
             return
         heard = self._hops.granted(grant)
+        if "offers" in frame.meta and (lane := self._hops.address(grant.hop)) is not None:
+            self._paths.offered(lane, frame.meta["offers"])
         for kept in heard.arrived:
             self._custody.settle(kept)
         for kept in heard.done:
@@ -145,12 +152,29 @@ class Outbound:
         The compute thread calls it.
         """
         waiting = not self._flushed()
-        due = self._hops.due(time.monotonic(), waiting=waiting, up=self._link.up)
+        now = time.monotonic()
+        due = self._hops.due(now, waiting=waiting, up=self._paths.up)
         self._lost(due.lost)
         for address, position in due.probes:
             self._try_send(address, self._credit_frame({"hop": list(position)}))
-        while self._answers and self._link.up:
+        if self._paths.climb:
+            self._climb(now)
+        while self._answers and self._paths.broker_up:
             self._send_answer(self._answers.popleft())
+
+    def _climb(self, now: float) -> None:
+        """Do what direct connections need; see `agent.worker.paths`."""
+        for address in self._hops.suspects(now):
+            self._paths.doubt(address)
+        for address in self._paths.ready():
+            self._switch(address, now)
+        for told in self._paths.due(now) if self._paths.broker_up else ():
+            meta = {"hop": list(self._hops.position(told.address))}
+            asked = {"offers": True} if told.offers else {}
+            self._try_send(told.address, self._credit_frame(meta | asked))
+
+    def _switch(self, address: str, now: float) -> None:
+        self._paths.switch(address, now, lambda: self._hops.all_arrived(address))
 
     def _flushed(self) -> bool:
         """Send what waits, first what is sent again; False: something has to wait longer."""
@@ -161,7 +185,7 @@ class Outbound:
                     queue.remove(kept)
                     self._give_up(kept, *hopeless)
         while queue := self._again or self._waiting:
-            if not (self._link.up and self._sent(queue[0])):
+            if not self._sent(queue[0]):
                 return False
             queue.popleft()
         return True
@@ -182,10 +206,12 @@ class Outbound:
     def _sent(self, kept: Kept) -> bool:
         """Send a frame; False: the next stage has no room for it."""
         if not self._stage.downstream or kept.tells_an_error:
-            self._send_to_client(kept)
-            return True
-        address = self._hops.roomy(kept.size_bytes)
+            if self._paths.broker_up:
+                self._send_to_client(kept)
+            return self._paths.broker_up
+        address = self._hops.roomy(kept.size_bytes) if self._paths.up else None
         if address is not None:
+            self._switch(address, time.monotonic())
             self._send(address, kept, *self._hops.sent(address, kept, kept.size_bytes))
         return address is not None
 
@@ -262,7 +288,7 @@ class Outbound:
 
     def _try_send(self, address: str, frame: Frame) -> None:
         try:
-            self._link.send(address, frames.encode(frame))
+            self._paths.send(address, frames.encode(frame))
         except LinkDownError:
             return
 

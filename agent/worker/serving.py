@@ -9,18 +9,21 @@ import structlog
 from agent.channel import BrokerAccess, Load
 from agent.errors import RuntimeOpenError
 from agent.runtimes import Runtime, RuntimeOptions
+from agent.worker.arrivals import Arrivals
 from agent.worker.compute import Compute
 from agent.worker.inbox import Inbox
 from agent.worker.intake import Intake
 from agent.worker.outbound import Outbound
+from agent.worker.paths import Paths
 from agent.worker.stage import Stage
 from agent.worker.stats import Stats
 from agent.worker.warmup import warm_up
 from wire import broker_url, link_names, plugins
 from wire.access import Access
 from wire.attempts import Trouble
+from wire.buffers import Buffer
 from wire.errors import AccessFileError, BrokerUnreachableError, CodedError
-from wire.hop import Position
+from wire.hop import Grant, Position
 from wire.hop_receiver import HopReceiver
 from wire.links import Link, LinkOptions, open_link
 from wire.messages import StageLatency
@@ -60,9 +63,16 @@ class Serving:
         self._stats = Stats()
         self._inbox = Inbox(OVER_WINDOW * order.inbox_frames + 64, OVER_WINDOW * order.inbox_bytes)
         self._link = link or _open_link(stage, order, self._fault)
-        self._outbound = Outbound(
+        self._paths = Paths(
             stage,
             self._link,
+            order.direct,
+            receive=self._take_credit,
+            changed=self._inbox.wake,
+        )
+        self._outbound = Outbound(
+            stage,
+            self._paths,
             self._stats,
             self._overdue,
             settle=self._settle,
@@ -76,7 +86,16 @@ class Serving:
             self._inbox,
             self._stats,
             self._answer,
-            self._outbound.send_grant,
+            self._send_grant,
+            order.max_frame_bytes,
+        )
+        self._intake.asked = self._send_offers
+        self._arrivals = Arrivals(
+            stage,
+            order.direct,
+            self._stats,
+            self._intake.take,
+            self._fault,
             order.max_frame_bytes,
         )
         self._compute = Compute(
@@ -94,7 +113,7 @@ class Serving:
         Raises:
             BrokerRefusedError: It will not have us.
         """
-        self._link.listen(self._stage.inbox_address(), self._intake.take)
+        self._link.listen(self._stage.inbox_address(), self._arrivals.take)
         self._link.listen(self._stage.credit_address(), self._outbound.take_credit)
         try:
             self._link.start(OPEN_SECONDS)
@@ -115,6 +134,8 @@ class Serving:
             return self._drained(self._closing_at)
 
         self._compute.serve(finished)
+        self._arrivals.close()
+        self._paths.close()
         self._link.close()
         self._runtime.close()
 
@@ -128,6 +149,7 @@ class Serving:
             instance=self._stage.instance,
             queued_frames=len(self._inbox),
             suspect=self._outbound.suspects(),
+            links=self._paths.links(),
         )
 
     def _drained(self, closing_at: float) -> bool:
@@ -144,6 +166,17 @@ class Serving:
     def _answer(self, frame: Any, code: str, message: str) -> None:
         self._outbound.answer(frame, code, message)
         self._inbox.wake()
+
+    def _take_credit(self, address: str, data: Buffer) -> None:
+        self._outbound.take_credit(address, data)
+
+    def _send_grant(self, sender: str, grant: Grant, **meta: Any) -> None:
+        buffers = self._outbound.grant_frame(grant, **meta)
+        if not self._arrivals.send(sender, buffers):
+            self._outbound.send_grant(sender, buffers)
+
+    def _send_offers(self, sender: str, grant: Grant) -> None:
+        self._send_grant(sender, grant, offers=self._arrivals.offers())
 
     def _settle(self, position: Position) -> None:
         self._intake.settle(position)

@@ -9,6 +9,7 @@ What is written is decided in `fleet.control.deploy_plan`; how far it is, in
 """
 
 import contextlib
+import secrets
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -32,6 +33,7 @@ from fleet.control.deploy_errors import (
 )
 from fleet.control.deploy_plan import DeployPlan, Target
 from fleet.control.deploy_progress import Progress, ProgressHandler, StageProgress, Verdict
+from fleet.control.direct_links import TOKEN_BYTES, Links
 from fleet.control.observe import GRACE_SECONDS, Observer
 from fleet.control.orders import Orders
 from fleet.control.reading import await_devices, read_ordered
@@ -236,13 +238,21 @@ class _Deploying:
             self.seen.watch_devices(left)
             self.seen.wait(lambda: all(self.seen.device(d).status for d in left), GRACE_SECONDS)
             ordered |= read_ordered(self.seen, left, site, keys, force=force, must_answer=False)
-        plan = deploy_plan.plan_deploy(self.target, site, ordered, route, time.time_ns())
+        plan = deploy_plan.plan_deploy(
+            self.target, site, ordered, route, time.time_ns(), self._links()
+        )
         unable = readiness.inabilities(
             plan.assignments, self.target.hosts, self.seen.devices(), plan.route.codec
         )
         if unable:
             raise DevicesUnableError(unable)
         return plan
+
+    def _links(self) -> Links:
+        """Return what direct links need, with what their devices tell of themselves."""
+        told = {device: self.seen.device(device).info for device in self.target.hosts}
+        certificates = {device: info.certificate for device, info in told.items() if info}
+        return Links(secrets.token_hex(TOKEN_BYTES), certificates)
 
     def _write_route(self, route: Route) -> None:
         topic = self.request.topics.topic("route", pipeline=route.pipeline)

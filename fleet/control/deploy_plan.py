@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from fleet.control import assignments
 from fleet.control.deploy_errors import OrdersLostError, OrdersUnknownError
 from fleet.control.device_state import DeviceState
+from fleet.control.direct_links import Links, linked
 from fleet.control.proof import proved
 from wire import link_names
 from wire.manifest import Manifest
@@ -128,7 +129,12 @@ def _generations(desired: Desired | None, reported: Reported | None) -> dict[str
 
 
 def plan_deploy(
-    target: Target, site: str, devices: Mapping[str, Ordered], route: Route | None, unix_ns: int
+    target: Target,
+    site: str,
+    devices: Mapping[str, Ordered],
+    route: Route | None,
+    unix_ns: int,
+    links: Links | None = None,
 ) -> DeployPlan:
     """Return what to write so that ``target`` serves.
 
@@ -138,13 +144,14 @@ def plan_deploy(
         devices: What the devices of ``target`` and of ``route`` were ordered.
         route: The pipeline's route as it is; None: it has none.
         unix_ns: When this is said.
+        links: What direct links between the stages need; None: there are none.
     """
     pipeline = target.pipeline
     epoch = _next_epoch(devices.values(), route)
     generation = _next_generation(pipeline, devices.values(), route, epoch)
     what = (target.manifest, pipeline, generation)
     how = (target.codecs, target.batching, target.link)
-    made = assignments.assignments(*what, target.devices, *how)
+    made = linked(assignments.assignments(*what, target.devices, *how), links or Links())
     write = _Writer(site, epoch, unix_ns)
     make, withdraw, settle = [], [], []
     for name, before in devices.items():

@@ -221,7 +221,7 @@ class Fleet:
             device=device, site=self.site.site, root=self.site.root, assignment=assignment,
             folder=folder or self.folder, broker=BrokerAccess(url="mqtt://nowhere"), threads=1,
             weights="prepacked", inbox_frames=limits[0], inbox_bytes=limits[1],
-            max_frame_bytes=of.get("max_frame_bytes", 64 << 20),
+            max_frame_bytes=of.get("max_frame_bytes", 64 << 20), direct=of.get("direct"),
         )  # fmt: skip
         stage = Stage(device, self.site, assignment, random_number(), clock="c" * 16)
         worker = Worker(stage, order, self.link(f"{device}.p"), runtime)

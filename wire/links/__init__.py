@@ -8,6 +8,7 @@ it counts them. To add one: write ``wire/links/<name>.py`` with a class that fit
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
@@ -28,6 +29,16 @@ REASSEMBLY_BYTES: Final = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class Meeting:
+    """How two processes of one host find each other when they are told nothing else."""
+
+    folder: Path
+    """For nobody else to enter; each address that is listened to has a file in it."""
+    token: str
+    """At least 32 characters that only the two know; see `wire.direct.handshake`."""
+
+
+@dataclass(frozen=True, slots=True)
 class LinkOptions:
     """What a link needs to know to open."""
 
@@ -40,6 +51,8 @@ class LinkOptions:
     """Larger frames are refused."""
     keepalive_seconds: float = 30.0
     """A connection on which nothing is heard is given up after one and a half of it."""
+    meeting: Meeting | None = None
+    """For links without a broker: ``tcp`` and ``uds``."""
     on_up: Callable[[], None] = lambda: None
     """Called at each connection, in the link's thread."""
     on_problem: Callable[[Trouble], None] = lambda _: None

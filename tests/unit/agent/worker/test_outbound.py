@@ -6,6 +6,7 @@ import time
 import pytest
 
 from agent.worker.outbound import MAX_MESSAGE_CHARACTERS, Outbound
+from agent.worker.paths import Paths
 from agent.worker.stats import Stats
 from wire import frame, hop_sender
 from wire.errors import LinkDownError
@@ -43,7 +44,7 @@ class Desk:
         self.settled = []
         self.hops = {}
         self.outbound = Outbound(
-            stage, self.wire, self.stats, lambda: self.stopping,
+            stage, Paths(stage, self.wire), self.stats, lambda: self.stopping,
             settle=lambda position: self.settled.append(position.frames_before), **options,
         )  # fmt: skip
 

@@ -1,0 +1,193 @@
+"""Direct connections from the stage before: opened when it asks, closed to everybody else.
+
+Frames come in by the broker and by direct connections, one at a time; grants go back the way their
+sender was heard last, so that they reach it when a connection is dead and nobody noticed.
+"""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+import structlog
+
+from agent.channel import DirectAccess
+from agent.worker import own_addresses
+from agent.worker.stage import Stage
+from agent.worker.stats import Stats
+from wire.buffers import Buffer
+from wire.direct import endpoint, pinned, sockets
+from wire.direct.connection import Connection, Events
+from wire.direct.endpoint import Endpoint, Tcp, Uds
+from wire.direct.errors import EndpointError, HandshakeError
+from wire.direct.proving import Arrival, Door
+from wire.direct.server import Server
+from wire.errors import LinkDownError
+from wire.links import Receive
+
+log = structlog.get_logger()
+
+_NOBODY: Final = 0
+
+
+class Arrivals:
+    """Where a worker's frames come from.
+
+    Args:
+        stage: Where we are.
+        access: Where it may be connected to; None: nowhere.
+        stats: What is counted: whoever is refused.
+        take: Called with each frame, one at a time; see `wire.links.Receive`.
+        fault: Called with what ``take`` raised.
+        max_frame_bytes: A larger frame ends its connection.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        access: DirectAccess | None,
+        stats: Stats,
+        take: Receive,
+        fault: Callable[[Exception], None],
+        max_frame_bytes: int,
+    ) -> None:
+        self._stage = stage
+        self._access = access
+        self._stats = stats
+        self._take = take
+        self._max_frame_bytes = max_frame_bytes
+        self._events = Events(receive=self._take_direct, ended=self._ended, fault=fault)
+        self._taking = threading.Lock()
+        self._thread = _NOBODY
+        """The thread that is in ``take``."""
+        self._by: Connection | None = None
+        """What the frame in ``take`` came by; None: the broker."""
+        self._heard: dict[str, Connection] = {}
+        """What each sender was heard by last; not here: the broker."""
+        self._changing = threading.Lock()
+        self._standing: dict[str, Connection] = {}  # one for each sender
+        self._servers: list[Server] = []
+        self._offers: list[Endpoint] | None = None
+        self._closed = False
+
+    def take(self, address: str, data: Buffer) -> None:
+        """Take one frame's bytes from the broker's link."""
+        self._take_by(None, address, data)
+
+    def send(self, sender: str, buffers: Sequence[Buffer]) -> bool:
+        """Send a grant to the sender of our lane; False: it has to go through the broker."""
+        if self._thread == threading.get_ident():
+            self._note(sender, self._by)  # it asked, and is answered where it asked
+        connection = self._heard.get(sender)
+        if connection is None:
+            return False
+        try:
+            connection.send(buffers)
+        except LinkDownError:
+            return False
+        return True
+
+    def offers(self) -> list[Any]:
+        """Return where the stage before can connect to; opened when this is first asked."""
+        with self._changing:
+            if self._offers is None and not self._closed:
+                self._offers = self._opened()
+            return endpoint.to_meta(self._offers or ())
+
+    def close(self) -> None:
+        """Close everything; closing twice is harmless."""
+        with self._changing:
+            self._closed = True
+            standing = list(self._standing.values())
+        for server in self._servers:
+            server.close()
+        for connection in standing:
+            connection.close()
+        if self._servers and self._access is not None:
+            path = self._access.folder / endpoint.socket_name(self._stage.inbox_address())
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def _opened(self) -> list[Endpoint]:
+        access, assignment = self._access, self._stage.assignment
+        senders = {peer.device: pinned.der(peer.certificate) for peer in assignment.peers.upstream}
+        if access is None or not senders or not assignment.peers.token:
+            return []
+        door = Door(
+            address=self._stage.inbox_address(),
+            token=assignment.peers.token,
+            senders=senders,
+            own_file=access.certificate_file,
+        )
+        host = self._stage.clock
+        made: list[Endpoint] = []
+        with self._told():
+            self._serve(sockets.listen_uds(access.folder, door.address), door)
+            made.append(Uds(folder=str(access.folder), host=host))
+        if access.host is not None:
+            with self._told():
+                listener = sockets.listen_tcp(access.host, access.first_port, access.last_port)
+                port = self._serve(listener, door)
+                addresses = access.addresses or own_addresses.of(access.host)
+                made.append(Tcp(addresses=addresses, port=port, host=host))
+        return made
+
+    def _serve(self, listener: socket.socket, door: Door) -> int:
+        server = Server(listener, door, self._arrived, self._refused)
+        self._servers.append(server)
+        server.start()
+        return server.port
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Go on without what cannot be opened: there is always the broker."""
+        try:
+            yield
+        except EndpointError as error:
+            log.warning("link.not_offered", reason=str(error))
+
+    def _arrived(self, arrival: Arrival) -> None:
+        connection = Connection(
+            arrival.stream, arrival.link, arrival.sender, self._events, self._max_frame_bytes
+        )
+        with self._changing:
+            before = self._standing.get(arrival.sender)
+            self._standing[arrival.sender] = connection
+            closed = self._closed
+        if before is not None:
+            before.close()  # its sender has given it up, or it would not come again
+        try:
+            connection.start()
+        except RuntimeError:  # no memory for a thread: its sender stays on the broker's link
+            closed = True
+        if closed:
+            connection.close()
+
+    def _refused(self, error: HandshakeError) -> None:
+        self._stats.refused(error.code)
+
+    def _take_direct(self, connection: Connection, data: Buffer) -> None:
+        self._note(connection.peer, connection)
+        self._take_by(connection, self._stage.inbox_address(), data)
+
+    def _take_by(self, connection: Connection | None, address: str, data: Buffer) -> None:
+        with self._taking:  # while a sender changes its link, what it sent by both may come
+            self._thread, self._by = threading.get_ident(), connection
+            try:
+                self._take(address, data)
+            finally:
+                self._thread, self._by = _NOBODY, None
+
+    def _note(self, sender: str, connection: Connection | None) -> None:
+        if connection is None:
+            self._heard.pop(sender, None)
+        elif connection.up:
+            self._heard[sender] = connection
+
+    def _ended(self, connection: Connection, _reason: str) -> None:
+        with self._changing:
+            if self._standing.get(connection.peer) is connection:
+                del self._standing[connection.peer]
+        if self._heard.get(connection.peer) is connection:
+            self._heard.pop(connection.peer, None)

@@ -1,0 +1,122 @@
+"""Direct connections between real agents: found, cut under load, and found again."""
+
+import contextlib
+
+import pytest
+
+from tests.system.chains import Chain
+from tests.system.feeding import Feeding
+from tests.system.place import free_port, until
+from tests.system.proxy import Proxy
+from tests.system.test_network_faults import Wire
+
+
+def link(place, device, neighbour):
+    """Return what frames go by from a device to its neighbour, as its telemetry says."""
+    latency = place.ear.last("tele/latency", device)
+    return latency.stages[0].links.get(neighbour) if latency and latency.stages else None
+
+
+def changes(place, device="d1"):
+    """Return each change of a device's link."""
+    return [(line["from"], line["to"]) for line in place.log(device, "link.changed")]
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """A quick model in two segments."""
+    return Chain(tmp_path_factory.mktemp("pair"), 2)
+
+
+@pytest.fixture
+def proxy():
+    """What stands between two agents: d2 listens to 127.0.0.1, d1 is told 127.0.0.2."""
+    made = Proxy("127.0.0.2", free_port())
+    yield made
+    made.close()
+
+
+def start(place, port=None, **changed):
+    """Start two agents; d2 can be reached at a port through the proxy alone."""
+    place.start("d1", **changed)
+    if port is not None:
+        changed["direct"] = {"listen": f"127.0.0.1:{port}", "addresses": ["127.0.0.2"]}
+    place.start("d2", **changed)
+
+
+def test_stages_on_one_host_find_the_unix_socket(place, chain):
+    """`auto` takes the best that both can reach; the telemetry says which."""
+    place.start("d1", "d2", "d3")
+    place.deploy(chain.folder, "d1", "d2", "d3", link="auto")
+
+    with Feeding(place.site.pipeline("p"), chain) as feeding:
+        until(lambda: link(place, "d1", "d2") == "uds", "the socket")
+        until(lambda: link(place, "d2", "d3") == "uds", "the other socket")
+        feeding.more(200)
+
+    assert feeding.errors == {}
+    assert changes(place, "d1")[-1][1] == "uds"
+
+
+def test_a_direct_connection_that_is_cut_again_and_again(place, pair, proxy):
+    """Nothing is lost, repeated or out of order at the client, whatever link is used."""
+    start(place, proxy.port)
+    place.deploy(pair.folder, "d1", "d2", link="tcp")
+    cuts = 0
+    with Feeding(place.site.pipeline("p"), pair, window=16) as feeding:
+        until(lambda: link(place, "d1", "d2") == "tcp", "the direct link")
+        for _ in range(5):
+            until(lambda: proxy.carries, "a connection")
+            feeding.more(300)
+            cuts += proxy.cut()
+            feeding.more(100)
+
+    assert cuts >= 5
+    assert feeding.errors == {}
+    assert [a.sequence for a in feeding.answers] == list(range(len(feeding.answers)))
+    assert changes(place).count(("tcp", "mqtt")) >= 5
+    assert changes(place).count(("mqtt", "tcp")) >= 5
+
+
+def test_a_connection_that_says_nothing_any_more(place, pair, proxy):
+    """Half open: nobody closes it, nothing comes through. The hop is back on the broker in time."""
+    start(place, proxy.port)
+    place.deploy(pair.folder, "d1", "d2", link="tcp")
+    with Feeding(place.site.pipeline("p"), pair) as feeding:
+        until(lambda: link(place, "d1", "d2") == "tcp", "the direct link")
+        feeding.more(50)
+        proxy.silence()
+        feeding.more(200)
+        proxy.mend()
+        feeding.more(50)
+
+    assert feeding.errors == {}
+    assert ("tcp", "mqtt") in changes(place)
+
+
+def test_agents_on_two_networks_speak_tls(place, pair):
+    """Between two hosts (a namespace with its own network): the certificates of the assignment."""
+    with contextlib.closing(Wire()) as wire:
+        port = place.broker.url.rpartition(":")[2]
+        place.programs["d2"] = wire.program
+        with contextlib.closing(_broker_for(wire, port)):
+            place.start("d1")
+            place.start(
+                "d2",
+                broker={"url": f"mqtt://{wire.ours}:{port}"},
+                insecure=True,
+                artifacts={"origin": f"http://{wire.ours}:{place.artifacts.rpartition(':')[2]}"},
+            )
+            until(lambda: place.ear.last("info", "d2"), "the birth")
+            place.artifacts = f"0.0.0.0:{place.artifacts.rpartition(':')[2]}"
+            place.deploy(pair.folder, "d1", "d2", link="tcp")
+            with Feeding(place.site.pipeline("p"), pair) as feeding:
+                until(lambda: link(place, "d1", "d2") == "tcp", "the direct link")
+                feeding.more(200)
+                place.end()
+
+    assert feeding.errors == {}
+
+
+def _broker_for(wire, port):
+    return Proxy(wire.ours, int(port))

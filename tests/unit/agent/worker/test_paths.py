@@ -1,0 +1,301 @@
+"""Which way frames go: the broker's link first, a direct connection when nothing is on its way."""
+
+import contextlib
+import itertools
+import queue
+import time
+from dataclasses import replace
+
+import msgspec
+import pytest
+
+from agent.channel import DirectAccess
+from agent.worker.arrivals import Arrivals
+from agent.worker.paths import Paths
+from agent.worker.stats import Stats
+from wire import frame
+from wire.direct import sockets
+from wire.errors import LinkDownError
+from wire.frame import Frame, Kind
+from wire.messages import Transfer
+
+TOKEN = "8f" * 32
+SECONDS = 20
+
+
+class Wire:
+    """A broker's link that keeps what is sent."""
+
+    def __init__(self):
+        self.up = True
+        self.sent = []
+
+    def send(self, address, buffers):
+        """Keep it."""
+        self.sent.append((address, b"".join(bytes(b) for b in buffers)))
+
+
+class Pair:
+    """A sender and the receiver of its frames; the broker between them is only a list."""
+
+    def __init__(self, made, folder, link="auto", token=TOKEN):
+        self.access = DirectAccess(folder=folder / "direct")
+        self.wire = Wire()
+        self.grants, self.taken = queue.Queue(), queue.Queue()
+        self.changes = queue.Queue()
+        sending = _linked(made.stage(1), link, token)
+        self.address = sending.next_address(sending.downstream[0])
+        self.paths = Paths(
+            sending, self.wire, self.access,
+            receive=lambda address, data: self.grants.put((address, data)),
+            changed=lambda: self.changes.put(1),
+        )  # fmt: skip
+        stage = _linked(made.stage(2, upstream=("d1",), downstream=()), link, token)
+        self.stage = replace(stage, device="d2")
+        self.stats = Stats()
+        self.arrivals = Arrivals(
+            self.stage, self.access, self.stats, self._take, lambda _: None, 1 << 20
+        )
+
+    def _take(self, address, data):
+        self.taken.put((address, bytes(data)))
+
+    def climb(self):
+        """Ask, answer, connect, switch."""
+        (due,) = self.paths.due(time.monotonic() + 100)
+        assert due.offers
+        self.paths.offered(self.address, self.arrivals.offers())
+        self.until_ready()
+        self.paths.switch(self.address, time.monotonic(), lambda: True)
+
+    def until_ready(self):
+        """Wait for a connection that stands."""
+        ends = time.monotonic() + SECONDS
+        while not self.paths.ready():
+            assert time.monotonic() < ends
+            time.sleep(0.005)
+
+    def until_back(self):
+        """Wait until the broker's link is used again."""
+        ends = time.monotonic() + SECONDS
+        while self.link != "mqtt":
+            assert time.monotonic() < ends
+            time.sleep(0.005)
+
+    @property
+    def link(self):
+        """What frames go by now."""
+        return self.paths.links()["d2"]
+
+    def end(self):
+        """Close both."""
+        self.paths.close()
+        self.arrivals.close()
+
+
+def _linked(stage, link, token):
+    peers = msgspec.structs.replace(stage.assignment.peers, token=token)
+    assignment = msgspec.structs.replace(
+        stage.assignment, peers=peers, transfer=Transfer(link=link)
+    )
+    return replace(stage, assignment=assignment)
+
+
+def encoded(number):
+    """Return a small frame."""
+    return frame.encode(Frame(Kind.CREDIT, 0, number))
+
+
+@pytest.fixture
+def pair(made, tmp_path):
+    """Make pairs that are closed with the test."""
+    pairs = []
+
+    def make(**options):
+        pairs.append(Pair(made, tmp_path, **options))
+        return pairs[-1]
+
+    yield make
+    for one in pairs:
+        one.end()
+
+
+def test_it_begins_on_the_brokers_link(pair):
+    """Until something better is agreed on."""
+    made = pair()
+    made.paths.send(made.address, encoded(1))
+
+    assert [address for address, _ in made.wire.sent] == [made.address]
+    assert made.link == "mqtt"
+
+
+def test_frames_and_grants_go_by_the_connection(pair):
+    """Both ways; nothing by the broker any more."""
+    made = pair()
+    made.climb()
+    made.paths.send(made.address, encoded(1))
+    address, data = made.taken.get(timeout=SECONDS)
+    granted = made.arrivals.send("d1", encoded(2))
+
+    assert (address, data) == (made.address, b"".join(encoded(1)))
+    assert granted
+    assert bytes(made.grants.get(timeout=SECONDS)[1]) == b"".join(encoded(2))
+    assert made.wire.sent == []
+    assert made.link == "uds"
+
+
+def test_it_changes_only_when_nothing_is_on_its_way(pair):
+    """Else a frame could overtake another."""
+    made = pair()
+    made.paths.due(0)
+    made.paths.offered(made.address, made.arrivals.offers())
+    made.until_ready()
+    made.paths.switch(made.address, 0, lambda: False)
+    before = made.link
+    made.paths.switch(made.address, 0, lambda: True)
+
+    assert (before, made.link) == ("mqtt", "uds")
+
+
+def test_after_a_break_it_is_on_the_brokers_link_and_says_how_far_it_is(pair):
+    """The receiver must learn at once what it misses; the next question comes later."""
+    made = pair()
+    made.climb()
+    made.arrivals.close()
+    made.until_back()
+    now = time.monotonic()
+    (due,) = made.paths.due(now)
+    made.paths.send(made.address, encoded(3))
+
+    assert not due.offers
+    assert made.paths.due(now) == []
+    assert [d.offers for d in made.paths.due(now + 60)] == [True]
+    assert made.wire.sent == [(made.address, b"".join(encoded(3)))]
+
+
+def test_a_frame_into_a_broken_connection_is_not_silently_gone(pair):
+    """Whoever sends it is told, or the break is."""
+    made = pair()
+    made.climb()
+    made.arrivals.close()
+
+    with pytest.raises(LinkDownError):
+        _send_until_refused(made)
+
+
+def test_a_connection_on_which_nobody_answers_is_given_up(pair):
+    """Its other side may be gone without a word."""
+    made = pair()
+    made.climb()
+    made.paths.doubt(made.address)
+    made.until_back()
+
+    assert made.link == "mqtt"
+
+
+def test_questions_become_rarer(pair):
+    """One that never answers is of another version, or offers nothing."""
+    made = pair()
+    asked = [now for now in range(600) if made.paths.due(float(now))]
+
+    assert 9 < len(asked) < 40
+    assert all(b - a <= 61 for a, b in itertools.pairwise(asked))
+
+
+@pytest.mark.parametrize("options", [{"link": "mqtt"}, {"token": ""}])
+def test_nobody_is_asked_where_links_are_the_brokers(pair, options):
+    """And without a token nobody could prove itself."""
+    made = pair(**options)
+    made.paths.offered(made.address, made.arrivals.offers())
+
+    assert made.paths.due(100.0) == []
+    assert made.link == "mqtt"
+
+
+@pytest.mark.parametrize(
+    "offers", [None, "x", [], [{"link": "uds", "folder": "/nowhere", "host": "c"}]]
+)
+def test_offers_that_lead_nowhere_leave_it_where_it_is(pair, offers):
+    """It is asked again later."""
+    made = pair()
+    made.paths.due(0.0)
+    made.paths.offered(made.address, offers)
+    made.paths.offered("another/address", offers)
+    made.paths.send(made.address, encoded(1))
+
+    assert len(made.wire.sent) == 1
+    assert made.paths.due(100.0)
+
+
+def test_a_worker_that_nobody_asks_opens_nothing(pair):
+    """Its sockets are made for the first question, and go with it."""
+    made = pair()
+    before = made.access.folder.exists()
+    made.arrivals.offers()
+    during = list(made.access.folder.iterdir())
+    made.end()
+
+    assert not before
+    assert len(during) == 1
+    assert list(made.access.folder.iterdir()) == []
+
+
+def test_a_sender_that_comes_again_replaces_its_old_connection(pair):
+    """It has given the old one up: one for each sender at most."""
+    made = pair()
+    made.climb()
+    made.paths.doubt(made.address)
+    made.until_back()
+    made.paths.due(time.monotonic() + 100)
+    made.paths.offered(made.address, made.arrivals.offers())
+    made.until_ready()
+    made.paths.switch(made.address, 0, lambda: True)
+    made.paths.send(made.address, encoded(1))
+
+    made.taken.get(timeout=SECONDS)
+    assert len(made.arrivals._standing) == 1
+
+
+def test_a_grant_is_answered_where_it_was_asked(pair):
+    """A sender that is back on the broker's link hears us there, whatever stands elsewhere."""
+    made = pair()
+    answers = []
+    made.arrivals._take = lambda *_: answers.append(made.arrivals.send("d1", encoded(2)))
+    made.climb()
+    made.paths.send(made.address, encoded(1))
+    ends = time.monotonic() + SECONDS
+    while not answers and time.monotonic() < ends:
+        time.sleep(0.005)
+    made.arrivals.take(made.address, b"by the broker")
+
+    assert answers == [True, False]
+    assert not made.arrivals.send("d1", encoded(3))
+
+
+def test_strangers_at_the_socket_are_counted(pair, tmp_path):
+    """They get nothing, and the device's telemetry shows them."""
+    made = pair()
+    made.arrivals.offers()
+    (path,) = made.access.folder.iterdir()
+    way = sockets.Way("uds", str(path), 0, encrypted=False)
+    with sockets.connect(way, SECONDS) as sock:
+        sock.sendall(b"x" * 100)
+        sock.settimeout(SECONDS)
+        with contextlib.suppress(ConnectionResetError):
+            assert sock.recv(1) == b""
+    ends = time.monotonic() + SECONDS
+    while not _refused(made) and time.monotonic() < ends:
+        time.sleep(0.005)
+
+    assert _refused(made) == {"direct.refused": 1}
+
+
+def _refused(made):
+    return made.stats.snapshot(pipeline="p", generation=1, stage=1, instance=1).counts.refused
+
+
+def _send_until_refused(made):
+    for _ in range(1000):
+        made.paths.send(made.address, encoded(3))
+        if made.link == "mqtt":
+            raise LinkDownError("back")

@@ -1,0 +1,107 @@
+"""One established connection: whole frames both ways, none of them copied.
+
+A frame's head says how large it is, so frames follow each other without anything between them.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from wire.buffers import Buffer
+from wire.byte_stream import ByteStream
+from wire.errors import FrameError, LinkDownError
+from wire.frame import HEAD_BYTES, MAX_FRAME_BYTES, announced_bytes
+from wire.links import allocate
+from wire.stream_errors import StreamClosedError, StreamStalledError
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """What a connection tells, in its reader thread."""
+
+    receive: Callable[["Connection", Buffer], None]
+    """A frame came; its bytes belong to the callee."""
+    ended: Callable[["Connection", str], None] = lambda *_: None
+    """Called once: nothing more comes, for this reason."""
+    fault: Callable[[Exception], None] = lambda _: None
+    """What ``receive`` raised; the connection goes on."""
+
+
+class Connection:
+    """Sends and receives frames; both sides have one.
+
+    Args:
+        stream: Its handshake is behind it; belongs to the connection from now on.
+        link: ``uds`` or ``tcp``.
+        peer: Who is at the other end, as it proved.
+        events: Who hears of it.
+        max_frame_bytes: A larger frame ends the connection.
+    """
+
+    def __init__(
+        self,
+        stream: ByteStream,
+        link: str,
+        peer: str,
+        events: Events,
+        max_frame_bytes: int = MAX_FRAME_BYTES,
+    ) -> None:
+        self.link = link
+        self.peer = peer
+        self.up = True
+        """Whether it stands, as far as we know."""
+        self._stream = stream
+        self._events = events
+        self._max_frame_bytes = max_frame_bytes
+        self._writing = threading.Lock()
+        self._thread = threading.Thread(target=self._read, daemon=True, name=f"{link} {peer}")
+
+    def start(self) -> None:
+        """Begin to receive."""
+        self._thread.start()
+
+    def send(self, buffers: Sequence[Buffer]) -> None:
+        """Send one encoded frame; the buffers may be reused when this returns.
+
+        Raises:
+            LinkDownError: The connection has ended: the frame, and what was sent shortly before,
+                may or may not have arrived.
+        """
+        try:
+            with self._writing:  # a frame is whole, whoever sends
+                self._stream.send(buffers)
+        except (StreamClosedError, StreamStalledError) as error:
+            self.close()  # what follows would begin in the middle of a frame
+            raise LinkDownError(f"{self.link} to {self.peer}") from error
+
+    def close(self) -> None:
+        """End the connection; closing twice is harmless."""
+        self.up = False
+        self._stream.close()
+
+    def _read(self) -> None:
+        try:
+            with self._stream.reading() as fill:
+                self._frames(fill)
+        except (StreamClosedError, StreamStalledError) as error:
+            reason = error.reason
+        except FrameError as error:  # where the next frame begins is not known any more
+            reason = str(error)
+        except MemoryError:
+            reason = "no memory for a frame"
+        self.close()
+        self._events.ended(self, reason)
+
+    def _frames(self, fill: Callable[[memoryview], None]) -> NoReturn:
+        head = memoryview(bytearray(HEAD_BYTES))
+        while True:
+            fill(head)
+            frame = allocate(announced_bytes(head, max_frame_bytes=self._max_frame_bytes))
+            view = memoryview(frame)
+            view[:HEAD_BYTES] = head
+            fill(view[HEAD_BYTES:])
+            try:
+                self._events.receive(self, frame)
+            except Exception as error:  # noqa: BLE001 a link outlives what its callee does
+                self._events.fault(error)

@@ -1,0 +1,170 @@
+"""The handshake over a real socket, within a time limit; TLS first where it leaves the host."""
+
+import secrets
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from wire.byte_stream import ByteStream
+from wire.direct import pinned, sockets
+from wire.direct.endpoint import Way
+from wire.direct.errors import EndpointError, HandshakeError
+from wire.direct.handshake import NONCE_BYTES, Receiver, Sender
+
+STALL_SECONDS: Final = 3.0
+"""A neighbour that takes no byte for so long holds up its sender no longer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """One lane, and who may connect to it."""
+
+    address: str
+    """The lane's."""
+    token: str
+    """The generation's."""
+    senders: Mapping[str, bytes | None]
+    """By id: the certificate (DER) that it shows off this host; None: it cannot come from there."""
+    own_file: Path | None = None
+    """Our certificate and key (PEM); None: nobody can come from off this host."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """Who we are to the receiver of a lane."""
+
+    address: str
+    token: str
+    sender: str
+    own_file: Path | None = None
+    """Our certificate and key (PEM)."""
+    certificate: bytes | None = None
+    """The receiver's (DER); None: only what stays on this host can be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Who connected, proved."""
+
+    stream: ByteStream = field(repr=False)
+    sender: str
+    link: str
+    """``uds`` or ``tcp``."""
+
+
+def connect(way: Way, key: Key, seconds: float) -> ByteStream:
+    """Return a connection to a lane's receiver; both sides are proved.
+
+    Raises:
+        EndpointError: Nothing answers there in time.
+        HandshakeError: What answers is not the receiver, or will not have us.
+    """
+    ends = time.monotonic() + seconds
+    side = Sender(key.token, key.address, key.sender, secrets.token_bytes(NONCE_BYTES))
+    context = _sending_context(way, key)
+    sock = sockets.connect(way, seconds)
+    try:
+        if context is not None:
+            sock = tls = _encrypted(context, sock, ends, server_side=False)
+            _check(pinned.shown(tls), key.certificate)
+        _send(sock, side.hello, ends)
+        _exchange(sock, side, ends)
+        return ByteStream(sock, str(way), send_seconds=STALL_SECONDS)
+    except OSError as error:
+        sock.close()
+        raise EndpointError(str(way), _reason(error)) from error
+    except BaseException:
+        sock.close()
+        raise
+
+
+def admit(sock: socket.socket, door: Door, *, encrypted: bool, seconds: float) -> Arrival:
+    """Return who connected, when both sides are proved; else the socket is closed.
+
+    Raises:
+        HandshakeError: It is nobody who may, or too slow.
+    """
+    ends = time.monotonic() + seconds
+    try:
+        senders = tuple(door.senders)
+        if encrypted:
+            sock = tls = _encrypted(_receiving_context(door), sock, ends, server_side=True)
+            shown = pinned.shown(tls)
+            senders = tuple(name for name, known in door.senders.items() if known == shown)
+        side = Receiver(door.token, door.address, senders, secrets.token_bytes(NONCE_BYTES))
+        _exchange(sock, side, ends)
+        link = "uds" if sock.family == socket.AF_UNIX else "tcp"
+        return Arrival(ByteStream(sock, side.sender, send_seconds=STALL_SECONDS), side.sender, link)
+    except OSError as error:
+        sock.close()
+        raise HandshakeError(f"the handshake ended early ({_reason(error)})") from error
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _check(shown: bytes, assigned: bytes | None) -> None:
+    if shown != assigned:
+        raise HandshakeError("what answers shows another certificate than assigned")
+
+
+def _sending_context(way: Way, key: Key) -> ssl.SSLContext | None:
+    if not way.encrypted:
+        return None
+    if key.own_file is None or key.certificate is None:
+        raise HandshakeError("there are no certificates for a link off this host")
+    return pinned.sending(key.own_file, key.certificate)
+
+
+def _receiving_context(door: Door) -> ssl.SSLContext:
+    known = [certificate for certificate in door.senders.values() if certificate]
+    if door.own_file is None or not known:
+        raise HandshakeError("there are no certificates for a link off this host")
+    return pinned.receiving(door.own_file, known)
+
+
+def _encrypted(
+    context: ssl.SSLContext, sock: socket.socket, ends: float, *, server_side: bool
+) -> ssl.SSLSocket:
+    sock.settimeout(_left(ends))
+    return context.wrap_socket(sock, server_side=server_side)
+
+
+def _exchange(sock: socket.socket, side: Sender | Receiver, ends: float) -> None:
+    while not side.done:
+        answer = side.feed(_received(sock, side.needed, ends))
+        if answer:
+            _send(sock, answer, ends)
+
+
+def _send(sock: socket.socket, data: bytes, ends: float) -> None:
+    sock.settimeout(_left(ends))
+    sock.sendall(data)
+
+
+def _received(sock: socket.socket, size: int, ends: float) -> bytes:
+    data = b""
+    while len(data) < size:
+        sock.settimeout(_left(ends))
+        piece = sock.recv(size - len(data))
+        if not piece:
+            raise ConnectionResetError("the other side closed it")
+        data += piece
+    return data
+
+
+def _left(ends: float) -> float:
+    left = ends - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("too slow")
+    return left
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return str(error.reason or error)
+    return error.strerror or str(error)
