@@ -73,7 +73,7 @@ class Frames:
 
     def __iter__(self) -> Iterator[Given]:
         given = 0
-        began = time.monotonic()
+        due = 0.0
         try:
             with contextlib.closing(self._source.shots()) as shots:
                 for number, shot in enumerate(shots):
@@ -88,7 +88,8 @@ class Frames:
                         self._skipped(label, shot.error)
                         continue
                     if self._pace is not None:
-                        self._stop.wait(began + given / self._pace - time.monotonic())
+                        self._stop.wait(due - time.monotonic())
+                        due = max(due + 1 / self._pace, time.monotonic())  # no catching up
                     self._labels.append(label)  # before it can be answered
                     yield Given(feed)
                     given += 1

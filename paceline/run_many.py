@@ -100,6 +100,7 @@ def _exit_code(streamed: Streamed, summary: RunSummary, out: Output) -> int:
         out.note(f"error: {streamed.error}")
         return streamed.error.exit_code
     if streamed.interrupted:
+        out.note("interrupted")
         return _INTERRUPTED
     return 1 if summary.failed or summary.skipped or summary.unsent else 0
 

@@ -25,7 +25,7 @@ from machine import Machine, say
 SITES = {"north": ["north1"], "south": ["south1"]}
 CAMERAS = {"bridge": ("north", 2), "tunnel": ("north", 5), "harbour": ("south", 3)}
 """Of each camera its site, and how many cars pass at a time."""
-SECONDS = 6
+SECONDS = 5
 RATE = 10
 
 
