@@ -6,6 +6,7 @@ it counts them. To add one: write ``wire/links/<name>.py`` with a class that fit
 ``PLUGIN = ThatClass``.
 """
 
+import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,8 @@ def allocate(size_bytes: int) -> Buffer:
 
     It belongs to the frame and is freed with the last view of it.
     """
-    raw = np.empty(size_bytes + ALIGNMENT, dtype=np.uint8)
-    offset = -raw.ctypes.data % ALIGNMENT
-    return raw[offset : offset + size_bytes].data
+    raw = np.empty(size_bytes + ALIGNMENT, dtype=np.uint8).data
+    offset = (
+        -ctypes.addressof(ctypes.c_char.from_buffer(raw)) % ALIGNMENT
+    )  # an array's own way costs 5 us
+    return raw[offset : offset + size_bytes]
