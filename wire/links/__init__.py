@@ -110,11 +110,11 @@ def open_link(name: str, options: LinkOptions) -> Link:
     return link
 
 
-def allocate(size_bytes: int) -> Buffer:
+def allocate(size_bytes: int) -> memoryview:
     """Return fresh writable memory for one frame, beginning at a multiple of 64 bytes.
 
     It belongs to the frame and is freed with the last view of it.
     """
-    raw = np.empty(size_bytes + ALIGNMENT, dtype=np.uint8)
-    offset = -raw.ctypes.data % ALIGNMENT
-    return raw[offset : offset + size_bytes].data
+    raw = np.empty(size_bytes + ALIGNMENT, np.uint8)
+    offset = -raw.__array_interface__["data"][0] % ALIGNMENT
+    return raw.data[offset : offset + size_bytes]
