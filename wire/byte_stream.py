@@ -4,7 +4,8 @@ Nothing is joined or copied on a plain socket: `send` hands the caller's buffers
 what is received goes straight into the caller's memory. Waiting is bounded: a peer that takes no
 bytes ends the stream, and a reader that hears nothing is called back.
 
-A plain socket blocks in the kernel, with its own time limits: one call for a whole payload. TLS
+A frame's way leads through here with caches that are cold, so there is little of it. A plain socket
+blocks in the kernel, with its own time limits: one call for a whole payload. TLS
 cannot be used by two threads at once (CPython's `SSLSocket` is not safe), so there each call is
 non-blocking and holds a lock for itself only; whoever must wait does so outside of it.
 """
@@ -16,9 +17,7 @@ import socket
 import ssl
 import struct
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
 from typing import Final
 
 from wire.buffers import Buffer
@@ -27,7 +26,6 @@ from wire.stream_errors import StreamClosedError, StreamStalledError
 SEND_SECONDS: Final = 10.0
 """How long a peer may take no byte."""
 _MOST_BUFFERS: Final = os.sysconf("SC_IOV_MAX")
-_QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
 _RECORD_BYTES: Final = 16 << 10
 """The most that TLS encrypts at once."""
 
@@ -56,22 +54,24 @@ class ByteStream:
         self._sock = sock
         self._send_seconds = send_seconds
         self._on_quiet = on_quiet
-        self._tcp = sock.family in {socket.AF_INET, socket.AF_INET6}
-        self._guard = threading.Lock()
-        self._users = 0
-        self._closed = False
-        self._use = _Use(self._enter, self._leave, self._translated)
-        if self._tcp:
+        self._closing = threading.Lock()
+        self._closed = self._sending = self._receiving = False
+        """Who uses the socket says so before it looks whether it is closed, and who closes it does
+        so before looking whether it is used: so one of both sees the other, without a lock."""
+        self._quickack = None
+        if sock.family in {socket.AF_INET, socket.AF_INET6}:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._transport: _Plain | _Tls
-        if isinstance(sock, ssl.SSLSocket):
-            self._transport = _Tls(sock, send_seconds, quiet_seconds)
-        else:
-            self._transport = _Plain(sock, send_seconds, quiet_seconds)
+            self._quickack = getattr(socket, "TCP_QUICKACK", None)
+        transport = _Tls(sock, send_seconds) if isinstance(sock, ssl.SSLSocket) else _Plain(sock)
+        transport.limit_sending(send_seconds)
+        self._transport = transport
+        self._sendmsg, self._recv_into = transport.sendmsg, transport.recv_into
+        self.set_quiet(quiet_seconds)
 
-    def set_quiet(self, seconds: float) -> None:
-        """Call ``on_quiet`` whenever nothing came for so long, from now on."""
-        self._transport.set_quiet(seconds)
+    def set_quiet(self, seconds: float | None) -> None:
+        """Call ``on_quiet`` whenever nothing came for so long, from now on; None: never."""
+        self._quiet_seconds = seconds
+        self._transport.limit_receiving(seconds)
 
     @property
     def closed(self) -> bool:
@@ -92,14 +92,27 @@ class ByteStream:
             StreamClosedError: The connection has ended.
             StreamStalledError: The other side took no byte in time; the stream is closed now.
         """
-        views = _views(buffers)
-        with self._use:
-            while views:
-                sent = self._transport.send(views)
-                if not sent:
-                    self.close()
-                    raise StreamStalledError(self.peer, self._send_seconds)
-                _advance(views, sent)
+        views, left = _sized(buffers)
+        self._sending = True
+        try:
+            if self._closed:
+                raise self._ended()
+            while left:
+                sent = self._sendmsg(
+                    views if len(views) <= _MOST_BUFFERS else views[:_MOST_BUFFERS]
+                )
+                left -= sent
+                if left:
+                    _advance(views, sent)
+        except BlockingIOError:
+            self.close()
+            raise StreamStalledError(self.peer, self._send_seconds) from None
+        except OSError as error:
+            raise self._ended(error) from error
+        finally:
+            self._sending = False
+            if self._closed:
+                self._release()
 
     def send_now(self, buffers: Sequence[Buffer]) -> list[memoryview]:
         """Send what goes without waiting; returns the rest, which must be what is sent next.
@@ -107,10 +120,23 @@ class ByteStream:
         Raises:
             StreamClosedError: The connection has ended.
         """
-        views = _views(buffers)
-        with self._use:
-            while views and (sent := self._transport.send_now(views)):
+        views, left = _sized(buffers)
+        self._sending = True
+        try:
+            if self._closed:
+                raise self._ended()
+            while left:
+                sent = self._sendmsg(views[:_MOST_BUFFERS], (), socket.MSG_DONTWAIT)
+                left -= sent
                 _advance(views, sent)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            raise self._ended(error) from error
+        finally:
+            self._sending = False
+            if self._closed:
+                self._release()
         return views
 
     def wait(self) -> bool:
@@ -119,10 +145,20 @@ class ByteStream:
         Raises:
             StreamClosedError: The connection has ended.
         """
-        with self._use:
-            while (ready := self._transport.wait()) is None:
+        self._receiving = True
+        try:
+            if self._closed:
+                raise self._ended()
+            if self._transport.pending():
+                return True
+            either = select.POLLIN | select.POLLOUT
+            while not (ready := _wait(self._sock, either, self._quiet_seconds)):
                 self._on_quiet()
-            return ready
+            return bool(ready & ~select.POLLOUT)
+        finally:
+            self._receiving = False
+            if self._closed:
+                self._release()
 
     def recv_some(self, view: memoryview, *, fill: bool = False) -> int:
         """Wait for bytes and receive some into ``view`` (not empty); returns how many, at least 1.
@@ -132,9 +168,28 @@ class ByteStream:
         Raises:
             StreamClosedError: The connection has ended.
         """
-        if not fill:
-            self._acknowledge_quickly()
-        return self._receive(view, socket.MSG_WAITALL if fill else 0)
+        self._receiving = True
+        try:
+            if self._closed:
+                raise self._ended()
+            if self._quickack is not None and not fill:
+                # the kernel forgets it; without, a peer's Nagle stalls that peer 40 ms
+                self._sock.setsockopt(socket.IPPROTO_TCP, self._quickack, 1)
+            while True:
+                try:
+                    count = self._recv_into(view, 0, socket.MSG_WAITALL if fill else 0)
+                except BlockingIOError:
+                    self._on_quiet()
+                    continue
+                if not count:
+                    raise self._ended()
+                return count
+        except OSError as error:
+            raise self._ended(error) from error
+        finally:
+            self._receiving = False
+            if self._closed:
+                self._release()
 
     def recv_exactly(self, view: memoryview) -> None:
         """Fill ``view`` (one dimension, of bytes) with what comes.
@@ -142,33 +197,40 @@ class ByteStream:
         Raises:
             StreamClosedError: The connection has ended.
         """
-        self._acknowledge_quickly()
         while view.nbytes:
-            view = view[self._receive(view, socket.MSG_WAITALL) :]
+            view = view[self.recv_some(view, fill=True) :]
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Callable[[memoryview], None]]:
         """Give a `recv_exactly` that costs half, to a thread that does nothing else all the while.
 
-        It is not quick to acknowledge: for peers that never wait for it (TCP_NODELAY).
-
         Raises:
             StreamClosedError: The connection has ended.
         """
-        receive, on_quiet = self._transport.recv, self._on_quiet
+        receive, on_quiet = self._recv_into, self._on_quiet
 
         def fill(view: memoryview) -> None:
             while view.nbytes:
-                count = receive(view, socket.MSG_WAITALL)
-                if count is None:
+                try:
+                    count = receive(view, 0, socket.MSG_WAITALL)
+                except BlockingIOError:
                     on_quiet()
-                elif not count:
-                    raise StreamClosedError(self.peer, self._why_closed())
-                else:
-                    view = view[count:]
+                    continue
+                if not count:
+                    raise self._ended()
+                view = view[count:]
 
-        with self._use:
+        self._receiving = True
+        try:
+            if self._closed:
+                raise self._ended()
             yield fill
+        except OSError as error:
+            raise self._ended(error) from error
+        finally:
+            self._receiving = False
+            if self._closed:
+                self._release()
 
     def close(self) -> None:
         """End the connection and wake whoever uses it; closing twice is harmless.
@@ -176,164 +238,90 @@ class ByteStream:
         The descriptor is closed by the last thread that leaves, so no other one can get its number
         meanwhile.
         """
-        with self._guard:
+        with self._closing:
             if self._closed:
                 return
             self._closed = True
             with contextlib.suppress(OSError):  # the other side was first
                 # not SSLSocket's own, which would take TLS away from a thread that is in it
                 socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
-            if not self._users:
+        self._release()
+
+    def _release(self) -> None:
+        """Close the descriptor of a stream that is closed, if nobody uses it."""
+        with self._closing:
+            if not (self._sending or self._receiving):
                 self._sock.close()
 
-    def _receive(self, view: memoryview, flags: int) -> int:
-        with self._use:
-            while (count := self._transport.recv(view, flags)) is None:
-                self._on_quiet()
-            if not count:
-                raise StreamClosedError(self.peer, self._why_closed())
-            return count
-
-    def _acknowledge_quickly(self) -> None:
-        """Arm TCP_QUICKACK, which the kernel forgets: without, a peer's Nagle stalls it 40 ms."""
-        if self._tcp and _QUICKACK is not None:
-            try:
-                self._sock.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
-            except OSError:
-                return  # it is closed: whoever receives is told
-
-    def _why_closed(self) -> str:
-        return "closed here" if self._closed else "the other side closed it"
-
-    def _enter(self) -> None:
-        with self._guard:
-            if self._closed:
-                raise StreamClosedError(self.peer, self._why_closed())
-            self._users += 1
-
-    def _leave(self) -> None:
-        with self._guard:
-            self._users -= 1
-            if self._closed and not self._users:
-                self._sock.close()
-
-    def _translated(self, error: OSError) -> StreamClosedError:
-        reason = self._why_closed() if self._closed else error.strerror or str(error)
-        return StreamClosedError(self.peer, reason)
-
-
-class _Use:
-    """Around each call to the socket; one object for all threads, since it costs at each frame.
-
-    Args:
-        enter: Counts a user in.
-        leave: Counts it out.
-        translated: Returns our error for the system's.
-    """
-
-    __slots__ = ("_enter", "_leave", "_translated")
-
-    def __init__(
-        self,
-        enter: Callable[[], None],
-        leave: Callable[[], None],
-        translated: Callable[[OSError], StreamClosedError],
-    ) -> None:
-        self._enter, self._leave, self._translated = enter, leave, translated
-
-    def __enter__(self) -> None:
-        self._enter()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._leave()
-        if isinstance(error, OSError):
-            raise self._translated(error) from error
+    def _ended(self, error: OSError | None = None) -> StreamClosedError:
+        if self._closed:
+            return StreamClosedError(self.peer, "closed here")
+        if error is None:
+            return StreamClosedError(self.peer, "the other side closed it")
+        return StreamClosedError(self.peer, error.strerror or str(error))
 
 
 class _Plain:
-    """Waits in the kernel."""
+    """Waits in the kernel; sends and receives by the socket's own methods."""
 
-    def __init__(
-        self, sock: socket.socket, send_seconds: float, quiet_seconds: float | None
-    ) -> None:
+    def __init__(self, sock: socket.socket) -> None:
         sock.settimeout(None)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(send_seconds))
         self._sock = sock
-        self.set_quiet(quiet_seconds)
+        self.sendmsg: Callable[..., int] = sock.sendmsg
+        self.recv_into: Callable[..., int] = sock.recv_into
 
-    def set_quiet(self, seconds: float | None) -> None:
-        """Wait so long for what is received; None: for ever."""
-        self._quiet_seconds = seconds
+    def limit_sending(self, seconds: float) -> None:
+        """Let ``sendmsg`` raise BlockingIOError when nothing goes for so long."""
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(seconds))
+
+    def limit_receiving(self, seconds: float | None) -> None:
+        """Let ``recv_into`` raise BlockingIOError when nothing comes for so long; None: never."""
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds or 0.0))
 
-    def wait(self) -> bool | None:
-        """Wait until some can be received (True) or sent; None: neither, in time."""
-        return _readable(_wait(self._sock, select.POLLIN | select.POLLOUT, self._quiet_seconds))
-
-    def send(self, views: Sequence[memoryview], flags: int = 0) -> int:
-        """Send some; 0: nothing went in time."""
-        try:
-            return self._sock.sendmsg(views[:_MOST_BUFFERS], (), flags)
-        except BlockingIOError:
-            return 0
-
-    def send_now(self, views: Sequence[memoryview]) -> int:
-        """Send what goes without waiting."""
-        return self.send(views, socket.MSG_DONTWAIT)
-
-    def recv(self, view: memoryview, flags: int) -> int | None:
-        """Receive some; None: nothing came in time."""
-        try:
-            return self._sock.recv_into(view, 0, flags)
-        except BlockingIOError:
-            return None
+    def pending(self) -> bool:
+        """Whether bytes are here of which the socket knows nothing."""
+        return False
 
 
 class _Tls:
-    """Waits beside the lock."""
+    """Waits beside the lock; has the methods of a socket that waits in the kernel."""
 
-    def __init__(
-        self, sock: ssl.SSLSocket, send_seconds: float, quiet_seconds: float | None
-    ) -> None:
+    def __init__(self, sock: ssl.SSLSocket, send_seconds: float) -> None:
         sock.settimeout(0.0)
         self._sock = sock
         self._send_seconds = send_seconds
+        self._quiet_seconds: float | None = None
         self._lock = threading.Lock()
-        self.set_quiet(quiet_seconds)
 
-    def set_quiet(self, seconds: float | None) -> None:
-        """Wait so long for what is received; None: for ever."""
+    def limit_sending(self, seconds: float) -> None:
+        """See ``_Plain``."""
+        self._send_seconds = seconds
+
+    def limit_receiving(self, seconds: float | None) -> None:
+        """See ``_Plain``."""
         self._quiet_seconds = seconds
 
-    def wait(self) -> bool | None:
-        """Wait until some can be received (True) or sent; None: neither, in time."""
+    def pending(self) -> bool:
+        """Whether bytes are decrypted already."""
         with self._lock:
-            decrypted = self._sock.pending()
-        if decrypted:
-            return True
-        return _readable(_wait(self._sock, select.POLLIN | select.POLLOUT, self._quiet_seconds))
+            return bool(self._sock.pending())
 
-    def send(self, views: Sequence[memoryview]) -> int:
-        """Send some; 0: nothing went in time."""
+    def sendmsg(self, views: Sequence[memoryview], _ancillary: object = (), flags: int = 0) -> int:
+        """Send some; BlockingIOError: nothing went in time."""
         data = _record(views)
-        ends = time.monotonic() + self._send_seconds
-        while not (sent := self._encrypt(data)):
-            events = select.POLLOUT if sent is None else select.POLLIN
-            if not _wait(self._sock, events, ends - time.monotonic()):
-                return 0
-        return sent
+        while True:
+            try:
+                with self._lock:
+                    return self._sock.send(data)
+            except ssl.SSLWantWriteError:
+                events = select.POLLOUT
+            except ssl.SSLWantReadError:
+                events = select.POLLIN
+            if flags & socket.MSG_DONTWAIT or not _wait(self._sock, events, self._send_seconds):
+                raise BlockingIOError
 
-    def send_now(self, views: Sequence[memoryview]) -> int:
-        """Send what goes without waiting."""
-        return self._encrypt(_record(views)) or 0
-
-    def recv(self, view: memoryview, _flags: int) -> int | None:
-        """Receive some; None: nothing came in time."""
+    def recv_into(self, view: memoryview, _count: int = 0, _flags: int = 0) -> int:
+        """Receive some; BlockingIOError: nothing came in time."""
         while True:
             try:
                 with self._lock:
@@ -343,23 +331,18 @@ class _Tls:
             except ssl.SSLWantWriteError:
                 events = select.POLLOUT
             if not _wait(self._sock, events, self._quiet_seconds):
-                return None
-
-    def _encrypt(self, data: Buffer) -> int | None:
-        """Send some; None and 0: it waits until the socket can be written to and read from."""
-        try:
-            with self._lock:
-                return self._sock.send(data)
-        except ssl.SSLWantWriteError:
-            return None
-        except ssl.SSLWantReadError:
-            return 0
+                raise BlockingIOError
 
 
-def _views(buffers: Sequence[Buffer]) -> list[memoryview]:
-    """Return the buffers as bytes; an empty array of several dimensions could not be cast."""
-    views = (memoryview(buffer) for buffer in buffers)
-    return [view.cast("B") for view in views if view.nbytes]
+def _sized(buffers: Sequence[Buffer]) -> tuple[list[memoryview], int]:
+    """Return views of those that are not empty, and how many bytes they are."""
+    views, size = [], 0
+    for buffer in buffers:
+        view = memoryview(buffer)
+        if view.nbytes:
+            views.append(view)
+            size += view.nbytes
+    return views, size
 
 
 def _advance(views: list[memoryview], sent: int) -> None:
@@ -370,7 +353,7 @@ def _advance(views: list[memoryview], sent: int) -> None:
         whole += 1
     del views[:whole]
     if sent:
-        views[0] = views[0][sent:]
+        views[0] = views[0].cast("B")[sent:]
 
 
 def _record(views: Sequence[memoryview]) -> Buffer:
@@ -379,7 +362,7 @@ def _record(views: Sequence[memoryview]) -> Buffer:
         return views[0]
     pieces, free = [], _RECORD_BYTES
     for view in views:
-        pieces.append(view[:free])
+        pieces.append(view.cast("B")[:free])
         free -= pieces[-1].nbytes
         if not free:
             break
@@ -395,11 +378,6 @@ def _wait(sock: socket.socket, events: int, seconds: float | None) -> int:
     poll.register(sock, events)
     ready = poll.poll(None if seconds is None else max(0.0, seconds) * 1000)
     return ready[0][1] if ready else 0
-
-
-def _readable(events: int) -> bool | None:
-    """Return whether it is more than room to send; None: nothing."""
-    return bool(events & ~select.POLLOUT) if events else None
 
 
 def _timeval(seconds: float) -> bytes:

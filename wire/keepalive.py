@@ -6,7 +6,7 @@ from typing import Final
 LOOK_RATIO: Final = 0.1
 """Look so often, in keep-alives; with the two below, silence is noticed within one and a half."""
 _PING_RATIO: Final = 0.4
-_GONE_RATIO: Final = 1.0
+_GONE_RATIO: Final = 0.8
 
 
 class Due(Enum):
@@ -30,18 +30,17 @@ class KeepAlive:
 
     def __init__(self, seconds: float, now: float) -> None:
         self.seconds = seconds
-        self._heard = now
         self._pinged = now
         self._unanswered: float | None = None
         """When the first ping was sent since something was heard."""
 
-    def heard(self, now: float) -> None:
-        """Note that bytes came."""
-        self._heard = now
-        self._unanswered = None
+    def due(self, now: float, *, heard: bool) -> Due:
+        """Return what is to be done; a ping counts as sent.
 
-    def due(self, now: float) -> Due:
-        """Return what is to be done; a ping counts as sent."""
+        ``heard``: Whether bytes came since it was asked last.
+        """
+        if heard:
+            self._unanswered = None
         if self._unanswered is not None and now - self._unanswered >= _GONE_RATIO * self.seconds:
             return Due.GIVE_UP
         if now - self._pinged < _PING_RATIO * self.seconds:

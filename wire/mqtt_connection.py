@@ -9,8 +9,8 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple, Protocol
 
 from wire import mqtt_packets
 from wire.access import Access
@@ -20,7 +20,7 @@ from wire.buffers import Buffer
 from wire.byte_stream import SEND_SECONDS, ByteStream
 from wire.keepalive import LOOK_RATIO, Due, KeepAlive
 from wire.mqtt_fields import MAX_SIZE
-from wire.mqtt_inflow import Came, Coming, Inflow
+from wire.mqtt_inflow import Coming, Inflow
 from wire.mqtt_packets import Packet
 from wire.outflow import Outflow
 from wire.stream_errors import StreamClosedError, StreamStalledError
@@ -30,33 +30,36 @@ TOGETHER_BYTES: Final = 512 << 10
 """Messages that leave together are not much larger in all."""
 
 
-class Place(NamedTuple):
-    """Where a message's payload goes."""
+class Receiver(Protocol):
+    """Whoever gets the messages of one topic, in the thread that calls `run`; raises nothing."""
 
-    view: memoryview
-    skip_bytes: int
-    """Of the payload's beginning, which was seen already."""
-    full: Callable[[], None]
-    """Called when it is there."""
+    def place(self, coming: Coming) -> tuple[memoryview, int] | None:
+        """Return where a message's payload goes, and how much of its beginning does not.
+
+        None: it is passed over.
+        """
+        ...
+
+    def full(self) -> None:
+        """Take the message: the place that was returned last is full."""
+        ...
 
 
 class Wishes(NamedTuple):
     """What a connection is for."""
 
     client_id: str
-    topics: Sequence[str]
-    """To be subscribed to; ``up`` waits for all of them."""
+    receivers: Mapping[str, Receiver]
+    """By the topics that are subscribed to; ``up`` waits for all of them."""
     keepalive_seconds: float
     receive_bytes: int
     """The largest packet that we take."""
     up: Callable[[], None]
     """Called when every subscription is acknowledged."""
-    coming: Callable[[Coming], Place | None]
-    """Called for each message; None: it is passed over."""
 
 
 class MqttConnection:
-    """A connection that `run` makes; ``up``, ``coming`` and ``full`` are called in its thread."""
+    """A connection that `run` makes; ``up`` and the receivers are called in its thread."""
 
     def __init__(self, url: BrokerUrl, dialect: str, access: Access, wishes: Wishes) -> None:
         self.max_packet_bytes: int | None = None
@@ -82,7 +85,8 @@ class MqttConnection:
         self._unacknowledged: set[int] = set()
         self._began = time.monotonic()
         self._up = False
-        self._place: Place | None = None
+        self._look_at = 0.0
+        self._heard = False
 
     def run(self) -> None:
         """Connect, and read until the connection has ended.
@@ -115,15 +119,20 @@ class MqttConnection:
                     raise error.__cause__ from None  # such as: it wants a certificate of ours
                 raise
 
-    def publish(self, topic: str, payloads: Iterable[Sequence[Buffer]]) -> None:
-        """Send a message with QoS 0 for each payload; the buffers may be reused afterwards.
-
-        Small ones leave together; between others there is room for what the reading thread says.
+    def publish(self, topic: str, payload: Sequence[Buffer], payload_bytes: int) -> None:
+        """Send a message with QoS 0; the buffers may be reused when this returns.
 
         Raises:
             StreamClosedError: The connection has ended.
             StreamStalledError: The broker took nothing in time, so it has now.
             StreamFullError: From the reading thread: too much waits already.
+        """
+        self._send([mqtt_packets.publish_front(self._dialect, topic, payload_bytes), *payload])
+
+    def publish_each(self, topic: str, payloads: Iterable[Sequence[Buffer]]) -> None:
+        """Send a message for each payload, small ones together; as ``publish``.
+
+        In between there is room for what the reading thread has to say.
         """
         together: list[Buffer] = []
         together_bytes = 0
@@ -181,25 +190,29 @@ class MqttConnection:
             outflow.send(packet)
 
     def _read(self, stream: ByteStream, outflow: Outflow) -> None:
-        inflow = self._inflow
+        inflow, receivers = self._inflow, self._wishes.receivers
+        receiver: Receiver | None = None
         while True:
-            while not outflow.push() and not stream.wait():
+            while outflow.left and not outflow.push() and not stream.wait():
                 pass  # there is room to send again
-            inflow.took(stream.recv_some(inflow.window(), fill=inflow.filling))
-            self._keepalive.heard(time.monotonic())
-            while (event := inflow.next_event()) is not None:
-                match event:
-                    case Coming():
-                        self._place = None if self._leaving else self._wishes.coming(event)
-                        if self._place is not None:
-                            inflow.fill(self._place.view, self._place.skip_bytes)
-                    case Came():
-                        place, self._place = self._place, None
-                        if place is not None:
-                            place.full()
-                    case Packet():
-                        self._take(event, stream)
-            self._look()
+            event = inflow.took(stream.recv_some(inflow.window, fill=inflow.filling))
+            self._heard = True
+            while event is not None:
+                if isinstance(event, Coming):
+                    receiver = None if self._leaving else receivers.get(event.topic)
+                    if receiver is not None:
+                        place = receiver.place(event)
+                        if place is not None and inflow.fill(*place):
+                            receiver.full()
+                elif isinstance(event, Packet):
+                    self._take(event, stream)
+                elif receiver is not None:
+                    receiver.full()
+                if inflow.filling:
+                    break
+                event = inflow.next_event()
+            if time.monotonic() >= self._look_at:
+                self._look()
 
     def _take(self, packet: Packet, stream: ByteStream) -> None:
         match packet.kind:
@@ -223,7 +236,7 @@ class MqttConnection:
         if seconds:
             self._keepalive.seconds = seconds
             stream.set_quiet(LOOK_RATIO * seconds)
-        for number, topic in enumerate(self._wishes.topics, start=1):
+        for number, topic in enumerate(self._wishes.receivers, start=1):
             self._unacknowledged.add(number)
             self._send([mqtt_packets.subscribe(self._dialect, topic, number, qos=0)])
         self._rise()
@@ -250,7 +263,9 @@ class MqttConnection:
     def _look(self) -> None:
         """Ping when it is time, and give up a broker that says nothing."""
         now = time.monotonic()
-        due = self._keepalive.due(now)
+        self._look_at = now + LOOK_RATIO * self._keepalive.seconds
+        due = self._keepalive.due(now, heard=self._heard)
+        self._heard = False
         if not self._up:
             due = Due.NOTHING if now - self._began < self._keepalive.seconds else Due.GIVE_UP
         match due:

@@ -156,20 +156,15 @@ def publish(
     return fields.packet(first, fields.text(topic) + fields.short(packet_id) + properties + payload)
 
 
+@lru_cache(maxsize=256)
 def publish_front(dialect: str, topic: str, payload_bytes: int) -> bytes:
-    """Return what stands before the payload in a PUBLISH with QoS 0.
+    """Return what stands before the payload in a PUBLISH with QoS 0: for most frames the same.
 
     Raises:
         ValueError: The payload is larger than a packet can be.
     """
-    name = _address(dialect, topic)
+    name = fields.text(topic) + (b"\x00" if dialect == "5" else b"")
     return fields.head(0x30, len(name) + payload_bytes) + name
-
-
-@lru_cache(maxsize=256)
-def _address(dialect: str, topic: str) -> bytes:
-    """Return a topic and no properties: the same for each frame."""
-    return fields.text(topic) + (b"\x00" if dialect == "5" else b"")
 
 
 def subscribe(dialect: str, topic: str, packet_id: int, *, qos: int = 1) -> bytes:

@@ -24,8 +24,8 @@ class Outflow:
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
         self._turn = threading.Lock()
-        self._left: deque[memoryview] = deque()
-        """The reader appends, whoever has the turn takes away."""
+        self.left: deque[memoryview] = deque()
+        """What the reader could not send: it appends, whoever has the turn takes away."""
         self._guard = threading.Lock()
         self._left_bytes = 0
 
@@ -37,9 +37,10 @@ class Outflow:
             StreamStalledError: The other side took no byte in time; the stream is closed now.
         """
         with self._turn:
-            self._drain()
+            if self.left:
+                self._drain()
             self._stream.send(buffers)
-        while self._left and self._turn.acquire(blocking=False):
+        while self.left and self._turn.acquire(blocking=False):
             try:  # the reader left something while we had the turn, and does not know of room
                 self._drain()
             finally:
@@ -54,7 +55,7 @@ class Outflow:
         """
         if self._turn.acquire(blocking=False):
             try:
-                if not self._left:
+                if not self.left:
                     buffers = self._stream.send_now(buffers)
                 if buffers:
                     self._leave(buffers)
@@ -70,10 +71,10 @@ class Outflow:
         Raises:
             StreamClosedError: The connection has ended.
         """
-        while self._left and self._turn.acquire(blocking=False):
+        while self.left and self._turn.acquire(blocking=False):
             try:
-                while self._left:
-                    rest = self._stream.send_now([self._left[0]])
+                while self.left:
+                    rest = self._stream.send_now([self.left[0]])
                     if rest:
                         self._shrunk(rest[0])
                         return False
@@ -83,23 +84,23 @@ class Outflow:
         return True
 
     def _drain(self) -> None:
-        while self._left:
-            self._stream.send([self._left[0]])
+        while self.left:
+            self._stream.send([self.left[0]])
             self._sent()
 
     def _leave(self, buffers: Sequence[Buffer]) -> None:
         packet = b"".join(buffers)
         with self._guard:
-            if self._left and self._left_bytes + len(packet) > MAX_WAITING_BYTES:
+            if self.left and self._left_bytes + len(packet) > MAX_WAITING_BYTES:
                 raise StreamFullError(self._stream.peer, MAX_WAITING_BYTES)
             self._left_bytes += len(packet)
-        self._left.append(memoryview(packet))
+        self.left.append(memoryview(packet))
 
     def _shrunk(self, rest: memoryview) -> None:
         with self._guard:
-            self._left_bytes -= self._left[0].nbytes - rest.nbytes
-        self._left[0] = rest
+            self._left_bytes -= self.left[0].nbytes - rest.nbytes
+        self.left[0] = rest
 
     def _sent(self) -> None:
         with self._guard:
-            self._left_bytes -= self._left.popleft().nbytes
+            self._left_bytes -= self.left.popleft().nbytes

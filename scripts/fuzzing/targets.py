@@ -220,22 +220,24 @@ def _taken(reader: Inflow, data: bytes, step: int) -> None:
     slot = None
     at = 0
     while at < len(data):
-        window = reader.window()
+        window = reader.window
         piece = data[at : at + min(step, window.nbytes)]
         assert piece
         window[: len(piece)] = piece
-        reader.took(len(piece))
         at += len(piece)
-        while (event := reader.next_event()) is not None:
+        event = reader.took(len(piece))
+        while event is not None:
+            full = isinstance(event, Came)
             if isinstance(event, Coming) and event.size_bytes <= FRAME_BYTES:
-                with contextlib.suppress(FrameError, ReassemblyError):
+                try:
                     slot = chunked.slot(event.peek, event.size_bytes)
-                    reader.fill(slot.view, slot.payload_start)
-                    continue
-                reader.fill(memoryview(bytearray(event.size_bytes)))
-            elif isinstance(event, Came) and slot is not None:
+                    full = reader.fill(slot.view, slot.payload_start)
+                except (FrameError, ReassemblyError):
+                    reader.fill(memoryview(bytearray(event.size_bytes)))
+            if full and slot is not None:
                 chunked.filled(slot)
                 slot = None
+            event = reader.next_event()
         assert 0 <= chunked.unfinished_bytes <= 2 * FRAME_BYTES
 
 

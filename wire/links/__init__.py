@@ -111,13 +111,12 @@ def open_link(name: str, options: LinkOptions) -> Link:
     return link
 
 
-def allocate(size_bytes: int) -> Buffer:
+def allocate(size_bytes: int) -> memoryview:
     """Return fresh writable memory for one frame, beginning at a multiple of 64 bytes.
 
     It belongs to the frame and is freed with the last view of it.
     """
-    raw = np.empty(size_bytes + ALIGNMENT, dtype=np.uint8).data
-    offset = (
-        -ctypes.addressof(ctypes.c_char.from_buffer(raw)) % ALIGNMENT
-    )  # an array's own way costs 5 us
+    raw = np.empty(size_bytes + ALIGNMENT, np.uint8).data
+    # an array's own ways to tell its address cost five times as much
+    offset = -ctypes.addressof(ctypes.c_char.from_buffer(raw)) % ALIGNMENT
     return raw[offset : offset + size_bytes]

@@ -6,7 +6,7 @@ QoS 0 alone, which is what frames need. Frames above the packet limit travel as 
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from wire import chunk
@@ -17,11 +17,12 @@ from wire.errors import CodedError, FrameError, LinkDownError
 from wire.frame import Kind
 from wire.keeper import Keeper
 from wire.links import REASSEMBLY_BYTES, LinkOptions, Receive, allocate
-from wire.mqtt_connection import CONNECT_SECONDS, MqttConnection, Place, Wishes
+from wire.mqtt_connection import CONNECT_SECONDS, MqttConnection, Wishes
 from wire.mqtt_inflow import Coming
 from wire.stream_errors import StreamClosedError, StreamFullError, StreamStalledError
 
-_CHUNK: Final = bytes([Kind.CHUNK])
+_KIND_AT: Final = 6
+"""Where a frame says its kind."""
 CLOSE_SECONDS: Final = 5.0
 """A broker has so long to close the connection behind our DISCONNECT."""
 
@@ -33,6 +34,9 @@ class MqttLink:
         self._options = options
         self._lanes: dict[str, _Lane] = {}
         self._connection: MqttConnection | None = None
+        """The one that is made, or stands."""
+        self._open: tuple[MqttConnection, int] | None = None
+        """The one that frames can be sent by, and how many bytes of them a packet carries."""
         self._keeper = Keeper(
             options.url, f"mqtt link {options.client_id}", self._one_connection, options.on_problem
         )
@@ -40,7 +44,7 @@ class MqttLink:
     @property
     def up(self) -> bool:
         """Whether the connection stands."""
-        return self._keeper.up.is_set()
+        return self._open is not None
 
     def start(self, timeout_seconds: float) -> None:
         """See ``Link``."""
@@ -53,19 +57,24 @@ class MqttLink:
 
     def send(self, address: str, buffers: Sequence[Buffer]) -> None:
         """See ``Link``."""
-        connection = self._connection
-        if connection is None or not self.up:
+        if (opened := self._open) is None:
             raise LinkDownError(str(self._options.url))
-        limit = chunk.chunk_bytes(self._options.max_packet_bytes, connection.max_packet_bytes)
+        connection, limit = opened
+        size = 0
+        for buffer in buffers:
+            size += memoryview(buffer).nbytes
         try:
-            connection.publish(address, chunk.split(buffers, limit))
+            if size <= limit:
+                connection.publish(address, buffers, size)
+            else:
+                connection.publish_each(address, chunk.split(buffers, limit))
         except (StreamClosedError, StreamStalledError, StreamFullError) as error:
             raise LinkDownError(str(self._options.url)) from error
 
     def close(self) -> None:
         """See ``Link``."""
         self._keeper.stopping.set()
-        self._keeper.up.clear()
+        self._open = None
         connection = self._connection
         if connection is not None:
             connection.leave()
@@ -78,11 +87,10 @@ class MqttLink:
         keeper, options = self._keeper, self._options
         wishes = Wishes(
             options.client_id,
-            list(self._lanes),
+            self._lanes,
             options.keepalive_seconds,
             options.max_frame_bytes + chunk.OVERHEAD_BYTES,
             self._risen,
-            self._coming,
         )
         dialect = keeper.attempts.dialect
         connection = MqttConnection(options.url, dialect, options.access or Access(), wishes)
@@ -97,7 +105,7 @@ class MqttLink:
                 return None
             options.on_fault(error)
         finally:
-            self._connection = None
+            self._connection = self._open = None
         was_up = keeper.up.is_set()
         keeper.up.clear()
         keeper.contested = connection.taken_over
@@ -110,64 +118,65 @@ class MqttLink:
         return None
 
     def _risen(self) -> None:
-        if self._keeper.stopping.is_set():
+        connection = self._connection
+        if connection is None or self._keeper.stopping.is_set():
             return
+        limit = chunk.chunk_bytes(self._options.max_packet_bytes, connection.max_packet_bytes)
+        self._open = connection, limit
         self._keeper.attempts.recovered()
         self._keeper.up.set()
-        _guarded(self._options, self._options.on_up)
-
-    def _coming(self, coming: Coming) -> Place | None:
-        lane = self._lanes.get(coming.topic)
         try:
-            return lane.place(coming) if lane is not None else None
-        except CodedError as error:
+            self._options.on_up()
+        except Exception as error:  # noqa: BLE001 a link outlives what its callees do
             self._options.on_fault(error)
-            return None
 
 
 class _Lane:
-    """One address that is listened to."""
+    """One address that is listened to; one payload comes at a time."""
 
     def __init__(self, options: LinkOptions, address: str, receive: Receive) -> None:
-        self._options = options
         self._address = address
         self._receive = receive
+        self._on_fault = options.on_fault
+        self._max_frame_bytes = options.max_frame_bytes
         self._reassembler = Reassembler(
             allocate,
             max_frame_bytes=options.max_frame_bytes,
             max_bytes=max(REASSEMBLY_BYTES, options.max_frame_bytes),
         )
+        self._memory: Buffer | None = None
+        self._slot: Slot | None = None
 
-    def place(self, coming: Coming) -> Place:
-        """Return where a message's payload goes.
+    def place(self, coming: Coming) -> tuple[memoryview, int] | None:
+        """See ``Receiver``: into the frame whose chunk it is, else into fresh memory.
 
-        Raises:
-            FrameError: It is too large, or no chunk of ours.
-            ReassemblyError: It does not follow on what came before, or is too large.
+        What is too large, or follows on nothing, is a fault.
         """
-        if coming.peek[6:7] == _CHUNK:
-            slot = self._reassembler.slot(coming.peek, coming.size_bytes)
-            return Place(slot.view, slot.payload_start, lambda: self._filled(slot))
-        most = self._options.max_frame_bytes
-        if coming.size_bytes > most:
-            raise FrameError(f"{coming.size_bytes} bytes, at most {most} are taken")
-        memory = allocate(coming.size_bytes)
-        return Place(memoryview(memory), 0, lambda: self._deliver(memory))
+        self._memory = self._slot = None  # the last may have ended with its connection
+        size, peek = coming.size_bytes, coming.peek
+        try:
+            if len(peek) > _KIND_AT and peek[_KIND_AT] == Kind.CHUNK:
+                self._slot = slot = self._reassembler.slot(peek, size)
+                return slot.view, slot.payload_start
+            if size > self._max_frame_bytes:
+                raise FrameError(f"{size} bytes, at most {self._max_frame_bytes} are taken")
+        except CodedError as error:
+            self._on_fault(error)
+            return None
+        memory = self._memory = allocate(size)
+        return memory, 0
 
-    def _filled(self, slot: Slot) -> None:
-        whole = self._reassembler.filled(slot)
-        if whole is not None:
-            self._deliver(whole)
-
-    def _deliver(self, memory: Buffer) -> None:
-        _guarded(self._options, lambda: self._receive(self._address, memory))
-
-
-def _guarded(options: LinkOptions, call: Callable[[], None]) -> None:
-    try:
-        call()
-    except Exception as error:  # noqa: BLE001 a link outlives what its callees do
-        options.on_fault(error)
+    def full(self) -> None:
+        """See ``Receiver``."""
+        memory, self._memory = self._memory, None
+        if self._slot is not None:
+            memory, self._slot = self._reassembler.filled(self._slot), None
+        if memory is None:
+            return  # more chunks are to come
+        try:
+            self._receive(self._address, memory)
+        except Exception as error:  # noqa: BLE001 a link outlives what its callees do
+            self._on_fault(error)
 
 
 PLUGIN = MqttLink

@@ -382,6 +382,30 @@ def test_what_cannot_be_taken_is_a_fault_and_the_next_frame_comes():
         assert broker.connections == 1
 
 
+def test_a_payload_that_ends_with_its_connection_leaves_nothing_behind():
+    """Neither half a chunk nor half a frame is taken for the next one."""
+    whole = b"".join(encoded(9000))
+    chunks = [b"".join(p) for p in chunk.split(encoded(9000), 4000)]
+    halves = [chunks[0], whole]
+
+    def script(connection):
+        connection.accept()
+        if connection.number < 2:
+            half = halves[connection.number]
+            front = mqtt_packets.publish_front("5", "a", len(half))
+            connection.send(front + half[: len(half) // 2])
+            return
+        for payload in (whole, *chunks):
+            connection.publish("a", payload)
+        connection.serve()
+
+    with ScriptedBroker(script) as broker, Told(broker.port, "a") as told:
+        told.link.start(PATIENCE_SECONDS)
+
+        assert [bytes(told.next()) for _ in range(2)] == [whole, whole]
+        assert (told.faults, broker.connections) == ([], 3)
+
+
 def test_a_broker_that_speaks_no_mqtt_any_more_is_left():
     """The fault is named, and another connection is made."""
 
