@@ -5,6 +5,7 @@ Frames are made and taken apart as a worker does it, and travel over a link as i
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -14,7 +15,7 @@ from paceline.bench.messages import Setup
 from wire import broker_url, codecs, frame
 from wire.buffers import Buffer
 from wire.frame import Frame, Kind
-from wire.links import LinkOptions, open_link
+from wire.links import LinkOptions, Meeting, open_link
 from wire.topics import Lane, Site
 
 CONNECT_SECONDS: Final = 10.0
@@ -84,6 +85,7 @@ def _options(setup: Setup, end: str) -> LinkOptions:
         client_id=f"c.{setup.name}-{end}",
         access=broker.access if broker else None,
         max_packet_bytes=setup.max_packet_bytes,
+        meeting=Meeting(Path(setup.folder), setup.token),
     )
 
 
