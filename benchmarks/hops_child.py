@@ -395,7 +395,7 @@ class HttpReceiver:
             await send({"type": "http.response.body", "body": b""})
 
         listener = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(take, lifespan="off", log_level="critical")
+        config = uvicorn.Config(take, lifespan="off", log_level="critical", timeout_keep_alive=3600)
         thread(lambda: uvicorn.Server(config).run(sockets=[listener]))
         self.meeting = {"at": listener.getsockname()}
 
