@@ -27,7 +27,7 @@ from paceline.bench import hop as hops
 from paceline.bench.hop import HopRequest
 from paceline.bench.text import cpu_text, latency_text
 from paceline.formatting import size_text
-from wire import plugins
+from wire import link_names
 
 CHILD = (sys.executable, str(Path(__file__).with_name("hops_child.py")))
 OURS = ("mqtt", "tcp", "uds", "paho")
@@ -53,7 +53,7 @@ def present():
         name for name, module in PEERS.items()
         if module is None or importlib.util.find_spec(module) is not None
     ]  # fmt: skip
-    ours = [name for name in OURS if name in plugins.names("wire.links")]
+    ours = [name for name in OURS if name in link_names.names()]
     return [*peers[:3], *ours, *peers[3:]]
 
 

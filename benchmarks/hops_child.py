@@ -138,7 +138,7 @@ class RawMqtt:
         no_delay(self.sock)
         self.topic = f"{setup.name}/frame".encode()
         client = f"{setup.name}-{end}".encode()
-        said = b"\x00\x04MQTT\x04\x02\x00\x3c" + len(client).to_bytes(2, "big") + client
+        said = b"\x00\x04MQTT\x04\x02\x00\x00" + len(client).to_bytes(2, "big") + client
         self.sock.sendall(b"\x10" + length(len(said)) + said)
         self.packet()
 
@@ -395,7 +395,7 @@ class HttpReceiver:
             await send({"type": "http.response.body", "body": b""})
 
         listener = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(take, lifespan="off", log_level="critical")
+        config = uvicorn.Config(take, lifespan="off", log_level="critical", timeout_keep_alive=3600)
         thread(lambda: uvicorn.Server(config).run(sockets=[listener]))
         self.meeting = {"at": listener.getsockname()}
 

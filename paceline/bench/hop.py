@@ -18,6 +18,7 @@ from paceline.bench.pair import HOP_COMMAND, Measured, Pair, PairOptions
 from paceline.bench.statistics import median_interval, quantile
 from paceline.demo import broker as demo_broker
 from paceline.demo.broker_kinds import MAX_PACKET_BYTES
+from wire import link_names
 
 PAUSE_SECONDS: Final = 0.004
 """Between frames that travel one by one: each finds the machine at rest."""
@@ -25,8 +26,6 @@ WINDOW: Final = 4
 """Frames in flight while they travel back to back."""
 ROUNDS: Final = 4
 WARM_UP_FRAMES: Final = 16
-DIRECT: Final = frozenset({"tcp", "uds"})
-"""Links that need no broker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class HopRequest:
     """Where senders and receivers are bound to."""
     rounds: int = ROUNDS
     """In which several links take turns."""
-    direct: frozenset[str] = DIRECT
+    direct: frozenset[str] = link_names.DIRECT
     """Those of the links that need no broker."""
     commands: dict[str, Sequence[str]] = field(default_factory=dict)
     """By link: another program for its ends than ours."""

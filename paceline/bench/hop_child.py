@@ -3,9 +3,7 @@
 Frames are made and taken apart as a worker does it, and travel over a link as it is deployed.
 """
 
-import secrets
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -33,8 +31,7 @@ class LinkSender:
         self._meta = {"client": setup.name}
         random = np.random.default_rng(0)
         self._arrays = {"x": random.integers(0, 256, setup.size_bytes, np.uint8)}
-        meeting = Meeting(Path(setup.meeting["folder"]), setup.meeting["token"])
-        self._link = open_link(setup.link, _options(setup, "sender", meeting))
+        self._link = open_link(setup.link, _options(setup, "sender"))
         self._link.start(CONNECT_SECONDS)
 
     def send(self, sequence: int) -> None:
@@ -60,21 +57,18 @@ class LinkReceiver:
 
     def __init__(self, setup: Setup, decoded: Decoded) -> None:
         self._decoded = decoded
-        self._folder = tempfile.TemporaryDirectory(prefix="paceline-bench-")
-        self._meeting = Meeting(Path(self._folder.name), secrets.token_hex(32))
-        self._link = open_link(setup.link, _options(setup, "receiver", self._meeting))
+        self._link = open_link(setup.link, _options(setup, "receiver"))
         self._link.listen(_address(setup), self._take)
         self._link.start(CONNECT_SECONDS)
 
     @property
     def meeting(self) -> dict[str, Any]:
-        """What direct links need; through a broker, both know the address."""
-        return {"folder": str(self._meeting.folder), "token": self._meeting.token}
+        """Nothing: both know the address."""
+        return {}
 
     def close(self) -> None:
         """Close the link."""
         self._link.close()
-        self._folder.cleanup()
 
     def _take(self, _address: str, data: Buffer) -> None:
         self._decoded(codecs.arrays(frame.decode(data)))
@@ -84,14 +78,14 @@ def _address(setup: Setup) -> str:
     return Site().lane(setup.name, _PIPELINE, _LANE)
 
 
-def _options(setup: Setup, end: str, meeting: Meeting) -> LinkOptions:
+def _options(setup: Setup, end: str) -> LinkOptions:
     broker = setup.broker
     return LinkOptions(
         url=broker_url.parse(broker.url if broker else broker_url.DEFAULT_URL),
         client_id=f"c.{setup.name}-{end}",
         access=broker.access if broker else None,
         max_packet_bytes=setup.max_packet_bytes,
-        meeting=meeting,
+        meeting=Meeting(Path(setup.folder), setup.token),
     )
 
 

@@ -40,6 +40,10 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     """Of the one tensor."""
     confirm_descriptor: int
     """A socket to the other end, for a byte for each frame that was decoded."""
+    folder: str
+    """Where links without a broker meet; for nobody else to enter."""
+    token: str
+    """What proves to each end that it has met the other."""
     broker: Broker | None = None
     max_packet_bytes: int | None = None
     core: int | None = None

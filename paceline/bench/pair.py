@@ -6,6 +6,7 @@ when this process is killed.
 
 import contextlib
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -69,6 +70,8 @@ class Pair:
     def __init__(self, options: PairOptions) -> None:
         self._options = options
         self._name = f"bench-{os.urandom(4).hex()}"
+        self._token = secrets.token_hex()
+        self._folder = tempfile.TemporaryDirectory(prefix="paceline-bench-")
         near, far = socket.socketpair()
         self._ends: list[_End] = []
         try:
@@ -112,6 +115,7 @@ class Pair:
         """End both; closing twice is harmless."""
         for end in reversed(self._ends):
             end.close()
+        self._folder.cleanup()
 
     def __enter__(self) -> Self:
         return self
@@ -131,6 +135,8 @@ class Pair:
             name=self._name,
             size_bytes=options.size_bytes,
             confirm_descriptor=confirm.fileno(),
+            folder=self._folder.name,
+            token=self._token,
             broker=options.broker,
             max_packet_bytes=options.max_packet_bytes,
             core=options.cores[role == "receiver"] if options.cores else None,

@@ -23,11 +23,9 @@ from paceline.options import OutputOptions, SiteOptions, Timeout
 from paceline.settings import Settings
 from paceline.show.errors import PictureUnwritableError
 from paceline.stream import DEFAULT_DEADLINE_SECONDS
-from wire import plugins
-from wire.errors import UnknownPluginError
+from wire import link_names
 from wire.frame import MAX_FRAME_BYTES
 
-_LINKS = "wire.links"
 _LARGEST = MAX_FRAME_BYTES - (1 << 20)
 
 Count = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1_000_000))]
@@ -37,7 +35,7 @@ PacketSize = Annotated[int, Parameter(validator=validators.Number(gte=1024))]
 
 def hop(
     *,
-    link: str = "paho",
+    link: str = link_names.DEFAULT,
     size: Annotated[Size, Parameter(name="--bytes")] = 614400,
     frames: Count = 200,
     max_packet_bytes: PacketSize | None = None,
@@ -58,11 +56,12 @@ def hop(
         where: Which broker; none named here: one is started.
         how: How to answer.
     """
-    known = [name for name in plugins.names(_LINKS) if name != "memory"]
     links = tuple(dict.fromkeys(name.strip() for name in link.split(",")))
     for name in links:
-        if name not in known:
-            raise UnknownPluginError(_LINKS, name, known)
+        if link_names.checked(name) == link_names.AUTO:
+            raise BadRequestError(
+                "--link auto", "is a choice of two workers; name one of its links"
+            )
     broker = None
     if where.broker is not None:
         settings = where.load().settings

@@ -5,6 +5,7 @@ with Broker() as broker:
 """
 
 import contextlib
+import os
 import socket
 import tempfile
 import time
@@ -123,7 +124,11 @@ class Broker:
         self._scratch = tempfile.TemporaryDirectory(prefix="paceline-broker-")
         folder = Path(self._scratch.name)
         config = broker_kinds.write_config(self._kind, self._ports, folder)
-        self._child = Child([*self._kind.program, str(config)], log=folder / "broker.log")
+        self._child = Child(
+            [*self._kind.program, str(config)],
+            log=folder / "broker.log",
+            environment={**os.environ, **broker_kinds.HEAP},
+        )
         self._wait_ready(self._child)
 
     def _wait_ready(self, child: Child) -> None:

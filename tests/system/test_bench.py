@@ -29,17 +29,40 @@ def positive(figures):
     return [figures] if isinstance(figures, int | float) and figures <= 0 else []
 
 
-def test_a_hop_over_a_broker_of_its_own(capsys):
+@pytest.mark.parametrize("link", ["mqtt", "paho"])
+def test_a_hop_over_a_broker_of_its_own(capsys, link):
     """One link's figures stand at the top, with the broker's processor time."""
-    assert hop("--link", "paho") == 0
+    assert hop("--link", link) == 0
 
     found = json.loads(capsys.readouterr().out)
-    assert found["link"] == "paho"
+    assert found["link"] == link
     assert found["broker"].startswith(("mosquitto", "rumqttd"))
     for key in ("latency_seconds", "cpu_seconds", "frames_per_second", "bytes_per_second"):
         assert positive(found[key]) == []
     assert set(found["latency_seconds"]) >= {"p50", "p95"}
     assert all(found["cpu_seconds"][end] > 0 for end in ("sender", "receiver", "broker"))
+
+
+def test_several_links_in_turn(capsys):
+    """Each has its figures, and what it is beside the first; direct ones have no broker."""
+    assert hop("--link", "uds,tcp,mqtt") == 0
+
+    found = json.loads(capsys.readouterr().out)
+    brokers = {link["link"]: link["cpu_seconds"]["broker"] for link in found["links"]}
+    assert list(brokers) == ["uds", "tcp", "mqtt"]
+    assert brokers["uds"] is None
+    assert brokers["tcp"] is None
+    assert brokers["mqtt"] > 0
+    assert set(found["ratios"]) == {"tcp", "mqtt"}
+    assert positive(found["ratios"]) == []
+
+
+@pytest.mark.parametrize("link", ["auto", "memory", "smoke"])
+def test_what_is_no_link_between_two_processes_is_refused(capsys, link):
+    """Before anything is started."""
+    assert hop("--link", link) in {2, 3}
+
+    assert "link" in json.loads(capsys.readouterr().out)["error"]["message"]
 
 
 def test_a_hop_over_a_given_broker_in_chunks(broker, capsys):

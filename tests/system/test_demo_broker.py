@@ -130,6 +130,13 @@ def test_it_listens_on_loopback_alone(broker):
     }
 
 
+def test_it_keeps_the_memory_of_large_packets(broker):
+    """Else each of them is given back to the kernel and taken again."""
+    environment = psutil.Process(broker.pid).environ()
+
+    assert {name: environment.get(name) for name in broker_kinds.HEAP} == broker_kinds.HEAP
+
+
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("payload", [b"on", LARGE], ids=["small", "2MiB"])
 def test_a_retained_message_reaches_who_comes_later(broker, dialect, payload):

@@ -171,10 +171,10 @@ def test_process_ends_though_a_probe_hangs(tmp_path):
     os.mkfifo(tmp_path / "temp")
     pipe = str(tmp_path / "temp")
     code = (
-        "import time; from agent import sysfs; from agent.health.collector import Health;"
+        "import sys, time; from agent import sysfs; from agent.health.collector import Health;"
         " from agent.health.sampling import Sampling\n"
         "class Hanging:\n"
-        f"    def read(self): print('begun', flush=True); yield sysfs.text({pipe!r})\n"
+        f"    def read(self): sys.stdout.write('begun\\n'); sys.stdout.flush(); yield sysfs.text({pipe!r})\n"
         "s = Sampling(Health({'h': Hanging()})); s.tick()\n"
         "while s._reader.reading is None: time.sleep(0.01)\n"
         "s.stop()"
