@@ -149,6 +149,12 @@ class HopReceiver:
             due = self._enough(sender.settled, now)
         return self.grant(position.hop, now) if due else None
 
+    def farewell(self, now: float) -> list[tuple[str, Grant]]:
+        """Count what was released as out of our hands; returns the last grant of each sender."""
+        for sender in self._senders.values():
+            sender.kept = OrderedDict((i, n) for i, n in sender.kept.items() if i in sender.held)
+        return [(sender.sender, self.grant(hop, now)) for hop, sender in self._senders.items()]
+
     def grant(self, hop: int, now: float) -> Grant:
         """Return what the sender of stream ``hop`` may send now."""
         sender = self._senders[hop]

@@ -135,6 +135,13 @@ class Intake:
         if grant is not None:
             self._tell(position.sender, grant)
 
+    def farewell(self) -> None:
+        """Tell every sender what we have finished: it need not wait for us when it ends, too."""
+        with self._lock:
+            last = self._receiver.farewell(time.monotonic())
+        for sender, grant in last:
+            self._tell(sender, grant)
+
     def _tell(self, sender: str, grant: Grant, *, asks: bool = False) -> None:
         """Send a grant; what is larger than a frame may be is told, so it is never sent."""
         largest_bytes = min(grant.largest_bytes, self._max_frame_bytes)

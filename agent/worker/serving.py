@@ -134,6 +134,7 @@ class Serving:
             return self._drained(self._closing_at)
 
         self._compute.serve(finished)
+        self._intake.farewell()
         self._arrivals.close()
         self._paths.close()
         self._link.close()

@@ -241,3 +241,14 @@ def test_sizes_may_change_from_frame_to_frame(fleet, tools):
     answers, _ = fleet.client(route).answers(frames)
 
     assert [answer["x"].size for answer in answers] == [1, 500, 2, 9, 9, 9]
+
+
+def test_who_ends_does_not_wait_for_who_has_ended(fleet, tools):
+    """The next stage drains first, and says what it has finished: nothing is left to wait for."""
+    route, (first, second) = fleet.chain(None, None)
+    answers, _ = fleet.client(route).answers(tools.numbered(3))
+    second.drain()
+    settled = first.serving._outbound.settled
+
+    assert values(answers) == [0, 1, 2]
+    assert settled

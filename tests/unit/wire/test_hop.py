@@ -353,6 +353,19 @@ def test_half_a_share_is_told(what):
     assert told(2, 500) == [0, 1]
 
 
+def test_the_last_word_of_a_receiver_that_ends():
+    """What it released is in other hands; what it still holds is not."""
+    sender, receiver = pair(frames=8, size_bytes=1000)
+    for key in "abc":
+        receiver.arrived(sender.sent(key, 10), 10, 0.0)
+    receiver.released(Position(1, 0, 0, "client"), 0.0, settled=False)
+    ((told, grant),) = receiver.farewell(0.0)
+    heard = sender.granted(grant)
+
+    assert told == "client"
+    assert (heard.arrived, heard.done) == (["a", "b", "c"], ["a"])
+
+
 def test_the_rest_is_told_to_a_probe():
     """At the latest after half a second."""
     sender, receiver = pair(frames=100)
