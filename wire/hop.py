@@ -10,6 +10,7 @@ because a lane keeps order.
 No I/O, no clock.
 """
 
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -50,10 +51,12 @@ class Position(NamedTuple):
         Raises:
             FrameError: It is none.
         """
-        match value:
-            case [int(hop), int(frames), int(bytes_before), str(sender)] if (
-                _fits(hop, frames, bytes_before)
-                and max(frames, bytes_before) < _COUNTERS
+        if type(value) is list and len(value) == 4:
+            hop, frames, bytes_before, sender = value
+            if (
+                _fit(hop, _U64)
+                and _fit(frames, _COUNTERS)
+                and _fit(bytes_before, _COUNTERS)
                 and is_id(sender)
             ):
                 return cls(hop, frames, bytes_before, sender)
@@ -93,12 +96,12 @@ class Grant(NamedTuple):
         Raises:
             FrameError: It is none.
         """
-        match value:
-            case [*numbers, list(ranges)] if len(numbers) == 8 and len(ranges) <= MAX_GAPS:
-                gaps = tuple((g[0], g[1]) for g in ranges if isinstance(g, list) and len(g) == 2)
-                flat = [number for gap in gaps for number in gap]
-                if len(gaps) == len(ranges) and _fits(*numbers, *flat):
-                    return cls._make([*numbers, gaps])
+        if type(value) is list and len(value) == 9 and type(value[-1]) is list:
+            *numbers, ranges = value
+            gaps = tuple([tuple(gap) for gap in ranges if type(gap) is list and len(gap) == 2])
+            known = len(gaps) == len(ranges) <= MAX_GAPS
+            if known and all(_fit(number, _U64) for number in chain(numbers, *gaps)):
+                return cls._make([*numbers, gaps])
         raise FrameError("meta holds no grant")
 
 
@@ -121,5 +124,5 @@ class Heard(NamedTuple):
     """Keys of frames that need not be kept any longer."""
 
 
-def _fits(*numbers: Any) -> bool:
-    return all(type(number) is int and 0 <= number < _U64 for number in numbers)
+def _fit(number: Any, limit: int) -> bool:
+    return type(number) is int and 0 <= number < limit

@@ -207,6 +207,8 @@ class HopReceiver:
         return untold.frames >= half or 2 * untold.size_bytes >= size_bytes
 
     def _share(self, now: float) -> tuple[int, int]:
+        if len(self._senders) == 1:
+            return self.window_frames, self.window_bytes
         active = sum(1 for s in self._senders.values() if now - s.heard_at < ACTIVE_SECONDS)
         active = max(1, active)
         return max(1, self.window_frames // active), self.window_bytes // active
