@@ -10,13 +10,13 @@ import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from paceline import arguments, settings
 from paceline.errors import BadArgumentError, SiteClosedError
 from paceline.pipeline import Pipeline
 from wire import broker_url, ids, link_names
+from wire.closing import Closing
 from wire.errors import BadUrlError
 from wire.links import LinkOptions
 from wire.session import Access, Session
@@ -86,7 +86,7 @@ def connect(
     return opened
 
 
-class Site:
+class Site(Closing):
     """One site, connected; a context manager."""
 
     def __init__(
@@ -206,17 +206,6 @@ class Site:
         for pipeline in list(self._pipelines.values()):
             pipeline.close()
         self.session.stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _publish_accounts(self) -> None:
         while not self._closing.wait(ACCOUNT_SECONDS):

@@ -13,12 +13,12 @@ import socket
 import ssl
 import time
 from collections import deque
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from wire import mqtt_packets
 from wire.access import Access
 from wire.broker_url import BrokerUrl
+from wire.closing import Closing
 from wire.errors import CodedError, MqttPacketError
 from wire.mqtt_packets import LastWill, Message, Packet
 
@@ -58,7 +58,7 @@ class RefusedError(CodedError):
         return f"broker: it refuses {self.what} ({self.reason}); look into its log"
 
 
-class BrokerClient:
+class BrokerClient(Closing):
     """A connection that a broker has accepted; a context manager.
 
     Args:
@@ -147,17 +147,6 @@ class BrokerClient:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _accepted(self) -> int | None:
         """Return the packet limit that an accepting CONNACK tells; None: it tells none."""

@@ -10,13 +10,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from fleet.control.device_state import DeviceState
 from wire import messages
+from wire.closing import Closing
 from wire.errors import MessageError
 from wire.messages import Command, Info, Reported, Response, Route, Status
 from wire.session import Session
@@ -36,7 +36,7 @@ _KINDS: Final[dict[str, type[msgspec.Struct]]] = {
 T = TypeVar("T")
 
 
-class Observer:
+class Observer(Closing):
     """What devices and pipelines say, kept up to date while it is open; a context manager.
 
     Args:
@@ -160,17 +160,6 @@ class Observer:
         filters, self._filters = self._filters, []
         for topic in filters:
             self._session.unsubscribe(topic)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _listen(self, topic: str, handler: Callable[[str, bytes], None]) -> None:
         self._filters.append(topic)

@@ -14,13 +14,13 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import IO, Any, Final, NamedTuple, Self, TypeVar
+from typing import IO, Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
 from paceline.bench.errors import EndFailedError
 from paceline.bench.messages import Arrived, Broker, Failed, Measure, Ready, Sent, Setup
+from wire.closing import Closing
 
 START_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 3.0
@@ -60,7 +60,7 @@ class PairOptions:
     """The ends' program; ``receiver`` or ``sender`` is appended."""
 
 
-class Pair:
+class Pair(Closing):
     """A sender and a receiver that are connected; a context manager.
 
     Raises:
@@ -116,17 +116,6 @@ class Pair:
         for end in reversed(self._ends):
             end.close()
         self._folder.cleanup()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _start(self, role: str, confirm: socket.socket, meeting: dict[str, Any]) -> "_End":
         options = self._options
