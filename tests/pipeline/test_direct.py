@@ -11,7 +11,7 @@ from agent.worker import own_addresses
 from fleet.control import direct_links
 from wire.direct import certificate
 from wire.direct.endpoint import LOOPBACK
-from wire.messages import Route, RouteStage, Transfer
+from wire.messages import Peer, Peers, Route, RouteStage, Transfer
 
 TOKEN = "8f" * 32
 
@@ -143,3 +143,47 @@ def test_a_running_stream_changes_its_link_and_loses_nothing(chain, tools):
     assert numbers(answers) == list(range(4000))
     assert stream.accounting.results == 4000
     assert sum(cuts) >= 1
+
+
+def test_replicas_are_reached_directly_and_one_of_them_may_die(fleet, tools, tmp_path):
+    """Each by a connection of its own; what the dead one had goes to the other."""
+    peers = {
+        "d0": Peers(downstream=(Peer(device="d1a", stage=1), Peer(device="d1b", stage=1))),
+        "d1a": Peers(upstream=(Peer(device="d0", stage=0),)),
+        "d1b": Peers(upstream=(Peer(device="d0", stage=0),)),
+    }
+    agreed, workers = tools.contract(), {}
+    for device, known in peers.items():
+        stage = int(device[1])
+        assignment = msgspec.structs.replace(
+            tools.chain_assignment(stage, 2, agreed),
+            peers=msgspec.structs.replace(known, token=TOKEN),
+            transfer=Transfer(link="auto"),
+        )
+        access = DirectAccess(folder=tmp_path / device)
+        workers[device] = fleet.worker(assignment, device, tools.Scripted(), direct=access)
+    sender = workers["d0"].serving
+    tools.eventually(lambda: sender.snapshot().links == {"d1a": "uds", "d1b": "uds"})
+    stages = tuple(
+        RouteStage(stage=int(d[1]), device=d, segment="s", runtime="identity") for d in peers
+    )
+    client = fleet.client(
+        Route(
+            pipeline="p", generation=1, epoch=1, manifest="m", stages=stages,
+            receives=agreed.receives, outputs=agreed.sends,
+        )
+    )  # fmt: skip
+    victim = workers["d1a"]
+
+    def frames():
+        for number in range(600):
+            if number == 200:
+                threading.Thread(target=victim.kill).start()
+            yield {"x": np.full(3, number, np.float32)}
+
+    answers, stream = client.answers(frames())
+
+    assert numbers(answers) == list(range(600))
+    assert stream.accounting.results == 600
+    assert 0 < len(victim.runtime.runs) < 600
+    assert sender.snapshot().links["d1b"] == "uds"
