@@ -1,5 +1,11 @@
 """Bars beside bars, as an SVG file: what the comparisons draw."""
 
+import contextlib
+import os
+import platform
+import sys
+import time
+from pathlib import Path
 from typing import NamedTuple
 
 from paceline.show import svg
@@ -31,6 +37,18 @@ class Panel(NamedTuple):
 
     title: str
     bars: list[Bar]
+
+
+def heading(title):
+    """Return the first lines of a page of tables: how they were made, when and where."""
+    command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    models = []
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    where = f"{os.cpu_count()} cores ({', '.join(dict.fromkeys(models)) or platform.machine()})"
+    made = f"Made on {time.strftime('%Y-%m-%d')} by `{command}` on {where}, "
+    return f"# {title}\n\n{made}Python {platform.python_version()}."
 
 
 def document(title, subtitle, columns, strong=()):

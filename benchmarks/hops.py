@@ -39,6 +39,7 @@ PEERS = {
 """By name, the module that they need."""
 BROKERED = {"raw mqtt", "mqtt", "paho", "paho + pickle", "aiomqtt"}
 FLOOR_OF = {"uds": "raw uds", "mqtt": "raw mqtt", "paho": "raw mqtt"}
+TITLE = "One hop over each link"
 SIZES = "65536,614400,3145728"
 COLUMNS = (
     "| link | n | p50 ms (95 %) | p95 ms | / raw tcp (95 %) | CPU: sender us | receiver us"
@@ -99,9 +100,9 @@ def rows(asked, observed):
             f"{1000 * latency.p50:.3f} ({low:.3f}-{high:.3f})",
             f"{1000 * latency.p95:.3f}",
             interval(to_tcp),
-            cpu_text(cpu.sender).split()[0],
-            cpu_text(cpu.receiver).split()[0],
-            cpu_text(cpu.broker).split()[0],
+            f"{1e6 * cpu.sender:.0f}",
+            f"{1e6 * cpu.receiver:.0f}",
+            "" if cpu.broker is None else f"{1e6 * cpu.broker:.0f}",
             f"{interval(to_floor.cpu)} {floor}",
             f"{found.frames_per_second:.0f}",
             f"{1e6 * (quick.sender + quick.receiver):.0f} + {1e6 * (quick.broker or 0):.0f}",
@@ -149,7 +150,7 @@ def main():
         tell("")
         print("\n".join(said[-len(found) - 3 :]), flush=True)
     if options.markdown:
-        options.markdown.write_text("\n".join(said) + "\n")
+        options.markdown.write_text("\n".join([bars.heading(TITLE), *said]) + "\n")
     if options.svg:
         options.svg.write_text(picture(panels))
 
