@@ -129,9 +129,10 @@ def run_receiver(open_end: Callable[[Setup, Decoded], ReceivingEnd]) -> int:
         cpu_ns = time.process_time_ns()
         while sys.stdin.buffer.readline():
             now_ns = time.process_time_ns()
-            _say(Arrived(decoded_ns=decoded_ns, cpu_seconds=(now_ns - cpu_ns) / 1e9))
-            decoded_ns.clear()
+            line = _line(Arrived(decoded_ns=decoded_ns, cpu_seconds=(now_ns - cpu_ns) / 1e9))
+            decoded_ns.clear()  # before the parent, who hears of it, lets more frames come
             cpu_ns = time.process_time_ns()
+            _write(line)
         end.close()
     except CodedError as error:
         _say(Failed(code=error.code, message=str(error)))
@@ -154,6 +155,13 @@ def _hear(kind: type[Message]) -> Message | None:
 
 
 def _say(message: msgspec.Struct) -> None:
-    tagged = [type(message).__name__, message]
-    sys.stdout.buffer.write(msgspec.json.encode(tagged) + b"\n")
+    _write(_line(message))
+
+
+def _line(message: msgspec.Struct) -> bytes:
+    return msgspec.json.encode([type(message).__name__, message]) + b"\n"
+
+
+def _write(line: bytes) -> None:
+    sys.stdout.buffer.write(line)
     sys.stdout.buffer.flush()
