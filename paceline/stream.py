@@ -139,13 +139,15 @@ class Stream:
     def wait(self, seconds: float, over: Callable[[], bool] = lambda: False) -> None:
         """Wait for an answer, or until ``over()``, at most ``seconds``; keeps the flow going."""
         until = time.monotonic() + seconds
+        changed = self._plane.changed
         while True:
+            told = changed.told
             self.pump()
-            with self._plane.changed:
+            with changed:
                 left = until - time.monotonic()
                 if left <= 0 or self._ledger.answer_ready or over():
                     return
-                self._plane.changed.wait(min(left, _TICK_SECONDS))
+                changed.wait_beyond(told, min(left, _TICK_SECONDS))
 
     def run(self, inputs: Iterable[Any], rate: float | None) -> Iterator[Answer]:
         """Yield the answers to ``inputs`` in order, submitting at most ``rate`` a second.
@@ -246,8 +248,7 @@ class Stream:
         return self._ledger.held - len(self._waiting)
 
     def _wake(self) -> None:
-        with self._plane.changed:
-            self._plane.changed.notify_all()
+        self._plane.changed.tell()
 
     def _pause_seconds(self, feed: Feed) -> float:
         """Return how long to submit nothing, as far as it can be known."""

@@ -1,10 +1,9 @@
 """A connection to a pipeline that does what a test says, and the frames that pass over it."""
 
-import threading
-
 import numpy as np
 
 from paceline.errors import PipelineUnknownError, SiteClosedError
+from paceline.news import News
 from wire import codecs
 from wire.frame import Frame, Kind
 from wire.messages import Route, RouteStage
@@ -24,7 +23,7 @@ class Plane:
     client = "c"
 
     def __init__(self, credit=1000):
-        self.changed = threading.Condition()
+        self.changed = News()
         self.sent = []
         self.credit = credit
         self.fits = True
