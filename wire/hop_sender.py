@@ -172,6 +172,11 @@ class HopSender:
         self._outstanding.clear()
         return lost
 
+    def given_up(self) -> list[Any]:
+        """Count what was sent as arrived; returns keys: nobody need keep it for us any longer."""
+        newest = next(reversed(self._outstanding.values()), None)
+        return [] if newest is None or newest.arrived else self._arrived(self.sent_frames)
+
     def forgotten(self, beyond: int) -> list[Any]:
         """Forget the oldest frames until ``beyond`` are left; returns their keys."""
         excess = max(0, len(self._outstanding) - beyond)

@@ -25,6 +25,8 @@ class Due(NamedTuple):
     """Addresses, and what to ask there."""
     lost: list[Lost]
     """By silence, or to be given to other replicas."""
+    unheard: list[Any]
+    """Keys of frames to receivers that are gone: they may come back, but are not waited for."""
 
 
 class Replicas:
@@ -98,7 +100,7 @@ class Replicas:
             waiting: A frame waits for credit.
             up: Whether they can hear us; if not, their silence means nothing.
         """
-        due = Due([], [])
+        due = Due([], [], [])
         several = len(self._hops) > 1
         others_answer = several and any(h.known and not h.suspect for h in self._hops.values())
         for address, hop in self._hops.items():

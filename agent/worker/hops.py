@@ -109,6 +109,7 @@ class Hops:
                 elif hop.silent(now):
                     # gone, or its link is down: no longer asked, but what it was sent is kept, for
                     # with the next result it may be there again and know what it has missed
+                    due.unheard.extend(hop.given_up())
                     continue
                 position = hop.probe(now)
                 if position is not None:

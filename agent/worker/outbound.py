@@ -155,6 +155,8 @@ class Outbound:
         now = time.monotonic()
         due = self._hops.due(now, waiting=waiting, up=self._paths.up)
         self._lost(due.lost)
+        for kept in due.unheard:
+            self._custody.settle(kept)
         for address, position in due.probes:
             self._try_send(address, self._credit_frame({"hop": list(position)}))
         if self._paths.climb:

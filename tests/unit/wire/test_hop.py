@@ -740,3 +740,15 @@ def test_furthest_position_still_gets_a_grant_that_can_be_sent():
     receiver.arrived(furthest, 1 << 30, 0.0)
 
     assert msgspec.msgpack.encode(receiver.grant(1, 0.0).to_meta())
+
+
+def test_what_a_receiver_that_is_gone_was_sent_is_told_once():
+    """Nobody need keep it for us; a receiver that comes back still says what it has missed."""
+    sender = HopSender(1, "d0", credited=False)
+    for key in "abc":
+        sender.sent(key, 10)
+
+    assert [sender.given_up(), sender.given_up()] == [["a", "b", "c"], []]
+    assert sender.granted(grant(hop=1, arrived=3, done=3, gaps=((1, 2),))) == (
+        [Lost("b", "link.lost")], [], ["a", "c"],
+    )  # fmt: skip

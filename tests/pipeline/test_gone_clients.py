@@ -1,0 +1,27 @@
+"""A client that is gone leaves nothing behind that is done again."""
+
+from wire import hop_sender
+from wire.topics import Lane
+
+
+def test_a_client_that_dies_has_nothing_run_again(fleet, tools, monkeypatch):
+    """It acknowledges nothing: when a stage dies later, only what that one held is sent again."""
+    monkeypatch.setattr(hop_sender, "PROBE_SECONDS", 0.02)
+    monkeypatch.setattr(hop_sender, "SILENCE_SECONDS", 0.2)
+    route, (first, last) = fleet.chain(None, None)
+    gone = fleet.client(route, "gone")
+    gone.link.lose = lambda address: address == fleet.site.credit("d1", "p", Lane(1, 1))
+    gone.answers(tools.numbered(3))
+    gone.link.close()
+    client = fleet.client(route)
+    client.answers(tools.numbered(100))
+    tools.eventually(lambda: first.serving._outbound.settled)
+
+    last.kill()
+    stage = last.serving._stage
+    back = fleet.worker(stage.assignment, stage.device)
+    answers, _ = client.answers(tools.numbered(8))
+    tools.eventually(lambda: first.serving._outbound.settled)
+
+    assert [int(answer["x"][0]) for answer in answers] == list(range(8))
+    assert (back.counts.run, first.counts.sent_again) == (8, 0)
