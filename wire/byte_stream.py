@@ -109,6 +109,9 @@ class ByteStream:
             raise StreamStalledError(self.peer, self._send_seconds) from None
         except OSError as error:
             raise self._ended(error) from error
+        except (KeyboardInterrupt, SystemExit):
+            self.close()  # what follows would begin in the middle of these bytes
+            raise
         finally:
             self._sending = False
             if self._closed:

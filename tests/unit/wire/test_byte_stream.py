@@ -1,6 +1,7 @@
 """A byte stream carries any buffers over real sockets, waits no longer than it may, and can end."""
 
 import os
+import signal
 import socket
 import ssl
 import threading
@@ -308,3 +309,19 @@ def test_whatever_is_sent_arrives(pair, data):
 
     assert whole == b"".join(buffers)
     wait()
+
+
+def test_an_interrupted_sender_leaves_no_stream_that_goes_on_in_the_middle(pair):
+    """Ctrl-C while a peer takes nothing: the bytes that left are followed by no others."""
+    near, far = pair("tcp")
+    main = threading.get_ident()
+    stop = threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT))
+    stop.start()
+
+    with pytest.raises(KeyboardInterrupt):
+        near.send([bytes(ENOUGH)])
+
+    assert near.closed
+    with pytest.raises(StreamClosedError):
+        near.send([b"goodbye"])
+    far.close()
