@@ -67,7 +67,10 @@ def connect(way: Way, seconds: float) -> socket.socket:
         EndpointError: It cannot be.
     """
     family = socket.AF_INET6 if ":" in way.target else socket.AF_INET
-    sock = socket.socket(socket.AF_UNIX if way.link == "uds" else family, socket.SOCK_STREAM)
+    try:
+        sock = socket.socket(socket.AF_UNIX if way.link == "uds" else family, socket.SOCK_STREAM)
+    except OSError as error:  # no descriptor is left
+        raise EndpointError(str(way), error.strerror or str(error)) from error
     try:
         if way.link == "uds":
             # one that does not block is refused at once while many wait to be accepted
