@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+import msgspec
 import structlog
 
 from agent.channel import DirectAccess
@@ -93,7 +94,7 @@ class Arrivals:
         with self._changing:
             if self._offers is None and not self._closed:
                 self._offers = self._opened()
-            return endpoint.to_meta(self._offers or ())
+            return endpoint.to_meta([self._now(offer) for offer in self._offers or ()])
 
     def close(self) -> None:
         """Close everything; closing twice is harmless."""
@@ -132,6 +133,13 @@ class Arrivals:
                 addresses = access.addresses or own_addresses.of(access.host)
                 made.append(Tcp(addresses=addresses, port=port, host=host))
         return made
+
+    def _now(self, offer: Endpoint) -> Endpoint:
+        """Return an offer with the addresses that this device has by now."""
+        access = self._access
+        if not isinstance(offer, Tcp) or access is None or access.host is None or access.addresses:
+            return offer
+        return msgspec.structs.replace(offer, addresses=own_addresses.of(access.host))
 
     def _serve(self, listener: socket.socket, door: Door) -> int:
         server = Server(listener, door, self._arrived, self._refused)

@@ -3,10 +3,12 @@
 import contextlib
 import itertools
 import queue
+import socket
 import time
 from dataclasses import replace
 
 import msgspec
+import psutil
 import pytest
 
 from agent.channel import DirectAccess
@@ -38,8 +40,8 @@ class Wire:
 class Pair:
     """A sender and the receiver of its frames; the broker between them is only a list."""
 
-    def __init__(self, made, folder, link="auto", token=TOKEN):
-        self.access = DirectAccess(folder=folder / "direct")
+    def __init__(self, made, folder, link="auto", token=TOKEN, host=None):
+        self.access = DirectAccess(folder=folder / "direct", host=host)
         self.wire = Wire()
         self.grants, self.taken = queue.Queue(), queue.Queue()
         self.changes = queue.Queue()
@@ -225,6 +227,21 @@ def test_offers_that_lead_nowhere_leave_it_where_it_is(pair, offers):
 
     assert len(made.wire.sent) == 1
     assert made.paths.due(100.0)
+
+
+def test_an_address_that_the_device_gets_later_is_offered(pair, monkeypatch):
+    """A cable is plugged in, or a lease ends: the next question is answered with what is now."""
+    made = pair(host="0.0.0.0")
+    before = made.arrivals.offers()[-1]
+    interfaces = psutil.net_if_addrs()
+    new = interfaces["lo"][0]._replace(family=socket.AF_INET, address="192.0.2.7")
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: {**interfaces, "lo": [new]})
+
+    after = made.arrivals.offers()[-1]
+
+    assert "192.0.2.7" not in before["addresses"]
+    assert "192.0.2.7" in after["addresses"]
+    assert after["port"] == before["port"]
 
 
 def test_a_worker_that_nobody_asks_opens_nothing(pair):
