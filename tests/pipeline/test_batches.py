@@ -4,6 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from agent.errors import RuntimeFailedError
 from wire.messages import Batching
 from wire.tensors import TensorSpec
 
@@ -85,12 +86,19 @@ def test_a_segment_of_fixed_size_is_never_batched(fleet, tools):
     assert worker.counts.batches == 0
 
 
-def test_one_bad_frame_of_a_batch_fails_alone(fleet, tools):
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RuntimeFailedError("scripted", "no twos"), "runtime.failed"),
+        (ValueError("no twos"), "internal"),
+    ],
+)
+def test_one_bad_frame_of_a_batch_fails_alone(fleet, tools, error, code):
     """A run of several that fails is done again one by one."""
 
     def choosy(arrays):
         if (arrays["x"] == 2).any():
-            raise tools.failure("no twos")
+            raise error
         return arrays
 
     gated, worker, client = stage(fleet, tools, choosy, max_frames=8)
@@ -100,7 +108,7 @@ def test_one_bad_frame_of_a_batch_fails_alone(fleet, tools):
     )
 
     assert [answer.error is None for answer in answers] == [True, True, False, True]
-    assert answers[2].error.reason == "runtime.failed"
+    assert answers[2].error.reason == code
 
 
 def test_outputs_that_do_not_keep_the_rows_are_not_mixed(fleet, tools):
