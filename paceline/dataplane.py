@@ -98,15 +98,21 @@ class DataPlane:
         with self.changed:
             return self._entry(route).never_fits(size_bytes)
 
-    def send(self, route: Route, frame: Frame) -> None:
-        """Send a frame that ``can_send`` allowed. When the link breaks now, the gap will tell."""
+    def send(self, route: Route, frame: Frame) -> bool:
+        """Send a frame that ``can_send`` allowed. When the link breaks now, the gap will tell.
+
+        Returns:
+            Whether it was; not when the entry has a successor by now, which takes none yet.
+        """
         size = size_bytes(frame)
         with self.changed:
             entry = self._entry(route)
             address = entry.roomy(size)
-            assert address is not None, "the caller asked can_send"
+            if address is None:
+                return False
             position, _ = entry.sent(address, frame, size)
         self._try_send(address, frame.with_meta(hop=list(position)))
+        return True
 
     def tick(self, route: Route | None, *, waiting: bool) -> None:
         """Send what is due: positions that ask for credit; the sending thread calls it.

@@ -313,9 +313,10 @@ class Stream:
                 self._ledger.error(frame.sequence, "frame.too_large", text)
             elif queue is self._waiting and self._under_way >= self._window:
                 break
-            elif self._plane.can_send(route, size):
+            elif self._plane.can_send(route, size) and self._plane.send(
+                route, self._addressed(frame, route)
+            ):
                 queue.popleft()
-                self._plane.send(route, self._addressed(frame, route))
             else:
                 break
 

@@ -68,6 +68,10 @@ class Replicas:
         """Return whose a hop is."""
         return next((a for a, sender in self._hops.items() if sender.hop == hop), None)
 
+    def covers(self, address: str, size_bytes: int) -> bool:
+        """Whether one of them takes a frame of this size now."""
+        return self._hops[address].covers(size_bytes)
+
     def never_fits(self, size_bytes: int) -> bool:
         """Whether none of them takes a frame of this size, however long one waits."""
         return bool(self._hops) and all(h.never_fits(size_bytes) for h in self._hops.values())

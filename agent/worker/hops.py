@@ -67,9 +67,14 @@ class Hops:
         with self._changed:
             return self._next.roomy(size_bytes)
 
-    def sent(self, address: str, key: Any, size_bytes: int) -> tuple[Position, list[Any]]:
-        """Register a frame to the next stage; returns its position and keys now forgotten."""
+    def sent(self, address: str, key: Any, size_bytes: int) -> tuple[Position, list[Any]] | None:
+        """Register a frame to the next stage; returns its position and keys now forgotten.
+
+        None: who was ``roomy`` has a successor by now, which takes none yet.
+        """
         with self._changed:
+            if not self._next.covers(address, size_bytes):
+                return None
             return self._next.sent(address, key, size_bytes)
 
     def sent_to_client(self, address: str, key: Any, size_bytes: int) -> tuple[Position, list[Any]]:

@@ -212,10 +212,14 @@ class Outbound:
                 self._send_to_client(kept)
             return self._paths.broker_up
         address = self._hops.roomy(kept.size_bytes) if self._paths.up else None
-        if address is not None:
-            self._switch(address, time.monotonic())
-            self._send(address, kept, *self._hops.sent(address, kept, kept.size_bytes))
-        return address is not None
+        if address is None:
+            return False
+        self._switch(address, time.monotonic())
+        registered = self._hops.sent(address, kept, kept.size_bytes)
+        if registered is None:
+            return False
+        self._send(address, kept, *registered)
+        return True
 
     def _send_to_client(self, kept: Kept) -> None:
         if kept.key is not None:

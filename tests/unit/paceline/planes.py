@@ -49,6 +49,7 @@ class Plane:
     def send(self, route, frame):
         """Keep it."""
         self.sent.append(frame)
+        return True
 
     def tick(self, route, *, waiting):
         """Note whether credit was asked for."""
@@ -76,6 +77,7 @@ class Answering(Plane):
             self.recipient.answered(answer(frame.sequence))
         else:
             self.recipient.answered(error(frame.sequence, code=code, generation=frame.generation))
+        return True
 
 
 def one(value=0.0):

@@ -258,3 +258,15 @@ def test_without_a_route_what_is_on_its_way_is_still_asked_for(desk, monkeypatch
 
     assert desk.stream.heard == [("worker.lost", 5)]
     assert {address for address, _ in probes} == {"paceline/v1/default/d/d0/in/p/1-0"}
+
+
+def test_a_new_entry_that_takes_none_yet(desk):
+    """Its grant came between the question and the frame, which waits then."""
+    hop = desk.hop()
+    desk.grant(hop, frames=2)
+    allowed = desk.plane.can_send(route(), 10)
+    desk.grant(hop, frames=0, receiver=2)
+
+    assert allowed
+    assert not desk.plane.send(route(), desk.frame())
+    assert [made for _, made in desk.wire.sent if made.kind is Kind.DATA] == []
