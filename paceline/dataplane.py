@@ -170,7 +170,7 @@ class DataPlane:
         with self.changed:
             new = self._results.arrived(position, memoryview(data).nbytes, now)
             self._results.released(position, now, settled=False)
-            grant = self._results.settled(position, now)
+            grant = self._results.settled(position, now) or self._results.overdue(position, now)
             recipient = self._recipients.get(frame.stream)
         if grant is not None:
             self._grant(frame, position, grant)

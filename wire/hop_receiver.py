@@ -11,7 +11,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from wire.hop import MAX_GAPS, Grant, Position
+from wire.hop import MAX_GAPS, PROBE_SECONDS, Grant, Position
 
 ACTIVE_SECONDS: Final = 5.0
 """A sender not heard for so long no longer shares the window."""
@@ -42,6 +42,7 @@ class _Sender:
     next_index: int
     next_bytes: int
     heard_at: float
+    told_at: float
     held: dict[int, int] = field(default_factory=dict)
     """Frames that take room, by position, and their bytes."""
     held_bytes: int = 0
@@ -118,6 +119,14 @@ class HopReceiver:
             sender.next_bytes = max(sender.next_bytes, position.bytes_before)
         return self.grant(position.hop, now)
 
+    def overdue(self, position: Position, now: float) -> Grant | None:
+        """Return a grant when a sender that was heard now was told nothing for as long as a probe.
+
+        On a slow link its probes wait behind its frames: it must not take that for silence.
+        """
+        told_at = self._senders[position.hop].told_at
+        return self.grant(position.hop, now) if now - told_at >= PROBE_SECONDS else None
+
     def released(self, position: Position, now: float, *, settled: bool = True) -> Grant | None:
         """A frame takes no more room; returns the grant to send when enough has gathered.
 
@@ -166,6 +175,7 @@ class HopReceiver:
             sender.granted_bytes, sender.next_bytes - sender.held_bytes + size_bytes
         )
         sender.released, sender.settled = _Untold(), _Untold()
+        sender.told_at = now
         return Grant(
             hop=hop,
             receiver=self.receiver,
@@ -186,7 +196,8 @@ class HopReceiver:
                 position.frames_before,
                 position.frames_before,
                 position.bytes_before,
-                now,
+                heard_at=now,
+                told_at=now,
             )
             self._senders[position.hop] = sender
             while len(self._senders) > self._max_senders:

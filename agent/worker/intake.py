@@ -103,6 +103,9 @@ class Intake:
             missed = self._receiver.frames_missed
             new = self._receiver.arrived(position, size_bytes, time.monotonic())
             missed = self._receiver.frames_missed - missed
+            overdue = self._receiver.overdue(position, time.monotonic())
+        if overdue is not None:
+            self._tell(position.sender, overdue)
         if missed:
             self._stats.refused("link.lost", missed)
         if not new:

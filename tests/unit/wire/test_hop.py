@@ -752,3 +752,31 @@ def test_what_a_receiver_that_is_gone_was_sent_is_told_once():
     assert sender.granted(grant(hop=1, arrived=3, done=3, gaps=((1, 2),))) == (
         [Lost("b", "link.lost")], [], ["a", "c"],
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("told_every", [None, 4])
+def test_a_slow_link_is_not_taken_for_silence(told_every):
+    """Probes wait behind frames of a second each: what arrives is told, and nothing sent again."""
+    sender = HopSender(1, "d0", credited=False)
+    receiver = HopReceiver(11, 32, 1 << 20, told_every=told_every)
+    lane = deque((sender.sent(key, 100), True) for key in range(16))
+    arrived, free_at = [], 1.0
+    for now in (tenth / 10 for tenth in range(200)):
+        probe = sender.probe(now)
+        if probe is not None:
+            lane.append((probe, False))
+        if now < free_at or not lane:
+            continue
+        position, is_frame = lane.popleft()
+        if is_frame:
+            free_at = now + 1.0
+            receiver.arrived(position, 100, now)
+            told = receiver.overdue(position, now)
+        else:
+            told = receiver.probed(position, now)
+        if told is not None:
+            arrived += sender.granted(told).arrived
+        assert not sender.suspect
+        assert sender.lost_by_silence(now) == []
+
+    assert arrived == list(range(16))
