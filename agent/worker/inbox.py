@@ -16,6 +16,8 @@ class Waiting(NamedTuple):
     size_bytes: int
     received: int
     """Monotonic nanoseconds."""
+    decoded_bytes: int = 0
+    """What its tensors take in the segment's hands."""
 
 
 class Inbox:
@@ -50,7 +52,7 @@ class Inbox:
 
         Args:
             timeout_seconds: How long to wait for the first.
-            max_frames: How many at most.
+            max_frames: How many at most; fewer where their tensors would take more than the inbox.
             max_wait_seconds: How long to wait, from the first one on, for as many as that.
         """
         with self._changed:
@@ -61,7 +63,13 @@ class Inbox:
                     lambda: self._woken or len(self._waiting) >= max_frames, max_wait_seconds
                 )
             self._woken = False
-            taken = [self._waiting.popleft() for _ in range(min(max_frames, len(self._waiting)))]
+            taken: list[Waiting] = []
+            room = self._max_bytes
+            while self._waiting and len(taken) < max_frames:
+                room -= self._waiting[0].decoded_bytes
+                if taken and room < 0:
+                    break
+                taken.append(self._waiting.popleft())
             self._bytes -= sum(item.size_bytes for item in taken)
             return taken
 

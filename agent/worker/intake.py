@@ -112,8 +112,8 @@ class Intake:
             self._stats.refused(DUPLICATE)
             return
         try:
-            self._check(frame)
-            self._queue(Waiting(frame, position, size_bytes, received))
+            decoded_bytes = self._check(frame)
+            self._queue(Waiting(frame, position, size_bytes, received, decoded_bytes))
         except RefusedFrameError as error:
             self._refuse(frame, position, error)
             return
@@ -174,8 +174,8 @@ class Intake:
             raise FrameError(f"sender {position.sender!r} is no neighbour of this stage")
         return position
 
-    def _check(self, frame: Frame) -> None:
-        """Check what belongs to the frame itself.
+    def _check(self, frame: Frame) -> int:
+        """Check what belongs to the frame itself; returns what its tensors take once decoded.
 
         Raises:
             RefusedFrameError: It is not run.
@@ -204,6 +204,7 @@ class Intake:
                 "frame.too_large",
                 f"{decoded_bytes} bytes once decoded (at most {self._max_frame_bytes})",
             )
+        return decoded_bytes
 
     def _draining(self) -> bool:
         closing_at = self._closing_at

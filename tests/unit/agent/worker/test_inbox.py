@@ -34,6 +34,17 @@ def test_full_in_frames_or_bytes(sizes, taken):
     assert len(inbox) == taken
 
 
+def test_frames_that_grow_when_decoded_leave_fewer_at_once():
+    """What leaves together takes no more than the inbox may; one alone always leaves."""
+    inbox = Inbox(10, 100)
+    items = [waiting(n)._replace(decoded_bytes=size) for n, size in enumerate((60, 40, 1, 500, 7))]
+    for item in items:
+        inbox.put(item)
+
+    assert [inbox.get(0, 10) for _ in range(4)] == [items[:2], items[2:3], items[3:4], items[4:]]
+    assert len(inbox) == 0
+
+
 def test_a_wake_ends_the_wait_once():
     """`get` returns without a frame, and the next one waits again."""
     inbox = Inbox(1, 1)
