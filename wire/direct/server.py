@@ -104,8 +104,7 @@ class Server:
             pending.end()
 
     def _begin(self, sock: socket.socket, peer: object) -> None:
-        while self._pending and not self._pending[0].thread.is_alive():
-            self._pending.popleft()
+        self._pending = deque(pending for pending in self._pending if pending.thread.is_alive())
         while len(self._pending) >= MAX_HANDSHAKES:
             self._pending.popleft().end()
         encrypted = isinstance(peer, tuple) and not is_loopback(str(peer[0]))

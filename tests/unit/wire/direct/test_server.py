@@ -16,6 +16,7 @@ from wire.direct import proving, sockets
 from wire.direct.connection import Connection, Events
 from wire.direct.endpoint import LOOPBACK, Way, socket_name
 from wire.direct.errors import EndpointError, HandshakeError
+from wire.direct.handshake import Sender
 from wire.direct.proving import Door, Key
 from wire.direct.server import MAX_HANDSHAKES, Server
 from wire.errors import LinkDownError
@@ -187,6 +188,20 @@ def test_a_flood_of_silent_connections_keeps_no_neighbour_out(served):
     for sock in (*silent, stream, arrival.stream):
         sock.close()
     _until(lambda: _descriptors() <= before[1])
+
+
+def test_connections_that_end_take_nobodys_place(served):
+    """A slow neighbour is not given up for those that come and go meanwhile."""
+    slow = _raw(served.way)
+    for _ in range(2 * MAX_HANDSHAKES):
+        _raw(served.way).close()
+        served.refused.get(timeout=SECONDS)
+    side = Sender(TOKEN, LANE, "a", secrets.token_bytes(32))
+    slow.sendall(side.hello)
+    answer = slow.recv(side.needed, socket.MSG_WAITALL)
+
+    assert len(answer) == side.needed
+    slow.close()
 
 
 def test_a_server_that_closes_lets_go_of_everybody_who_waits(served):
