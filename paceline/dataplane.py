@@ -6,6 +6,7 @@ So positions leave in order and no lock is held while sending.
 
 import random
 import time
+from functools import lru_cache
 from typing import Final, Protocol
 
 from paceline.news import News
@@ -63,6 +64,7 @@ class DataPlane:
         """The entry of ``_route``."""
         self._results = HopReceiver(_random_number(), _MANY, _MANY_BYTES, told_every=RESULTS_UNTOLD)
         self._recipients: dict[int, Recipient] = {}
+        self._credit_address = lru_cache(maxsize=64)(self._credit_address_of)
         link.listen(site.topic("out", pipeline=pipeline, client=client), self._answer)
         link.listen(
             site.topic("client_credit", pipeline=pipeline, client=client), self._take_credit
@@ -73,7 +75,11 @@ class DataPlane:
         self._link.start(timeout_seconds)
 
     def close(self) -> None:
-        """Disconnect."""
+        """Tell the last stages what has come, so that they do not wait for us, and disconnect."""
+        with self.changed:
+            last = self._results.farewell(time.monotonic())
+        for address, grant in last:
+            self._grant(address, grant)
         self._link.close()
 
     def register(self, recipient: Recipient) -> int:
@@ -161,11 +167,13 @@ class DataPlane:
             position = Position.from_meta(frame.meta.get("hop"))
         except FrameError:
             return  # it will show as a gap
+        address = self._credit_address(position.sender, frame.generation, frame.stage)
+        position = position._replace(sender=address)  # all that is asked of it here
         now = time.monotonic()
         if frame.kind is Kind.CREDIT:
             with self.changed:
                 asked = self._results.probed(position, now)
-            self._grant(frame, position, asked)
+            self._grant(address, asked)
             return
         with self.changed:
             new = self._results.arrived(position, memoryview(data).nbytes, now)
@@ -173,14 +181,15 @@ class DataPlane:
             grant = self._results.settled(position, now) or self._results.overdue(position, now)
             recipient = self._recipients.get(frame.stream)
         if grant is not None:
-            self._grant(frame, position, grant)
+            self._grant(address, grant)
         if new and recipient is not None and frame.kind in {Kind.RESULT, Kind.ERROR}:
             recipient.answered(frame)
         self.changed.tell()
 
-    def _grant(self, heard: Frame, position: Position, grant: Grant) -> None:
-        lane = Lane(heard.generation, heard.stage)
-        address = self._site.credit(position.sender, self._pipeline, lane)
+    def _credit_address_of(self, device: str, generation: int, stage: int) -> str:
+        return self._site.credit(device, self._pipeline, Lane(generation, stage))
+
+    def _grant(self, address: str, grant: Grant) -> None:
         self._try_send(address, Frame(Kind.CREDIT, 0, 0, meta={"grant": grant.to_meta()}))
 
     def _tell(self, lost: list[Lost]) -> None:

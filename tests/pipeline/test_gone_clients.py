@@ -25,3 +25,16 @@ def test_a_client_that_dies_has_nothing_run_again(fleet, tools, monkeypatch):
 
     assert [int(answer["x"][0]) for answer in answers] == list(range(8))
     assert (back.counts.run, first.counts.sent_again) == (8, 0)
+
+
+def test_a_client_that_leaves_is_not_waited_for(fleet, tools):
+    """It says what has come, without being asked: nothing is kept for it."""
+    route, (first, last) = fleet.chain(None, None)
+    leaving = fleet.client(route, "leaving")
+    leaving.answers(tools.numbered(3))
+    out = fleet.site.topic("out", pipeline="p", client="leaving")
+    last.link.lose = lambda address: address == out
+    leaving.plane.close()
+
+    tools.eventually(lambda: not last.serving._outbound.kept_bytes)
+    tools.eventually(lambda: first.serving._outbound.settled)
