@@ -134,7 +134,8 @@ class Serving:
             return self._drained(self._closing_at)
 
         self._compute.serve(finished)
-        self._intake.farewell()
+        if self._link.up:  # else what was sent last has hardly left, and must be sent again
+            self._intake.farewell()
         self._arrivals.close()
         self._paths.close()
         self._link.close()
