@@ -81,7 +81,7 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     threads: Annotated[int, Meta(ge=1, le=1024)] | None = None
     """Threads of one segment; None: the runtime decides."""
     weights: Literal["prepacked", "mapped"] = "prepacked"
-    """``prepacked``: fastest; ``mapped``: least memory, weights stay in the page cache."""
+    """``prepacked``: fastest; ``mapped``: slower, least memory: weights stay in the page cache."""
     start_seconds: Seconds = 120.0
     """How long a worker may be silent while it loads and warms."""
     silence_seconds: Seconds = 5.0

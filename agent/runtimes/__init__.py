@@ -40,7 +40,7 @@ class RuntimeOptions:
     """Whether the runtime may rewrite the graph: faster, but no longer bit-equal."""
     weights: Literal["prepacked", "mapped"] = "prepacked"
     """``prepacked`` copies weights into the order the kernels like; ``mapped`` leaves them in
-    the file, shared and evictable."""
+    the file, shared and evictable, and costs time in each run."""
     tensors_only: bool = False
     """Whether to leave out outputs that are no tensors of our types, instead of refusing them."""
     profile: bool = False

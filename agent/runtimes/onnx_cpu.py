@@ -220,6 +220,8 @@ def _options(ort: Any, options: RuntimeOptions) -> Any:
     made.add_session_config_entry("session.inter_op.allow_spinning", "0")
     if not options.optimisations:
         made.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    elif options.weights == "mapped":  # beyond this level weights of convolutions are copied
+        made.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     if options.weights == "mapped":
         made.add_session_config_entry("session.disable_prepacking", "1")
     return made

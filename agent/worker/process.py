@@ -24,6 +24,7 @@ from agent.worker import data_limit
 from agent.worker.serving import Serving
 from agent.worker.stage import Stage, random_number
 from wire import plugins
+from wire.allocator import give_back
 from wire.clock import clock_id
 from wire.errors import CodedError
 from wire.topics import Site
@@ -103,6 +104,7 @@ class Worker:
             clock=clock_id(),
         )
         self._serving = Serving(stage, order)
+        give_back()  # weights as they were before the runtime put them in another order
         seconds = time.monotonic() - began
         self._report(channel.Loaded(runtime=order.assignment.runtime, seconds=seconds))
 

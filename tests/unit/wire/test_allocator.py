@@ -1,4 +1,4 @@
-"""One heap for all threads: seen from outside, in what the process has mapped."""
+"""The C library's heap, seen from outside, in what the process has mapped."""
 
 import platform
 import subprocess
@@ -39,3 +39,32 @@ def test_threads_get_no_heaps_of_their_own():
 
     assert heaps("many") > 0
     assert heaps("one") == 0
+
+
+_GIVEN_BACK = """
+import re
+from pathlib import Path
+from wire.allocator import give_back
+
+def held():
+    return int(re.search(r"RssAnon:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) >> 10
+
+before = held()
+parts = [bytes([7]) * 50_000 for _ in range(1000)]
+last = bytes([7]) * 50_000  # on top of them all: nothing below it is given back by itself
+del parts
+between = held()
+give_back()
+print(between - before, held() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is asked")
+def test_what_is_free_in_the_middle_of_the_heap_is_given_back():
+    """It stays in the process until that is asked for."""
+    command = [sys.executable, "-c", _GIVEN_BACK]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    kept, left = map(int, done.stdout.split())
+
+    assert kept > 40
+    assert left < 5
