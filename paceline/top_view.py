@@ -124,7 +124,8 @@ def _pipeline(pipeline: PipelineView, now_unix_ns: int, width: int) -> list[Cons
 
 def _stages(pipeline: PipelineView, width: int) -> Table:
     wide = width >= WIDE
-    limit = pipeline.bottleneck.stage if pipeline.bottleneck is not None else None
+    limit = pipeline.bottleneck
+    links = {link.target: link.link for link in pipeline.links}
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("", width=1)
     for title in ("#", "device", "state"):
@@ -132,6 +133,7 @@ def _stages(pipeline: PipelineView, width: int) -> Table:
     if wide:
         table.add_column("segment", no_wrap=True, overflow="ellipsis")
         table.add_column("runtime", no_wrap=True, overflow="ellipsis")
+        table.add_column("fed by", no_wrap=True, overflow="ellipsis")
     for title in ("frames/s", "run", *(("p95",) if wide else ())):
         table.add_column(title, no_wrap=True, justify="right")
     table.add_column("at work", no_wrap=True, min_width=BAR_CELLS + 6)
@@ -139,11 +141,13 @@ def _stages(pipeline: PipelineView, width: int) -> Table:
     if wide:
         table.add_column("memory", no_wrap=True, justify="right")
     for stage in pipeline.stages:
-        table.add_row(*_stage(stage, is_limit=stage.stage == limit, wide=wide))
+        is_limit = limit is not None and limit.is_at(stage)
+        fed_by = links.get(str(stage.stage)) if wide else None
+        table.add_row(*_stage(stage, fed_by, is_limit=is_limit, wide=wide))
     return table
 
 
-def _stage(stage: StageView, *, is_limit: bool, wide: bool) -> list[Text]:
+def _stage(stage: StageView, fed_by: str | None, *, is_limit: bool, wide: bool) -> list[Text]:
     is_there = stage.presence in {"online", "unknown"}
     state = _state(stage.state, one_line(stage.phase if is_there else stage.presence))
     cells = [
@@ -155,6 +159,7 @@ def _stage(stage: StageView, *, is_limit: bool, wide: bool) -> list[Text]:
     if wide:
         actual = stage.runtime_actual or stage.runtime_asked
         cells += [Text(one_line(stage.segment)), Text(one_line(actual))]
+        cells.append(Text(one_line(fed_by)) if fed_by else _NOTHING)
     cells += [Text(_number(stage.frames_per_second)), _time(stage.run_seconds_p50)]
     if wide:
         cells.append(_time(stage.run_seconds_p95))

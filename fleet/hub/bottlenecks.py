@@ -43,7 +43,12 @@ def bottleneck(
     busiest = max(known, key=lambda stage: stage.utilisation_ratio or 0.0)
     ratio = busiest.utilisation_ratio or 0.0
     if ratio >= BUSY_RATIO:
-        return Bottleneck(stage=busiest.stage, utilisation_ratio=ratio, text=_busy(busiest, ratio))
+        return Bottleneck(
+            stage=busiest.stage,
+            device=busiest.device,
+            utilisation_ratio=ratio,
+            text=_busy(busiest, ratio),
+        )
     slowest = max(links, key=lambda link: link.hop_seconds_p50 or 0.0)
     hop, run = slowest.hop_seconds_p50 or 0.0, max(s.run_seconds_p50 or 0.0 for s in known)
     if hop > run and hop * frames_per_second >= FULL_RATIO:

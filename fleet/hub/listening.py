@@ -68,6 +68,7 @@ class Listening:
         down: Callable[[], None],
     ) -> None:
         self._trouble: Trouble | None = None
+        self._namesake = self._stopping = False
         self._topics, self._service = options.topics, options.service
         self._up, self._down = up, down
         self._asks: dict[str, _Ask] = {}
@@ -76,7 +77,12 @@ class Listening:
             f"h.{options.service}",
             access=options.access,
             will=self._will,
-            events=Events(up=self._connected, down=self._lost, problem=self._troubled),
+            events=Events(
+                up=self._connected,
+                down=self._lost,
+                taken_over=self._taken_over,
+                problem=self._troubled,
+            ),
         )
         filters = [self._topics.filter(kind) for kind in (*RETAINED, "route", "acct")]
         filters += [self._topics.filter("tele", kind=kind) for kind in ("health", "latency")]
@@ -100,8 +106,14 @@ class Listening:
         """Why the broker cannot be heard; None: it can."""
         if self._session.up:
             return None
-        trouble = self._trouble
-        return str(trouble) if trouble else f"{self.broker}: not connected; it is being tried"
+        if self._trouble is not None:
+            return str(self._trouble)
+        if self._namesake:
+            return (
+                f"{self.broker}: another client took our id {self._session.client_id}; if that is"
+                " another hub of this site, give one of them another --name"
+            )
+        return f"{self.broker}: not connected; it is being tried"
 
     def start(self) -> None:
         """Begin to connect; never gives up."""
@@ -109,6 +121,7 @@ class Listening:
 
     def stop(self) -> None:
         """Say goodbye and disconnect."""
+        self._stopping = True
         payload = messages.encode("service_status", self._status("offline"))
         with contextlib.suppress(LinkDownError):
             self._session.publish(
@@ -178,13 +191,18 @@ class Listening:
     # in the session's thread
 
     def _connected(self, connection: int) -> None:
-        self._trouble = None
+        self._trouble, self._namesake = None, False
         log.info("broker.connected", url=self.broker, connection=connection)
         self._up()
 
     def _lost(self) -> None:
-        log.warning("broker.lost", url=self.broker)
+        if not self._stopping:
+            log.warning("broker.lost", url=self.broker)
         self._down()
+
+    def _taken_over(self) -> None:
+        self._namesake = True
+        log.error("session.contested", url=self.broker, client=self._session.client_id)
 
     def _troubled(self, trouble: Trouble) -> None:
         self._trouble = trouble

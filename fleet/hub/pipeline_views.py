@@ -24,8 +24,6 @@ from wire.messages import ReportedAssignment, RouteStage
 
 SERVING: Final = "serving"
 MISSING: Final = "missing"
-LINK: Final = link_names.DEFAULT
-"""What carries frames today."""
 
 
 def pipeline_view(
@@ -103,6 +101,8 @@ def _stage(
         queued_frames=newest.queued_frames if newest and gone is None else None,
         errors=dict(newest.counts.errors) if newest else {},
         refused=dict(newest.counts.refused) if newest else {},
+        sent_again=newest.counts.sent_again if newest else 0,
+        batches=newest.counts.batches if newest else 0,
         memory_bytes=worker.private_bytes if worker and gone is None else None,
         cpu_ratio=worker.cpu_ratio if worker and gone is None else None,
         **_speeds(recent),
@@ -158,7 +158,7 @@ def _link(
     return LinkView(
         source=names[0],
         target=names[1],
-        link=LINK,
+        link=_used(known, generation, *working) if sources and targets else link_names.DEFAULT,
         state="error" if broken else "ok",
         bytes_per_frame=sum(size for size, _, _ in counts) / frames if frames else None,
         bits_per_second=sum(rates) if rates else None,
@@ -167,6 +167,19 @@ def _link(
         queue_seconds_p50=max(waits, default=None),
         queued_frames=sum(queued) if queued else None,
     )
+
+
+def _used(
+    known: KnownPipeline,
+    generation: int,
+    sources: Sequence[StageView],
+    targets: Sequence[StageView],
+) -> str | None:
+    """Return which links are used from one to the other; clients have only the broker's."""
+    flows = [known.flows.get(StageKey(one.device, generation, one.stage)) for one in sources]
+    told = [flow.newest.links for flow in flows if flow is not None and flow.newest is not None]
+    used = {links[one.device] for links in told for one in targets if one.device in links}
+    return ", ".join(sorted(used)) or None
 
 
 def _reported(

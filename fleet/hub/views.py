@@ -115,6 +115,10 @@ class StageView(View, frozen=True, kw_only=True):
     """Frames that it answered with an error, by code, since its worker started."""
     refused: dict[str, int] = {}
     """Frames that it did not run, by code, since its worker started."""
+    sent_again: int = 0
+    """Frames that it sent once more, since a neighbour or the link had lost them."""
+    batches: int = 0
+    """Runs of several frames at once, since its worker started."""
     memory_bytes: float | None = None
     """Private memory of its worker."""
     cpu_ratio: float | None = None
@@ -127,8 +131,9 @@ class LinkView(View, frozen=True, kw_only=True):
     source: str
     """``client``, or a stage's number."""
     target: str
-    link: str
-    """What carries it, such as ``mqtt``."""
+    link: str | None
+    """What carries it now, such as ``mqtt``; between replicas perhaps several: ``mqtt, tcp``. None:
+    nothing, or the senders have not told."""
     state: State
     bytes_per_frame: float | None = None
     bits_per_second: float | None = None
@@ -147,11 +152,17 @@ class Bottleneck(View, frozen=True, kw_only=True):
 
     stage: int | None
     """The stage; None: it is a link or the source."""
+    device: str | None = None
+    """That of the stage's replica; None: all of them."""
     link: tuple[str, str] | None = None
     """(source, target) of the link; None: it is a stage or the source."""
     utilisation_ratio: float | None = None
     text: str
     """A sentence for people: what it is, and what to do."""
+
+    def is_at(self, stage: StageView) -> bool:
+        """Whether it is this replica of a stage."""
+        return self.stage == stage.stage and self.device in {stage.device, None}
 
 
 class AccountView(View, frozen=True, kw_only=True):

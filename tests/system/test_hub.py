@@ -236,3 +236,19 @@ def test_two_hubs_watch_one_site(place, tmp_path):
 
     assert [hub.end() for hub in hubs] == [0, 0]
     assert ready == [200, 200]
+
+
+def test_two_hubs_of_one_name_are_told(place, tmp_path):
+    """Whoever has lost the broker to the other says why, and what to do about it."""
+    first = HubProcess(place.broker.url, tmp_path / "first.db")
+    second = HubProcess(place.broker.url, tmp_path / "second.db")
+
+    def told():
+        hubs = [seen.get("site")["hub"] for seen in (first, second)]
+        return [h["broker_problem"] for h in hubs if "--name" in (h["broker_problem"] or "")]
+
+    try:
+        until(told, "the word of a hub that lost its id", 30)
+    finally:
+        first.end()
+        second.end()

@@ -13,7 +13,7 @@ from prometheus_client.core import Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-from fleet.hub.views import DeviceView, PipelineView, SiteView, StageView
+from fleet.hub.views import WINDOW_SECONDS, DeviceView, PipelineView, SiteView, StageView
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4"
 MAX_SERIES: Final = 60
@@ -22,6 +22,8 @@ MAX_CODES: Final = 7
 """Error codes with a series of their own: of one device's stages together, of one pipeline."""
 MAX_LABEL: Final = 64
 OTHER: Final = "other"
+
+_LATELY: Final = f"over the last {WINDOW_SECONDS:.0f} s"
 
 GAUGES: Final[Mapping[str, str]] = {
     "paceline_device_up": "1 while the device is online and its telemetry comes, else 0.",
@@ -39,8 +41,8 @@ GAUGES: Final[Mapping[str, str]] = {
     "paceline_device_power_watts": "Power that the device takes.",
     "paceline_device_series_left_out": "Series of this device that had no room here.",
     "paceline_stage_serving": "1 while the stage serves, else 0.",
-    "paceline_stage_frames_per_second": "Frames that the stage ran, over the last 30 s.",
-    "paceline_stage_run_median_seconds": "Median time of the runtime's run, over the last 30 s.",
+    "paceline_stage_frames_per_second": f"Frames that the stage ran, {_LATELY}.",
+    "paceline_stage_run_median_seconds": f"Median time of the runtime's run, {_LATELY}.",
     "paceline_stage_run_p95_seconds": "95th percentile of that time.",
     "paceline_stage_queue_median_seconds": "Median time that frames waited in the inbox.",
     "paceline_stage_utilisation_ratio": "Share of time in which the compute thread was at work.",
@@ -48,7 +50,7 @@ GAUGES: Final[Mapping[str, str]] = {
     "paceline_stage_memory_bytes": "Private memory of the stage's worker.",
     "paceline_stage_cpu_ratio": "Processor time of the stage's worker; 1 is one core.",
     "paceline_pipeline_serving": "1 while every stage serves, else 0.",
-    "paceline_pipeline_frames_per_second": "Results that clients got, over the last 30 s.",
+    "paceline_pipeline_frames_per_second": f"Results that clients got, {_LATELY}.",
     "paceline_pipeline_latency_median_seconds": "Median time from submission to result.",
     "paceline_pipeline_latency_p95_seconds": "95th percentile of that time.",
     "paceline_pipeline_frames_in_flight": "Frames that were submitted and have not ended.",
@@ -65,6 +67,8 @@ GAUGES: Final[Mapping[str, str]] = {
 }
 COUNTERS: Final[Mapping[str, str]] = {
     "paceline_stage_restarts_total": "Times that the stage's worker was started again.",
+    "paceline_stage_frames_sent_again_total": "Frames that were lost on their way and sent anew.",
+    "paceline_stage_batches_total": "Runs of several frames at once.",
     "paceline_stage_frames_failed_total": (
         "Frames that the stage's worker refused or answered with an error, by code."
     ),
@@ -236,6 +240,8 @@ def _stage_samples(labels: Labels, stage: StageView) -> Iterator[Sample]:
     yield f"{head}run_p95_seconds", labels, stage.run_seconds_p95
     yield f"{head}queue_median_seconds", labels, stage.queue_seconds_p50
     yield f"{head}cpu_ratio", labels, stage.cpu_ratio
+    yield f"{head}frames_sent_again_total", labels, stage.sent_again
+    yield f"{head}batches_total", labels, stage.batches
 
 
 def _failures(stage: StageView) -> dict[str, int]:

@@ -70,6 +70,19 @@ def test_a_row_is_a_line(width):
     assert len([line for line in shown if "━" in line]) == 3
 
 
+def test_a_wide_terminal_says_what_feeds_a_stage():
+    """The link that frames come by; a dash where it is not known."""
+    first, second = stage(0, "pi1"), stage(1, "pi2")
+    one = pipeline("p", (first, second))
+    unknown = msgspec.structs.replace(one.links[1], link=None)
+    told = msgspec.structs.replace(one, links=(one.links[0], unknown, one.links[2]))
+    titles, *rows = (" ".join(line.split()) for line in lines(site(pipelines=(told,)), 120)[3:6])
+
+    assert "runtime fed by frames/s" in titles
+    assert "onnx_cpu mqtt 12.5" in rows[0]
+    assert "onnx_cpu – 12.5" in rows[1]
+
+
 def test_a_large_site_fits_a_line_and_a_small_terminal_is_told_what_is_below():
     """Many devices that are well share a line; what has no room is counted."""
     many = tuple(device(f"d{number:03}") for number in range(300))

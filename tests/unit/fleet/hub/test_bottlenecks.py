@@ -47,6 +47,20 @@ def test_busiest_stage_is_the_bottleneck():
     assert "97%" in found.text
 
 
+def test_of_several_replicas_the_busiest_is_the_bottleneck():
+    """The others have room; where all stand still, it is all of them."""
+    idle, busy = (
+        msgspec.structs.replace(_stage(1, ratio), device=device)
+        for device, ratio in (("d1", 0.6), ("d2", 0.97))
+    )
+    found = bottleneck([_stage(0), idle, busy], LINKS, 10.0, NOW)
+    dead = [msgspec.structs.replace(one, state="error") for one in (idle, busy)]
+    stopped = bottleneck([_stage(0), *dead], LINKS, 10.0, NOW)
+
+    assert [found.is_at(one) for one in (_stage(0), idle, busy)] == [False, False, True]
+    assert [stopped.is_at(one) for one in (_stage(0), *dead)] == [False, True, True]
+
+
 def test_slow_hop_is_the_bottleneck_when_no_stage_is_busy():
     """Frames are longer on it than in any stage."""
     links = [LINKS[0], _link("0", "1", 0.080), LINKS[2]]

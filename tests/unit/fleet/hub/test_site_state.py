@@ -99,6 +99,32 @@ def test_replicas_are_one_stage_and_one_link():
     assert "Nothing passes" not in (one.bottleneck.text if one.bottleneck else "")
 
 
+def test_a_link_is_what_the_senders_say_that_they_use():
+    """Not known until they say so; between replicas several; clients have only the broker's."""
+    state = SiteState(telling.TOPICS)
+    state.connected(0.0)
+    for device, number in (("d1", 0), ("d2", 1), ("d3", 1)):
+        for told in (telling.status(device), telling.reported(device, number)):
+            take(state, told, 5.0)
+    take(state, telling.route_over(("d1",), ("d2", "d3")), 5.0)
+    silent = _pipeline(state, 5.0)
+    links = {"d2": "uds", "d3": "tcp", "of-before": "paho"}
+    sender = msgspec.structs.replace(telling.stage_latency(0, 9), links=links)
+    sender.counts.sent_again, sender.counts.batches = 3, 4
+    take(state, telling.latency("d1", sender), 6.0)
+    told = _pipeline(state, 6.0)
+    take(state, telling.status("d3", "lost", session=2), 7.0)
+    one = _pipeline(state, 7.0)
+    take(state, telling.status("d2", "lost", session=2), 8.0)
+    none = _pipeline(state, 8.0)
+
+    assert [link.link for link in silent.links] == ["mqtt", None, "mqtt"]
+    assert [link.link for link in told.links] == ["mqtt", "tcp, uds", "mqtt"]
+    assert (told.stages[0].sent_again, told.stages[0].batches) == (3, 4)
+    assert one.links[1].link == "uds"
+    assert none.links[1].link is None
+
+
 def test_late_and_repeated_telemetry_changes_nothing(served):
     """However often and in whatever order it comes once more."""
     told = [

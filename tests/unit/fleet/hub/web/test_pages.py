@@ -21,6 +21,7 @@ from tests.fixtures.hub_views import (
     hostile,
     many_devices,
     pipeline,
+    replicas,
     site,
 )
 
@@ -224,6 +225,32 @@ def test_the_bottleneck_is_outlined(limit, label):
 
     assert html.count(">bottleneck</text>") == label
     assert one.bottleneck.text in html
+
+
+def test_a_link_says_what_carries_it():
+    """In both drawings; one that is broken says that alone."""
+    html, broken = page(healthy()), page(dead_device())
+
+    assert html.count('class="small word middle">tcp<') == 1
+    assert html.count('class="small word end">tcp<') == 1
+    assert html.count(">mqtt  ·  12.6 KB") == 1
+    assert ">tcp<" not in broken
+    assert ">617 KB<" in html
+    assert ">617 KB<" not in broken
+
+
+def test_a_link_forks_to_each_replica():
+    """A wire with a tip for each, broken where the device is lost; only one is the bottleneck."""
+    (wide,) = [d for d in drawings(page(replicas())) if "wide" in d.get("class")]
+    paths = {
+        link.get("data-link"): [path.get("class") for path in link if path.tag.endswith("path")]
+        for link in wide.iter()
+        if link.get("data-link")
+    }
+
+    assert sorted(paths["0-1"]) == ["tip", "tip", "tip broken", *["wire"] * 3, "wire broken"]
+    assert sorted(paths["1-2"]) == ["tip", *["wire"] * 3, "wire broken"]
+    assert "".join(wide.itertext()).count("bottleneck") == 1
 
 
 def test_the_waterfall_draws_how_sure_it_is():
