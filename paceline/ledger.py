@@ -6,8 +6,9 @@ condition, and the account's sum holds whenever it is not held.
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from paceline.answers import Answer, Arrays
@@ -31,7 +32,7 @@ class _Open:
     deadline_at: float
     inputs: Arrays
     sent_ns: int | None = None
-    losses: int = 0
+    losses: Counter[str] = field(default_factory=Counter)
 
 
 class Ledger:
@@ -99,15 +100,15 @@ class Ledger:
             open_.sent_ns = time.monotonic_ns()
             return max(0.0, open_.deadline_at - time.monotonic())
 
-    def lost(self, sequence: int) -> int:
-        """Note that a frame was lost on its way; returns how often by now, 0 if it has ended."""
+    def lost(self, sequence: int, code: str) -> int:
+        """Note that a frame was lost; returns how often so by now, 0 if it has ended."""
         with self._changed:
             open_ = self._open.get(sequence)
             if open_ is None:
                 self.accounting.explained(sequence)
                 return 0
-            open_.losses += 1
-            return open_.losses
+            open_.losses[code] += 1
+            return open_.losses[code]
 
     def overdue(self, sequence: int) -> bool:
         """Whether a frame has not ended and its deadline has passed."""

@@ -200,7 +200,7 @@ class Stream:
 
     def lost(self, frame: Frame, code: str) -> None:
         """Take the word that a frame is lost: it is sent again, if it was not lost too often."""
-        losses = self._ledger.lost(frame.sequence)
+        losses = self._ledger.lost(frame.sequence, code)
         if losses > MAX_LOSSES.get(code, 0):
             text = "lost on the way to the entry or in it, more than once; send it again"
             self._ledger.error(frame.sequence, code, text)

@@ -5,9 +5,9 @@ of *its* hands, too. So a neighbour that dies loses nothing, as long as segments
 """
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from wire.frame import Frame, Kind
@@ -44,7 +44,8 @@ class Kept:
     sent: bool = False
     lost_as: str | None = None
     """How it was lost last."""
-    losses: int = 0
+    losses: Counter[str] = field(default_factory=Counter)
+    """How often it was lost, by how."""
 
     @property
     def tells_an_error(self) -> bool:
@@ -53,9 +54,9 @@ class Kept:
 
     def lost(self, code: str) -> bool:
         """Note a loss; returns whether it may be sent again."""
-        self.losses += 1
+        self.losses[code] += 1
         self.lost_as = code
-        return self.frame is not None and self.losses <= MAX_LOSSES.get(code, 0)
+        return self.frame is not None and self.losses[code] <= MAX_LOSSES.get(code, 0)
 
 
 class Custody:

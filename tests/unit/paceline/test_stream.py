@@ -138,6 +138,19 @@ def test_what_the_entry_lost_is_sent_again(code, turns):
     assert stream.accounting.errors == {code: 1}
 
 
+def test_losses_of_two_kinds_are_counted_apart():
+    """A link that loses it does not use up what the loss of a worker allows."""
+    plane = Plane()
+    stream = Stream(plane, lambda: ROUTE, deadline_seconds=60)
+    stream.submit(one())
+    for code in ("link.lost", "worker.lost", "link.lost", "link.lost"):
+        stream.lost(plane.sent[-1], code)
+        stream.pump()
+
+    assert len(plane.sent) == 5
+    assert stream.accounting.in_flight == 1
+
+
 def test_what_has_its_answer_is_not_sent_again(stream):
     """Its sender may hear late that it was not lost at all."""
     stream.submit(one())
