@@ -321,11 +321,15 @@ class Stream:
                 break
 
     def _end_overdue(self) -> None:
-        """End what has no answer in time; why a frame that never left did not is known here."""
-        for frame in tuple(self._waiting):
-            if self._ledger.overdue(frame.sequence):
-                text = f"no credit from the entry in {self._deadline_seconds:g} s"
-                self._ledger.error(frame.sequence, DEADLINE, text)
+        """End what has no answer in time; why a frame that waits here was not sent is known."""
+        why = (
+            (self._waiting, f"no credit from the entry in {self._deadline_seconds:g} s"),
+            (self._again, "lost on its way to the entry or in it, and not sent again in time"),
+        )
+        for queue, text in why:
+            for frame in tuple(queue):
+                if self._ledger.overdue(frame.sequence):
+                    self._ledger.error(frame.sequence, DEADLINE, text)
         self._ledger.expire(f"no answer in {self._deadline_seconds:g} s")
 
     def _addressed(self, frame: Frame, route: Route) -> Frame:

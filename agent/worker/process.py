@@ -24,7 +24,7 @@ from agent.worker import data_limit
 from agent.worker.serving import Serving
 from agent.worker.stage import Stage, random_number
 from wire import plugins
-from wire.allocator import give_back
+from wire.allocator import give_back, share_one_heap
 from wire.clock import clock_id
 from wire.errors import CodedError
 from wire.topics import Site
@@ -152,6 +152,7 @@ class Worker:
 
 def main(descriptor: int) -> int:
     """Run a worker on the socket pair's end ``descriptor``; returns the exit status."""
+    share_one_heap()
     _die_with_parent()
     _die_before_parent()
     logs.configure_from_environment()

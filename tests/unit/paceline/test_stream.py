@@ -138,6 +138,19 @@ def test_what_the_entry_lost_is_sent_again(code, turns):
     assert stream.accounting.errors == {code: 1}
 
 
+def test_what_was_lost_and_waits_until_its_deadline_is_explained():
+    """The entry stays away: the client itself knows why there is no answer."""
+    plane = Plane(credit=1)
+    stream = Stream(plane, lambda: ROUTE, deadline_seconds=0.01)
+    stream.submit(one())
+    stream.lost(plane.sent[-1], "worker.lost")
+    while stream.accounting.in_flight:
+        stream.pump()
+
+    assert stream.accounting.errors == {"frame.deadline": 1}
+    assert stream.accounting.lost == 0
+
+
 def test_losses_of_two_kinds_are_counted_apart():
     """A link that loses it does not use up what the loss of a worker allows."""
     plane = Plane()
