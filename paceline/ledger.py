@@ -110,10 +110,10 @@ class Ledger:
             open_.losses[code] += 1
             return open_.losses[code]
 
-    def overdue(self, sequence: int) -> bool:
-        """Whether a frame has not ended and its deadline has passed."""
+    def overdue(self, sequence: int, now: float) -> bool:
+        """Whether a frame has not ended and its deadline has passed; monotonic seconds."""
         open_ = self._open.get(sequence)
-        return open_ is not None and open_.deadline_at <= time.monotonic()
+        return open_ is not None and open_.deadline_at <= now
 
     def result(
         self, sequence: int, arrays: Arrays, timings: tuple[waterfall.StageTimes, ...]
@@ -145,10 +145,10 @@ class Ledger:
             self._answer(sequence, {}, FrameFailedError(sequence, DROPPED, text))
             return True
 
-    def expire(self, message: str) -> None:
-        """End every frame whose deadline has passed."""
+    def expire(self, message: str, now: float) -> None:
+        """End every frame whose deadline has passed; monotonic seconds."""
         with self._changed:
-            for sequence in self.accounting.expire(time.monotonic()):
+            for sequence in self.accounting.expire(now):
                 self._answer(sequence, {}, FrameFailedError(sequence, DEADLINE, message))
 
     def take(self) -> Iterator[Answer]:

@@ -326,11 +326,12 @@ class Stream:
             (self._waiting, f"no credit from the entry in {self._deadline_seconds:g} s"),
             (self._again, "lost on its way to the entry or in it, and not sent again in time"),
         )
+        now = time.monotonic()  # the same for all: what is overdue is explained before it expires
         for queue, text in why:
             for frame in tuple(queue):
-                if self._ledger.overdue(frame.sequence):
+                if self._ledger.overdue(frame.sequence, now):
                     self._ledger.error(frame.sequence, DEADLINE, text)
-        self._ledger.expire(f"no answer in {self._deadline_seconds:g} s")
+        self._ledger.expire(f"no answer in {self._deadline_seconds:g} s", now)
 
     def _addressed(self, frame: Frame, route: Route) -> Frame:
         left_ms = int(self._ledger.sent(frame.sequence) * 1000)
