@@ -104,8 +104,8 @@ class ScriptedBroker:
                 return
             sock.settimeout(PATIENCE_SECONDS)
             self._sockets.append(sock)
-            self._start(self._one, Connection(sock, self.connections))
             self.connections += 1
+            self._start(self._one, Connection(sock, self.connections - 1))
 
     def _one(self, connection):
         try:
