@@ -21,7 +21,6 @@ from wire.messages import Route
 from wire.replicas import Replicas
 from wire.topics import Lane, Site
 
-_FRONT_BYTES: Final = 2048
 _MANY: Final = 1 << 20
 _MANY_BYTES: Final = 1 << 40
 _MAX_ENTRIES: Final = 8
@@ -110,7 +109,7 @@ class DataPlane:
         Returns:
             Whether it was; not when the entry has a successor by now, which takes none yet.
         """
-        size = size_bytes(frame)
+        size = frames.reckoned_bytes(frame)
         with self.changed:
             entry = self._entry(route)
             address = entry.roomy(size)
@@ -205,12 +204,6 @@ class DataPlane:
             self._link.send(address, frames.encode(frame))
         except LinkDownError:
             return
-
-
-def size_bytes(frame: Frame) -> int:
-    """Return what a frame is reckoned as before it has its position."""
-    payload = sum(tensor.data.nbytes + frames.ALIGNMENT for tensor in frame.tensors)
-    return payload + _FRONT_BYTES
 
 
 def _entry_lanes(site: Site, route: Route) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import msgspec
 
 from paceline import inputs as given
 from paceline.answers import Answer, Arrays
-from paceline.dataplane import DataPlane, size_bytes
+from paceline.dataplane import DataPlane
 from paceline.errors import PipelineUndeployedError, PipelineUnknownError, SiteClosedError
 from paceline.feed import Feed
 from paceline.ledger import Ledger
@@ -20,7 +20,7 @@ from wire import codecs
 from wire import timings as waterfall
 from wire.accounting import DEADLINE, Accounting
 from wire.errors import CodedError, FrameError, TensorSpecError, UnknownPluginError
-from wire.frame import Frame, Kind
+from wire.frame import Frame, Kind, reckoned_bytes
 from wire.hop import MAX_LOSSES
 from wire.messages import Account, Route
 
@@ -305,7 +305,7 @@ class Stream:
     def _send_waiting(self, route: Route) -> None:
         while queue := self._again or self._waiting:
             frame = queue[0]
-            size = size_bytes(frame)
+            size = reckoned_bytes(frame)
             if frame.sequence not in self._ledger:
                 queue.popleft()  # it has ended while it waited
             elif self._plane.never_fits(route, size):

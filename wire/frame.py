@@ -42,6 +42,8 @@ _REFUSED_FLAGS: Final = 0x0F
 _PADDING: Final = bytes(ALIGNMENT)
 _META: Final = msgspec.msgpack.Decoder(dict[str, Any])
 _PACKER: Final = msgspec.msgpack.Encoder()
+_FRONT_BYTES: Final = 2048
+"""What head, meta and table are reckoned as."""
 _CACHED_TABLE_BYTES: Final = 4 << 10
 """Larger tables are read anew each time, so that hostile ones fill no memory."""
 
@@ -176,6 +178,12 @@ def announced_bytes(head: Buffer, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> 
     if total > max_frame_bytes or meta_bytes > MAX_META_BYTES or table_bytes > MAX_TABLE_BYTES:
         raise FrameError(f"{total} bytes, at most {max_frame_bytes} are taken", at_byte=36)
     return total
+
+
+def reckoned_bytes(frame: Frame) -> int:
+    """Return what a frame is reckoned as before it is encoded, for credit; never too little."""
+    payload = sum(tensor.data.nbytes + ALIGNMENT for tensor in frame.tensors)
+    return payload + _FRONT_BYTES
 
 
 def decode_head(data: Buffer, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> Head:

@@ -8,8 +8,6 @@ do not speak get the other one at the next attempt.
 This file and `wire/links/paho.py` are the only ones that know paho.
 """
 
-import contextlib
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +26,7 @@ from wire.attempts import Trouble
 from wire.broker_url import BrokerUrl
 from wire.errors import CodedError, LinkDownError
 from wire.keeper import Keeper
+from wire.tcp_options import acknowledge_quickly, without_delay
 
 __all__ = ["Access", "Events", "Handler", "Session", "Will"]
 
@@ -280,7 +279,7 @@ class Session:
         )
         client.connect_timeout = CONNECT_SECONDS
         client.max_inflight_messages_set(100)
-        client.on_socket_open = _without_delay
+        client.on_socket_open = lambda _client, _userdata, sock: without_delay(sock)
         client.on_connect = lambda c, _u, _f, code, properties: self._connected(
             c, connection, code, properties
         )
@@ -290,7 +289,7 @@ class Session:
         client.on_disconnect = lambda _c, _u, _flags, code, _p: self._disconnected(code)
         client.on_message = lambda _c, _u, message: self._received(message)
         # what the broker says next to us waits for our acknowledgement of its acknowledgement
-        client.on_publish = lambda c, _u, _mid, _code, _p: _acknowledge_quickly(c)
+        client.on_publish = lambda *_: self._acknowledge_quickly()
         if self.url.websocket:
             client.ws_set_options(path=self.url.path or "/mqtt")
         self._give_credentials(client)
@@ -337,7 +336,7 @@ class Session:
             self._unacknowledged.add(mid)
 
     def _subscribed(self, connection: int, mid: int, codes: list[ReasonCode]) -> None:
-        _acknowledge_quickly(self._client)  # the next one waits for it
+        self._acknowledge_quickly()  # the next one waits for it
         refused = [str(code) for code in codes if code.is_failure]
         if refused:
             self._refuse(f"a subscription was refused ({', '.join(refused)})")
@@ -348,13 +347,17 @@ class Session:
         if not waiting and not self.up:
             self._rise(connection)
 
+    def _acknowledge_quickly(self) -> None:
+        client = self._client
+        acknowledge_quickly(client.socket() if client is not None else None)
+
     def _rise(self, connection: int) -> None:
         self._keeper.attempts.recovered()
         self._keeper.up.set()
         self._guarded(lambda: self._events.up(connection))
 
     def _received(self, message: paho.MQTTMessage) -> None:
-        _acknowledge_quickly(self._client)
+        self._acknowledge_quickly()
         topic = message.topic
         subscription = self._subscriptions.get(topic) or self._wildcard_of(topic)
         if subscription is not None:
@@ -384,27 +387,3 @@ def _covers(levels: list[str], parts: list[str]) -> bool:
         if part is None or level not in {"+", part}:
             return False
     return True
-
-
-def _acknowledge_quickly(client: paho.Client | None) -> None:
-    """Arm TCP_QUICKACK, which the kernel forgets: brokers without TCP_NODELAY stall 40 ms else."""
-    _set_tcp(client.socket() if client is not None else None, "TCP_QUICKACK")
-
-
-def _without_delay(_client: paho.Client, _userdata: Any, sock: Any) -> None:
-    """Set TCP_NODELAY: without it QoS 1 stalls 44 ms a hop on common brokers' defaults."""
-    _set_tcp(sock, "TCP_NODELAY")
-
-
-def _set_tcp(sock: Any, name: str) -> None:
-    """Set an option of a TCP socket; paho's WebSocket wrapper takes none, its descriptor does."""
-    with contextlib.suppress(OSError, AttributeError, ValueError):  # not everywhere; closed by now
-        option = getattr(socket, name)
-        if hasattr(sock, "setsockopt"):  # at each message, so without a detour
-            sock.setsockopt(socket.IPPROTO_TCP, option, 1)
-            return
-        tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=sock.fileno())
-        try:
-            tcp.setsockopt(socket.IPPROTO_TCP, option, 1)
-        finally:
-            tcp.detach()

@@ -98,12 +98,12 @@ class Intake:
                 grant = self._receiver.probed(position, time.monotonic())
             self._tell(position.sender, grant, asks=frame.meta.get("offers") is True)
             return
-        self.arrived_at = time.monotonic()
+        now = self.arrived_at = time.monotonic()
         with self._lock:
             missed = self._receiver.frames_missed
-            new = self._receiver.arrived(position, size_bytes, time.monotonic())
+            new = self._receiver.arrived(position, size_bytes, now)
             missed = self._receiver.frames_missed - missed
-            overdue = self._receiver.overdue(position, time.monotonic())
+            overdue = self._receiver.overdue(position, now)
         if overdue is not None:
             self._tell(position.sender, overdue)
         if missed:

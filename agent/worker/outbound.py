@@ -9,12 +9,13 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from agent.worker.custody import Custody, FrameKey, Kept
-from agent.worker.hops import Hops
+from agent.worker.hops import MAX_CLIENTS, Hops
 from agent.worker.paths import Paths
 from agent.worker.stage import Stage
 from agent.worker.stats import Stats
@@ -29,8 +30,6 @@ MAX_ANSWERS: Final = 1024
 MAX_MESSAGE_CHARACTERS: Final = 500
 """Of an error's sentence: it may quote what came with the frame, and must fit into meta."""
 KEPT_BYTES: Final = 64 << 20
-FRONT_BYTES: Final = 2048
-"""What head, meta and table are reckoned as, before a frame has its position."""
 _WAIT_SECONDS: Final = 0.05
 
 
@@ -72,6 +71,8 @@ class Outbound:
         self._stopping = stopping
         self._wake = wake
         self._hops = Hops(stage)
+        self._client_address = lru_cache(MAX_CLIENTS)(stage.client_address)
+        self._grant_address = lru_cache(MAX_CLIENTS)(stage.grant_address)
         self._custody = Custody(kept_bytes, settle)
         self._waiting: deque[Kept] = deque()  # one at a time: ``forward`` waits for it
         self._again: deque[Kept] = deque()  # at most what was outstanding
@@ -103,7 +104,7 @@ class Outbound:
     def send_grant(self, sender: str, buffers: list[Buffer]) -> None:
         """Tell a sender of our lane its credit; any thread may call. A lost one is repeated."""
         with contextlib.suppress(LinkDownError):
-            self._paths.send(self._stage.grant_address(sender), buffers)
+            self._paths.send(self._grant_address(sender), buffers)
 
     def take_credit(self, _address: str, data: Buffer) -> None:
         """Take a grant from the link's reader thread."""
@@ -137,7 +138,7 @@ class Outbound:
         Returns:
             Its size in bytes; None: given up, and its client is told.
         """
-        kept = Kept(frame, FrameKey.of(frame), _size_bytes(frame), deadline_ns, upstream)
+        kept = Kept(frame, FrameKey.of(frame), frames.reckoned_bytes(frame), deadline_ns, upstream)
         self._waiting.append(kept)
         heard = self._hops.heard
         while not self._flushed():
@@ -214,7 +215,8 @@ class Outbound:
         address = self._hops.roomy(kept.size_bytes) if self._paths.up else None
         if address is None:
             return False
-        self._switch(address, time.monotonic())
+        if self._paths.climb:
+            self._switch(address, time.monotonic())
         registered = self._hops.sent(address, kept, kept.size_bytes)
         if registered is None:
             return False
@@ -223,7 +225,7 @@ class Outbound:
 
     def _send_to_client(self, kept: Kept) -> None:
         if kept.key is not None:
-            address = self._stage.client_address(kept.key.client)
+            address = self._client_address(kept.key.client)
             self._send(address, kept, *self._hops.sent_to_client(address, kept, kept.size_bytes))
 
     def _send(self, address: str, kept: Kept, position: Position, forgotten: list[Kept]) -> None:
@@ -297,8 +299,3 @@ class Outbound:
             self._paths.send(address, frames.encode(frame))
         except LinkDownError:
             return
-
-
-def _size_bytes(frame: Frame) -> int:
-    payload = sum(tensor.data.nbytes + frames.ALIGNMENT for tensor in frame.tensors)
-    return payload + FRONT_BYTES

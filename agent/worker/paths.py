@@ -172,8 +172,12 @@ class Paths:
         if address not in self._paths or self._closed:
             return
         if self._thread is None:
-            self._thread = threading.Thread(target=self._climb, daemon=True, name="direct paths")
-            self._thread.start()
+            thread = threading.Thread(target=self._climb, daemon=True, name="direct paths")
+            try:
+                thread.start()
+            except RuntimeError:  # no memory for one: it is asked again
+                return
+            self._thread = thread
         with contextlib.suppress(queue.Full):  # it is asked again
             self._offered.put_nowait((address, offers))
 

@@ -2,12 +2,13 @@
 
 import random
 from dataclasses import dataclass
+from functools import cached_property
 
 from wire.messages import Assignment, Peer
 from wire.topics import Lane, Site
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stage:
     """One worker's place."""
 
@@ -19,12 +20,12 @@ class Stage:
     clock: str
     """Names the monotonic clock: the same for all processes of one boot of one machine."""
 
-    @property
+    @cached_property
     def lane(self) -> Lane:
         """This worker's lane."""
         return Lane(self.assignment.generation, self.assignment.stage)
 
-    @property
+    @cached_property
     def upstream(self) -> frozenset[str]:
         """Devices that may send frames here; empty: clients do."""
         return frozenset(peer.device for peer in self.assignment.peers.upstream)

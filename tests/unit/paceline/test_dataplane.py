@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from paceline.dataplane import RESULTS_UNTOLD, DataPlane, size_bytes
+from paceline.dataplane import RESULTS_UNTOLD, DataPlane
 from wire import codecs, frame
 from wire.errors import LinkDownError
 from wire.frame import Frame, Kind
@@ -115,11 +115,11 @@ def test_what_was_granted_may_be_sent(desk):
     """So many frames and no more, each behind the one before."""
     desk.grant(desk.hop(), frames=2)
     for sequence in range(2):
-        assert desk.plane.can_send(route(), size_bytes(desk.frame()))
+        assert desk.plane.can_send(route(), frame.reckoned_bytes(desk.frame()))
         desk.plane.send(route(), desk.frame(sequence))
     positions = [made.meta["hop"][1:3] for _, made in desk.wire.sent if made.kind is Kind.DATA]
 
-    assert positions == [[0, 0], [1, size_bytes(desk.frame())]]
+    assert positions == [[0, 0], [1, frame.reckoned_bytes(desk.frame())]]
     assert not desk.plane.can_send(route(), 10)
 
 

@@ -1,5 +1,6 @@
 """The C library's heap, seen from outside, in what the process has mapped."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -32,13 +33,15 @@ print(sum(int(start, 16) % (64 << 20) == 0 for start, _ in starts))
 def test_threads_get_no_heaps_of_their_own():
     """Glibc's further heaps begin at multiples of 64 MiB; with one heap there are none."""
 
-    def heaps(how):
+    def heaps(how, **environment):
         command = [sys.executable, "-c", _PROGRAM, how]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        surroundings = {**os.environ, **environment}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=surroundings)
         return int(done.stdout)
 
     assert heaps("many") > 0
     assert heaps("one") == 0
+    assert heaps("many", MALLOC_ARENA_MAX="1") == 0, "what an application of one's own can set"
 
 
 _GIVEN_BACK = """
