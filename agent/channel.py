@@ -12,7 +12,8 @@ from typing import Final, TypeVar
 import msgspec
 
 from wire.errors import CodedError
-from wire.messages import Assignment, StageLatency
+from wire.messages import Assignment
+from wire.telemetry import StageLatency
 
 MAX_MESSAGE_BYTES: Final = 4 << 20
 HEARTBEAT_SECONDS: Final = 0.5

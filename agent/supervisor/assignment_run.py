@@ -23,7 +23,8 @@ from agent.supervisor.worker_process import (
 )
 from wire.errors import CodedError
 from wire.manifest import files_digest
-from wire.messages import Assignment, Reason, ReportedAssignment, StageLatency
+from wire.messages import Assignment, Reason, ReportedAssignment
+from wire.telemetry import StageLatency
 
 log = structlog.get_logger()
 

@@ -22,18 +22,9 @@ from wire import broker_url, messages
 from wire.access import Access
 from wire.attempts import Trouble
 from wire.errors import CodedError, LinkDownError
-from wire.messages import (
-    Command,
-    Health,
-    Info,
-    Latency,
-    Reason,
-    Rebirth,
-    Reported,
-    Response,
-    Status,
-)
+from wire.messages import Command, Info, Reason, Rebirth, Reported, Response, Status
 from wire.session import Events, Session, Will
+from wire.telemetry import Health, Latency
 from wire.topics import Site
 
 log = structlog.get_logger()

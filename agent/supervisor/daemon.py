@@ -35,7 +35,8 @@ from agent.supervisor.orders import Orders
 from agent.supervisor.telemetry import Telemetry
 from wire.errors import CodedError
 from wire.manifest import files_digest
-from wire.messages import Assignment, Command, Reason, Reported, Response, StageLatency
+from wire.messages import Assignment, Command, Reason, Reported, Response
+from wire.telemetry import StageLatency
 
 log = structlog.get_logger()
 

@@ -19,8 +19,9 @@ from agent.health.sampling import Sampling
 from agent.health.series import most_important
 from agent.probes import Worker
 from agent.supervisor.control import Control
-from wire.messages import Health as HealthMessage
-from wire.messages import Latency, Problem, Reading, Reason, StageLatency
+from wire.messages import Reason
+from wire.telemetry import Health as HealthMessage
+from wire.telemetry import Latency, Problem, Reading, StageLatency
 
 WATCH_SECONDS: Final = 30.0
 """How long a ``watch`` command holds."""

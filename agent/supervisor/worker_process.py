@@ -14,7 +14,7 @@ from agent import channel, memory_limit
 from agent.channel import Beat, Inflow, Opened, Order, Report, Stats
 from agent.supervisor.memory_limits import WorkerMemory
 from wire.errors import CodedError
-from wire.messages import StageLatency
+from wire.telemetry import StageLatency
 
 log = structlog.get_logger()
 

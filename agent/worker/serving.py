@@ -26,7 +26,7 @@ from wire.errors import AccessFileError, BrokerUnreachableError, CodedError
 from wire.hop import Grant, Position
 from wire.hop_receiver import HopReceiver
 from wire.links import Link, LinkOptions, open_link
-from wire.messages import StageLatency
+from wire.telemetry import StageLatency
 from wire.tensors import describe
 
 log = structlog.get_logger()

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Final
 
 from wire.histogram import Histogram
-from wire.messages import StageCounts, StageLatency
+from wire.telemetry import StageCounts, StageLatency
 
 STEPS: Final = ("queue", "decode", "run", "encode", "send")
 MAX_COUNT: Final = (1 << 53) - 1

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from wire.messages import Reading
+from wire.telemetry import Reading
 
 TEMPERATURES: Final = {
     "thermal_celsius": "thermal_limit_celsius",

@@ -6,7 +6,8 @@ from typing import Final, Literal, TypeAlias
 from fleet.hub.arrivals import Arrivals
 from fleet.hub.device_readings import DeviceReadings, WorkerReadings, device_readings
 from fleet.hub.store.rows import DeviceRow
-from wire.messages import Health, Info, Reported, Status
+from wire.messages import Info, Reported, Status
+from wire.telemetry import Health
 
 Presence: TypeAlias = Literal["online", "silent", "offline", "lost", "unknown"]
 

@@ -10,7 +10,8 @@ from fleet.hub.recent import Recent
 from fleet.hub.stage_flow import Flow, StageFlow
 from fleet.hub.views import WINDOW_SECONDS
 from fleet.hub.waterfalls import Waterfalls
-from wire.messages import Account, Route, StageLatency
+from wire.messages import Account, Route
+from wire.telemetry import StageLatency
 
 
 def _recent_progress() -> Recent[Progress]:

@@ -29,7 +29,8 @@ from fleet.hub.views import DeviceView, PipelineView
 from fleet.hub.windows import Windows
 from wire import ids, messages
 from wire.errors import CodedError, MessageError
-from wire.messages import Account, Health, Info, Latency, Reported, Route, Status
+from wire.messages import Account, Info, Reported, Route, Status
+from wire.telemetry import Health, Latency
 from wire.topics import Site
 
 FINE_WINDOWS: Final = 330

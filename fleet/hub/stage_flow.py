@@ -7,7 +7,7 @@ from typing import Final
 from fleet.hub.durations import Durations, added
 from fleet.hub.recent import Recent
 from fleet.hub.views import WINDOW_SECONDS
-from wire.messages import StageLatency
+from wire.telemetry import StageLatency
 
 PARTS: Final = ("queue", "decode", "run", "encode", "send")
 BUSY_PARTS: Final = ("decode", "run", "encode", "send")

@@ -14,8 +14,9 @@ from fleet.control.undeploy import UndeployRequest, undeploy
 from scripts.soaking import plan
 from wire import broker_url, messages
 from wire.errors import MessageError
-from wire.messages import Health, Reported
+from wire.messages import Reported
 from wire.session import Session
+from wire.telemetry import Health
 from wire.topics import Site
 
 PATIENCE_SECONDS: Final = 90.0

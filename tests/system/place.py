@@ -20,8 +20,9 @@ from fleet.control.deploy import DeployRequest, deploy
 from fleet.control.undeploy import UndeployRequest, undeploy
 from paceline.demo.processes import Child
 from wire import broker_url, messages, signing
-from wire.messages import Command, Desired, Health, Info, Latency, Reported, Response, Route, Status
+from wire.messages import Command, Desired, Info, Reported, Response, Route, Status
 from wire.session import Session
+from wire.telemetry import Health, Latency
 from wire.topics import Site
 
 PATIENCE_SECONDS = 30.0

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from agent import channel
 from agent.channel import ChannelError, Inflow
 from wire.manifest import File
-from wire.messages import Assignment, Contract, StageCounts, StageLatency
+from wire.messages import Assignment, Contract
+from wire.telemetry import StageCounts, StageLatency
 from wire.tensors import TensorSpec
 
 SPEC = TensorSpec(name="x", dtype=1, shape=("N", 3))

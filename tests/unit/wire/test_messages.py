@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wire import messages
+from wire import messages, telemetry
 from wire.errors import MessageError
 from wire.manifest import File, Tolerance
 from wire.messages import MESSAGES, Account, Assignment, Command, Contract, Desired, Status
@@ -66,24 +66,24 @@ SAMPLES = {
     "rebirth": messages.Rebirth(service="hub"),
 }
 TELEMETRY = [
-    messages.Health(
+    telemetry.Health(
         device="dev1",
         session=1,
         sent_unix_ns=2,
         healthy=True,
-        readings=(messages.Reading(name="cpu_ratio", value=0.5, labels={"core": "0"}),),
+        readings=(telemetry.Reading(name="cpu_ratio", value=0.5, labels={"core": "0"}),),
     ),
-    messages.Latency(
+    telemetry.Latency(
         device="dev1",
         session=1,
         sent_unix_ns=2,
         stages=(
-            messages.StageLatency(
+            telemetry.StageLatency(
                 pipeline="det",
                 generation=7,
                 stage=1,
                 instance=1,
-                counts=messages.StageCounts(received=1, errors={"worker.lost": 1}),
+                counts=telemetry.StageCounts(received=1, errors={"worker.lost": 1}),
                 histograms={},
             ),
         ),

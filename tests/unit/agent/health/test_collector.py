@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from agent.health import collector
 from agent.health.collector import Health
 from agent.probes import Reading
-from wire import messages, plugins
+from wire import plugins, telemetry
 
 
 class Scripted:
@@ -144,10 +144,10 @@ def test_report_of_this_machine_fits_the_message(tmp_path):
     sampled = _sampled(2, **collector.probes({"state_folder": tmp_path}))
 
     sent = [
-        messages.Reading(name=r.name, value=r.value, labels=dict(r.labels))
+        telemetry.Reading(name=r.name, value=r.value, labels=dict(r.labels))
         for r in sampled.report()
     ]
-    received = msgspec.json.decode(msgspec.json.encode(sent), type=list[messages.Reading])
+    received = msgspec.json.decode(msgspec.json.encode(sent), type=list[telemetry.Reading])
 
     assert received == sent
     assert {"memory_available_bytes", "disk_free_bytes"} <= {r.name for r in received}

@@ -2,8 +2,8 @@ from agent.health.collector import Health
 from agent.health.series import MAX_SERIES
 from agent.probes import Reading
 from agent.supervisor.telemetry import MAX_PROBLEMS, health_message
-from wire import messages
-from wire.messages import Problem
+from wire import messages, telemetry
+from wire.telemetry import Problem
 from wire.topics import TOPICS
 
 
@@ -32,7 +32,7 @@ def test_message_always_fits_its_topic():
 
     found = sampled.report()
     message = _message(found, told)
-    received = messages.decode("tele", messages.encode("tele", message), messages.Health)
+    received = messages.decode("tele", messages.encode("tele", message), telemetry.Health)
 
     assert len(messages.encode("tele", message)) <= TOPICS["tele"].max_bytes
     assert len(received.readings) == MAX_SERIES

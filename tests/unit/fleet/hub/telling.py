@@ -5,21 +5,16 @@ from wire.histogram import Histogram
 from wire.messages import (
     Account,
     ClientTimes,
-    Health,
     Info,
-    Latency,
-    Problem,
-    Reading,
     Reason,
     Reported,
     ReportedAssignment,
     Route,
     RouteStage,
     RuntimeInfo,
-    StageCounts,
-    StageLatency,
     Status,
 )
+from wire.telemetry import Health, Latency, Problem, Reading, StageCounts, StageLatency
 from wire.topics import Site
 
 TOPICS = Site()
