@@ -78,6 +78,8 @@ class Hub:
             up=lambda: self._soon(self._heard),
             down=lambda: self._soon(self._unheard),
         )
+        self._taken_up: set[str] = set()
+        """Pipelines whose open window another hub began: it is in none of our finest steps."""
         self._started_unix_ns = time.time_ns()
         self._up_at: float | None = None
         self._reborn = False
@@ -154,7 +156,8 @@ class Hub:
             rows = []
         else:
             rows = await self._rows("pipeline", pipeline, seconds)
-        if enough and not any(row.end_unix_seconds <= started for row in rows):
+        earlier = any(row.end_unix_seconds <= started for row in rows)
+        if enough and not earlier and pipeline not in self._taken_up:
             step = series.step_of(seconds, FINE_STEP_SECONDS)
             return series.pipeline_series(pipeline, fine, until, seconds, step)
         windows = {row.end_unix_seconds: PipelineWindow.decoded(row.data) for row in rows}
@@ -224,6 +227,7 @@ class Hub:
             case "pipeline":
                 window = PipelineWindow.decoded(row.data)
                 self._state.pipeline_windows.restore(row.key, row.end_unix_seconds, window)
+                self._taken_up.add(row.key)
 
     async def _take_in(self) -> None:
         while True:

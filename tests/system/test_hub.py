@@ -6,10 +6,13 @@ import time
 import pytest
 
 from fleet.hub.account_book import LISTENED_SECONDS
+from fleet.hub.rollups import STEP_SECONDS
+from fleet.hub.site_state import SiteState
+from fleet.hub.store.store import Store
 from tests.system.hub_process import HubProcess
 from tests.system.place import until
 from wire import messages
-from wire.messages import Status
+from wire.messages import Account, Status
 
 pytest.importorskip("litestar")
 
@@ -158,6 +161,25 @@ def test_killed_hub_knows_what_it_knew_but_for_its_last_second(place, hub, whole
     assert site["devices_missing"] == ["d2"]
     assert again.device("d2")["presence"] == "unknown"
     until(lambda: _results(again) == account.results, lambda: f"history; {_results(again)}")
+
+
+def test_hub_that_is_back_within_one_window_shows_what_came_before(place, hub, tmp_path):
+    """The window that the hub before it began is still open, and in none of the finest steps."""
+    account = Account(
+        pipeline="p", client="c", stream=1, submitted=36, results=36, errors={}, drops=0,
+        in_flight=0, lost=0, sent_unix_ns=0,
+    )  # fmt: skip
+    state = SiteState(place.topics)
+    state.connected(0.0)
+    topic = place.topics.topic("acct", pipeline="p", client="c")
+    ahead = time.time() + STEP_SECONDS  # still open however long the hub takes to start
+    state.take(topic, messages.encode("acct", account), LISTENED_SECONDS + 1, int(ahead * 1e9))
+    store = Store.open(f"sqlite:///{tmp_path / 'hub.db'}")
+    store.write(state.batch(int(ahead * 1e9)))
+    store.close()
+    again = hub()
+
+    until(lambda: _results(again) == 36, lambda: f"history; {_results(again)}")
 
 
 def test_broker_that_goes_away_is_told_and_the_hub_comes_back(place, hub):
