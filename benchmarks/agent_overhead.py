@@ -37,8 +37,8 @@ from agent.worker.stats import Stats
 from wire import codecs, frame, tensors, timings
 from wire.frame import Frame, Kind
 from wire.hop import Grant, Position
-from wire.hop_receiver import HopReceiver
-from wire.hop_sender import HopSender
+from wire.hop.receiver import HopReceiver
+from wire.hop.sender import HopSender
 from wire.ids import is_id
 from wire.messages import Assignment, Contract, Peer, Peers
 from wire.sequence import SeenStreams

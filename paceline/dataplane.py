@@ -15,10 +15,10 @@ from wire.buffers import Buffer
 from wire.errors import FrameError, LinkDownError
 from wire.frame import Frame, Kind
 from wire.hop import Grant, Lost, Position
-from wire.hop_receiver import HopReceiver
+from wire.hop.receiver import HopReceiver
+from wire.hop.replicas import Replicas
 from wire.links import Link
 from wire.messages import Route
-from wire.replicas import Replicas
 from wire.topics import Lane, Site
 
 _MANY: Final = 1 << 20

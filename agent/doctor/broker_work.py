@@ -11,7 +11,7 @@ from agent.examination.broker_client import HEAR_SECONDS
 from agent.examination.broker_talk import Talk, started
 from agent.examination.subject import Subject
 from wire.errors import CodedError
-from wire.mqtt_packets import LastWill
+from wire.mqtt.packets import LastWill
 from wire.reports import Finding
 
 STALL_SECONDS: Final = 0.03

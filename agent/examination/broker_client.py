@@ -15,12 +15,12 @@ import time
 from collections import deque
 from typing import Final
 
-from wire import mqtt_packets
 from wire.access import Access
 from wire.broker_url import BrokerUrl
 from wire.closing import Closing
 from wire.errors import CodedError, MqttPacketError
-from wire.mqtt_packets import LastWill, Message, Packet
+from wire.mqtt import packets as mqtt_packets
+from wire.mqtt.packets import LastWill, Message, Packet
 
 ANSWER_SECONDS: Final = 5.0
 HEAR_SECONDS: Final = 3.0

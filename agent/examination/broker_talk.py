@@ -10,7 +10,7 @@ from agent.examination.broker_client import ANSWER_SECONDS, BrokerClient
 from agent.examination.subject import Place
 from wire import broker_url
 from wire.errors import CodedError
-from wire.mqtt_packets import LastWill
+from wire.mqtt.packets import LastWill
 from wire.topics import Site
 
 DIALECTS: Final = ("5", "3.1.1")

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from agent.worker.stage import Stage, random_number
 from wire.hop import Grant, Heard, Position
-from wire.hop_sender import HopSender
-from wire.replicas import Due, Replicas, merged
+from wire.hop.replicas import Due, Replicas, merged
+from wire.hop.sender import HopSender
 
 MAX_CLIENTS: Final = 64
 REMEMBERED_RESULTS: Final = 256
@@ -105,7 +105,7 @@ class Hops:
                 self._changed.wait(seconds)
 
     def due(self, now: float, *, waiting: bool, up: bool) -> Due:
-        """Return the probes to send, and what neighbours have lost; see `wire.replicas`."""
+        """Return the probes to send, and what neighbours have lost; see `wire.hop.replicas`."""
         with self._changed:
             due = self._next.due(now, waiting=waiting, up=up)
             for address, hop in self._clients.items():

@@ -17,7 +17,7 @@ from wire.buffers import Buffer
 from wire.errors import CodedError, FrameError, TensorSpecError
 from wire.frame import Frame, Kind, decode
 from wire.hop import Grant, Position
-from wire.hop_receiver import HopReceiver
+from wire.hop.receiver import HopReceiver
 from wire.ids import is_id
 from wire.sequence import SeenStreams
 

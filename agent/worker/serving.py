@@ -24,7 +24,7 @@ from wire.attempts import Trouble
 from wire.buffers import Buffer
 from wire.errors import AccessFileError, BrokerUnreachableError, CodedError
 from wire.hop import Grant, Position
-from wire.hop_receiver import HopReceiver
+from wire.hop.receiver import HopReceiver
 from wire.links import Link, LinkOptions, open_link
 from wire.telemetry import StageLatency
 from wire.tensors import describe

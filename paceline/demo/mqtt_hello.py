@@ -12,8 +12,8 @@ connection's number, and the second may hit the next client, which has it by the
 import secrets
 import socket
 
-from wire import mqtt_packets
 from wire.errors import MqttPacketError
+from wire.mqtt import packets as mqtt_packets
 
 _BLOCK_BYTES = 4096
 

@@ -44,7 +44,7 @@ from wire.model.errors import ModelError
 from wire.model.external_data import Policy
 from wire.model.scan import scan
 from wire.model.skeleton import ENCODED, IN_FILE, skeleton
-from wire.mqtt_inflow import Came, Coming, Inflow
+from wire.mqtt.inflow import Came, Coming, Inflow
 from wire.tensors import size_bytes
 from wire.topics import Site
 

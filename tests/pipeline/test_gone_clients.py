@@ -1,6 +1,6 @@
 """A client that is gone leaves nothing behind that is done again."""
 
-from wire import hop_sender
+from wire.hop import sender as hop_sender
 from wire.topics import Lane
 
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from wire import hop_sender
+from wire.hop import sender as hop_sender
 
 
 def values(answers):

@@ -17,8 +17,8 @@ from wire.errors import CodedError, FrameError, LinkDownError
 from wire.frame import Kind
 from wire.keeper import Keeper
 from wire.links import REASSEMBLY_BYTES, LinkOptions, Receive, allocate
-from wire.mqtt_connection import CONNECT_SECONDS, MqttConnection, Wishes
-from wire.mqtt_inflow import Coming
+from wire.mqtt.connection import CONNECT_SECONDS, MqttConnection, Wishes
+from wire.mqtt.inflow import Coming
 from wire.stream_errors import StreamClosedError, StreamFullError, StreamStalledError
 
 _KIND_AT: Final = 6

@@ -247,8 +247,8 @@ def test_each_generation_has_a_stream_of_its_own(desk):
 
 def test_without_a_route_what_is_on_its_way_is_still_asked_for(desk, monkeypatch):
     """An entry that answers no more has lost it, also when the pipeline is undeployed."""
-    monkeypatch.setattr("wire.hop_sender.PROBE_SECONDS", 0)
-    monkeypatch.setattr("wire.hop_sender.SILENCE_SECONDS", 0)
+    monkeypatch.setattr("wire.hop.sender.PROBE_SECONDS", 0)
+    monkeypatch.setattr("wire.hop.sender.SILENCE_SECONDS", 0)
     desk.grant(desk.hop())
     desk.plane.send(route(), desk.frame(5))
     before = len(desk.wire.sent)

@@ -9,7 +9,7 @@ from agent.worker.intake import Intake
 from agent.worker.stats import Stats
 from wire import codecs
 from wire.frame import Frame, Kind
-from wire.hop_receiver import HopReceiver
+from wire.hop.receiver import HopReceiver
 
 
 class Desk:

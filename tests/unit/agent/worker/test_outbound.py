@@ -8,10 +8,11 @@ import pytest
 from agent.worker.outbound import MAX_MESSAGE_CHARACTERS, Outbound
 from agent.worker.paths import Paths
 from agent.worker.stats import Stats
-from wire import frame, hop_sender
+from wire import frame
 from wire.errors import LinkDownError
 from wire.frame import Frame, Kind
 from wire.hop import Grant, Position
+from wire.hop import sender as hop_sender
 
 
 class Wire:

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from paceline.demo import mqtt_hello
-from wire import mqtt_packets
+from wire.mqtt import packets as mqtt_packets
 
 ACCEPTED_3 = b"\x20\x02\x00\x00"
 ACCEPTED_5 = b"\x20\x03\x00\x00\x00"

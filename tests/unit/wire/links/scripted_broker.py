@@ -4,8 +4,8 @@ import contextlib
 import socket
 import threading
 
-from wire import mqtt_packets
-from wire.mqtt_packets import Packet
+from wire.mqtt import packets as mqtt_packets
+from wire.mqtt.packets import Packet
 
 ACCEPTED = {"5": b"\x20\x03\x00\x00\x00", "3.1.1": b"\x20\x02\x00\x00"}
 CONNECT, PUBLISH, SUBSCRIBE, PING = 1, 3, 8, 12

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.unit.wire.links.scripted_broker import ACCEPTED, PATIENCE_SECONDS, ScriptedBroker
-from wire import broker_url, chunk, frame, mqtt_packets
+from wire import broker_url, chunk, frame
 from wire.errors import (
     BrokerRefusedError,
     BrokerUnreachableError,
@@ -22,6 +22,7 @@ from wire.errors import (
 from wire.frame import Frame, Kind, Tensor
 from wire.links import ALIGNMENT, LinkOptions
 from wire.links.mqtt import MqttLink
+from wire.mqtt import packets as mqtt_packets
 
 LARGE = 16 << 20
 """More than the sockets hold."""

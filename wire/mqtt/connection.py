@@ -1,7 +1,7 @@
 """One MQTT connection for frames, on a blocking socket: from CONNECT to its end.
 
 One thread calls `run` and reads; others may publish meanwhile. What is said to the broker from
-within the reading thread never waits: see `wire.outflow`.
+within the reading thread never waits: see `wire.mqtt.outflow`.
 """
 
 import contextlib
@@ -12,17 +12,17 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from wire import mqtt_packets
 from wire.access import Access
 from wire.attempts import WRONG_DIALECT
 from wire.broker_url import BrokerUrl
 from wire.buffers import Buffer
 from wire.byte_stream import SEND_SECONDS, ByteStream
-from wire.keepalive import LOOK_RATIO, Due, KeepAlive
-from wire.mqtt_fields import MAX_SIZE
-from wire.mqtt_inflow import Coming, Inflow
-from wire.mqtt_packets import Packet
-from wire.outflow import Outflow
+from wire.mqtt import packets
+from wire.mqtt.fields import MAX_SIZE
+from wire.mqtt.inflow import Coming, Inflow
+from wire.mqtt.keepalive import LOOK_RATIO, Due, KeepAlive
+from wire.mqtt.outflow import Outflow
+from wire.mqtt.packets import Packet
 from wire.stream_errors import StreamClosedError, StreamStalledError
 
 CONNECT_SECONDS: Final = 5.0
@@ -100,7 +100,7 @@ class MqttConnection:
         password = self._access.password()
         stream = self._stream = self._opened()
         outflow = self._outflow = Outflow(stream)
-        hello = mqtt_packets.connect(
+        hello = packets.connect(
             self._dialect,
             self._wishes.client_id,
             username=self._access.username,
@@ -127,7 +127,7 @@ class MqttConnection:
             StreamStalledError: The broker took nothing in time, so it has now.
             StreamFullError: From the reading thread: too much waits already.
         """
-        self._send([mqtt_packets.publish_front(self._dialect, topic, payload_bytes), *payload])
+        self._send([packets.publish_front(self._dialect, topic, payload_bytes), *payload])
 
     def publish_each(self, topic: str, payloads: Iterable[Sequence[Buffer]]) -> None:
         """Send a message for each payload, small ones together; as ``publish``.
@@ -138,7 +138,7 @@ class MqttConnection:
         together_bytes = 0
         for payload in payloads:
             size = sum(memoryview(buffer).nbytes for buffer in payload)
-            together += (mqtt_packets.publish_front(self._dialect, topic, size), *payload)
+            together += (packets.publish_front(self._dialect, topic, size), *payload)
             together_bytes += size
             if together_bytes >= TOGETHER_BYTES:
                 self._send(together)
@@ -156,7 +156,7 @@ class MqttConnection:
             stream.close()
             return
         with contextlib.suppress(StreamClosedError, StreamStalledError):
-            self._send([mqtt_packets.GOODBYE])
+            self._send([packets.GOODBYE])
 
     def abort(self) -> None:
         """End it now; ``run`` returns soon."""
@@ -216,35 +216,35 @@ class MqttConnection:
 
     def _take(self, packet: Packet, stream: ByteStream) -> None:
         match packet.kind:
-            case mqtt_packets.CONNACK:
+            case packets.CONNACK:
                 self._accepted(packet.body, stream)
-            case mqtt_packets.SUBACK:
+            case packets.SUBACK:
                 self._subscribed(packet)
-            case mqtt_packets.DISCONNECT:
-                code = mqtt_packets.reason_code(self._dialect, packet)
-                self.taken_over = code == mqtt_packets.TAKEN_OVER
-                raise StreamClosedError(stream.peer, mqtt_packets.reason(code))
+            case packets.DISCONNECT:
+                code = packets.reason_code(self._dialect, packet)
+                self.taken_over = code == packets.TAKEN_OVER
+                raise StreamClosedError(stream.peer, packets.reason(code))
 
     def _accepted(self, body: bytes, stream: ByteStream) -> None:
         self.answered = True
-        refusal = mqtt_packets.refusal(self._dialect, body)
+        refusal = packets.refusal(self._dialect, body)
         if refusal is not None:
-            wrong = mqtt_packets.is_wrong_dialect(self._dialect, body)
+            wrong = packets.is_wrong_dialect(self._dialect, body)
             self._refuse(WRONG_DIALECT if wrong else refusal)
-        self.max_packet_bytes = mqtt_packets.told_packet_bytes(self._dialect, body)
-        seconds = mqtt_packets.told_keepalive_seconds(self._dialect, body)
+        self.max_packet_bytes = packets.told_packet_bytes(self._dialect, body)
+        seconds = packets.told_keepalive_seconds(self._dialect, body)
         if seconds:
             self._keepalive.seconds = seconds
             stream.set_quiet(LOOK_RATIO * seconds)
         for number, topic in enumerate(self._wishes.receivers, start=1):
             self._unacknowledged.add(number)
-            self._send([mqtt_packets.subscribe(self._dialect, topic, number, qos=0)])
+            self._send([packets.subscribe(self._dialect, topic, number, qos=0)])
         self._rise()
 
     def _subscribed(self, packet: Packet) -> None:
-        code = mqtt_packets.reason_code(self._dialect, packet)
+        code = packets.reason_code(self._dialect, packet)
         if code >= 0x80:
-            self._refuse(f"a subscription was refused ({mqtt_packets.reason(code)})")
+            self._refuse(f"a subscription was refused ({packets.reason(code)})")
         self._unacknowledged.discard(int.from_bytes(packet.body[:2], "big"))
         self._rise()
 
@@ -270,7 +270,7 @@ class MqttConnection:
             due = Due.NOTHING if now - self._began < self._keepalive.seconds else Due.GIVE_UP
         match due:
             case Due.PING if not self._leaving:
-                self._send([mqtt_packets.PING])
+                self._send([packets.PING])
             case Due.GIVE_UP:
                 self.silent = True
                 raise StreamStalledError(str(self._url), self._keepalive.seconds)

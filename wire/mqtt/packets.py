@@ -2,7 +2,7 @@
 
 For the link that carries frames, and for questions that no whole client asks: does a port speak a
 dialect, how large may a packet be, what happens to a will. Control uses `wire.session`. Packets
-that carry frames are read by `wire.mqtt_inflow`, without a copy.
+that carry frames are read by `wire.mqtt.inflow`, without a copy.
 
 Source: MQTT 3.1.1 and MQTT 5.0, sections 2 and 3.
 """
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from wire import mqtt_fields as fields
 from wire.errors import MqttPacketError
+from wire.mqtt import fields
 
 LEVELS: Final = {"3.1.1": 4, "5": 5}
 CONNACK: Final = 2

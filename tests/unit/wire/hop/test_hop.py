@@ -18,8 +18,8 @@ from wire.hop import (
     Lost,
     Position,
 )
-from wire.hop_receiver import ACTIVE_SECONDS, HopReceiver
-from wire.hop_sender import HopSender
+from wire.hop.receiver import ACTIVE_SECONDS, HopReceiver
+from wire.hop.sender import HopSender
 
 WINDOW_FRAMES = 4
 WINDOW_BYTES = 100

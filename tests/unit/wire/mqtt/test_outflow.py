@@ -8,7 +8,7 @@ import time
 import pytest
 
 from wire.byte_stream import ByteStream
-from wire.outflow import MAX_WAITING_BYTES, Outflow
+from wire.mqtt.outflow import MAX_WAITING_BYTES, Outflow
 from wire.stream_errors import StreamFullError, StreamStalledError
 
 LARGE = 8 << 20

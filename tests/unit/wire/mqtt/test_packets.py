@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire import mqtt_packets
 from wire.errors import MqttPacketError
-from wire.mqtt_packets import LastWill, Packet, Reader
+from wire.mqtt import packets as mqtt_packets
+from wire.mqtt.packets import LastWill, Packet, Reader
 
 DIALECTS = st.sampled_from(["3.1.1", "5"])
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from wire.hop import MAX_GAPS, MAX_LOSSES, PROBE_SECONDS
-from wire.hop_receiver import HopReceiver
-from wire.replicas import MAX_OUTSTANDING, Replicas
+from wire.hop.receiver import HopReceiver
+from wire.hop.replicas import MAX_OUTSTANDING, Replicas
 
 NAMES = ("a", "b", "c")
 WORK = ["send", "send", "send", "deliver", "deliver", "finish", "finish", "settle", "hear", "tick"]

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from wire.hop import Grant, Heard, Lost, Position
-from wire.hop_sender import HopSender
+from wire.hop.sender import HopSender
 
 MAX_OUTSTANDING: Final = 1024
 """Frames sent to one replica that are not done; the oldest beyond is forgotten."""

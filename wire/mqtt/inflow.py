@@ -18,9 +18,9 @@ Source: MQTT 3.1.1 and MQTT 5.0, sections 2, 3.3.
 
 from typing import Final, NamedTuple
 
-from wire import mqtt_fields as fields
 from wire.errors import MqttPacketError
-from wire.mqtt_packets import PUBLISH, Packet
+from wire.mqtt import fields
+from wire.mqtt.packets import PUBLISH, Packet
 
 BUFFER_BYTES: Final = 4096
 LONGEST_TOPIC_BYTES: Final = 1024

@@ -10,10 +10,10 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from wire import mqtt_packets
 from wire.errors import MqttPacketError
-from wire.mqtt_inflow import BUFFER_BYTES, LONGEST_TOPIC_BYTES, PEEK_BYTES, Came, Coming, Inflow
-from wire.mqtt_packets import Packet
+from wire.mqtt import packets as mqtt_packets
+from wire.mqtt.inflow import BUFFER_BYTES, LONGEST_TOPIC_BYTES, PEEK_BYTES, Came, Coming, Inflow
+from wire.mqtt.packets import Packet
 
 DIALECTS = ("3.1.1", "5")
 PROTOCOLS = {"3.1.1": MQTTProtocolVersion.MQTTv311, "5": MQTTProtocolVersion.MQTTv5}

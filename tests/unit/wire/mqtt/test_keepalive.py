@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wire.keepalive import LOOK_RATIO, Due, KeepAlive
+from wire.mqtt.keepalive import LOOK_RATIO, Due, KeepAlive
 
 SECONDS = 10.0
 LOOK_SECONDS = LOOK_RATIO * SECONDS

@@ -1,0 +1,1 @@
+"""MQTT for frames, spoken by ourselves: packets, an incremental reader, a connection."""
