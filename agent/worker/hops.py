@@ -23,7 +23,8 @@ class Hops:
     def __init__(self, stage: Stage) -> None:
         self.heard = 0
         """Grants heard, so that none is missed between a look and a wait."""
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._device = stage.device
         addresses = [stage.next_address(peer) for peer in stage.downstream]
         self._next = Replicas(stage.device, addresses, random_number)
@@ -32,39 +33,39 @@ class Hops:
     @property
     def settled(self) -> bool:
         """Whether the next stage has finished all that it was sent."""
-        with self._changed:
+        with self._lock:
             return not self._next.outstanding
 
     def suspects(self, now: float) -> tuple[str, ...]:
         """Return the addresses of neighbours that do not answer."""
-        with self._changed:
+        with self._lock:
             # a client that stays silent has gone, and is nobody's trouble
             clients = [a for a, hop in self._clients.items() if hop.suspect and not hop.silent(now)]
             return (*self._next.suspects, *clients)
 
     def all_arrived(self, address: str) -> bool:
         """Whether nothing is on its way to a replica of the next stage."""
-        with self._changed:
+        with self._lock:
             return self._next.all_arrived(address)
 
     def position(self, address: str) -> Position:
         """Return how far we are with a replica of the next stage."""
-        with self._changed:
+        with self._lock:
             return self._next.position(address)
 
     def address(self, hop: int) -> str | None:
         """Return the replica of the next stage whose grants name this hop."""
-        with self._changed:
+        with self._lock:
             return self._next.address(hop)
 
     def never_fits(self, size_bytes: int) -> bool:
         """Whether no replica of the next stage takes such a frame."""
-        with self._changed:
+        with self._lock:
             return self._next.never_fits(size_bytes)
 
     def roomy(self, size_bytes: int) -> str | None:
         """Return the replica of the next stage to send such a frame to now; None: none."""
-        with self._changed:
+        with self._lock:
             return self._next.roomy(size_bytes)
 
     def sent(self, address: str, key: Any, size_bytes: int) -> tuple[Position, list[Any]] | None:
@@ -72,14 +73,14 @@ class Hops:
 
         None: who was ``roomy`` has a successor by now, which takes none yet.
         """
-        with self._changed:
+        with self._lock:
             if not self._next.covers(address, size_bytes):
                 return None
             return self._next.sent(address, key, size_bytes)
 
     def sent_to_client(self, address: str, key: Any, size_bytes: int) -> tuple[Position, list[Any]]:
         """Register a frame to a client; returns its position and keys now forgotten."""
-        with self._changed:
+        with self._lock:
             hop = self._clients.get(address)
             gone: list[Any] = []
             if hop is None:
@@ -92,7 +93,7 @@ class Hops:
 
     def granted(self, grant: Grant) -> Heard:
         """Take a grant, whichever hop it is for."""
-        with self._changed:
+        with self._lock:
             told = [self._next.granted(grant), *(h.granted(grant) for h in self._clients.values())]
             self.heard += 1
             self._changed.notify_all()
@@ -100,13 +101,13 @@ class Hops:
 
     def wait(self, heard: int, seconds: float) -> None:
         """Wait for a grant after the first ``heard`` ones."""
-        with self._changed:
+        with self._lock:
             if self.heard == heard:
                 self._changed.wait(seconds)
 
     def due(self, now: float, *, waiting: bool, up: bool) -> Due:
         """Return the probes to send, and what neighbours have lost; see `wire.hop.replicas`."""
-        with self._changed:
+        with self._lock:
             due = self._next.due(now, waiting=waiting, up=up)
             for address, hop in self._clients.items():
                 if not up:

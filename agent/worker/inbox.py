@@ -1,7 +1,8 @@
 """Frames that wait for the compute thread, oldest first; bounded in frames and bytes."""
 
+import queue
 import threading
-from collections import deque
+import time
 from typing import NamedTuple
 
 from wire.frame import Frame
@@ -21,29 +22,38 @@ class Waiting(NamedTuple):
 
 
 class Inbox:
-    """When full, ``put`` refuses: senders keep to their credit, so this is the last wall."""
+    """When full, ``put`` refuses: senders keep to their credit, so this is the last wall.
+
+    One thread gets; any may put and wake. (A `queue.SimpleQueue` hands over at half of what a
+    condition costs, which is most of what a frame costs here.)
+    """
 
     def __init__(self, max_frames: int, max_bytes: int) -> None:
         self._max_frames = max_frames
         self._max_bytes = max_bytes
-        self._waiting: deque[Waiting] = deque()
+        self._lock = threading.Lock()
+        """Guards the counts; never held while waiting."""
+        self._frames = 0
         self._bytes = 0
         self._woken = False
-        self._changed = threading.Condition()
+        self._coming: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
+        """None: a ``wake``, one at a time."""
+        self._held: Waiting | None = None
+        """The next one, where the last batch had no room for it."""
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return self._frames
 
     def put(self, item: Waiting) -> bool:
         """Append a frame; False: there is no room for it."""
-        with self._changed:
-            full = len(self._waiting) >= self._max_frames
+        with self._lock:
+            full = self._frames >= self._max_frames
             if full or self._bytes + item.size_bytes > self._max_bytes:
                 return False
-            self._waiting.append(item)
+            self._frames += 1
             self._bytes += item.size_bytes
-            self._changed.notify()
-            return True
+        self._coming.put(item)
+        return True
 
     def get(
         self, timeout_seconds: float, max_frames: int = 1, max_wait_seconds: float = 0.0
@@ -55,26 +65,47 @@ class Inbox:
             max_frames: How many at most; fewer where their tensors would take more than the inbox.
             max_wait_seconds: How long to wait, from the first one on, for as many as that.
         """
-        with self._changed:
-            if not self._waiting and not self._woken:
-                self._changed.wait(timeout_seconds)
-            if max_wait_seconds and self._waiting:
-                self._changed.wait_for(
-                    lambda: self._woken or len(self._waiting) >= max_frames, max_wait_seconds
-                )
-            self._woken = False
-            taken: list[Waiting] = []
-            room = self._max_bytes
-            while self._waiting and len(taken) < max_frames:
-                room -= self._waiting[0].decoded_bytes
-                if taken and room < 0:
-                    break
-                taken.append(self._waiting.popleft())
-            self._bytes -= sum(item.size_bytes for item in taken)
-            return taken
+        first = self._next(timeout_seconds)
+        if first is None:
+            return []
+        taken = [first]
+        if max_frames > 1:
+            self._join(taken, max_frames, max_wait_seconds)
+        with self._lock:
+            self._frames -= len(taken)
+            self._bytes -= sum([item.size_bytes for item in taken])
+        return taken
 
     def wake(self) -> None:
         """Let ``get`` return at once: there is something else to do."""
-        with self._changed:
+        with self._lock:
+            if self._woken:
+                return
             self._woken = True
-            self._changed.notify()
+        self._coming.put(None)
+
+    def _join(self, taken: list[Waiting], max_frames: int, max_wait_seconds: float) -> None:
+        """Take those that wait, or come soon, as long as there is room for their tensors."""
+        until = time.monotonic() + max_wait_seconds
+        room = self._max_bytes - taken[0].decoded_bytes
+        while len(taken) < max_frames:
+            item = self._next(max(0.0, until - time.monotonic()) if max_wait_seconds else 0.0)
+            if item is None:
+                return
+            room -= item.decoded_bytes
+            if room < 0:
+                self._held = item
+                return
+            taken.append(item)
+
+    def _next(self, seconds: float) -> Waiting | None:
+        if self._held is not None:
+            item, self._held = self._held, None
+            return item
+        try:
+            item = self._coming.get(timeout=seconds) if seconds else self._coming.get_nowait()
+        except queue.Empty:
+            return None
+        if item is None:
+            self._woken = False
+        return item

@@ -64,7 +64,8 @@ class HopReceiver:
         window_bytes: Bytes that may be held at once; also the largest frame that is taken.
         max_senders: Streams remembered; beyond it the one silent for longest is forgotten.
         told_every: After how many settled frames a grant is due, and no sooner; None: after half a
-            share, or ``MAX_UNTOLD``, released or settled. The rest is told to the next probe.
+            share of frames or bytes released, or ``MAX_UNTOLD`` frames or as many bytes settled.
+            The rest is told to the next probe.
     """
 
     def __init__(
@@ -143,7 +144,7 @@ class HopReceiver:
         sender.released.add(size_bytes)
         if settled:
             sender.kept.pop(position.frames_before, None)
-        due = self._told_every is None and self._enough(sender.released, now)
+        due = self._told_every is None and self._room_enough(sender.released, now)
         return self.grant(position.hop, now) if due else None
 
     def settled(self, position: Position, now: float) -> Grant | None:
@@ -152,10 +153,9 @@ class HopReceiver:
         if sender is None or position.frames_before not in sender.kept:
             return None
         sender.settled.add(sender.kept.pop(position.frames_before))
-        if self._told_every is not None:
-            due = sender.settled.frames >= self._told_every
-        else:
-            due = self._enough(sender.settled, now)
+        due = sender.settled.frames >= (self._told_every or MAX_UNTOLD)
+        if self._told_every is None:
+            due = due or self._bytes_enough(sender.settled, now)
         return self.grant(position.hop, now) if due else None
 
     def farewell(self, now: float) -> list[tuple[str, Grant]]:
@@ -211,11 +211,13 @@ class HopReceiver:
             sender.gaps.append((sender.next_index, position.frames_before))
             self.frames_missed += position.frames_before - sender.next_index
 
-    def _enough(self, untold: _Untold, now: float) -> bool:
-        """Whether a sender would wait for it: half its share, in frames or in bytes."""
-        frames, size_bytes = self._share(now)
-        half = max(1, min(frames // 2, MAX_UNTOLD))
-        return untold.frames >= half or 2 * untold.size_bytes >= size_bytes
+    def _room_enough(self, released: _Untold, now: float) -> bool:
+        """Whether a sender would soon wait for it: half its share, in frames or in bytes."""
+        half = max(1, min(self._share(now)[0] // 2, MAX_UNTOLD))
+        return released.frames >= half or self._bytes_enough(released, now)
+
+    def _bytes_enough(self, untold: _Untold, now: float) -> bool:
+        return 2 * untold.size_bytes >= self._share(now)[1]
 
     def _share(self, now: float) -> tuple[int, int]:
         if len(self._senders) == 1:

@@ -334,9 +334,12 @@ def test_credit_is_exactly_the_window():
     assert not sender.covers(1)
 
 
-@pytest.mark.parametrize("what", ["released", "settled"])
-def test_half_a_share_is_told(what):
-    """In frames or in bytes; a sender that has the other half need not wait for it."""
+@pytest.mark.parametrize(("what", "told_at"), [("released", [3, 7]), ("settled", [7])])
+def test_half_a_share_is_told(what, told_at):
+    """In frames or in bytes; a sender that has the other half need not wait for it.
+
+    It waits for room, but not for leave to forget: that is told with it, or after eight frames.
+    """
 
     def told(count, size_bytes):
         sender, receiver = pair(frames=8, size_bytes=1000)
@@ -348,7 +351,7 @@ def test_half_a_share_is_told(what):
                 receiver.released(position, 0.0, settled=False)
         return [index for index, p in enumerate(positions) if getattr(receiver, what)(p, 0.0)]
 
-    assert told(8, 10) == [3, 7]
+    assert told(8, 10) == told_at
     assert told(5, 200) == [2]
     assert told(2, 500) == [0, 1]
 
