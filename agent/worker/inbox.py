@@ -100,8 +100,8 @@ class Inbox:
 
     def _next(self, seconds: float) -> Waiting | None:
         if self._held is not None:
-            item, self._held = self._held, None
-            return item
+            held, self._held = self._held, None
+            return held
         try:
             item = self._coming.get(timeout=seconds) if seconds else self._coming.get_nowait()
         except queue.Empty:
