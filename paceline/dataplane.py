@@ -6,6 +6,7 @@ So positions leave in order and no lock is held while sending.
 
 import random
 import time
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, Protocol
 
@@ -53,7 +54,7 @@ class DataPlane:
     def __init__(self, site: Site, pipeline: str, client: str, link: Link) -> None:
         self.client = client
         self.changed = News()
-        """Guards everything; told whenever a grant or an answer came."""
+        """Its lock guards everything. Told when an answer came, or what a sender waits for."""
         self._site = site
         self._pipeline = pipeline
         self._link = link
@@ -61,6 +62,8 @@ class DataPlane:
         self._route: Route | None = None
         self._newest = Replicas(client, (), _random_number)
         """The entry of ``_route``."""
+        self._room_wanted = False
+        """Whether a frame waits for credit."""
         self._results = HopReceiver(_random_number(), _MANY, _MANY_BYTES, told_every=RESULTS_UNTOLD)
         self._recipients: dict[int, Recipient] = {}
         self._credit_address = lru_cache(maxsize=64)(self._credit_address_of)
@@ -75,7 +78,7 @@ class DataPlane:
 
     def close(self) -> None:
         """Tell the last stages what has come, so that they do not wait for us, and disconnect."""
-        with self.changed:
+        with self.changed.lock:
             last = self._results.farewell(time.monotonic())
         for address, grant in last:
             self._grant(address, grant)
@@ -84,39 +87,40 @@ class DataPlane:
     def register(self, recipient: Recipient) -> int:
         """Return the number of a new stream whose answers go to ``recipient``."""
         stream = _random_number()
-        with self.changed:
+        with self.changed.lock:
             self._recipients[stream] = recipient
         return stream
 
     def forget(self, stream: int) -> None:
         """Take no more answers for a stream."""
-        with self.changed:
+        with self.changed.lock:
             self._recipients.pop(stream, None)
-
-    def can_send(self, route: Route, size_bytes: int) -> bool:
-        """Whether the entry of ``route`` takes a frame of this size now."""
-        with self.changed:
-            return self._link.up and self._entry(route).roomy(size_bytes) is not None
 
     def never_fits(self, route: Route, size_bytes: int) -> bool:
         """Whether the entry takes no frame of this size at all."""
-        with self.changed:
+        with self.changed.lock:
             return self._entry(route).never_fits(size_bytes)
 
-    def send(self, route: Route, frame: Frame) -> bool:
-        """Send a frame that ``can_send`` allowed. When the link breaks now, the gap will tell.
+    def send(self, route: Route, frame: Frame, finished: Callable[[Frame], Frame]) -> bool:
+        """Send a frame if the entry of ``route`` takes it now; else its sender is told when to try.
+
+        Args:
+            route: Where to.
+            frame: What is told of when it is lost.
+            finished: Returns the frame as it leaves, once it is known that it does.
 
         Returns:
-            Whether it was; not when the entry has a successor by now, which takes none yet.
+            Whether it was sent. When the link breaks meanwhile, the gap will tell.
         """
         size = frames.reckoned_bytes(frame)
-        with self.changed:
+        with self.changed.lock:
             entry = self._entry(route)
-            address = entry.roomy(size)
+            address = entry.roomy(size) if self._link.up else None
             if address is None:
+                self._room_wanted = True
                 return False
             position, _ = entry.sent(address, frame, size)
-        self._try_send(address, frame.with_meta(hop=list(position)))
+        self._try_send(address, finished(frame).with_meta(hop=list(position)))
         return True
 
     def tick(self, route: Route | None, *, waiting: bool) -> None:
@@ -125,7 +129,7 @@ class DataPlane:
         Without a route, what is on its way is still asked for.
         """
         now = time.monotonic()
-        with self.changed:
+        with self.changed.lock:
             entry = self._entry(route) if route is not None else None
             told = [
                 one.due(now, waiting=waiting and one is entry, up=self._link.up)
@@ -155,10 +159,12 @@ class DataPlane:
             grant = Grant.from_meta(frames.decode(data).meta.get("grant"))
         except FrameError:
             return
-        with self.changed:
+        with self.changed.lock:
             lost = [loss for one in self._entries.values() for loss in one.granted(grant).lost]
+            wanted, self._room_wanted = self._room_wanted, False
         self._tell(lost)
-        self.changed.tell()
+        if wanted or lost:
+            self.changed.tell()
 
     def _answer(self, _address: str, data: Buffer) -> None:
         try:
@@ -170,11 +176,11 @@ class DataPlane:
         position = position._replace(sender=address)  # all that is asked of it here
         now = time.monotonic()
         if frame.kind is Kind.CREDIT:
-            with self.changed:
+            with self.changed.lock:
                 asked = self._results.probed(position, now)
             self._grant(address, asked)
             return
-        with self.changed:
+        with self.changed.lock:
             new = self._results.arrived(position, memoryview(data).nbytes, now)
             self._results.released(position, now, settled=False)
             grant = self._results.settled(position, now) or self._results.overdue(position, now)
@@ -194,7 +200,7 @@ class DataPlane:
     def _tell(self, lost: list[Lost]) -> None:
         for loss in lost:
             frame: Frame = loss.key
-            with self.changed:
+            with self.changed.lock:
                 recipient = self._recipients.get(frame.stream)
             if recipient is not None:
                 recipient.lost(frame, loss.code)

@@ -1,14 +1,15 @@
 """Every frame of one stream: entered once, ended once, its answer taken in order.
 
 The submitting thread enters, ends and takes; the link's reader thread ends. Both are guarded by one
-condition, and the account's sum holds whenever it is not held.
+lock, and the account's sum holds whenever it is not held.
 """
 
+import math
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from paceline.answers import Answer, Arrays
@@ -32,21 +33,21 @@ class _Open:
     deadline_at: float
     inputs: Arrays
     sent_ns: int | None = None
-    losses: Counter[str] = field(default_factory=Counter)
+    losses: Counter[str] | None = None
 
 
 class Ledger:
     """What became of each frame.
 
     Args:
-        changed: Guards it; the owner notifies whoever waits for answers.
+        lock: Guards it; the owner tells whoever waits for answers.
     """
 
-    def __init__(self, changed: threading.Condition) -> None:
+    def __init__(self, lock: threading.Lock) -> None:
         self.accounting = Accounting()
         self.next_taken = 0
         """Whose answer is taken next."""
-        self._changed = changed
+        self._lock = lock
         self._latency = Histogram()
         self._last: ClientTimes | None = None
         self._last_timings: tuple[waterfall.StageTimes, ...] = ()
@@ -67,8 +68,15 @@ class Ledger:
 
     @property
     def answer_ready(self) -> bool:
-        """Whether the next answer is there; the caller holds the condition."""
+        """Whether the next answer is there."""
         return self.next_taken in self._answers
+
+    @property
+    def next_deadline(self) -> float:
+        """When the first frame that has not ended is overdue; monotonic seconds."""
+        with self._lock:  # all have as long, so the first entered is the first overdue
+            first = next(iter(self._open.values()), None)
+        return math.inf if first is None else first.deadline_at
 
     def __contains__(self, sequence: int) -> bool:
         """Whether a frame has not ended."""
@@ -85,7 +93,7 @@ class Ledger:
 
     def enter(self, deadline_seconds: float, inputs: Arrays = _NOTHING) -> None:
         """Enter the frame ``next_sequence``; ``inputs`` come back with its answer."""
-        with self._changed:
+        with self._lock:
             deadline_at = time.monotonic() + deadline_seconds
             self.accounting.submit(self._next_entered, deadline_at)
             self._open[self._next_entered] = _Open(time.monotonic_ns(), deadline_at, inputs)
@@ -93,7 +101,7 @@ class Ledger:
 
     def sent(self, sequence: int) -> float:
         """A frame goes to the entry now; returns the seconds to its deadline."""
-        with self._changed:
+        with self._lock:
             open_ = self._open.get(sequence)
             if open_ is None:
                 return 0.0
@@ -102,11 +110,12 @@ class Ledger:
 
     def lost(self, sequence: int, code: str) -> int:
         """Note that a frame was lost; returns how often so by now, 0 if it has ended."""
-        with self._changed:
+        with self._lock:
             open_ = self._open.get(sequence)
             if open_ is None:
                 self.accounting.explained(sequence)
                 return 0
+            open_.losses = open_.losses or Counter()
             open_.losses[code] += 1
             return open_.losses[code]
 
@@ -119,7 +128,7 @@ class Ledger:
         self, sequence: int, arrays: Arrays, timings: tuple[waterfall.StageTimes, ...]
     ) -> bool:
         """End a frame with its result; False: it had ended."""
-        with self._changed:
+        with self._lock:
             if not self.accounting.result(sequence):
                 return False
             answer = self._answer(sequence, arrays, None, timings)
@@ -129,13 +138,13 @@ class Ledger:
 
     def error(self, sequence: int, code: str, message: str, where: str | None = None) -> None:
         """End a frame without a result, unless it had ended."""
-        with self._changed:
+        with self._lock:
             if self.accounting.error(sequence, code):
                 self._answer(sequence, {}, FrameFailedError(sequence, code, message, where))
 
     def drop(self, sequence: int) -> bool:
         """End a frame that a newer one takes the place of; False: it has left, or ended."""
-        with self._changed:
+        with self._lock:
             open_ = self._open.get(sequence)
             if open_ is None or open_.sent_ns is not None:
                 return False
@@ -147,14 +156,14 @@ class Ledger:
 
     def expire(self, message: str, now: float) -> None:
         """End every frame whose deadline has passed; monotonic seconds."""
-        with self._changed:
+        with self._lock:
             for sequence in self.accounting.expire(now):
                 self._answer(sequence, {}, FrameFailedError(sequence, DEADLINE, message))
 
     def take(self) -> Iterator[Answer]:
         """Yield the answers that are there, in the order of submission."""
         while True:
-            with self._changed:
+            with self._lock:
                 answer = self._answers.pop(self.next_taken, None)
             if answer is None:
                 return
@@ -164,7 +173,7 @@ class Ledger:
 
     def account(self, pipeline: str, client: str, stream: int) -> Account:
         """Return the accounting as it is published."""
-        with self._changed:
+        with self._lock:
             kept = self.accounting
             return Account(
                 pipeline=pipeline,

@@ -32,6 +32,8 @@ GONE_SECONDS: Final = 2.0
 """How long a route may be gone until the pipeline counts as undeployed. Its devices have released
 it before, so what has no answer by then will not have one."""
 _TICK_SECONDS: Final = 0.1
+_LOOK_SECONDS: Final = 0.05
+"""How often neighbours are looked after, at most."""
 _NOTICES: Final = frozenset({"frame.duplicate"})
 """Errors that say something of a frame but do not end it."""
 
@@ -73,12 +75,15 @@ class Stream:
         self._codec = codec
         self._gone_seconds = gone_seconds
         self._gone_at: float | None = None
+        self._present: Route | None = None
+        """The route that frames went by last."""
+        self._look_at = 0.0
         self._refusals = refusals or Refusals()
         self._policy = policy
         self._waiting: deque[Frame] = deque()
         self._again: deque[Frame] = deque()
         """Frames that were lost on their way; at most the window."""
-        self._ledger = Ledger(plane.changed)
+        self._ledger = Ledger(plane.changed.lock)
         self.number = plane.register(self)
 
     @property
@@ -127,10 +132,14 @@ class Stream:
     def pump(self) -> None:
         """Send what may be sent, and end what is overdue; the submitting thread calls it."""
         route = self._present_route()
-        if route is not None:
+        if route is not None and (self._waiting or self._again):
             self._send_waiting(route)
-        self._plane.tick(route, waiting=bool(self._waiting or self._again))
-        self._end_overdue()
+        now = time.monotonic()
+        if now >= self._look_at:
+            self._look_at = now + _LOOK_SECONDS
+            self._plane.tick(route, waiting=bool(self._waiting or self._again))
+        if now >= self._ledger.next_deadline:
+            self._end_overdue(now)
 
     def take(self) -> Iterator[Answer]:
         """Yield the answers that are there, in the order of submission."""
@@ -143,11 +152,11 @@ class Stream:
         while True:
             told = changed.told
             self.pump()
-            with changed:
-                left = until - time.monotonic()
-                if left <= 0 or self._ledger.answer_ready or over():
-                    return
-                changed.wait_beyond(told, min(left, _TICK_SECONDS))
+            now = time.monotonic()
+            if now >= until or self._ledger.answer_ready or over():
+                return
+            due = min(until, self._ledger.next_deadline, now + _TICK_SECONDS)
+            changed.wait_beyond(told, due - now)
 
     def run(self, inputs: Iterable[Any], rate: float | None) -> Iterator[Answer]:
         """Yield the answers to ``inputs`` in order, submitting at most ``rate`` a second.
@@ -171,9 +180,9 @@ class Stream:
         """Wait a little for a word on frames that ended by deadline, then take no more."""
         until = time.monotonic() + LATE_SECONDS
         while self.accounting.lost and self.ended_by is None and time.monotonic() < until:
+            told = self._plane.changed.told
             self.pump()
-            with self._plane.changed:
-                self._plane.changed.wait(_TICK_SECONDS)
+            self._plane.changed.wait_beyond(told, _TICK_SECONDS)
         for sequence in self._ledger.unfinished():
             self._ledger.error(sequence, "client.closed", "the stream was closed")
         self._plane.forget(self.number)
@@ -194,8 +203,8 @@ class Stream:
         except FrameError as error:
             self._ledger.error(frame.sequence, error.code, str(error))
             return
-        if self._ledger.result(frame.sequence, arrays, waterfall.entries(dict(frame.meta))):
-            with self._plane.changed:
+        if self._ledger.result(frame.sequence, arrays, waterfall.entries(frame.meta)):
+            with self._plane.changed.lock:
                 self._refusals.answered()
 
     def lost(self, frame: Frame, code: str) -> None:
@@ -213,7 +222,7 @@ class Stream:
         code = str(told.get("code", "unknown"))[:64]
         if code in _NOTICES:
             return
-        with self._plane.changed:
+        with self._plane.changed.lock:
             self._refusals.refused(code, frame.generation, self._window, time.monotonic())
         device = told.get("device")
         where = str(device)[:48] if device else None
@@ -255,7 +264,7 @@ class Stream:
         if feed.over or not self.room:
             return _TICK_SECONDS
         now = time.monotonic()
-        with self._plane.changed:
+        with self._plane.changed.lock:
             return max(feed.due_seconds(now), self._refusals.pause_seconds(now))
 
     def _took_turn(self, feed: Feed) -> bool:
@@ -280,6 +289,7 @@ class Stream:
             route = self._route()
         except PipelineUnknownError as error:
             now = time.monotonic()
+            self._present = None
             if self._gone_at is None:
                 self._gone_at = now
             if now - self._gone_at >= self._gone_seconds:
@@ -289,9 +299,10 @@ class Stream:
         except SiteClosedError as error:
             self._end_all(error, "client.closed", "the site was closed")
             return None
-        self._gone_at = None
-        with self._plane.changed:
-            self._refusals.routed(route.generation)
+        if route is not self._present:
+            self._present, self._gone_at, self._look_at = route, None, 0.0
+            with self._plane.changed.lock:
+                self._refusals.routed(route.generation)
         return route
 
     def _end_all(self, error: CodedError, code: str, text: str) -> None:
@@ -305,36 +316,33 @@ class Stream:
     def _send_waiting(self, route: Route) -> None:
         while queue := self._again or self._waiting:
             frame = queue[0]
-            size = reckoned_bytes(frame)
             if frame.sequence not in self._ledger:
                 queue.popleft()  # it has ended while it waited
-            elif self._plane.never_fits(route, size):
-                text = f"{size} bytes are more than the entry takes"
-                self._ledger.error(frame.sequence, "frame.too_large", text)
             elif queue is self._waiting and self._under_way >= self._window:
                 break
-            elif self._plane.can_send(route, size) and self._plane.send(
-                route, self._addressed(frame, route)
-            ):
+            elif self._plane.send(route, frame, self._finished):
                 queue.popleft()
+            elif self._plane.never_fits(route, size := reckoned_bytes(frame)):
+                text = f"{size} bytes are more than the entry takes"
+                self._ledger.error(frame.sequence, "frame.too_large", text)
             else:
                 break
 
-    def _end_overdue(self) -> None:
+    def _end_overdue(self, now: float) -> None:
         """End what has no answer in time; why a frame that waits here was not sent is known."""
         why = (
             (self._waiting, f"no credit from the entry in {self._deadline_seconds:g} s"),
             (self._again, "lost on its way to the entry or in it, and not sent again in time"),
         )
-        now = time.monotonic()  # the same for all: what is overdue is explained before it expires
+        # one instant for all: what is overdue is explained before it expires
         for queue, text in why:
             for frame in tuple(queue):
                 if self._ledger.overdue(frame.sequence, now):
                     self._ledger.error(frame.sequence, DEADLINE, text)
         self._ledger.expire(f"no answer in {self._deadline_seconds:g} s", now)
 
-    def _addressed(self, frame: Frame, route: Route) -> Frame:
+    def _finished(self, frame: Frame) -> Frame:
+        """Return a frame as it leaves now, by the present route."""
         left_ms = int(self._ledger.sent(frame.sequence) * 1000)
-        return msgspec.structs.replace(
-            frame, generation=route.generation, stage=0, deadline_ms=left_ms
-        )
+        generation = self._present.generation if self._present is not None else 0
+        return msgspec.structs.replace(frame, generation=generation, stage=0, deadline_ms=left_ms)

@@ -88,10 +88,6 @@ class Accounting:
         """Why a frame that may have ended by deadline had no answer is known now."""
         self._unexplained.pop(sequence, None)
 
-    def next_deadline(self) -> float | None:
-        """Return the earliest deadline of what is in flight."""
-        return min(self._in_flight.values(), default=None)
-
     def _end(self, sequence: int) -> bool:
         if self._in_flight.pop(sequence, None) is not None:
             return True

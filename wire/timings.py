@@ -6,6 +6,7 @@ Monotonic nanoseconds of one clock, with that clock's id: two entries with one c
 compared directly; between two clocks an offset must be estimated.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -34,14 +35,14 @@ class StageTimes(msgspec.Struct, frozen=True, kw_only=True):
     """The next frame was handed to the link."""
 
 
-def appended(meta: dict[str, Any], entry: StageTimes) -> list[Any]:
+def appended(meta: Mapping[str, Any], entry: StageTimes) -> list[Any]:
     """Return the list to set as meta ``timings`` after this stage."""
     before = meta.get(KEY)
     entries = before if isinstance(before, list) else []
     return [*entries[-(MAX_ENTRIES - 1) :], msgspec.structs.astuple(entry)]
 
 
-def entries(meta: dict[str, Any]) -> tuple[StageTimes, ...]:
+def entries(meta: Mapping[str, Any]) -> tuple[StageTimes, ...]:
     """Return the entries that can be understood; a broken one is left out."""
     found: list[StageTimes] = []
     raw = meta.get(KEY)

@@ -204,7 +204,7 @@ class Compute:
             stage=peer.stage if peer else frame.stage,
             meta={
                 **codecs.meta(frame.meta, self._codec),
-                timings.KEY: timings.appended(dict(frame.meta), entry),
+                timings.KEY: timings.appended(frame.meta, entry),
             },
             tensors=tensors,
         )

@@ -72,10 +72,9 @@ class HopSender:
         if not self.credited:
             return True
         grant = self._grant
-        if grant is None or self.sent_frames >= grant.frames:
+        if grant is None or self.sent_frames >= grant.frames or size_bytes > grant.largest_bytes:
             return False
-        fits = self.sent_bytes + size_bytes <= grant.size_bytes
-        return fits or (not self._outstanding and size_bytes <= grant.largest_bytes)
+        return self.sent_bytes + size_bytes <= grant.size_bytes or not self._outstanding
 
     def never_fits(self, size_bytes: int) -> bool:
         """Whether the neighbour takes no frame of this size, however long one waits."""

@@ -38,18 +38,16 @@ class Plane:
         """Note it."""
         self.forgotten.append(stream)
 
-    def can_send(self, route, size):
-        """Whether there is credit."""
-        return len(self.sent) < self.credit
-
     def never_fits(self, route, size):
         """As the test says."""
         return not self.fits
 
-    def send(self, route, frame):
-        """Keep it."""
-        self.sent.append(frame)
-        return True
+    def send(self, route, frame, finished):
+        """Keep it, if there is credit."""
+        allowed = self.fits and len(self.sent) < self.credit
+        if allowed:
+            self.sent.append(finished(frame))
+        return allowed
 
     def tick(self, route, *, waiting):
         """Note whether credit was asked for."""
@@ -69,9 +67,11 @@ class Answering(Plane):
         self.recipient = recipient
         return super().register(recipient)
 
-    def send(self, route, frame):
+    def send(self, route, frame, finished):
         """Keep it, and answer."""
-        super().send(route, frame)
+        if not super().send(route, frame, finished):
+            return False
+        frame = self.sent[-1]
         code = self.says(frame)
         if code is None:
             self.recipient.answered(answer(frame.sequence))

@@ -78,6 +78,17 @@ class Desk:
         tensors = codecs.tensors({"x": np.zeros(4, np.float32)})
         return Frame(Kind.DATA, self.number, sequence, meta={"client": "c"}, tensors=tensors)
 
+    def send(self, sequence=0, way=None, *, breaks=False):
+        """Send a small frame, by a link that ``breaks`` meanwhile; returns whether it left."""
+
+        def finished(made):
+            self.wire.up = not breaks
+            return made
+
+        sent = self.plane.send(way or route(), self.frame(sequence), finished)
+        self.wire.up = self.wire.up or breaks
+        return sent
+
     def hop(self):
         """Return the number of the newest hop, as its probe said."""
         self.plane.tick(route(), waiting=True)
@@ -102,11 +113,11 @@ def desk():
 
 def test_credit_is_asked_for_before_anything_is_sent(desk):
     """Without a grant nothing may go; the probe tells whom to answer."""
-    allowed = desk.plane.can_send(route(), 10)
+    sent = desk.send()
     desk.plane.tick(route(), waiting=True)
     ((address, probe),) = desk.wire.sent
 
-    assert not allowed
+    assert not sent
     assert address == "paceline/v1/default/d/d0/in/p/1-0"
     assert (probe.kind, probe.meta["client"], probe.meta["hop"][3]) == (Kind.CREDIT, "c", "c")
 
@@ -115,12 +126,11 @@ def test_what_was_granted_may_be_sent(desk):
     """So many frames and no more, each behind the one before."""
     desk.grant(desk.hop(), frames=2)
     for sequence in range(2):
-        assert desk.plane.can_send(route(), frame.reckoned_bytes(desk.frame()))
-        desk.plane.send(route(), desk.frame(sequence))
+        assert desk.send(sequence)
     positions = [made.meta["hop"][1:3] for _, made in desk.wire.sent if made.kind is Kind.DATA]
 
     assert positions == [[0, 0], [1, frame.reckoned_bytes(desk.frame())]]
-    assert not desk.plane.can_send(route(), 10)
+    assert not desk.send(2)
 
 
 def test_a_frame_that_the_entry_never_takes(desk):
@@ -144,7 +154,7 @@ def test_losses_are_told_to_their_stream(desk, grant, heard):
     hop = desk.hop()
     desk.grant(hop)
     for sequence in (10, 11):
-        desk.plane.send(route(), desk.frame(sequence))
+        desk.send(sequence)
 
     desk.grant(hop, **grant)
 
@@ -160,7 +170,7 @@ def test_frames_go_to_the_replica_of_the_entry_with_the_least_to_do(desk):
     for _, probe in list(desk.wire.sent):
         desk.grant(probe.meta["hop"][0])
     for sequence in range(4):
-        desk.plane.send(both, desk.frame(sequence))
+        desk.send(sequence, both)
     sent = [address.split("/")[4] for address, made in desk.wire.sent if made.kind is Kind.DATA]
 
     assert sorted(sent) == ["d0", "d0", "d9", "d9"]
@@ -221,10 +231,8 @@ def test_a_frame_sent_into_a_broken_link_shows_as_a_gap(desk):
     """Its position is spent, so the receiver's next grant tells."""
     hop = desk.hop()
     desk.grant(hop)
-    desk.wire.up = False
-    desk.plane.send(route(), desk.frame(0))
-    desk.wire.up = True
-    desk.plane.send(route(), desk.frame(1))
+    desk.send(0, breaks=True)
+    desk.send(1)
 
     assert [made.meta["hop"][1] for _, made in desk.wire.sent if made.kind is Kind.DATA] == [1]
 
@@ -234,15 +242,15 @@ def test_while_the_link_is_down_nothing_is_sent(desk):
     desk.grant(desk.hop())
     desk.wire.up = False
 
-    assert not desk.plane.can_send(route(), 10)
+    assert not desk.send()
 
 
 def test_each_generation_has_a_stream_of_its_own(desk):
     """The old entry's credit says nothing about the new one's."""
     desk.grant(desk.hop())
 
-    assert desk.plane.can_send(route(), 10)
-    assert not desk.plane.can_send(route(generation=2), 10)
+    assert desk.send(0)
+    assert not desk.send(1, route(generation=2))
 
 
 def test_without_a_route_what_is_on_its_way_is_still_asked_for(desk, monkeypatch):
@@ -250,7 +258,7 @@ def test_without_a_route_what_is_on_its_way_is_still_asked_for(desk, monkeypatch
     monkeypatch.setattr("wire.hop.sender.PROBE_SECONDS", 0)
     monkeypatch.setattr("wire.hop.sender.SILENCE_SECONDS", 0)
     desk.grant(desk.hop())
-    desk.plane.send(route(), desk.frame(5))
+    desk.send(5)
     before = len(desk.wire.sent)
     for _ in range(3):
         desk.plane.tick(None, waiting=False)
@@ -260,13 +268,15 @@ def test_without_a_route_what_is_on_its_way_is_still_asked_for(desk, monkeypatch
     assert {address for address, _ in probes} == {"paceline/v1/default/d/d0/in/p/1-0"}
 
 
-def test_a_new_entry_that_takes_none_yet(desk):
-    """Its grant came between the question and the frame, which waits then."""
+def test_whoever_waits_for_room_is_told_of_it(desk):
+    """And of no other grant: waking costs more than a grant says."""
+    desk.send()
+    before = desk.plane.changed.told
+    told = []
     hop = desk.hop()
-    desk.grant(hop, frames=2)
-    allowed = desk.plane.can_send(route(), 10)
-    desk.grant(hop, frames=0, receiver=2)
+    for frames in (0, 1, 2):
+        desk.grant(hop, frames=frames)
+        told.append(desk.plane.changed.told - before)
 
-    assert allowed
-    assert not desk.plane.send(route(), desk.frame())
-    assert [made for _, made in desk.wire.sent if made.kind is Kind.DATA] == []
+    assert told == [1, 1, 1]
+    assert desk.send()

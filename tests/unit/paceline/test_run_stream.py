@@ -236,11 +236,12 @@ def test_the_second_signal_ends_what_is_in_flight(running):
     """It is accounted as client.closed."""
 
     class Silent(Plane):
-        def send(self, route, frame):
-            super().send(route, frame)
+        def send(self, route, frame, finished):
+            sent = super().send(route, frame, finished)
             if len(self.sent) == 3:
                 for seconds in (0.1, 0.4):
                     threading.Timer(seconds, signal.raise_signal, (signal.SIGTERM,)).start()
+            return sent
 
     streamed, said, account = running(Film(film(*range(3))), plane=Silent())
 
