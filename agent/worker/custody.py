@@ -7,7 +7,7 @@ of *its* hands, too. So a neighbour that dies loses nothing, as long as segments
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from wire.frame import Frame, Kind
@@ -44,8 +44,8 @@ class Kept:
     sent: bool = False
     lost_as: str | None = None
     """How it was lost last."""
-    losses: Counter[str] = field(default_factory=Counter)
-    """How often it was lost, by how."""
+    losses: Counter[str] | None = None
+    """How often it was lost, by how; None: never."""
 
     @property
     def tells_an_error(self) -> bool:
@@ -54,6 +54,7 @@ class Kept:
 
     def lost(self, code: str) -> bool:
         """Note a loss; returns whether it may be sent again."""
+        self.losses = self.losses or Counter()
         self.losses[code] += 1
         self.lost_as = code
         return self.frame is not None and self.losses[code] <= MAX_LOSSES.get(code, 0)

@@ -31,6 +31,8 @@ MAX_MESSAGE_CHARACTERS: Final = 500
 """Of an error's sentence: it may quote what came with the frame, and must fit into meta."""
 KEPT_BYTES: Final = 64 << 20
 _WAIT_SECONDS: Final = 0.05
+LOOK_SECONDS: Final = 0.05
+"""How often neighbours are looked after, when nothing waits for them."""
 
 
 class Answer(NamedTuple):
@@ -77,6 +79,7 @@ class Outbound:
         self._waiting: deque[Kept] = deque()  # one at a time: ``forward`` waits for it
         self._again: deque[Kept] = deque()  # at most what was outstanding
         self._answers: deque[Answer] = deque(maxlen=MAX_ANSWERS)
+        self._look_at = 0.0
 
     @property
     def settled(self) -> bool:
@@ -150,10 +153,13 @@ class Outbound:
     def tick(self) -> None:
         """Send what is due: frames again, errors left by other threads, probes.
 
-        The compute thread calls it.
+        The compute thread calls it, after each frame and now and then.
         """
-        waiting = not self._flushed()
         now = time.monotonic()
+        if now < self._look_at and not (self._again or self._waiting or self._answers):
+            return
+        self._look_at = now + LOOK_SECONDS
+        waiting = not self._flushed()
         due = self._hops.due(now, waiting=waiting, up=self._paths.up)
         self._lost(due.lost)
         for kept in due.unheard:

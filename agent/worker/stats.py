@@ -1,12 +1,13 @@
 """What one worker counts and times; copied out once a second."""
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from typing import Final
 
 from wire.histogram import Histogram
 from wire.telemetry import StageCounts, StageLatency
 
+MAX_UNCOUNTED: Final = 256
 STEPS: Final = ("queue", "decode", "run", "encode", "send")
 MAX_COUNT: Final = (1 << 53) - 1
 """A count stops here: a sender may claim any number of lost frames, and JSON must carry it."""
@@ -21,6 +22,8 @@ class Stats:
         self._errors: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
         self._histograms = {step: Histogram() for step in STEPS}
+        self._finished: deque[tuple[int, ...]] = deque()
+        """Bytes sent and the steps of frames that are not yet counted; at most `MAX_UNCOUNTED`."""
 
     def received(self, size_bytes: int) -> None:
         """A frame came in and was taken."""
@@ -48,18 +51,22 @@ class Stats:
         with self._lock:
             self._counts.batches += 1
 
-    def finished(self, sent_bytes: int, **nanoseconds: int) -> None:
-        """A frame was run and sent; ``nanoseconds`` are its steps, by the names in ``STEPS``."""
-        with self._lock:
-            self._counts.run += 1
-            self._counts.sent += 1
-            self._counts.sent_bytes += sent_bytes
-            for step, duration in nanoseconds.items():
-                self._histograms[step].add(duration)
+    def finished(
+        self, sent_bytes: int, *, queue: int, decode: int, run: int, encode: int, send: int
+    ) -> None:
+        """A frame was run and sent: how long its steps took, in nanoseconds.
+
+        It is only noted, and counted later with others: between two runs every line costs.
+        """
+        self._finished.append((sent_bytes, queue, decode, run, encode, send))
+        if len(self._finished) >= MAX_UNCOUNTED:
+            with self._lock:
+                self._count_finished()
 
     def snapshot(self, **identity: object) -> StageLatency:
         """Return the message's struct; ``identity`` are its other fields."""
         with self._lock:
+            self._count_finished()
             counts = StageCounts(
                 received=self._counts.received,
                 run=self._counts.run,
@@ -73,3 +80,12 @@ class Stats:
             )
             histograms = {name: h.to_message() for name, h in self._histograms.items()}
         return StageLatency(counts=counts, histograms=histograms, **identity)  # type: ignore[arg-type]  # the caller names the struct's other fields
+
+    def _count_finished(self) -> None:
+        while self._finished:
+            sent_bytes, *steps = self._finished.popleft()
+            self._counts.run += 1
+            self._counts.sent += 1
+            self._counts.sent_bytes += sent_bytes
+            for histogram, nanoseconds in zip(self._histograms.values(), steps, strict=True):
+                histogram.add(nanoseconds)

@@ -63,7 +63,7 @@ def dtype_number(dtype: np.dtype[Any], name: str = "array") -> int:
     Raises:
         TensorSpecError: Arrays of that dtype do not travel.
     """
-    number = _NUMBERS.get(dtype.newbyteorder("<"))
+    number = _NUMBERS.get(dtype) or _NUMBERS.get(dtype.newbyteorder("<"))
     if number is None:
         known = ", ".join(str(dtype) for dtype in DTYPES.values())
         raise TensorSpecError(

@@ -23,8 +23,9 @@ class RawCodec:
             TensorSpecError: The array's dtype may not travel.
         """
         number = dtype_number(array.dtype, name)
-        flat = np.ascontiguousarray(array, dtype=DTYPES[number]).reshape(-1)
-        return Tensor(name, number, array.shape, flat.view(np.uint8).data)
+        if not array.flags.c_contiguous or array.dtype != DTYPES[number]:
+            array = np.ascontiguousarray(array, dtype=DTYPES[number]).reshape(array.shape)
+        return Tensor(name, number, array.shape, array.reshape(-1).view(np.uint8).data)
 
     def decode(self, tensor: Tensor) -> NDArray[Any]:
         """Return a read-only view into the frame's memory.
@@ -42,8 +43,8 @@ class RawCodec:
                 f" (expected {expected} for {describe(tensor.dtype, tensor.shape)})"
             )
         try:
-            array = np.frombuffer(tensor.data, np.uint8).view(dtype).reshape(tensor.shape)
-        except ValueError as error:
+            array: NDArray[Any] = np.ndarray(tensor.shape, dtype, tensor.data)
+        except (ValueError, TypeError) as error:
             raise FrameError(f"tensor {tensor.name!r:.80} is no array ({error})") from error
         array.flags.writeable = False
         return array

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from agent.worker import outbound
 from agent.worker.outbound import MAX_MESSAGE_CHARACTERS, Outbound
 from agent.worker.paths import Paths
 from agent.worker.stats import Stats
@@ -258,6 +259,7 @@ def test_frames_go_to_the_replica_with_the_least_to_do(made):
 def test_a_silent_replica_loses_its_frames_to_the_other(made, monkeypatch):
     """After three unanswered probes; it is asked on, and joins again when it answers."""
     monkeypatch.setattr(hop_sender, "PROBE_SECONDS", 0.0)
+    monkeypatch.setattr(outbound, "LOOK_SECONDS", 0.0)
     desk = Desk(made.stage(downstream=("d2", "d3")))
     desk.open(made)
     for number in range(2):
@@ -333,6 +335,7 @@ def test_a_client_that_was_silent_hears_what_it_missed(made, monkeypatch):
     """Its broker was down for longer than a silence: the next result shows what was lost before."""
     monkeypatch.setattr(hop_sender, "SILENCE_SECONDS", 0.0)
     monkeypatch.setattr(hop_sender, "PROBE_SECONDS", 0.0)
+    monkeypatch.setattr(outbound, "LOOK_SECONDS", 0.0)
     desk = Desk(made.stage(downstream=()))
     desk.outbound.forward(made.frame(0, kind=Kind.RESULT), None)
     for _ in range(5):

@@ -1,7 +1,7 @@
 """What a worker counts, and that a copy of it can always be sent."""
 
 from agent import channel
-from agent.worker.stats import MAX_COUNT, STEPS, Stats
+from agent.worker.stats import MAX_COUNT, MAX_UNCOUNTED, STEPS, Stats
 
 WHO = {"pipeline": "p", "generation": 1, "stage": 0, "instance": 3}
 
@@ -11,7 +11,7 @@ def test_everything_is_counted_once():
     stats = Stats()
     stats.received(10)
     stats.received(5)
-    stats.finished(7, queue=1_000, run=2_000_000)
+    stats.finished(7, queue=1_000, decode=2_000, run=2_000_000, encode=3_000, send=4_000)
     stats.failed("runtime.failed")
     stats.refused("frame.duplicate")
     stats.refused("link.lost", 3)
@@ -23,6 +23,17 @@ def test_everything_is_counted_once():
     assert got.counts.errors == {"runtime.failed": 1}
     assert got.counts.refused == {"frame.duplicate": 1, "link.lost": 3}
     assert set(got.histograms) == set(STEPS)
+    assert got.histograms["run"]["sum_ns"] == 2_000_000
+
+
+def test_what_is_not_counted_yet_is_bounded():
+    """Nobody may ask for a snapshot for long; then all is there."""
+    stats = Stats()
+    steps = dict.fromkeys(STEPS, 1_000)
+    for _ in range(3 * MAX_UNCOUNTED + 1):
+        stats.finished(1, **steps)
+
+    assert stats.snapshot(**WHO).counts.run == 3 * MAX_UNCOUNTED + 1
 
 
 def test_a_snapshot_is_a_copy():
