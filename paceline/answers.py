@@ -1,9 +1,9 @@
 """What a client gets for each frame."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from numpy.typing import NDArray
 
 from paceline.errors import FrameFailedError
@@ -13,8 +13,7 @@ from wire.timings import StageTimes
 Arrays = Mapping[str, NDArray[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, eq=False):
     """What became of one frame."""
 
     sequence: int
@@ -27,7 +26,7 @@ class Answer:
     """When credit let it go to the entry; None: it never left."""
     answered_ns: int
     timings: tuple[StageTimes, ...] = ()
-    inputs: Arrays = field(default_factory=dict)
+    inputs: Arrays = {}
     """What was given for the frame, the very object; empty for one that was dropped."""
 
     @property

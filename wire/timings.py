@@ -6,7 +6,9 @@ Monotonic nanoseconds of one clock, with that clock's id: two entries with one c
 compared directly; between two clocks an offset must be estimated.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +19,7 @@ KEY: Final = "timings"
 MAX_ENTRIES: Final = 64
 
 
-class StageTimes(msgspec.Struct, frozen=True, kw_only=True):
+class StageTimes(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One stage's entry."""
 
     stage: Int64
@@ -44,18 +46,31 @@ def appended(meta: Mapping[str, Any], entry: StageTimes) -> list[Any]:
 
 def entries(meta: Mapping[str, Any]) -> tuple[StageTimes, ...]:
     """Return the entries that can be understood; a broken one is left out."""
-    found: list[StageTimes] = []
     raw = meta.get(KEY)
-    for entry in raw if isinstance(raw, list) else []:
-        try:
-            fields = dict(zip(StageTimes.__struct_fields__, entry, strict=False))
-            found.append(msgspec.convert(fields, StageTimes))
-        except (msgspec.ValidationError, TypeError):
-            continue
-    return tuple(found)
+    if not isinstance(raw, list):
+        return ()
+    try:
+        return msgspec.convert(raw, tuple[StageTimes, ...])
+    except msgspec.ValidationError:
+        return tuple(chain.from_iterable(map(_understood, raw)))
 
 
 def plain(entry: StageTimes) -> dict[str, Any]:
     """Return an entry as plain data."""
-    made: dict[str, Any] = msgspec.to_builtins(entry)
-    return made
+    return msgspec.structs.asdict(entry)
+
+
+def from_plain(told: Iterable[Mapping[str, Any]]) -> tuple[StageTimes, ...]:
+    """Return the entries that `plain` made.
+
+    Raises:
+        msgspec.ValidationError: They are none.
+    """
+    fields = StageTimes.__struct_fields__
+    listed = [[entry.get(field) for field in fields] for entry in told]
+    return msgspec.convert(listed, tuple[StageTimes, ...])
+
+
+def _understood(raw: Any) -> Iterator[StageTimes]:
+    with contextlib.suppress(msgspec.ValidationError):
+        yield msgspec.convert(raw, StageTimes)

@@ -10,6 +10,7 @@ import msgspec
 
 from fleet.hub.clock_offsets import ClockOffsets
 from fleet.hub.views import ClockView, Span, WaterfallView
+from wire import timings
 from wire.messages import Account, ClientTimes
 from wire.timings import StageTimes
 
@@ -126,7 +127,7 @@ class Waterfalls:
 
 def _entries(told: Account) -> tuple[StageTimes, ...]:
     try:
-        return msgspec.convert(told.timings, tuple[StageTimes, ...])
+        return timings.from_plain(told.timings)
     except msgspec.ValidationError:
         return ()
 

@@ -6,8 +6,10 @@ must be alike, or time is up. What comes before the pipeline is full counts for 
 
 import statistics
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from paceline.answers import Answer
 from paceline.bench.statistics import settled
@@ -70,7 +72,7 @@ class Meter:
         if answer.error is not None:
             self.failed[answer.error.reason] += 1
         elif not self.over:
-            self._result(replace(answer, tensors={}))
+            self._result(msgspec.structs.replace(answer, tensors={}))
         self.over = self.over or self.stable or answer.answered_ns >= self._ends_ns
 
     def measured(self) -> tuple[list[Answer], float]:

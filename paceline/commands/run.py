@@ -4,10 +4,10 @@ import contextlib
 import itertools
 import signal
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
+import msgspec
 from cyclopts import Parameter, validators
 
 from paceline import run_files, run_summary
@@ -125,7 +125,7 @@ def _watched(
         status.start()
     try:
         for answer in stream:
-            answers.append(replace(answer, tensors={}) if kept else answer)
+            answers.append(msgspec.structs.replace(answer, tensors={}) if kept else answer)
             kept = kept or answer.error is None
             if status:
                 status.update(f"{len(answers)} of {count} frames")
