@@ -13,6 +13,8 @@ processor time of the two threads, without what this script does in them:
     one by one     a frame each 4 ms, as at 250 frames/s: cold caches, sleeping threads
     back to back   up to 4 frames in flight
 
+Beside each stands the floor: a word handed from one thread to another, at the same pace.
+
 Then the parts, each alone in a loop, warm.
 """
 
@@ -195,6 +197,33 @@ def measure(worker, count, window, pause_seconds):
     return (reader_ns - looks * _clock_ns()) / count / 1e9, compute_ns / count / 1e9
 
 
+def handed_over(count, pause_seconds):
+    """Return the floor: what a word from thread to thread costs each of them, in processor seconds.
+
+    The other thread says the word back, so that both sleep in between, as they do in a worker.
+    """
+    there, back, clocks = queue.SimpleQueue(), queue.SimpleQueue(), []
+
+    def other():
+        clocks.append(time.thread_time_ns())
+        for _ in range(count):
+            back.put(there.get())
+        clocks.append(time.thread_time_ns())
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    put_ns = 0
+    for number in range(count):
+        began = time.thread_time_ns()
+        there.put(number)
+        put_ns += time.thread_time_ns() - began
+        back.get()
+        if pause_seconds:
+            time.sleep(pause_seconds)
+    thread.join()
+    return (put_ns - count * _clock_ns()) / count / 1e9, (clocks[1] - clocks[0]) / count / 1e9
+
+
 def _clock_ns():
     """Return what a look at the clock adds to what it measures."""
     looks = [-(time.thread_time_ns() - time.thread_time_ns()) for _ in range(1000)]
@@ -229,7 +258,7 @@ def pieces(worker):
     def result():
         return Frame(
             Kind.DATA, made.stream, made.sequence, generation=1, stage=1, deadline_ms=9,
-            meta={**made.meta, timings.KEY: timings.appended(dict(made.meta), entry)},
+            meta={**made.meta, timings.KEY: timings.appended(made.meta, entry)},
             tensors=made.tensors,
         )  # fmt: skip
 
@@ -253,6 +282,14 @@ def pieces(worker):
         lambda: stats.finished(1, queue=9**5, decode=9**5, run=9**5, encode=9**5, send=9**5),
     )
     yield "clock, eight times", lambda: [time.monotonic_ns() for _ in range(8)]
+
+
+def row(label, rounds):
+    """Return a table row of what both threads spent in each round."""
+    both = [1e6 * sum(spent) for spent in rounds]
+    reader, compute = (1e6 * statistics.median(spent) for spent in zip(*rounds, strict=True))
+    cells = (label, *(f"{us:.0f}" for us in (reader, compute, statistics.median(both), min(both))))
+    return f"| {' | '.join(cells)} |"
 
 
 def alone(call):
@@ -280,15 +317,12 @@ def main():
         for label, window, pause in (
             ("one by one", 1, PAUSE_SECONDS), ("back to back", WINDOW, 0),
         ):  # fmt: skip
-            rounds = [measure(worker, options.frames, window, pause) for _ in range(ROUNDS)]
-            reader, compute, both = (
-                [1e6 * f(r) for r in rounds]
-                for f in (lambda r: r[0], lambda r: r[1], lambda r: r[0] + r[1])
-            )
-            print(
-                f"| {label} | {statistics.median(reader):.0f} | {statistics.median(compute):.0f}"
-                f" | {statistics.median(both):.0f} | {min(both):.0f} |"
-            )
+            rounds, floors = [], []
+            for _ in range(ROUNDS):
+                rounds.append(measure(worker, options.frames, window, pause))
+                floors.append(handed_over(options.frames, pause))
+            print(row(label, rounds))
+            print(row(f"{label}: a word handed over, and nothing else", floors))
         print("\n| part, alone and warm | us |\n|---|---|")
         total = 0.0
         for name, call in pieces(worker):
