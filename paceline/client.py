@@ -100,7 +100,7 @@ class Site(Closing):
         self._options = options
         self._pipelines: dict[str, Pipeline] = {}
         self._closing = threading.Event()
-        self.session = Session(options.url, f"c.{self.name}", access=options.access)
+        self.session = Session(options.url, f"c:{self.name}", access=options.access)
         """The control session; the deployer uses it too."""
         self._publisher = threading.Thread(target=self._publish_accounts, daemon=True)
         self._publisher.start()

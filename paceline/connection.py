@@ -38,7 +38,7 @@ def connected(settings: Settings) -> Iterator[Session]:
     for path in unreadable_files(settings):
         raise SettingsUnreadableError(str(path), "cannot be read")
     url = broker_url.parse(settings.broker.url)
-    session = Session(url, f"c.u{os.urandom(5).hex()}", access=settings.access)
+    session = Session(url, f"c:u{os.urandom(5).hex()}", access=settings.access)
     session.start()
     try:
         session.wait_up(CONNECT_SECONDS)

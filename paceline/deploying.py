@@ -127,7 +127,7 @@ def _deployed(site: "Site", request: DeployRequest, source: Path) -> "Pipeline":
 def _session(site: "Site") -> Iterator[Session]:
     """Give a session for the deploy alone: the site's pipelines keep their subscriptions."""
     options = site.options
-    session = Session(options.url, f"c.{site.name}-deploy", access=options.access)
+    session = Session(options.url, f"c:{site.name}-deploy", access=options.access)
     session.start()
     try:
         session.wait_up(CONNECT_SECONDS)

@@ -186,7 +186,7 @@ class Pipeline:
                 self._site.link,
                 LinkOptions(
                     url=options.url,
-                    client_id=f"c.{client}",
+                    client_id=f"c:{client}",
                     access=options.access,
                     max_packet_bytes=options.max_packet_bytes,
                 ),

@@ -87,7 +87,7 @@ class BrokerClient(Closing):
         try:
             hello = mqtt_packets.connect(
                 dialect,
-                f"{name}.{secrets.token_hex(4)}",
+                f"{name}:{secrets.token_hex(4)}",
                 username=access.username,
                 password=access.password(),
                 will=will,

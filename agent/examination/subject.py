@@ -90,7 +90,7 @@ class Subject:
             return
         ours = "the agent's configuration" if self.has_agent else SETTINGS_FILE
         file = str(self.config_file or ours)
-        name = f"{config.device}.doctor" if self.has_agent else "c.doctor"
+        name = f"{config.device}:doctor" if self.has_agent else "c:doctor"
         yield Place(config.broker, config, "broker", file, name)
         data = config.data_broker
         if data is not None and data.url != config.broker.url:

@@ -220,7 +220,7 @@ def _contract_problem(order: Load, runtime: Runtime) -> str | None:
 def _open_link(stage: Stage, order: Load, fault: Callable[[Exception], None]) -> Link:
     broker: BrokerAccess = order.broker
     lane = stage.lane
-    client_id = f"{stage.device}.{stage.assignment.pipeline}.{lane.generation}.{lane.stage}"
+    client_id = f"{stage.device}:{stage.assignment.pipeline}:{lane.generation}:{lane.stage}"
     url = broker_url.parse(broker.url)
     said = log.bind(assignment=stage.assignment.key, url=str(url))
 

@@ -74,7 +74,7 @@ class Listening:
         self._asks: dict[str, _Ask] = {}
         self._session = Session(
             options.broker,
-            f"h.{options.service}",
+            f"h:{options.service}",
             access=options.access,
             will=self._will,
             events=Events(

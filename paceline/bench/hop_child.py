@@ -82,7 +82,7 @@ def _options(setup: Setup, end: str) -> LinkOptions:
     broker = setup.broker
     return LinkOptions(
         url=broker_url.parse(broker.url if broker else broker_url.DEFAULT_URL),
-        client_id=f"c.{setup.name}-{end}",
+        client_id=f"c:{setup.name}-{end}",
         access=broker.access if broker else None,
         max_packet_bytes=setup.max_packet_bytes,
         meeting=Meeting(Path(setup.folder), setup.token),

@@ -73,7 +73,7 @@ class Place:
         self.info: Info | None = None
         self.reported: Reported | None = None
         self.reasons: list[tuple[str, Reason]] = []
-        self.session = Session(broker_url.parse(BROKER), "h.boottest")
+        self.session = Session(broker_url.parse(BROKER), "h:boottest")
         self.session.subscribe(self.topics.filter("info"), 1, self._hear_info)
         self.session.subscribe(self.topics.filter("reported"), 1, self._hear_reported)
         self.session.start()
@@ -91,7 +91,7 @@ class Place:
             serve="127.0.0.1:8788",
             ready_seconds=PATIENCE_SECONDS,
         )
-        session = Session(broker_url.parse(BROKER), "c.boottest")
+        session = Session(broker_url.parse(BROKER), "c:boottest")
         session.start()
         session.wait_up(PATIENCE_SECONDS)
         try:

@@ -39,7 +39,7 @@ class Control:
         self._folder = folder
         self._key = key
         self._reported: dict[str, Reported] = {}
-        self._ear = Session(self._url, f"h.soak{os.urandom(4).hex()}")
+        self._ear = Session(self._url, f"h:soak{os.urandom(4).hex()}")
         self._ear.subscribe(self.topics.filter("reported"), 1, self._hear_reported)
         self._ear.subscribe(self.topics.filter("tele", kind="health"), 0, self._hear_health)
 
@@ -103,7 +103,7 @@ class Control:
     @contextlib.contextmanager
     def session(self) -> Iterator[Session]:
         """Give a session of its own, up."""
-        session = Session(self._url, f"c.soak{os.urandom(4).hex()}")
+        session = Session(self._url, f"c:soak{os.urandom(4).hex()}")
         session.start()
         try:
             session.wait_up(PATIENCE_SECONDS)

@@ -286,7 +286,7 @@ class Fleet:
 
     def client(self, route, name="client-a"):
         """Connect a client."""
-        link = self.link(f"c.{name}")
+        link = self.link(f"c:{name}")
         plane = DataPlane(self.site, route.pipeline, name, link)
         plane.start(1)
         return Client(plane, link, route)

@@ -77,7 +77,7 @@ class Ear:
     def __init__(self, url):
         self.topics = Site()
         self._heard = defaultdict(list)
-        self.session = Session(broker_url.parse(url), f"h.ear{os.urandom(4).hex()}")
+        self.session = Session(broker_url.parse(url), f"h:ear{os.urandom(4).hex()}")
         for kind in ("status", "info", "reported", "rsp", "tele", "route"):
             self.session.subscribe(self.topics.filter(kind), 1, self._hear)
         self.session.start()
@@ -281,7 +281,7 @@ class Place:
     @contextlib.contextmanager
     def _session(self):
         """Give a session of its own: a deploy replaces the subscriptions of the one it is given."""
-        session = Session(self.site.options.url, f"c.deploy{os.urandom(4).hex()}")
+        session = Session(self.site.options.url, f"c:deploy{os.urandom(4).hex()}")
         session.start()
         try:
             session.wait_up(PATIENCE_SECONDS)

@@ -56,7 +56,7 @@ def say(open_session):
 @pytest.fixture
 def seen(open_session):
     """An observer with a session of its own."""
-    with Observer(open_session("c.observer"), TOPICS) as observer:
+    with Observer(open_session("c:observer"), TOPICS) as observer:
         yield observer
 
 
@@ -122,7 +122,7 @@ def test_a_message_that_cannot_be_understood_is_a_problem_until_the_next(say, se
 
 def test_a_route_comes_and_is_cleared_by_an_empty_message(open_session, seen):
     """That is how an undeploy looks to everybody else."""
-    session = open_session("c.deployer")
+    session = open_session("c:deployer")
     topic = TOPICS.topic("route", pipeline="p")
     seen.watch_route("p")
     write_retained(session, topic, messages.encode("route", ROUTE))
@@ -135,7 +135,7 @@ def test_a_route_comes_and_is_cleared_by_an_empty_message(open_session, seen):
 
 def test_a_route_that_cannot_be_understood_is_an_error(open_session, seen):
     """A newer schema must not look like 'not deployed'."""
-    session = open_session("c.deployer")
+    session = open_session("c:deployer")
     write_retained(session, TOPICS.topic("route", pipeline="p"), b'{"schema": 9}')
     seen.watch_route("p")
 

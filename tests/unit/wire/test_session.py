@@ -65,7 +65,7 @@ class Told:
     def __init__(self, url, **options):
         self.problems = []
         events = Events(problem=self.problems.append)
-        self.session = Session(broker_url.parse(url), "c.test", events=events, **options)
+        self.session = Session(broker_url.parse(url), "c:test", events=events, **options)
 
     def __enter__(self):
         self.session.start()
