@@ -2,7 +2,7 @@
 
 A chunk is itself a frame (kind CHUNK): a head of 64 bytes, a small meta with where its bytes
 belong, and a slice of the whole frame as payload. Splitting copies nothing; reassembly writes each
-slice once into memory that the caller allocates, bounded in frames and bytes.
+slice once into memory that the caller allocates, bounded in frames, bytes and age.
 """
 
 from collections import OrderedDict
@@ -21,6 +21,10 @@ UNKNOWN_LIMIT_BYTES: Final = 96 << 10
 """Chunk size when neither configuration nor broker names a limit."""
 LARGEST_CHUNK_BYTES: Final = 8 << 20
 SMALLEST_CHUNK_BYTES: Final = 1 << 10
+UNFINISHED_SECONDS: Final = 120.0
+"""An unfinished frame of which no chunk has begun for so long is given up."""
+MAX_UNFINISHED: Final = 2048
+"""Frames of so many senders may be unfinished at once."""
 
 Allocate = Callable[[int], Buffer]
 
@@ -82,21 +86,26 @@ def _slices(buffers: Sequence[Buffer], limit_bytes: int) -> Iterator[list[memory
         yield pieces
 
 
-class _Key(NamedTuple):
-    """Which frame a chunk belongs to."""
+class _Sender(NamedTuple):
+    """What sends frames in order, one at a time."""
 
-    sender: tuple[int, int, int, int]
-    """Stream, generation, stage and kind: what one sender sends in order."""
-    sequence: int
+    address: str
+    stream: int
+    generation: int
+    stage: int
+    kind: int
 
 
 @dataclass(slots=True)
 class _Partial:
     """A frame of which some chunks have come."""
 
+    sequence: int
     memory: Buffer
     view: memoryview
     filled: int = 0
+    begun_at: float = 0.0
+    """When its newest chunk began."""
 
 
 class Slot(NamedTuple):
@@ -106,25 +115,36 @@ class Slot(NamedTuple):
     """To be filled with it; into the whole frame's memory."""
     payload_start: int
     """Where the payload begins in the chunk."""
-    key: _Key
+    sender: _Sender
+    partial: _Partial
     end: int
 
 
 class Reassembler:
-    """Puts chunks together again, for one lane.
+    """Puts chunks together again, for all addresses of one link.
 
     Chunks of one frame come in order; chunks of different senders may alternate. When a sender's
     next frame of a stream begins before the last is whole, the last can never be: it is dropped.
 
+    ``now`` is monotonic seconds.
+
     Args:
         allocate: Returns writable memory of so many bytes; it belongs to the frame.
         max_frame_bytes: Larger frames are refused before anything is allocated.
-        max_bytes: All unfinished frames together; the oldest is dropped when full.
-        max_partials: Unfinished frames; the oldest is dropped when full.
+        max_bytes: All unfinished frames together; when full, the one is dropped that has waited
+            for its next chunk for longest.
+        max_partials: Unfinished frames; the same.
+        given_up: Told of each frame that is dropped although no chunk of it was refused.
     """
 
     def __init__(
-        self, allocate: Allocate, *, max_frame_bytes: int, max_bytes: int, max_partials: int = 64
+        self,
+        allocate: Allocate,
+        *,
+        max_frame_bytes: int,
+        max_bytes: int,
+        max_partials: int = MAX_UNFINISHED,
+        given_up: Callable[[ReassemblyError], None] = lambda _: None,
     ) -> None:
         self.dropped = 0
         """Unfinished frames given up."""
@@ -132,7 +152,9 @@ class Reassembler:
         self._max_frame_bytes = max_frame_bytes
         self._max_bytes = max_bytes
         self._max_partials = max_partials
-        self._partials: OrderedDict[_Key, _Partial] = OrderedDict()
+        self._given_up = given_up
+        self._partials: OrderedDict[_Sender, _Partial] = OrderedDict()
+        """The one that has waited for longest first."""
         self._bytes = 0
 
     @property
@@ -140,7 +162,7 @@ class Reassembler:
         """Memory held by unfinished frames."""
         return self._bytes
 
-    def add(self, data: Buffer) -> Buffer | None:
+    def add(self, data: Buffer, address: str = "", now: float = 0.0) -> Buffer | None:
         """Take one chunk; returns the whole frame's memory when this was its last.
 
         Raises:
@@ -148,11 +170,11 @@ class Reassembler:
             ReassemblyError: It does not follow on what came before, or is too large.
         """
         view = memoryview(data).cast("B")
-        slot = self.slot(view, view.nbytes)
+        slot = self.slot(view, view.nbytes, address, now)
         slot.view[:] = view[slot.payload_start :]
         return self.filled(slot)
 
-    def slot(self, front: Buffer, size_bytes: int) -> Slot:
+    def slot(self, front: Buffer, size_bytes: int, address: str = "", now: float = 0.0) -> Slot:
         """Return where the payload of a chunk belongs that is being received.
 
         It is good until the next call; `filled` says that it is full.
@@ -160,6 +182,8 @@ class Reassembler:
         Args:
             front: The chunk's beginning: all but its payload, at least.
             size_bytes: Of the whole chunk.
+            address: Where it came.
+            now: When.
 
         Raises:
             FrameError: No chunk of ours.
@@ -167,28 +191,46 @@ class Reassembler:
         """
         limit = self._max_frame_bytes + OVERHEAD_BYTES
         head, meta = frame.decode_front(front, max_frame_bytes=limit, size_bytes=size_bytes)
-        key, at, total = self._place(head, meta)
-        partial = self._partials.get(key)
+        self.expire(now)
+        at, total, kind = self._place(head, meta)
+        sender = _Sender(address, head.stream, head.generation, head.stage, kind)
         if at == 0:
-            self._give_up_older(key)
-            partial = self._begin(key, total)
-        if partial is None or partial.filled != at or partial.view.nbytes != total:
-            self._drop(key)
+            self._drop(sender, "its sender has gone on to another")
+            partial: _Partial | None = self._begin(sender, head.sequence, total)
+        else:
+            partial = self._partials.get(sender)
+        known = (partial.sequence, partial.filled, partial.view.nbytes) if partial else None
+        if partial is None or known != (head.sequence, at, total):
+            if partial is not None and partial.sequence == head.sequence:
+                self._drop(sender)
             raise ReassemblyError(f"bytes from {at} of {total} do not follow on what came before")
+        partial.begun_at = now
+        self._partials.move_to_end(sender)
         end = at + head.payload_bytes
-        return Slot(partial.view[at:end], head.payload_start, key, end)
+        return Slot(partial.view[at:end], head.payload_start, sender, partial, end)
 
     def filled(self, slot: Slot) -> Buffer | None:
         """Note that a slot is full; returns the whole frame's memory when it was the last."""
-        partial = self._partials[slot.key]
+        partial = slot.partial
+        if self._partials.get(slot.sender) is not partial:
+            return None  # given up meanwhile
         partial.filled = slot.end
         if slot.end < partial.view.nbytes:
             return None
-        del self._partials[slot.key]
+        del self._partials[slot.sender]
         self._bytes -= partial.view.nbytes
         return partial.memory
 
-    def _place(self, head: Head, meta: dict[str, Any]) -> tuple[_Key, int, int]:
+    def expire(self, now: float) -> None:
+        """Give up what has waited too long for its next chunk."""
+        while self._partials:
+            sender, oldest = next(iter(self._partials.items()))
+            if now - oldest.begun_at < UNFINISHED_SECONDS:
+                return
+            self._drop(sender, f"nothing more of it came for {UNFINISHED_SECONDS:g} s")
+
+    def _place(self, head: Head, meta: dict[str, Any]) -> tuple[int, int, int]:
+        """Return where a chunk begins, its frame's size, and the frame's kind."""
         match meta:
             case {"at": int(at), "of": int(total), "kind": int(kind)}:
                 pass
@@ -201,27 +243,24 @@ class Reassembler:
         if total > min(self._max_frame_bytes, self._max_bytes):
             limit = min(self._max_frame_bytes, self._max_bytes)
             raise ReassemblyError(f"belongs to a frame of {total} bytes (at most {limit})")
-        sender = (head.stream, head.generation, head.stage, kind)
-        return _Key(sender, head.sequence), at, total
+        return at, total, kind
 
-    def _begin(self, key: _Key, total: int) -> _Partial:
+    def _begin(self, sender: _Sender, sequence: int, total: int) -> _Partial:
         while self._partials and (
             self._bytes + total > self._max_bytes or len(self._partials) >= self._max_partials
         ):
-            self._drop(next(iter(self._partials)))
+            self._drop(next(iter(self._partials)), "there was no room for it any longer")
         memory = self._allocate(total)
-        partial = _Partial(memory, memoryview(memory).cast("B"))
-        self._partials[key] = partial
+        partial = _Partial(sequence, memory, memoryview(memory).cast("B"))
+        self._partials[sender] = partial
         self._bytes += total
         return partial
 
-    def _give_up_older(self, key: _Key) -> None:
-        """Drop what the same sender left unfinished: it has gone on."""
-        for other in [k for k in self._partials if k.sender == key.sender]:
-            self._drop(other)
-
-    def _drop(self, key: _Key) -> None:
-        partial = self._partials.pop(key, None)
+    def _drop(self, sender: _Sender, why: str | None = None) -> None:
+        partial = self._partials.pop(sender, None)
         if partial is not None:
             self._bytes -= partial.view.nbytes
             self.dropped += 1
+            if why is not None:
+                size = f"{partial.filled} of {partial.view.nbytes} bytes"
+                self._given_up(ReassemblyError(f"a frame was left unfinished at {size}: {why}"))

@@ -26,7 +26,7 @@ Receive = Callable[[str, Buffer], None]
 the callee from then on. Must not block."""
 
 REASSEMBLY_BYTES: Final = 256 << 20
-"""All unfinished frames of one address together."""
+"""All unfinished frames of one link together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,8 @@ class LinkOptions:
     on_problem: Callable[[Trouble], None] = lambda _: None
     """Called when no connection comes about and when its reason changes; ``on_up`` ends it."""
     on_fault: Callable[[Exception], None] = lambda _: None
-    """Called with what ``receive`` raised, or with a refused chunk; the link goes on."""
+    """Called with what ``receive`` raised, and with each chunk or unfinished frame that is dropped;
+    the link goes on."""
 
 
 class Link(Protocol):

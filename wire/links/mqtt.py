@@ -33,6 +33,12 @@ class MqttLink:
     def __init__(self, options: LinkOptions) -> None:
         self._options = options
         self._lanes: dict[str, _Lane] = {}
+        self._reassembler = Reassembler(
+            allocate,
+            max_frame_bytes=options.max_frame_bytes,
+            max_bytes=max(REASSEMBLY_BYTES, options.max_frame_bytes),
+            given_up=options.on_fault,
+        )
         self._connection: MqttConnection | None = None
         """The one that is made, or stands."""
         self._open: tuple[MqttConnection, int] | None = None
@@ -53,7 +59,7 @@ class MqttLink:
 
     def listen(self, address: str, receive: Receive) -> None:
         """See ``Link``."""
-        self._lanes[address] = _Lane(self._options, address, receive)
+        self._lanes[address] = _Lane(self._options, self._reassembler, address, receive)
 
     def send(self, address: str, buffers: Sequence[Buffer]) -> None:
         """See ``Link``."""
@@ -91,6 +97,7 @@ class MqttLink:
             options.keepalive_seconds,
             options.max_frame_bytes + chunk.OVERHEAD_BYTES,
             self._risen,
+            lambda: self._reassembler.expire(time.monotonic()),
         )
         dialect = keeper.attempts.dialect
         connection = MqttConnection(options.url, dialect, options.access or Access(), wishes)
@@ -134,16 +141,14 @@ class MqttLink:
 class _Lane:
     """One address that is listened to; one payload comes at a time."""
 
-    def __init__(self, options: LinkOptions, address: str, receive: Receive) -> None:
+    def __init__(
+        self, options: LinkOptions, reassembler: Reassembler, address: str, receive: Receive
+    ) -> None:
         self._address = address
         self._receive = receive
         self._on_fault = options.on_fault
         self._max_frame_bytes = options.max_frame_bytes
-        self._reassembler = Reassembler(
-            allocate,
-            max_frame_bytes=options.max_frame_bytes,
-            max_bytes=max(REASSEMBLY_BYTES, options.max_frame_bytes),
-        )
+        self._reassembler = reassembler
         self._memory: Buffer | None = None
         self._slot: Slot | None = None
 
@@ -156,7 +161,8 @@ class _Lane:
         size, peek = coming.size_bytes, coming.peek
         try:
             if len(peek) > _KIND_AT and peek[_KIND_AT] == Kind.CHUNK:
-                self._slot = slot = self._reassembler.slot(peek, size)
+                slot = self._reassembler.slot(peek, size, self._address, time.monotonic())
+                self._slot = slot
                 return slot.view, slot.payload_start
             if size > self._max_frame_bytes:
                 raise FrameError(f"{size} bytes, at most {self._max_frame_bytes} are taken")

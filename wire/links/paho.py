@@ -4,6 +4,7 @@ paho takes and gives whole payloads as ``bytes``: one copy on each side. Frames 
 limit travel as chunks.
 """
 
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -21,6 +22,12 @@ class PahoLink:
 
     def __init__(self, options: LinkOptions) -> None:
         self._options = options
+        self._reassembler = chunk.Reassembler(
+            allocate,
+            max_frame_bytes=options.max_frame_bytes,
+            max_bytes=max(REASSEMBLY_BYTES, options.max_frame_bytes),
+            given_up=options.on_fault,
+        )
         self._session = Session(
             options.url,
             options.client_id,
@@ -43,15 +50,10 @@ class PahoLink:
 
     def listen(self, address: str, receive: Receive) -> None:
         """See ``Link``."""
-        reassembler = chunk.Reassembler(
-            allocate,
-            max_frame_bytes=self._options.max_frame_bytes,
-            max_bytes=max(REASSEMBLY_BYTES, self._options.max_frame_bytes),
-        )
 
         def on_packet(topic: str, payload: bytes) -> None:
             if payload[6:7] == _CHUNK:
-                whole = reassembler.add(payload)
+                whole = self._reassembler.add(payload, topic, time.monotonic())
                 if whole is not None:
                     receive(topic, whole)
             else:

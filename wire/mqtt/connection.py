@@ -56,6 +56,8 @@ class Wishes(NamedTuple):
     """The largest packet that we take."""
     up: Callable[[], None]
     """Called when every subscription is acknowledged."""
+    looked: Callable[[], None] = lambda: None
+    """Called every so often, also while nothing comes."""
 
 
 class MqttConnection:
@@ -262,6 +264,7 @@ class MqttConnection:
 
     def _look(self) -> None:
         """Ping when it is time, and give up a broker that says nothing."""
+        self._wishes.looked()
         now = time.monotonic()
         self._look_at = now + LOOK_RATIO * self._keepalive.seconds
         due = self._keepalive.due(now, heard=self._heard)

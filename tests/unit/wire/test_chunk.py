@@ -9,7 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wire import chunk, frame
-from wire.chunk import SMALLEST_CHUNK_BYTES, UNKNOWN_LIMIT_BYTES, Reassembler
+from wire.chunk import (
+    SMALLEST_CHUNK_BYTES,
+    UNFINISHED_SECONDS,
+    UNKNOWN_LIMIT_BYTES,
+    Reassembler,
+)
 from wire.errors import FrameError, ReassemblyError
 from wire.frame import Frame, Kind, Tensor
 
@@ -329,3 +334,50 @@ def test_a_front_that_is_not_whole_is_refused():
             receiver.slot(piece[:size], len(piece))
 
     assert receiver.unfinished_bytes == 0
+
+
+def test_an_unfinished_frame_has_an_age():
+    """A sender that died in the middle of one holds no memory for ever; it is told."""
+    told = []
+    receiver = reassembler(given_up=told.append)
+    first, second, *others = packets(stream=1)
+    receiver.add(first, now=0.0)
+    receiver.add(second, now=100.0)
+    receiver.add(packets(stream=2)[0], now=150.0)
+    receiver.expire(100.0 + UNFINISHED_SECONDS - 1)
+    before = (receiver.dropped, receiver.unfinished_bytes)
+    receiver.expire(100.0 + UNFINISHED_SECONDS)
+
+    assert before == (0, 2 * receiver.unfinished_bytes)
+    assert receiver.dropped == 1
+    assert ["unfinished at 2048 of" in str(error) for error in told] == [True]
+    with pytest.raises(ReassemblyError, match="do not follow"):
+        receiver.add(others[0], now=300.0)
+
+
+def test_what_is_given_up_while_its_piece_comes_makes_no_frame():
+    """A piece that took too long has no frame to go into any more."""
+    receiver = reassembler()
+    pieces = packets(size_bytes=1500)
+    receiver.add(pieces[0])
+    start = frame.decode_head(pieces[1]).payload_start
+    slot = receiver.slot(pieces[1][:start], len(pieces[1]))
+    receiver.expire(UNFINISHED_SECONDS)
+    slot.view[:] = pieces[1][start:]
+
+    assert receiver.filled(slot) is None
+    assert receiver.unfinished_bytes == 0
+
+
+def test_the_bound_is_one_for_all_addresses():
+    """Frames of other addresses make room; those of one sender at two addresses are two."""
+    receiver = reassembler(max_bytes=12000)
+    for address in ("a", "b"):
+        receiver.add(packets(stream=1)[0], address)
+    held = receiver.unfinished_bytes
+    receiver.add(packets(stream=2)[0], "c")
+
+    assert (held, receiver.unfinished_bytes, receiver.dropped) == (held, held, 1)
+    with pytest.raises(ReassemblyError):
+        receiver.add(packets(stream=1)[1], "a")
+    assert receiver.add(packets(stream=1)[1], "b") is None
