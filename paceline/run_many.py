@@ -24,7 +24,7 @@ from wire import link_names
 
 _QUIET_SECONDS: Final = 0.5
 """A route that is there comes sooner; afterwards we say what we wait for."""
-_INTERRUPTED: Final = 130
+INTERRUPTED: Final = 130
 
 
 def run_many(
@@ -101,7 +101,7 @@ def _exit_code(streamed: Streamed, summary: RunSummary, out: Output) -> int:
         return streamed.error.exit_code
     if streamed.interrupted:
         out.note("interrupted")
-        return _INTERRUPTED
+        return INTERRUPTED
     return 1 if summary.failed or summary.skipped or summary.unsent else 0
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import signal
-from collections.abc import Iterable
+from collections.abc import Generator
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -15,9 +15,9 @@ from paceline.answers import Answer
 from paceline.errors import PipelineUndeployedError, PipelineUnknownError
 from paceline.options import OutputOptions, SiteOptions
 from paceline.output import Output
-from paceline.run_many import awaited, connected, run_many
+from paceline.run_many import INTERRUPTED, awaited, connected, run_many
 from paceline.run_options import ManyOptions, Numbers, OneOptions, check_options
-from paceline.run_summary import Tally
+from paceline.run_summary import Problem, Tally
 from paceline.stopping import Stopping
 from paceline.stream import DEFAULT_DEADLINE_SECONDS, DEFAULT_WINDOW
 from wire import codec_names
@@ -64,9 +64,9 @@ def run(  # noqa: PLR0913 one for each option
     if codec is not None:
         codec_names.checked(codec)
     numbers = Numbers(count, rate, window, deadline, codec, link)
-    if one.input is not None and one.output is not None:
-        return _run_one(pipeline, one.input, one.output, numbers, where, how.output)
     with Stopping(_SIGNALS) as stopping:
+        if one.input is not None and one.output is not None:
+            return _run_one(pipeline, one.input, one.output, numbers, where, how.output, stopping)
         return run_many(pipeline, many, numbers, where, how.output, stopping)
 
 
@@ -77,6 +77,7 @@ def _run_one(
     numbers: Numbers,
     where: SiteOptions,
     out: Output,
+    stopping: Stopping,
 ) -> int:
     with connected(where, numbers.link) as site:
         found = awaited(site, pipeline, out)
@@ -85,26 +86,34 @@ def _run_one(
         run_files.check_output(output, route, feed)
         count = numbers.count or 1
         stream = found.stream(
-            itertools.repeat(feed.arrays, count),
+            itertools.takewhile(
+                lambda _: not stopping.asked.is_set(), itertools.repeat(feed.arrays, count)
+            ),
             window=numbers.window or DEFAULT_WINDOW,
             rate=numbers.rate,
             deadline_seconds=numbers.deadline,
             codec=numbers.codec,
         )
-        answers, ended = _watched(stream, count, out)
+        answers, ended = _watched(stream, count, out, stopping)
         with contextlib.suppress(PipelineUnknownError):
             route = found.route  # the newest generation is told
         account = found.account
-    assert account is not None
+    if account is None:  # it ended before it began
+        raise KeyboardInterrupt
     first = next((answer for answer in answers if answer.error is None), None)
     said = None
     if first is not None:
         said = run_files.found(first.tensors, route, feed)
         run_files.write(output, first.tensors, said, feed)
-    error = ended or (answers[0].error if first is None else None)
+    error = ended or (answers[0].error if answers and first is None else None)
+    interrupted = stopping.asked.is_set()
     kept = str(output) if first is not None else None
-    summary = run_summary.summary(Tally(answers), account, route, kept, said, error)
+    why = Problem(code="interrupted", message="interrupted") if interrupted else error
+    summary = run_summary.summary(Tally(answers), account, route, kept, said, ended or why)
     out.result(summary, lambda console: run_summary.show(console, summary))
+    if interrupted and ended is None:
+        out.note("interrupted")
+        return INTERRUPTED
     if error is not None:
         out.note(f"error: {error}")
         return error.exit_code
@@ -112,26 +121,32 @@ def _run_one(
 
 
 def _watched(
-    stream: Iterable[Answer], count: int, out: Output
+    stream: Generator[Answer, None, None], count: int, out: Output, stopping: Stopping
 ) -> tuple[list[Answer], PipelineUndeployedError | None]:
     """Return all answers, and why there are no more; on a terminal, with a line that counts them.
 
-    Tensors of all but the first result are let go: a long run must not fill the memory.
+    Tensors of all but the first result are let go: a long run must not fill the memory. After the
+    first signal no more frames are submitted; a second one ends those in flight, too.
     """
     answers: list[Answer] = []
     kept = False
     status = out.aside.status("") if out.live else None
     if status:
         status.start()
+    stopping.gentle = True
     try:
-        for answer in stream:
-            answers.append(msgspec.structs.replace(answer, tensors={}) if kept else answer)
-            kept = kept or answer.error is None
-            if status:
-                status.update(f"{len(answers)} of {count} frames")
+        with contextlib.closing(stream):
+            for answer in stream:
+                answers.append(msgspec.structs.replace(answer, tensors={}) if kept else answer)
+                kept = kept or answer.error is None
+                if status:
+                    status.update(f"{len(answers)} of {count} frames")
     except PipelineUndeployedError as error:
         return answers, error
+    except KeyboardInterrupt:
+        stopping.asked.set()
     finally:
+        stopping.gentle = False
         if status:
             status.stop()
     return answers, None

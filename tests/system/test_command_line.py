@@ -1,6 +1,10 @@
 """The command line against real agents."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -8,7 +12,7 @@ import pytest
 
 from paceline import cli
 from tests.system.feeding import ended
-from tests.system.place import until
+from tests.system.place import PATIENCE_SECONDS, until
 from wire import messages
 from wire.messages import Account
 
@@ -77,6 +81,30 @@ def heard_results(place, pipeline, count):
 
     place.ear.session.subscribe(place.topics.filter("acct", pipeline=pipeline), 0, hear)
     return heard
+
+
+def test_interrupted_while_it_runs(place, chain, tmp_path):
+    """Without a terminal, too: the account, the first result, and exit code 130."""
+    place.start("d1")
+    place.deploy(chain.folder, "d1", "d1", "d1")
+    given, taken = tmp_path / "x.npz", tmp_path / "y.npz"
+    np.savez(given, **chain.inputs(0))
+    running = heard_results(place, "p", 20)
+    files = ("--input", given, "--output", taken, "--count", 10**6)
+    command = [sys.executable, "-m", "paceline", "run", "p", *map(str, files)]
+    with subprocess.Popen(
+        [*command, "--broker", place.broker.url], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "HOME": str(tmp_path)},
+    ) as run:  # fmt: skip
+        until(running.is_set, "results")
+        run.send_signal(signal.SIGINT)
+        out, err = run.communicate(timeout=PATIENCE_SECONDS)
+
+    assert (run.returncode, err) == (130, "interrupted\n")
+    assert "in flight; lost: 0" in out
+    assert f"The first result is in {taken}" in " ".join(out.split())
+    with np.load(taken) as answer:
+        assert chain.right(0, answer)
 
 
 def test_undeployed_while_it_runs(command, place, chain, tmp_path, capsys):
