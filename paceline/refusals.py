@@ -1,15 +1,15 @@
 """When to leave a pipeline alone for a while: asking it faster would help nobody.
 
-An entry that drains, or a full inbox, refuses at once. As long as the route stays as it is, a
-window of refusals in a row is followed by a pause, each twice as long as the one before, up to
-``LONGEST_SECONDS``. The first result and a new generation end it.
+A full inbox or lane refuses at once, and so does an entry of an older version that drains. As long
+as the route stays as it is, a window of refusals in a row is followed by a pause, each twice as
+long as the one before, up to ``LONGEST_SECONDS``. The first result and a new generation end it.
 
 Pure: ``now`` is monotonic seconds. Not for two threads at once; the caller locks.
 """
 
 from typing import Final
 
-NOT_NOW: Final = frozenset({"worker.draining", "inbox.full"})
+NOT_NOW: Final = frozenset({"worker.draining", "inbox.full", "lane.full"})
 """Errors that say: not now."""
 FIRST_SECONDS: Final = 0.25
 LONGEST_SECONDS: Final = 2.0

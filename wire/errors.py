@@ -154,6 +154,23 @@ class CreditError(CodedError):
         )
 
 
+class LaneFullError(CodedError):
+    """A lane has as many senders as it remembers, and one more came."""
+
+    code = "lane.full"
+    retryable = True
+
+    def __init__(self, max_senders: int) -> None:
+        super().__init__(max_senders)
+        self.max_senders = max_senders
+
+    def __str__(self) -> str:
+        return (
+            f"lane: {self.max_senders} senders use it now, as many as it remembers; try later, or"
+            " feed the pipeline by fewer clients"
+        )
+
+
 class TensorSpecError(CodedError):
     """Tensors are not those that the segment or the pipeline takes."""
 

@@ -9,12 +9,16 @@ from typing import Any, Final
 
 from agent.worker.stage import Stage, random_number
 from wire.hop import Grant, Heard, Position
-from wire.hop.replicas import Due, Replicas, merged
+from wire.hop.replicas import Due, Replicas
 from wire.hop.sender import HopSender
 
-MAX_CLIENTS: Final = 64
+MAX_CLIENTS: Final = 2048
 REMEMBERED_RESULTS: Final = 256
 """Frames sent to one client of which nothing was heard; older ones are forgotten."""
+REMEMBERED_IN_ALL: Final = 16384
+"""The same for all clients together; beyond it who got nothing for longest is forgotten."""
+LOOK_SECONDS: Final = 0.1
+"""How often it is asked which clients are due: not for each frame, for there may be many."""
 
 
 class Hops:
@@ -29,6 +33,9 @@ class Hops:
         addresses = [stage.next_address(peer) for peer in stage.downstream]
         self._next = Replicas(stage.device, addresses, random_number)
         self._clients: OrderedDict[str, HopSender] = OrderedDict()
+        self._clients_by_hop: dict[int, HopSender] = {}
+        self._remembered = 0
+        self._looked_at = float("-inf")
 
     @property
     def settled(self) -> bool:
@@ -82,22 +89,33 @@ class Hops:
         """Register a frame to a client; returns its position and keys now forgotten."""
         with self._lock:
             hop = self._clients.get(address)
-            gone: list[Any] = []
             if hop is None:
                 hop = HopSender(random_number(), self._device, credited=False)
-                self._clients[address] = hop
-                if len(self._clients) > MAX_CLIENTS:
-                    gone = self._clients.popitem(last=False)[1].forgotten(beyond=0)
+                self._clients[address] = self._clients_by_hop[hop.hop] = hop
             self._clients.move_to_end(address)
-            return hop.sent(key, size_bytes), gone + hop.forgotten(beyond=REMEMBERED_RESULTS)
+            position = hop.sent(key, size_bytes)
+            gone = hop.forgotten(beyond=REMEMBERED_RESULTS)
+            self._remembered += 1 - len(gone)
+            while len(self._clients) > MAX_CLIENTS or self._remembered > REMEMBERED_IN_ALL:
+                _, idle = self._clients.popitem(last=False)
+                del self._clients_by_hop[idle.hop]
+                self._remembered -= idle.outstanding
+                gone += idle.forgotten(beyond=0)
+            return position, gone
 
     def granted(self, grant: Grant) -> Heard:
         """Take a grant, whichever hop it is for."""
         with self._lock:
-            told = [self._next.granted(grant), *(h.granted(grant) for h in self._clients.values())]
+            client = self._clients_by_hop.get(grant.hop)
+            if client is None:
+                heard = self._next.granted(grant)
+            else:
+                self._remembered -= client.outstanding
+                heard = client.granted(grant)
+                self._remembered += client.outstanding
             self.heard += 1
             self._changed.notify_all()
-        return merged(told)
+        return heard
 
     def wait(self, heard: int, seconds: float) -> None:
         """Wait for a grant after the first ``heard`` ones."""
@@ -109,6 +127,9 @@ class Hops:
         """Return the probes to send, and what neighbours have lost; see `wire.hop.replicas`."""
         with self._lock:
             due = self._next.due(now, waiting=waiting, up=up)
+            if now - self._looked_at < LOOK_SECONDS:
+                return due
+            self._looked_at = now
             for address, hop in self._clients.items():
                 if not up:
                     hop.excuse()

@@ -6,6 +6,7 @@ left to the compute thread, so that each hop's positions leave in order.
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
@@ -14,16 +15,16 @@ from agent.worker.stage import Stage
 from agent.worker.stats import Stats
 from wire import tensors
 from wire.buffers import Buffer
-from wire.errors import CodedError, FrameError, TensorSpecError
+from wire.errors import CodedError, FrameError, LaneFullError, TensorSpecError
 from wire.frame import Frame, Kind, decode
 from wire.hop import Grant, Position
-from wire.hop.receiver import HopReceiver
+from wire.hop.receiver import MAX_SENDERS, HopReceiver
 from wire.ids import is_id
 from wire.sequence import SeenStreams
 
 DUPLICATE: Final = "frame.duplicate"
-DRAIN_GRACE_SECONDS: Final = 1.0
-"""While draining, frames already on their way are still taken for so long."""
+MAX_FIRST: Final = 1024
+"""Frames of which it is known where they came first; one that comes again has done so lately."""
 
 
 class RefusedFrameError(CodedError):
@@ -72,16 +73,29 @@ class Intake:
         self._grant = grant
         self._max_frame_bytes = max_frame_bytes
         self._lock = threading.Lock()
-        self._seen = SeenStreams()
-        self._closing_at: float | None = None
+        self._seen = SeenStreams(MAX_SENDERS)
+        self._first: OrderedDict[tuple[int, int], Position] = OrderedDict()
+        """By stream and sequence."""
+        self._left: set[str] = set()
+        self.closed = False
+        """Whether our senders were told to send nothing more."""
         self.arrived_at = time.monotonic()
         """When the last frame came, in monotonic seconds."""
         self.asked = grant
         """Called in the place of ``grant`` when a sender asks how else it can reach us."""
 
+    @property
+    def upstream_left(self) -> bool:
+        """Whether every neighbour before us has said that nothing more comes from it."""
+        return bool(self._stage.upstream) and self._left >= self._stage.upstream
+
     def close(self) -> None:
-        """From now on take only what was already on its way."""
-        self._closing_at = time.monotonic()
+        """Tell every sender to send nothing more; what is on its way is taken."""
+        self.closed = True
+        with self._lock:
+            last = self._receiver.close(time.monotonic())
+        for sender, grant in last:
+            self._tell(sender, grant)
 
     def take(self, _address: str, data: Buffer) -> None:
         """Take one frame's bytes from the link."""
@@ -93,11 +107,28 @@ class Intake:
         except FrameError as error:
             self._stats.refused(error.code)
             return
-        if frame.kind is Kind.CREDIT:
-            with self._lock:
-                grant = self._receiver.probed(position, time.monotonic())
-            self._tell(position.sender, grant, asks=frame.meta.get("offers") is True)
-            return
+        if self._left:
+            self._left.discard(position.sender)
+        try:
+            if frame.kind is Kind.CREDIT:
+                self._asked(frame, position)
+            else:
+                self._arrived(frame, position, size_bytes, received)
+        except LaneFullError as error:
+            self._stats.refused(error.code)
+            if frame.kind is Kind.DATA:
+                self._answer(frame, error.code, str(error))
+
+    def _asked(self, frame: Frame, position: Position) -> None:
+        """Take a probe."""
+        with self._lock:
+            grant = self._receiver.probed(position, time.monotonic())
+        self._tell(position.sender, grant, asks=frame.meta.get("offers") is True)
+        if frame.meta.get("leaves") is True:
+            self._left.add(position.sender)
+
+    def _arrived(self, frame: Frame, position: Position, size_bytes: int, received: int) -> None:
+        """Take any other frame."""
         now = self.arrived_at = time.monotonic()
         with self._lock:
             missed = self._receiver.frames_missed
@@ -112,7 +143,7 @@ class Intake:
             self._stats.refused(DUPLICATE)
             return
         try:
-            decoded_bytes = self._check(frame)
+            decoded_bytes = self._check(frame, position)
             self._queue(Waiting(frame, position, size_bytes, received, decoded_bytes))
         except RefusedFrameError as error:
             self._refuse(frame, position, error)
@@ -157,9 +188,16 @@ class Intake:
 
     def _refuse(self, frame: Frame, position: Position, error: RefusedFrameError) -> None:
         self._stats.refused(error.reason)
-        if error.reason != DUPLICATE:  # sent again by one who had not heard that we have it
+        if error.reason != DUPLICATE:
             self._answer(frame, error.reason, error.message)
+        elif self._waits_with_first(frame, position):
+            return  # sent again by one who had not heard that we have it, and who keeps it for us
         self.release(position, settled=True)
+
+    def _waits_with_first(self, frame: Frame, position: Position) -> bool:
+        first = self._first.get((frame.stream, frame.sequence))
+        with self._lock:
+            return first is not None and self._receiver.came_again(first, position)
 
     def _position(self, frame: Frame) -> Position:
         """Return the frame's position if its sender may send here."""
@@ -174,7 +212,7 @@ class Intake:
             raise FrameError(f"sender {position.sender!r} is no neighbour of this stage")
         return position
 
-    def _check(self, frame: Frame) -> int:
+    def _check(self, frame: Frame, position: Position) -> int:
         """Check what belongs to the frame itself; returns what its tensors take once decoded.
 
         Raises:
@@ -190,8 +228,9 @@ class Intake:
             )
         if not self._seen.first_time(frame.stream, frame.sequence):
             raise RefusedFrameError(DUPLICATE, f"sequence {frame.sequence} came twice")
-        if self._draining():
-            raise RefusedFrameError("worker.draining", "this worker is going away; send again")
+        self._first[frame.stream, frame.sequence] = position
+        if len(self._first) > MAX_FIRST:
+            self._first.popitem(last=False)
         contract = self._stage.assignment.contract
         got = {tensor.name: (tensor.dtype, tensor.shape) for tensor in frame.tensors}
         try:
@@ -205,7 +244,3 @@ class Intake:
                 f"{decoded_bytes} bytes once decoded (at most {self._max_frame_bytes})",
             )
         return decoded_bytes
-
-    def _draining(self) -> bool:
-        closing_at = self._closing_at
-        return closing_at is not None and time.monotonic() - closing_at > DRAIN_GRACE_SECONDS

@@ -128,6 +128,13 @@ class Outbound:
             self._lost(heard.lost)
             self._wake()
 
+    def leave(self) -> None:
+        """Tell the next stage that nothing more comes from us."""
+        for peer in self._stage.downstream:
+            address = self._stage.next_address(peer)
+            meta = {"hop": list(self._hops.position(address)), "leaves": True}
+            self._try_send(address, self._credit_frame(meta))
+
     def forward(
         self, frame: Frame, deadline_ns: int | None, upstream: Position | None = None
     ) -> int | None:
@@ -194,9 +201,12 @@ class Outbound:
                     queue.remove(kept)
                     self._give_up(kept, *hopeless)
         while queue := self._again or self._waiting:
-            if not self._sent(queue[0]):
+            if self._sent(queue[0]):
+                queue.popleft()
+            elif self._stopping():
+                queue.clear()  # whoever sent us these keeps them, and gives them to others
+            else:
                 return False
-            queue.popleft()
         return True
 
     def _hopeless(self, kept: Kept) -> tuple[str, str] | None:
@@ -208,8 +218,6 @@ class Outbound:
             return "frame.deadline", "too late when it could be sent on"
         if self._hops.never_fits(kept.size_bytes):
             return "frame.too_large", f"{kept.size_bytes} bytes are more than stage takes"
-        if self._stopping():
-            return "worker.draining", "the worker is going away; send again"
         return None
 
     def _sent(self, kept: Kept) -> bool:

@@ -24,7 +24,7 @@ from wire.attempts import Trouble
 from wire.buffers import Buffer
 from wire.errors import AccessFileError, BrokerUnreachableError, CodedError
 from wire.hop import Grant, Position
-from wire.hop.receiver import HopReceiver
+from wire.hop.receiver import MAX_SENDERS, HopReceiver
 from wire.links import Link, LinkOptions, open_link
 from wire.telemetry import StageLatency
 from wire.tensors import describe
@@ -33,11 +33,15 @@ log = structlog.get_logger()
 
 OPEN_SECONDS: Final = 30.0
 DRAIN_QUIET_SECONDS: Final = 1.0
-"""Drained: nothing has come for so long, and nothing is unfinished."""
+"""Drained: nothing has come from a client for so long, and nothing is unfinished."""
+UPSTREAM_QUIET_SECONDS: Final = 3.0
+"""The same for a neighbour that does not say when it leaves: perhaps it stays."""
+LAST_CALL_SECONDS: Final = 8.0
+"""A stage goes on granting credit to its neighbours for so long: they may have to drain, too."""
 DRAIN_SECONDS: Final = 10.0
-"""At the latest."""
+"""At the latest. Whoever sent us what is unfinished then keeps it, and gives it to others."""
 OVER_WINDOW: Final = 2
-"""The inbox's last wall is so many windows: credit is the first."""
+"""The inbox's last wall is so many windows, and a frame of each sender: credit is the first."""
 
 
 class Serving:
@@ -61,7 +65,9 @@ class Serving:
         self._order = order
         self._runtime = runtime or _open_runtime(order)
         self._stats = Stats()
-        self._inbox = Inbox(OVER_WINDOW * order.inbox_frames + 64, OVER_WINDOW * order.inbox_bytes)
+        self._inbox = Inbox(
+            OVER_WINDOW * order.inbox_frames + MAX_SENDERS, OVER_WINDOW * order.inbox_bytes
+        )
         self._link = link or _open_link(stage, order, self._fault)
         self._paths = Paths(
             stage,
@@ -130,11 +136,13 @@ class Serving:
                 if not close_ordered():
                     return False
                 self._closing_at = time.monotonic()
-                self._intake.close()
             return self._drained(self._closing_at)
 
         self._compute.serve(finished)
-        if self._link.up:  # else what was sent last has hardly left, and must be sent again
+        if self._paths.up:
+            self._outbound.leave()
+        # without a link what was sent last has hardly left, and must be sent again
+        if self._link.up and not self._overdue():
             self._intake.farewell()
         self._arrivals.close()
         self._paths.close()
@@ -155,11 +163,20 @@ class Serving:
         )
 
     def _drained(self, closing_at: float) -> bool:
+        """Whether it may end: clients are told at once to send nothing more, neighbours in the end.
+
+        When a whole pipeline goes, its stages drain in order: each says to the next when it leaves.
+        """
         now = time.monotonic()
-        if now - closing_at > DRAIN_SECONDS:
+        neighbours = self._stage.upstream
+        if not self._intake.closed and now - closing_at > (LAST_CALL_SECONDS if neighbours else -1):
+            self._intake.close()
+        if self._overdue():
             return True
-        quiet = now - max(self._intake.arrived_at, closing_at) > DRAIN_QUIET_SECONDS
-        return quiet and not len(self._inbox) and self._outbound.settled
+        patience = UPSTREAM_QUIET_SECONDS if neighbours else DRAIN_QUIET_SECONDS
+        quiet = now - max(self._intake.arrived_at, closing_at) > patience
+        over = quiet or self._intake.upstream_left
+        return over and not len(self._inbox) and self._outbound.settled
 
     def _overdue(self) -> bool:
         closing_at = self._closing_at

@@ -252,3 +252,22 @@ def test_who_ends_does_not_wait_for_who_has_ended(fleet, tools):
 
     assert values(answers) == [0, 1, 2]
     assert settled
+
+
+def test_a_hundred_clients_at_one_entry(fleet, tools):
+    """More than the window has frames: each gets its own answers, none is refused or forgotten."""
+    route, (worker,) = fleet.chain(None, limits=(16, 1 << 20))
+    streams = [fleet.client(route, f"client-{number}").stream() for number in range(100)]
+    frames = [{"x": np.full(2, number, np.float32)} for number in range(100)]
+    got = [[] for _ in streams]
+    for _ in range(3):
+        for stream, inputs in zip(streams, frames, strict=True):
+            stream.submit(inputs)
+    while not all(stream.finished for stream in streams):
+        for number, stream in enumerate(streams):
+            stream.pump()
+            got[number] += stream.take()
+
+    assert [values(answers) for answers in got] == [[number] * 3 for number in range(100)]
+    assert worker.counts.refused == {}
+    assert (worker.counts.received, worker.counts.run) == (300, 300)

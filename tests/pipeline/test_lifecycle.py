@@ -1,5 +1,8 @@
 """A stage's own life: the golden frame, real segments in a chain, and the drain at its end."""
 
+import itertools
+import time
+
 import numpy as np
 import onnx
 import onnxruntime as ort
@@ -8,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from agent.channel import BrokerAccess, Load
 from agent.errors import RuntimeOpenError
+from agent.worker import serving
 from agent.worker.serving import Serving
 from agent.worker.stage import Stage
 from agent.worker.warmup import GoldenFrameError
@@ -152,6 +156,72 @@ def test_draining_finishes_what_is_there(fleet, tools):
 
     assert [float(answer["x"][0]) for answer in answers] == [0, 1, 2, 3, 4]
     assert (gated.closed, worker.link.up) == (True, False)
+
+
+@pytest.mark.parametrize(("slow", "seconds"), [(0, 1.2), (1, 0.4)])
+def test_a_generation_that_is_replaced_finishes_all_it_took(fleet, tools, slow, seconds):
+    """All its stages are told at once; each takes what the one before it still sends.
+
+    The work that is left takes longer than a client is waited for.
+    """
+
+    def run(arrays):
+        time.sleep(seconds)
+        return arrays
+
+    runtimes = [None, None]
+    runtimes[slow] = tools.Scripted(run)
+    old_route, old = fleet.chain(*runtimes)
+    new_route, _ = fleet.chain(None, None, generation=2)
+    client = fleet.client(old_route)
+    stream = client.stream()
+    for inputs in tools.numbered(4):
+        stream.submit(inputs)
+    tools.eventually(lambda: stream.wait(0.005) or old[0].counts.received == 4)
+    client.route = new_route
+    for worker in old:
+        worker._closing.set()
+    answers = []
+    while not stream.finished:
+        stream.wait(0.1)
+        answers += stream.take()
+    for worker in old:
+        worker.join()
+
+    assert [answer.error for answer in answers] == [None] * 4
+    assert [worker.counts.run for worker in old] == [4, 4]
+
+
+@pytest.mark.parametrize("stage", [0, 1])
+def test_frames_wait_for_a_stage_that_comes_back(fleet, tools, stage, monkeypatch):
+    """Told to close while its neighbour stays, it gets nothing more, and its successor the rest."""
+    monkeypatch.setattr(serving, "LAST_CALL_SECONDS", 0.5)
+    route, workers = fleet.chain(None, None, limits=(3, 1 << 16))
+    client = fleet.client(route)
+    stream = client.stream(window=3)
+    count, answers = itertools.count(), []
+
+    def feed(until):
+        while not until():
+            if stream.room:
+                next(count)
+                stream.submit({"x": np.ones(3, np.float32)})
+            stream.wait(0.02)
+            answers.extend(stream.take())
+
+    feed(lambda: len(answers) > 20)
+    workers[stage]._closing.set()
+    feed(lambda: not workers[stage]._thread.is_alive())
+    stage_of = workers[stage].serving._stage
+    fleet.worker(stage_of.assignment, stage_of.device, limits=(3, 1 << 16))
+    after = len(answers) + 20
+    feed(lambda: len(answers) > after)
+    while not stream.finished:
+        stream.wait(0.1)
+        answers.extend(stream.take())
+
+    assert [answer.error for answer in answers] == [None] * next(count)
+    assert [worker.counts.errors for worker in fleet.workers] == [{}] * 3
 
 
 def test_a_stage_that_is_drained_before_its_successor(fleet, tools):

@@ -1,15 +1,20 @@
-"""Carries TCP connections to a port, until the test cuts them or lets nothing through."""
+"""Carries TCP connections to a port, slowly if asked, until the test cuts or stops them."""
 
 import contextlib
 import socket
 import threading
+import time
 
 
 class Proxy:
-    """Listens at ``host:port`` and connects each connection to 127.0.0.1 at the same port."""
+    """Listens at ``host:port`` and connects each connection to 127.0.0.1 at the same port.
 
-    def __init__(self, host, port):
+    ``back_bytes_per_second``: no more comes back on each of them.
+    """
+
+    def __init__(self, host, port, back_bytes_per_second=float("inf")):
         self.port = port
+        self._back_bytes_per_second = back_bytes_per_second
         self._target = ("127.0.0.1", port)
         self._listener = socket.create_server((host, port))
         self._open = set()
@@ -58,15 +63,17 @@ class Proxy:
                 continue
             pair = (ours, theirs)
             self._open.add(pair)
-            for source, target in (pair, pair[::-1]):
+            rates = (float("inf"), self._back_bytes_per_second)
+            for source, target, rate in zip(pair, pair[::-1], rates, strict=True):
                 threading.Thread(
-                    target=self._carry, args=(source, target, pair), daemon=True
+                    target=self._carry, args=(source, target, pair, rate), daemon=True
                 ).start()
 
-    def _carry(self, source, target, pair):
+    def _carry(self, source, target, pair, bytes_per_second):
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
                 self._flows.wait()
+                time.sleep(len(data) / bytes_per_second)
                 target.sendall(data)
         for sock in pair:
             with contextlib.suppress(OSError):

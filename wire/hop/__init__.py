@@ -77,7 +77,7 @@ class Grant(NamedTuple):
     """Every frame before this position is out of this receiver's hands: lost, or finished and with
     whoever comes next. Until then its sender keeps it, to send it again."""
     frames: int
-    """Frames that may be sent since the stream opened."""
+    """Frames that may be sent since the stream opened; 0: none any more, the receiver goes away."""
     size_bytes: int
     """Bytes that may be sent since the stream opened."""
     largest_bytes: int

@@ -2,7 +2,7 @@
 
 The lane's window is shared by the senders that were heard lately; each is granted at least one
 frame. A frame takes room from its arrival until it is *released*, and its sender keeps it until it
-is *settled*: out of our hands.
+is *settled*: out of our hands. What it costs does not depend on how many senders there are.
 
 No I/O, no clock: ``now`` is monotonic seconds. Not for two threads at once.
 """
@@ -11,10 +11,15 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from wire.errors import LaneFullError
 from wire.hop import MAX_GAPS, PROBE_SECONDS, Grant, Position
 
 ACTIVE_SECONDS: Final = 5.0
 """A sender not heard for so long no longer shares the window."""
+MAX_SENDERS: Final = 2048
+"""Streams remembered on one lane, about 2 KB each."""
+MAX_REPEATS: Final = 8
+"""How often a frame that is not settled may come again; beyond it, it counts as settled."""
 MAX_UNTOLD: Final = 8
 """Frames whose sender is not told that they are finished."""
 MAX_KEPT: Final = 1024
@@ -48,6 +53,8 @@ class _Sender:
     held_bytes: int = 0
     kept: OrderedDict[int, int] = field(default_factory=OrderedDict)
     """Frames that their sender keeps for us, oldest first, and their bytes."""
+    repeats: dict[int, list[Position]] = field(default_factory=dict)
+    """Where frames that are kept for us came again; held and kept for as long."""
     granted_frames: int = 0
     granted_bytes: int = 0
     gaps: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=MAX_GAPS))
@@ -62,7 +69,8 @@ class HopReceiver:
         receiver: A number drawn at random for this process.
         window_frames: Frames that may be held at once.
         window_bytes: Bytes that may be held at once; also the largest frame that is taken.
-        max_senders: Streams remembered; beyond it the one silent for longest is forgotten.
+        max_senders: Streams remembered. When full, the one silent for longest is forgotten; while
+            none is silent, a new one is refused.
         told_every: After how many settled frames a grant is due, and no sooner; None: after half a
             share of frames or bytes released, or ``MAX_UNTOLD`` frames or as many bytes settled.
             The rest is told to the next probe.
@@ -73,7 +81,7 @@ class HopReceiver:
         receiver: int,
         window_frames: int,
         window_bytes: int,
-        max_senders: int = 64,
+        max_senders: int = MAX_SENDERS,
         *,
         told_every: int | None = None,
     ) -> None:
@@ -84,7 +92,11 @@ class HopReceiver:
         """Frames that never arrived, by all senders."""
         self._max_senders = max_senders
         self._told_every = told_every
+        self._closed = False
         self._senders: OrderedDict[int, _Sender] = OrderedDict()
+        """The longest silent first."""
+        self._active: OrderedDict[int, _Sender] = OrderedDict()
+        """Of those, the ones that share the window."""
 
     @property
     def held_frames(self) -> int:
@@ -97,7 +109,11 @@ class HopReceiver:
         return sum(sender.held_bytes for sender in self._senders.values())
 
     def arrived(self, position: Position, size_bytes: int, now: float) -> bool:
-        """Take a frame; False: it is a duplicate or older than what came already."""
+        """Take a frame; False: it is a duplicate or older than what came already.
+
+        Raises:
+            LaneFullError: It comes from one sender too many.
+        """
         sender = self._heard(position, now)
         if position.frames_before < sender.next_index:
             return False
@@ -107,12 +123,30 @@ class HopReceiver:
         sender.held[position.frames_before] = size_bytes
         sender.held_bytes += size_bytes
         sender.kept[position.frames_before] = size_bytes
-        while len(sender.kept) > MAX_KEPT:
-            sender.kept.popitem(last=False)
+        if len(sender.kept) > MAX_KEPT:
+            self._settle(sender, next(iter(sender.kept)))
+        return True
+
+    def came_again(self, first: Position, position: Position) -> bool:
+        """Note that a frame is here already: it is settled when it is at its ``first`` position.
+
+        False: that one is settled; the new one must be released.
+        """
+        sender = self._senders.get(first.hop)
+        if sender is None or first.frames_before not in sender.kept:
+            return False
+        repeats = sender.repeats.setdefault(first.frames_before, [])
+        if len(repeats) >= MAX_REPEATS:
+            return False
+        repeats.append(position)
         return True
 
     def probed(self, position: Position, now: float) -> Grant:
-        """Take a probe; returns the grant to answer with."""
+        """Take a probe; returns the grant to answer with.
+
+        Raises:
+            LaneFullError: It comes from one sender too many.
+        """
         sender = self._heard(position, now)
         if position.frames_before > sender.next_index:
             self._miss(sender, position)
@@ -143,7 +177,7 @@ class HopReceiver:
         sender.held_bytes -= size_bytes
         sender.released.add(size_bytes)
         if settled:
-            sender.kept.pop(position.frames_before, None)
+            self._settle(sender, position.frames_before)
         due = self._told_every is None and self._room_enough(sender.released, now)
         return self.grant(position.hop, now) if due else None
 
@@ -152,17 +186,24 @@ class HopReceiver:
         sender = self._senders.get(position.hop)
         if sender is None or position.frames_before not in sender.kept:
             return None
-        sender.settled.add(sender.kept.pop(position.frames_before))
+        sender.settled.add(sender.kept[position.frames_before])
+        self._settle(sender, position.frames_before)
         due = sender.settled.frames >= (self._told_every or MAX_UNTOLD)
         if self._told_every is None:
             due = due or self._bytes_enough(sender.settled, now)
         return self.grant(position.hop, now) if due else None
 
+    def close(self, now: float) -> list[tuple[str, Grant]]:
+        """Grant nothing any more; returns what to tell each sender. What comes is still taken."""
+        self._closed = True
+        return [(sender.sender, self.grant(hop, now)) for hop, sender in self._senders.items()]
+
     def farewell(self, now: float) -> list[tuple[str, Grant]]:
         """Count what was released as out of our hands; returns the last grant of each sender."""
         for sender in self._senders.values():
-            sender.kept = OrderedDict((i, n) for i, n in sender.kept.items() if i in sender.held)
-        return [(sender.sender, self.grant(hop, now)) for hop, sender in self._senders.items()]
+            for index in [index for index in sender.kept if index not in sender.held]:
+                self._settle(sender, index)
+        return self.close(now)
 
     def grant(self, hop: int, now: float) -> Grant:
         """Return what the sender of stream ``hop`` may send now."""
@@ -182,29 +223,44 @@ class HopReceiver:
             since=sender.since,
             arrived=sender.next_index,
             done=next(iter(sender.kept), sender.next_index),
-            frames=sender.granted_frames,
+            frames=0 if self._closed else sender.granted_frames,
             size_bytes=sender.granted_bytes,
             largest_bytes=self.window_bytes,
             gaps=tuple(sender.gaps),
         )
 
     def _heard(self, position: Position, now: float) -> _Sender:
-        sender = self._senders.get(position.hop)
-        if sender is None:
-            sender = _Sender(
-                position.sender,
-                position.frames_before,
-                position.frames_before,
-                position.bytes_before,
-                heard_at=now,
-                told_at=now,
-            )
-            self._senders[position.hop] = sender
-            while len(self._senders) > self._max_senders:
-                self._senders.popitem(last=False)
+        hop = position.hop
+        sender = self._senders.get(hop) or self._welcome(position, now)
         sender.heard_at = now
-        self._senders.move_to_end(position.hop)
+        self._senders.move_to_end(hop)
+        self._active[hop] = sender
+        self._active.move_to_end(hop)
         return sender
+
+    def _welcome(self, position: Position, now: float) -> _Sender:
+        """Return what is known of a sender that is new."""
+        if len(self._senders) >= self._max_senders:
+            self._count_active(now)
+            oldest = next(iter(self._senders))
+            if oldest in self._active:
+                raise LaneFullError(self._max_senders)
+            gone = self._senders.pop(oldest)
+            for index in list(gone.repeats):
+                self._settle(gone, index)
+        _, index, size_bytes, name = position
+        sender = _Sender(name, index, index, size_bytes, heard_at=now, told_at=now)
+        self._senders[position.hop] = sender
+        return sender
+
+    def _settle(self, sender: _Sender, index: int) -> None:
+        """Keep a frame no longer, wherever it came."""
+        sender.kept.pop(index, None)
+        for repeat in sender.repeats.pop(index, ()):
+            other = self._senders.get(repeat.hop)
+            if other is not None:
+                other.held_bytes -= other.held.pop(repeat.frames_before, 0)
+                other.kept.pop(repeat.frames_before, None)
 
     def _miss(self, sender: _Sender, position: Position) -> None:
         if position.frames_before > sender.next_index:
@@ -222,6 +278,12 @@ class HopReceiver:
     def _share(self, now: float) -> tuple[int, int]:
         if len(self._senders) == 1:
             return self.window_frames, self.window_bytes
-        active = sum(1 for s in self._senders.values() if now - s.heard_at < ACTIVE_SECONDS)
-        active = max(1, active)
+        active = self._count_active(now)
         return max(1, self.window_frames // active), self.window_bytes // active
+
+    def _count_active(self, now: float) -> int:
+        """Return how many senders were heard lately, at least one."""
+        active = self._active
+        while active and now - next(iter(active.values())).heard_at >= ACTIVE_SECONDS:
+            active.popitem(last=False)
+        return max(1, len(active))

@@ -6,10 +6,15 @@ No I/O, no clock: ``now`` is monotonic seconds. Not for two threads at once; the
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any
+from typing import Any, Final
 
 from wire.errors import CreditError
 from wire.hop import PROBE_SECONDS, SILENCE_SECONDS, SUSPECT_PROBES, Grant, Heard, Lost, Position
+
+LEAST_PACE_BYTES: Final = 128 << 10
+"""A link is taken to carry so much in the time between two probes, until it has carried more."""
+PATIENCE: Final = 2
+"""What is under way may take so many times as long as what arrived last."""
 
 
 @dataclass(slots=True)
@@ -17,6 +22,8 @@ class _Sent:
     """A frame that is not known to be done."""
 
     key: Any
+    end_bytes: int
+    """Bytes sent, up to its end."""
     arrived: bool = False
 
 
@@ -41,7 +48,16 @@ class HopSender:
         self._retired: deque[int] = deque(maxlen=4)
         self._probed_at: float | None = None
         self._unanswered = 0
+        self.suspect = False
+        """Whether the neighbour left several probes unanswered that must have come.
+
+        A probe waits behind the frames that are under way, as long as their link takes for them.
+        """
         self._silent_since: float | None = None
+        self._unanswered_before = 0
+        """Probes that were unanswered when the silence began to count."""
+        self._arrived_bytes = 0
+        self._pace_bytes: float = LEAST_PACE_BYTES
 
     @property
     def outstanding(self) -> int:
@@ -57,11 +73,6 @@ class HopSender:
     def known(self) -> bool:
         """Whether the neighbour was ever heard."""
         return self._grant is not None
-
-    @property
-    def suspect(self) -> bool:
-        """Whether the neighbour left several probes unanswered."""
-        return self._unanswered >= SUSPECT_PROBES
 
     def covers(self, size_bytes: int) -> bool:
         """Whether one more frame of ``size_bytes`` may be sent now.
@@ -89,9 +100,9 @@ class HopSender:
         if not self.covers(size_bytes):
             raise CreditError(self.hop, size_bytes)
         position = self.position()
-        self._outstanding[self.sent_frames] = _Sent(key)
-        self.sent_frames += 1
         self.sent_bytes += size_bytes
+        self._outstanding[self.sent_frames] = _Sent(key, self.sent_bytes)
+        self.sent_frames += 1
         if not self.credited:
             self.excuse()  # it asked for this: whoever was given up is asked again
         return position
@@ -104,8 +115,10 @@ class HopSender:
         """Take a grant; returns what it shows of the frames sent before."""
         if grant.hop != self.hop or (grant.receiver in self._retired and not self.suspect):
             return Heard([], [], [])
+        waited = self._unanswered
         self._probed_at = None
         self._unanswered = 0
+        self.suspect = False
         self._silent_since = None
         lost: list[Lost] = []
         known = self._grant
@@ -118,14 +131,19 @@ class HopSender:
             self._grant = grant
         else:
             self._grant = grant._replace(
-                frames=max(known.frames, grant.frames),
+                # who has closed stays closed, whatever it said before comes late
+                frames=min(known.frames, grant.frames) and max(known.frames, grant.frames),
                 size_bytes=max(known.size_bytes, grant.size_bytes),
                 arrived=max(known.arrived, grant.arrived),
                 done=max(known.done, grant.done),
             )
         for first, end in grant.gaps:
             lost += self._take(range(first, end), "link.lost")
-        return Heard(lost, self._arrived(self._grant.arrived), self._done(self._grant.done))
+        before = self._arrived_bytes
+        arrived = self._arrived(self._grant.arrived)
+        if self._arrived_bytes > before:
+            self._pace_bytes = max(LEAST_PACE_BYTES, (self._arrived_bytes - before) / (waited + 1))
+        return Heard(lost, arrived, self._done(self._grant.done))
 
     def probe(self, now: float, *, waiting: bool = False) -> Position | None:
         """Return the position to send as a probe, or None when none is due.
@@ -146,13 +164,21 @@ class HopSender:
             return None
         self._probed_at = now
         self._unanswered += 1
+        self.suspect |= self._unanswered >= SUSPECT_PROBES + self._waiting_probes
         if self._silent_since is None:
-            self._silent_since = now
+            self._silent_since, self._unanswered_before = now, self._unanswered - 1
         return self.position()
 
     def silent(self, now: float) -> bool:
-        """Whether the neighbour has left probes unanswered for too long."""
-        return self._silent_since is not None and now - self._silent_since >= SILENCE_SECONDS
+        """Whether the neighbour has left probes unanswered for too long.
+
+        Several of them: who was asleep itself, and asked nothing meanwhile, has not heard silence.
+        """
+        if self._silent_since is None:
+            return False
+        patience = SILENCE_SECONDS + self._waiting_probes * PROBE_SECONDS
+        asked = self._unanswered - self._unanswered_before
+        return asked >= SUSPECT_PROBES and now - self._silent_since >= patience
 
     def excuse(self) -> None:
         """Begin to count the neighbour's silence anew."""
@@ -167,6 +193,8 @@ class HopSender:
 
     def abandoned(self) -> list[Lost]:
         """Forget all that the neighbour holds, and return it: somebody else shall have it."""
+        self._arrived_bytes = self.sent_bytes  # waited for no longer
+        self._pace_bytes = LEAST_PACE_BYTES
         lost = [Lost(sent.key, "worker.lost") for sent in self._outstanding.values()]
         self._outstanding.clear()
         return lost
@@ -181,6 +209,11 @@ class HopSender:
         excess = max(0, len(self._outstanding) - beyond)
         return [self._outstanding.popitem(last=False)[1].key for _ in range(excess)]
 
+    @property
+    def _waiting_probes(self) -> int:
+        """How many probes may wait behind the frames that are under way."""
+        return int(PATIENCE * (self.sent_bytes - self._arrived_bytes) / self._pace_bytes)
+
     def _arrived(self, before: int) -> list[Any]:
         news = [
             sent
@@ -189,6 +222,9 @@ class HopSender:
         ]
         for sent in news:
             sent.arrived = True
+            self._arrived_bytes = sent.end_bytes
+        if before >= self.sent_frames:
+            self._arrived_bytes = self.sent_bytes
         return [sent.key for sent in news]
 
     def _done(self, before: int) -> list[Any]:

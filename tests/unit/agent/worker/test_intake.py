@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from agent.worker import intake as module
 from agent.worker.inbox import Inbox
 from agent.worker.intake import Intake
 from agent.worker.stats import Stats
@@ -15,12 +14,14 @@ from wire.hop.receiver import HopReceiver
 class Desk:
     """An intake with everything it tells written down."""
 
-    def __init__(self, stage, *, frames=4, size_bytes=1 << 16, max_frame_bytes=1 << 16):
+    def __init__(
+        self, stage, *, frames=4, size_bytes=1 << 16, max_frame_bytes=1 << 16, max_senders=64
+    ):
         self.answers, self.grants = [], []
         self.stats = Stats()
         self.inbox = Inbox(frames, size_bytes)
         self.intake = Intake(
-            stage, HopReceiver(9, frames, size_bytes), self.inbox, self.stats,
+            stage, HopReceiver(9, frames, size_bytes, max_senders), self.inbox, self.stats,
             lambda frame, code, _message: self.answers.append((frame.sequence, code)),
             lambda sender, grant: self.grants.append((sender, grant)),
             max_frame_bytes,
@@ -108,15 +109,56 @@ def test_released_room_is_granted_in_time(made, desk):
     assert desk.grants[-1][1].frames == 8
 
 
-def test_a_draining_stage_takes_what_is_on_its_way(made, desk, monkeypatch):
-    """For a grace it still takes frames; then it refuses, and says so."""
-    desk.intake.close()
+def test_a_closing_stage_takes_what_is_on_its_way(made, desk):
+    """It tells everybody to send nothing more, and refuses nothing."""
     desk.intake.take("lane", sent(made, made.frame(0), 0))
-    monkeypatch.setattr(module, "DRAIN_GRACE_SECONDS", -1.0)
+    desk.intake.close()
+    ((told, closed),) = desk.grants
     desk.intake.take("lane", sent(made, made.frame(1), 1))
+    desk.intake.take("lane", sent(made, Frame(Kind.CREDIT, 0, 0), 2))
 
-    assert len(desk.inbox) == 1
-    assert desk.answers == [(1, "worker.draining")]
+    assert (told, closed.frames, desk.grants[-1][1].frames) == ("d0", 0, 0)
+    assert (len(desk.inbox), desk.answers) == (2, [])
+
+
+def test_neighbours_that_leave(made):
+    """All of them have said so; one that comes back has not."""
+    desk = Desk(made.stage(upstream=("d0", "d5")))
+    leaving = Frame(Kind.CREDIT, 0, 0, meta={"leaves": True})
+    said = []
+    for device in ("d0", "d5"):
+        said.append(desk.intake.upstream_left)
+        desk.intake.take("lane", sent(made, leaving, sender=device, hop=ord(device[1])))
+    said.append(desk.intake.upstream_left)
+    desk.intake.take("lane", sent(made, made.frame(0), sender="d5", hop=99))
+
+    assert [*said, desk.intake.upstream_left] == [False, False, True, False]
+
+
+def test_a_frame_that_came_again_is_kept_for_us_with_the_first(made, desk):
+    """Its sender must not forget it while we could still lose it."""
+    frame = made.frame(0)
+    desk.intake.take("lane", sent(made, frame, 0))
+    desk.intake.take("lane", sent(made, frame, 1))
+    (waiting,) = desk.inbox.get(0)
+    desk.intake.take("lane", sent(made, Frame(Kind.CREDIT, 0, 0), 2))
+    before = desk.grants[-1][1].done
+    desk.intake.release(waiting.position, settled=False)
+    desk.intake.settle(waiting.position)
+    desk.intake.take("lane", sent(made, Frame(Kind.CREDIT, 0, 0), 2))
+
+    assert (before, desk.grants[-1][1].done) == (0, 2)
+    assert (desk.answers, desk.refused()) == ([], {"frame.duplicate": 1})
+
+
+def test_one_sender_too_many_is_told(made):
+    """The others keep what they have."""
+    desk = Desk(made.stage(), max_senders=1)
+    desk.intake.take("lane", sent(made, made.frame(0), hop=1))
+    desk.intake.take("lane", sent(made, made.frame(1), hop=2))
+
+    assert (len(desk.inbox), desk.answers) == (1, [(1, "lane.full")])
+    assert desk.refused() == {"lane.full": 1}
 
 
 def test_a_full_inbox_refuses(made):

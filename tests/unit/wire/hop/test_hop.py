@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from wire.errors import CreditError, FrameError
+from wire.errors import CreditError, FrameError, LaneFullError
 from wire.hop import (
     MAX_GAPS,
     PROBE_SECONDS,
@@ -18,13 +18,13 @@ from wire.hop import (
     Lost,
     Position,
 )
-from wire.hop.receiver import ACTIVE_SECONDS, HopReceiver
+from wire.hop.receiver import ACTIVE_SECONDS, MAX_REPEATS, HopReceiver
 from wire.hop.sender import HopSender
 
 WINDOW_FRAMES = 4
 WINDOW_BYTES = 100
 WORK = ["send", "send", "deliver", "release", "pass on", "exchange", "hear", "wait"]
-FAULTS = ["frame", "frame", "frame", "grant", "link", "receiver", "sender"]
+FAULTS = ["frame", "frame", "frame", "grant", "link", "receiver", "sender", "close", "sleep"]
 COUNTS = st.integers(0, (1 << 62) - 1)
 U64 = st.integers(0, 2**64 - 1)
 
@@ -45,6 +45,7 @@ class HopMachine(RuleBasedStateMachine):
         self.lane = deque()
         self.grants = []
         self.receiver = HopReceiver(1, WINDOW_FRAMES, WINDOW_BYTES)
+        self.closed = False
         self.held = []
         self.arrived = set()
         self.finished = set()
@@ -94,7 +95,7 @@ class HopMachine(RuleBasedStateMachine):
     def note_grant(self, grant):
         """What is granted to one stream by one receiver only grows."""
         before = self.granted.get((grant.hop, grant.receiver), grant)
-        assert grant.frames >= before.frames
+        assert grant.frames == 0 if self.closed else grant.frames >= before.frames
         assert grant.size_bytes >= before.size_bytes
         assert grant.arrived >= before.arrived
         assert grant.done >= before.done
@@ -229,11 +230,13 @@ class HopMachine(RuleBasedStateMachine):
 
     def wait(self, seconds):
         """Time passes: probes, and what a silent neighbour held."""
-        self.now += seconds
-        self.probe()
-        losses = self.sender.lost_by_silence(self.now)
-        self.silence |= bool(losses)
-        self.note_lost(losses)
+        until = self.now + seconds
+        while self.now < until:
+            self.now = min(until, self.now + PROBE_SECONDS)
+            self.probe()
+            losses = self.sender.lost_by_silence(self.now)
+            self.silence |= bool(losses)
+            self.note_lost(losses)
 
     def fail(self, what, index):
         """Something is lost on the way, the link breaks, or one of the two restarts.
@@ -248,11 +251,20 @@ class HopMachine(RuleBasedStateMachine):
             self.lane.clear()
         elif what == "receiver":
             self.receiver = HopReceiver(self.receiver.receiver + 1, WINDOW_FRAMES, WINDOW_BYTES)
+            self.closed = False
             self.held = []
             self.unsettled = []
             self.gap_ranges = 0
         elif what == "sender":
             self.open_sender()
+        elif what == "close":
+            self.closed = True
+            for _, grant in self.receiver.close(self.now):
+                self.note_grant(grant)
+        elif what == "sleep":  # of the sender: nothing is asked meanwhile, and nothing concluded
+            self.now += 2 * SILENCE_SECONDS
+            if not self.sender.suspect:
+                assert self.sender.lost_by_silence(self.now) == []
 
     @invariant()
     def no_window_is_exceeded(self):
@@ -278,6 +290,10 @@ class HopMachine(RuleBasedStateMachine):
         if not hasattr(self, "sender"):
             return
         self.grants.clear()
+        if self.closed:
+            self.settle()
+            assert not self.sender.covers(1)
+            self.fail("receiver", 0)
         for _ in range(SUSPECT_PROBES + 3):
             self.settle()
         assert self.sender.covers(WINDOW_BYTES)
@@ -299,6 +315,13 @@ def pair(frames=WINDOW_FRAMES, size_bytes=WINDOW_BYTES, **options):
     sender = HopSender(1, "client", **options)
     sender.granted(receiver.probed(sender.probe(0.0, waiting=True), 0.0))
     return sender, receiver
+
+
+def ask(sender, first, seconds):
+    """Probe every half second, beginning at ``first``, without an answer; returns the time then."""
+    for step in range(int(seconds / PROBE_SECONDS) + 1):
+        sender.probe(first + step * PROBE_SECONDS)
+    return first + seconds
 
 
 def grant(**changes):
@@ -436,13 +459,33 @@ def test_silent_sender_no_longer_shares():
 
 
 def test_receiver_remembers_a_bounded_number_of_streams():
-    """A stranger that opens streams without end fills no memory."""
+    """A stranger that opens streams without end fills no memory, and drives nobody out."""
     receiver = HopReceiver(11, 4, 100, max_senders=2)
-    for hop in range(100):
-        receiver.arrived(Position(hop, 0, 0, "x"), 10, 0.0)
+    for hop in range(2):
+        receiver.arrived(Position(hop, 0, 0, "x"), 10, float(hop))
+    with pytest.raises(LaneFullError, match="2 senders"):
+        receiver.arrived(Position(2, 0, 0, "x"), 10, 0.9 + ACTIVE_SECONDS - 1)
+    receiver.arrived(Position(3, 0, 0, "x"), 10, ACTIVE_SECONDS)
 
     assert receiver.held_frames == 2
     assert receiver.released(Position(0, 0, 0, "x"), 0.0) is None
+    assert receiver.released(Position(1, 0, 0, "x"), 0.0) is not None
+
+
+def test_a_thousand_senders_keep_what_they_have():
+    """Nobody is forgotten while others come and go, and each has its share of the window."""
+    receiver = HopReceiver(11, 4000, 4_000_000)
+    senders = [HopSender(hop, "client") for hop in range(1000)]
+    for _ in range(3):
+        for sender in senders:
+            sender.granted(receiver.probed(sender.position(), 0.0))
+    for sender in senders:
+        assert receiver.arrived(sender.sent("a", 10), 10, 1.0)
+
+    assert receiver.held_frames == 1000
+    assert {receiver.grant(sender.hop, 1.0).since for sender in senders} == {0}
+    assert receiver.probed(Position(5000, 0, 0, "new"), 2.0).frames == 3
+    assert receiver.probed(Position(5000, 0, 0, "new"), 1.0 + ACTIVE_SECONDS).frames == 4000
 
 
 def test_gap_is_told_as_lost_by_the_link():
@@ -593,8 +636,7 @@ def test_silent_neighbour_has_lost_what_it_was_sent():
     sender, _ = pair()
     sender.sent("a", 1)
     sender.sent("b", 1)
-    sender.probe(10.0)
-    sender.probe(10.5)
+    ask(sender, 10.0, SILENCE_SECONDS)
 
     assert sender.lost_by_silence(10.5 + SILENCE_SECONDS - 0.1) == []
     expected = [Lost("a", "worker.lost"), Lost("b", "worker.lost")]
@@ -606,8 +648,7 @@ def test_a_silent_client_is_asked_again_with_the_next_result():
     """It is given up after five seconds, and counts as silent anew once it is sent something."""
     sender = HopSender(1, "d1", credited=False)
     sender.sent("a", 1)
-    sender.probe(10.0)
-    sender.probe(10.5)
+    ask(sender, 10.0, SILENCE_SECONDS)
     assert sender.silent(10.5 + SILENCE_SECONDS)
 
     sender.sent("b", 1)
@@ -623,16 +664,15 @@ def test_silence_of_long_ago_does_not_condemn_the_next_frame(given_up):
     sender, _ = pair()
     if given_up == "lost":
         sender.sent("a", 1)
-    sender.probe(10.0, waiting=True)
-    sender.probe(10.5, waiting=True)
+    for step in range(10):
+        sender.probe(10.0 + step * PROBE_SECONDS, waiting=True)
     sender.lost_by_silence(10.5 + (SILENCE_SECONDS if given_up == "lost" else 0))
     sender.probe(16.0)
 
     sender.sent("b", 1)
     assert sender.lost_by_silence(3600.0) == []
-    sender.probe(3600.0)
-    sender.probe(3600.5)
-    assert sender.lost_by_silence(3601.0) == []
+    ask(sender, 3600.0, SILENCE_SECONDS)
+    assert sender.lost_by_silence(3600.4 + SILENCE_SECONDS) == []
     assert sender.lost_by_silence(3600.5 + SILENCE_SECONDS) == [Lost("b", "worker.lost")]
 
 
@@ -783,3 +823,120 @@ def test_a_slow_link_is_not_taken_for_silence(told_every):
         assert sender.lost_by_silence(now) == []
 
     assert arrived == list(range(16))
+
+
+@pytest.mark.parametrize("largest", [1, 64 << 20])
+def test_who_was_asleep_has_not_heard_silence(largest):
+    """A process that was stopped asks its neighbours first, before it takes them for gone."""
+    sender, receiver = pair(size_bytes=largest)
+    receiver.arrived(sender.sent("a", largest), largest, 0.0)
+    ask(sender, 10.0, PROBE_SECONDS)
+    assert sender.lost_by_silence(3600.0) == []
+
+    assert sender.probe(3600.0) is not None
+    assert sender.lost_by_silence(3600.0) == []
+    sender.granted(receiver.probed(sender.position(), 3600.0))
+    assert (sender.suspect, sender.outstanding) == (False, 1)
+
+
+def slow_hop(sizes, bytes_per_second):
+    """Send frames over a link that carries so much; returns what became of them.
+
+    Returns:
+        Keys in the order of their arrival, how often a neighbour was suspect, and what was lost.
+    """
+    sender = HopSender(1, "d0")
+    receiver = HopReceiver(11, 32, 1 << 30)
+    sender.granted(receiver.probed(sender.position(), 0.0))
+    lane, arrived, lost, suspected, free_at = deque(), [], [], 0, 0.0
+    waiting = deque(enumerate(sizes))
+    for now in (tenth / 10 for tenth in range(4000)):
+        while waiting and sender.covers(waiting[0][1]):
+            key, size_bytes = waiting.popleft()
+            free_at = max(free_at, now) + size_bytes / bytes_per_second
+            lane.append((free_at, sender.sent(key, size_bytes), size_bytes))
+        probe = sender.probe(now, waiting=bool(waiting))
+        if probe is not None:
+            lane.append((free_at, probe, None))
+        while lane and lane[0][0] <= now:
+            _, position, size_bytes = lane.popleft()
+            if size_bytes is None:
+                told = receiver.probed(position, now)
+            else:
+                receiver.arrived(position, size_bytes, now)
+                told = receiver.overdue(position, now)
+            if told is not None:
+                arrived += sender.granted(told).arrived
+        suspected += sender.suspect
+        lost += sender.lost_by_silence(now)
+    return arrived, suspected, lost
+
+
+@pytest.mark.parametrize("megabits_per_second", [2, 20, 200])
+@pytest.mark.parametrize(
+    "sizes", [[64 << 20], [100, 64 << 20, 100, 600_000], [8 << 20] * 6], ids=["one", "mixed", "six"]
+)
+def test_a_large_frame_on_a_slow_link_is_under_way_and_not_lost(sizes, megabits_per_second):
+    """However long it takes, nobody becomes suspect and nothing is sent again."""
+    arrived, suspected, lost = slow_hop(sizes, megabits_per_second * 125_000)
+
+    assert arrived == list(range(len(sizes)))
+    assert (suspected, lost) == (0, [])
+
+
+def test_a_link_that_carried_much_makes_silence_known_soon():
+    """What is under way on a quick link delays the word of a dead neighbour hardly."""
+    sender, receiver = pair(frames=64, size_bytes=1 << 30)
+    for key in range(8):
+        receiver.arrived(sender.sent(key, 600_000), 600_000, 0.0)
+    sender.granted(receiver.grant(1, 0.0))
+    for key in range(8):
+        sender.sent(key, 600_000)
+    ask(sender, 10.0, SILENCE_SECONDS + 2 * 2 * PROBE_SECONDS)
+
+    assert sender.suspect
+    assert len(sender.lost_by_silence(13.0 + SILENCE_SECONDS)) == 16
+
+
+def test_who_closes_is_sent_nothing_more():
+    """What it had granted is withdrawn at once, for good, also when an older grant comes late."""
+    sender, receiver = pair()
+    receiver.arrived(sender.sent("a", 10), 10, 0.0)
+    older = receiver.grant(1, 0.0)
+    ((told, closed),) = receiver.close(0.0)
+    sender.granted(closed)
+    sender.granted(older)
+
+    assert told == "client"
+    assert not sender.covers(1)
+    assert sender.outstanding == 1
+    receiver.released(Position(1, 0, 0, "client"), 0.0)
+    assert sender.granted(receiver.probed(sender.position(), 0.0)).done == ["a"]
+    sender.granted(HopReceiver(12, 4, 100).probed(sender.position(), 1.0))
+    assert sender.covers(1)
+
+
+def test_a_frame_that_came_again_is_settled_with_the_first():
+    """Whoever sent it again keeps it until we do not hold it any longer."""
+    sender, receiver = pair(frames=8)
+    first, again = sender.sent("a", 10), sender.sent("a again", 10)
+    receiver.arrived(first, 10, 0.0)
+    receiver.arrived(again, 10, 0.0)
+    assert receiver.came_again(first, again)
+    assert sender.granted(receiver.farewell(0.0)[0][1]).done == []
+
+    receiver.released(first, 0.0, settled=False)
+    assert sender.granted(receiver.grant(1, 0.0)).done == []
+    receiver.settled(first, 0.0)
+    assert sender.granted(receiver.grant(1, 0.0)).done == ["a", "a again"]
+    assert receiver.held_frames == 0
+    assert not receiver.came_again(first, again)
+
+
+def test_a_frame_that_comes_without_end_fills_no_memory():
+    """A sender that repeats it for ever is no longer waited for."""
+    _, receiver = pair(frames=100)
+    first, *others = [Position(1, index, 10 * index, "client") for index in range(100)]
+    receiver.arrived(first, 10, 0.0)
+
+    assert sum(receiver.came_again(first, other) for other in others) == MAX_REPEATS

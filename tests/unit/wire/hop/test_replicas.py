@@ -256,3 +256,39 @@ def test_a_single_one_is_waited_for():
     ]
 
     assert [seconds / 2 for seconds, keys in enumerate(lost) if keys] == [5.5]
+
+
+def test_a_replica_that_died_with_large_frames_is_used_again():
+    """It is given up once, stays so, is asked on, and has its share when it is back."""
+    replicas = Replicas("client", ("a", "b"), iter((1, 2)).__next__)
+    receivers = {"a": HopReceiver(11, 1, 1 << 30), "b": HopReceiver(12, 1, 1 << 30)}
+    size_bytes, sent, lost, dead = 4_000_000, [], [], set()
+    for step in range(400):
+        now = step / 10
+        if step == 100:
+            dead = {"b"}
+        if step == 300:
+            dead, receivers["b"] = set(), HopReceiver(13, 1, 1 << 30)
+        for _ in range(2):
+            address = replicas.roomy(size_bytes)
+            if address is not None:
+                position, _ = replicas.sent(address, step, size_bytes)
+                sent.append((now, address))
+                if address not in dead:
+                    receivers[address].arrived(position, size_bytes, now)
+                    grant = receivers[address].released(position, now)
+                    if grant is not None:
+                        replicas.granted(grant)
+        due = replicas.due(now, waiting=False, up=True)
+        lost += due.lost
+        for address, position in due.probes:
+            if address not in dead:
+                replicas.granted(receivers[address].probed(position, now))
+
+    def used(begin, end):
+        return {address for now, address in sent if begin <= now < end}
+
+    assert used(2, 10) == used(31, 40) == {"a", "b"}
+    assert used(20, 30) == {"a"}
+    assert 1 <= len(lost) <= 4
+    assert replicas.suspects == []
