@@ -25,7 +25,6 @@ from wire import (
     frame,
     manifest,
     messages,
-    mqtt_packets,
     samples,
     signing,
 )
@@ -44,6 +43,7 @@ from wire.model.errors import ModelError
 from wire.model.external_data import Policy
 from wire.model.scan import scan
 from wire.model.skeleton import ENCODED, IN_FILE, skeleton
+from wire.mqtt import packets as mqtt_packets
 from wire.mqtt.inflow import Came, Coming, Inflow
 from wire.tensors import size_bytes
 from wire.topics import Site
