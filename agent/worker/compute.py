@@ -87,6 +87,7 @@ class Compute:
             if len(group) == 1 or not self._ran_together(group):
                 for turn in group:
                     self._guarded(turn.waiting, partial(self._run_alone, turn))
+                    self._outbound.tick()
 
     def _turn(self, started: int, waiting: Waiting) -> "_Turn | None":
         """Return a frame whose turn it is; None: it has ended."""
