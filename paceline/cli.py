@@ -52,6 +52,12 @@ COMMANDS: Final = (
         "paceline verify parts --model model.onnx",
     ),
     Command(
+        "plan",
+        "paceline.commands.plan:plan",
+        "Say which devices should run which operators, or that one device is better.",
+        "paceline plan --instance cluster.json --goal latency",
+    ),
+    Command(
         "deploy",
         "paceline.commands.deploy:deploy",
         "Put the segments on devices and wait until they serve.",

@@ -21,6 +21,21 @@ class InstanceError(CodedError):
         return f"{where}: {self.problem}; correct the file (docs/planner.md says what is in one)"
 
 
+class PlanRequestError(CodedError):
+    """What is asked for cannot be planned."""
+
+    code = "plan.bad_request"
+    exit_code = 2
+
+    def __init__(self, subject: str, problem: str) -> None:
+        super().__init__(subject, problem)
+        self.subject = subject
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.problem} (paceline plan --help)"
+
+
 class GoalUnsupportedError(CodedError):
     """The goal cannot be planned for with what is known."""
 

@@ -27,6 +27,8 @@ class Placement(msgspec.Struct, frozen=True):
     """In the order of the chain; empty: nothing that fits was found."""
     bound_seconds: float | None = None
     """No plan has a lower objective, proven; None: not known. Infinite: nothing fits."""
+    others: tuple[tuple[Stage, ...], ...] = ()
+    """Other plans worth telling, such as the best split where one device is better."""
 
 
 class Plan(msgspec.Struct, frozen=True):
