@@ -1,7 +1,8 @@
 """A good plan and a bound, where devices are too many to tell all sets of them apart.
 
-Begins with what quick policies find, makes it better a few stages at a time, and proves by prices
-how much better a plan could be. Plans that the prices come across are made better, too.
+Begins with what quick policies find, makes it better by other orders of devices and a few stages at
+a time, and proves by prices how much better a plan could be. Plans that the prices come across are
+made better, too.
 """
 
 import math
@@ -14,8 +15,9 @@ from fleet.planner.improve import improved
 from fleet.planner.objective import judge
 from fleet.planner.plan import Plan, Stage
 from fleet.planner.problem import Goal, Problem
+from fleet.planner.reorder import reordered
 from fleet.planner.search import Found
-from fleet.planner.tables import tables
+from fleet.planner.tables import Tables, tables
 from wire import plugins
 
 QUICK: Final = ("bottleneck", "heft", "neurosurgeon")
@@ -23,25 +25,34 @@ QUICK: Final = ("bottleneck", "heft", "neurosurgeon")
 
 def good(problem: Problem, goal: Goal, fewest: int) -> Found:
     """Return a good plan of ``fewest`` stages or more, if any was found, and a bound for all."""
-    quick = (
-        plugins.load("fleet.planner.policies", name)().place(problem, goal).stages for name in QUICK
-    )
-    known = _best(problem, goal, quick, fewest)
     table = tables(problem, device_types(problem))
+    policies = [plugins.load("fleet.planner.policies", name)() for name in QUICK]
+    quick = [policy.place(problem, goal).stages for policy in policies]
+    known = _improved(problem, goal, table, quick, fewest)
     stages = min(len(problem.devices), len(problem.ops))
     bound = prices.throughput_bound if goal == "throughput" else prices.latency_bound
     priced = bound(table, stages, fewest, known.objective_seconds if known else math.inf)
-    met = _best(problem, goal, map(table.stages, priced.walks), fewest)
+    met = _improved(problem, goal, table, map(table.stages, priced.walks), fewest)
     found = [plan for plan in (known, met) if plan]
-    best = min(found, key=lambda plan: plan.objective_seconds, default=None)
+    best = min(found, key=_seconds, default=None)
     return Found(priced.bound_seconds, best.stages if best else ())
 
 
-def _best(
-    problem: Problem, goal: Goal, candidates: Iterable[tuple[Stage, ...]], fewest: int
+def _improved(
+    problem: Problem,
+    goal: Goal,
+    table: Tables,
+    candidates: Iterable[tuple[Stage, ...]],
+    fewest: int,
 ) -> Plan | None:
-    """Return the best of the candidates, made better."""
+    """Return the best of the candidates, made better; None if there is none."""
     plans = [judge(problem, stages, goal) for stages in candidates if len(stages) >= fewest]
     if not plans:
         return None
-    return improved(problem, goal, min(plans, key=lambda plan: plan.objective_seconds), fewest)
+    best = min(plans, key=_seconds)
+    walk = reordered(table, goal, table.walk(best.stages), fewest)
+    return improved(problem, goal, judge(problem, table.stages(walk), goal), fewest)
+
+
+def _seconds(plan: Plan) -> float:
+    return plan.objective_seconds

@@ -19,11 +19,13 @@ from fleet.planner import latency, spaces, throughput, walks
 from fleet.planner.tables import Floats, Tables, Walk
 from fleet.planner.walks import Costs
 
-ROUNDS: Final = 20
+ROUNDS: Final = 30
 """How often prices are changed, for one limit."""
-HALVINGS: Final = 10
-STEP: Final = 0.3
-"""By what a price grows, as an exponent, for each use too many."""
+HALVINGS: Final = 8
+CLOSE: Final = 0.005
+"""Limits nearer to each other than this share are not looked at."""
+STEP: Final = 0.5
+"""By what a price grows at first, as an exponent, for each use too many."""
 ROUNDING: Final = 1e-9
 """What sums of prices may be off by."""
 
@@ -44,7 +46,7 @@ def latency_bound(tables: Tables, stages: int, fewest: int, known_seconds: float
     space = spaces.relaxed(len(counts), stages)
     prices = np.zeros(len(counts))
     best, met = 0.0, []
-    for round_ in range(3 * ROUNDS):
+    for round_ in range(2 * ROUNDS):
         cost, walk = walks.cheapest(_with_prices(costs, prices), space, fewest)
         if not walk:
             return Priced(math.inf, ())
@@ -73,6 +75,8 @@ def throughput_bound(tables: Tables, stages: int, fewest: int, known_seconds: fl
     if high == math.inf:
         high = max(float(part[np.isfinite(part)].max(initial=0)) for part in _times(tables))
     for _ in range(HALVINGS):
+        if high - low <= CLOSE * high:
+            break
         limit = low + (high - low) / 2
         prices, cost, walk = _dearest(tables, stages, fewest, limit, prices)
         if cost > 1 + ROUNDING:
@@ -102,7 +106,7 @@ def _dearest(
         exit=np.where(tables.exit_transfer <= limit, 0.0, np.inf),
     )
     cost = 0.0
-    for _ in range(ROUNDS):
+    for round_ in range(ROUNDS):
         prices = prices / float(prices @ counts)
         cost, walk = walks.cheapest(_with_prices(free, prices), space, fewest)
         over = _uses(walk, counts) - counts
@@ -110,7 +114,7 @@ def _dearest(
             break
         if (over <= 0).all():
             return prices, cost, walk
-        prices = prices * np.exp(STEP * over)
+        prices = prices * np.exp(STEP / (1 + round_ / 4) * over)
     return prices, cost, ()
 
 

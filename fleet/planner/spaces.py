@@ -38,6 +38,15 @@ def relaxed(kinds: int, stages: int) -> tuple[Layer, ...]:
     return (Layer(1, ((only, only),) * kinds),) * stages
 
 
+def ordered(kinds: int, order: Sequence[int]) -> tuple[Layer, ...]:
+    """Return the space in which each stage's device type is given."""
+    only, none = np.zeros(1, np.int64), np.zeros(0, np.int64)
+    return tuple(
+        Layer(1, tuple((only, only) if kind == chosen else (none, none) for kind in range(kinds)))
+        for chosen in order
+    )
+
+
 def full(counts: Sequence[int], stages: int, most_rows: int) -> tuple[Layer, ...]:
     """Return the space of up to ``stages`` stages that tells all sets of used devices apart.
 
@@ -64,7 +73,7 @@ def full(counts: Sequence[int], stages: int, most_rows: int) -> tuple[Layer, ...
             for stride, count in zip(strides, counts, strict=True)
         ]
         targets = [codes[used] + stride for used, stride in zip(sources, strides, strict=True)]
-        codes = np.unique(np.concatenate(targets))
+        codes = np.array(sorted(set(np.concatenate(targets).tolist())), np.int64)
         rows += len(codes)
         if rows > most_rows:
             return ()

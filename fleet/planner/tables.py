@@ -53,6 +53,11 @@ class Tables:
         left = [list(members) for members in self.types]
         return tuple(Stage(left[kind].pop(0), start, end - 1) for kind, start, end in walk)
 
+    def walk(self, stages: Sequence[Stage]) -> Walk:
+        """Return stages as a walk."""
+        kind = {id_: kind for kind, members in enumerate(self.types) for id_ in members}
+        return tuple((kind[stage.device], stage.first, stage.last + 1) for stage in stages)
+
 
 def tables(problem: Problem, types: Types) -> Tables:
     """Return the problem's times as arrays."""

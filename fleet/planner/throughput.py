@@ -87,8 +87,9 @@ class Search:
             shape = (len(self.tables.types), layer.rows, self.tables.ops + 1)
             self.reached.append(np.zeros(shape, bool))
             for kind, (sources, targets) in enumerate(layer.moves):
-                begins = self._begins(index, kind, sources)
-                self.reached[-1][kind, targets] = _ends(begins, self.first[kind])
+                if len(sources):
+                    begins = self._begins(index, kind, sources)
+                    self.reached[-1][kind, targets] = _ends(begins, self.first[kind])
             if index + 1 >= self.fewest and self._complete(index).any():
                 return
 
@@ -138,7 +139,7 @@ class Search:
             begins[:, 0] = self.tables.entry_transfer[kind] <= self.limit
             return begins
         for before, reached in enumerate(self.reached[index - 1]):
-            if self.passes[before, kind].any():
+            if len(self.space[index - 1].moves[before][0]) and self.passes[before, kind].any():
                 begins |= reached[sources] & self.passes[before, kind]
         return begins
 

@@ -39,17 +39,20 @@ def cheapest(costs: Costs, space: Sequence[Layer], fewest: int) -> tuple[float, 
     """
     layers: list[Floats] = []
     """Of each [types, rows, n + 1]: the least cost to have run q operators."""
+    windows = [_Windows(first) for first in costs.first]
     best, where = math.inf, (0, 0, 0)
     for index, layer in enumerate(space):
         now = np.full((len(costs.entry), layer.rows, costs.prefix.shape[1]), np.inf)
         for kind, (sources, targets) in enumerate(layer.moves):
+            if not len(sources):
+                continue
             if index:
                 begins = (layers[-1][:, sources] + costs.hops[:, kind, None]).min(axis=0)
             else:
                 begins = np.full((len(sources), costs.prefix.shape[1]), np.inf)
                 begins[:, 0] = costs.entry[kind]
             begins -= costs.prefix[kind]
-            now[kind, targets] = _window_least(begins, costs.first[kind]) + costs.prefix[kind]
+            now[kind, targets] = windows[kind].least(begins) + costs.prefix[kind]
         layers.append(now)
         done = now[:, :, -1] + costs.exit[:, None]
         if index + 1 >= fewest and done.min() < best:
@@ -77,17 +80,31 @@ def _back(
     return ((kind, 0, end), *reversed(walk))
 
 
-def _window_least(values: Floats, first: Ints) -> Floats:
-    """Return [rows, n + 1], at q the least of ``values`` from ``first[q]`` to before q.
+class _Windows:
+    """The least value in the window before each position, for windows that stay the same.
 
-    By minima over windows of 1, 2, 4, ... positions, of which two cover any window.
+    Two windows of 1, 2, 4, ... positions cover any; their least values stand side by side.
     """
-    least = np.full_like(values, np.inf)
-    lengths = np.arange(len(first)) - first
-    width = 1
-    while (lengths >= width).any():
-        ends = np.flatnonzero((lengths >= width) & (lengths < 2 * width))
-        least[:, ends] = np.minimum(values[:, first[ends]], values[:, ends - width])
-        values = np.minimum(values[:, :-width], values[:, width:])
-        width *= 2
-    return least
+
+    def __init__(self, first: Ints) -> None:
+        ends = np.arange(len(first))
+        lengths = ends - first
+        level = np.log2(np.maximum(lengths, 1)).astype(np.int64)
+        self.levels = int(level.max()) + 1
+        nothing = self.levels * len(first)  # a column behind all others
+        self.left = np.where(lengths > 0, level * len(first) + first, nothing)
+        self.right = np.where(lengths > 0, level * len(first) + ends - 2**level, nothing)
+
+    def least(self, values: Floats) -> Floats:
+        """Return [rows, n + 1], at q the least of ``values`` from ``first[q]`` to before q."""
+        rows, size = values.shape
+        table = np.full((rows, self.levels * size + 1), np.inf)
+        table[:, :size] = values
+        for level in range(1, self.levels):
+            width, start = 2 ** (level - 1), level * size
+            before = table[:, start - size : start]
+            longest = size - width
+            np.minimum(
+                before[:, :longest], before[:, width:], out=table[:, start : start + longest]
+            )
+        return np.minimum(table[:, self.left], table[:, self.right])
