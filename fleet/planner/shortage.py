@@ -53,10 +53,10 @@ def _reasons(problem: Problem) -> Iterator[str]:
                     f" device has {max(limited)}"
                 )
                 break
-    if not any(_linked(problem, problem.source, device.id) for device in problem.devices):
-        yield f"no link leads from the source {problem.source} to a device"
-    if not any(_linked(problem, device.id, problem.sink) for device in problem.devices):
-        yield f"no link leads from a device to the sink {problem.sink}"
+    if not any(_linked(problem, problem.source, id_) for id_ in problem.ops[0].seconds):
+        yield f"no link leads from source {problem.source} to where the first operator can run"
+    if not any(_linked(problem, id_, problem.sink) for id_ in problem.ops[-1].seconds):
+        yield f"no link leads to sink {problem.sink} from where the last operator can run"
 
 
 def _nearest_change(problem: Problem) -> str:
