@@ -17,6 +17,8 @@ from fleet.planner.problem import Device, Link, Op, Problem
 LARGEST_FILE_BYTES: Final = 64 * 2**20
 MOST_OPS: Final = 10_000
 MOST_DEVICES: Final = 256
+MOST_HOPS: Final = 8_000_000
+"""Operators x devices x devices: of each hop there is a time in memory."""
 LARGEST_BYTES: Final = 2**48
 """Of one operator or frame."""
 LARGEST_MEMORY_BYTES: Final = 2**60
@@ -114,6 +116,11 @@ def _wrong(found: _Instance) -> Iterator[tuple[str, str]]:
     ):
         if not 0 < len(items) <= most:
             yield name, f"has {len(items)} entries (expected 1 to {most})"
+    if len(found.ops) * len(found.devices) ** 2 > MOST_HOPS:
+        yield (
+            "devices",
+            f"are too many for so many operators (operators x devices^2 at most {MOST_HOPS:g})",
+        )
     ids = [device.id for device in found.devices]
     yield from _names("devices", "id", ids)
     yield from _names("ops", "name", [op.name for op in found.ops])

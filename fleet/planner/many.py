@@ -30,6 +30,8 @@ def good(problem: Problem, goal: Goal, fewest: int) -> Found:
     quick = [policy.place(problem, goal).stages for policy in policies]
     known = _improved(problem, goal, table, quick, fewest)
     stages = min(len(problem.devices), len(problem.ops))
+    if known is None and prices.excluded(table, stages, fewest):
+        return Found(math.inf, ())
     bound = prices.throughput_bound if goal == "throughput" else prices.latency_bound
     priced = bound(table, stages, fewest, known.objective_seconds if known else math.inf)
     met = _improved(problem, goal, table, map(table.stages, priced.walks), fewest)

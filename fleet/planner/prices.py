@@ -20,8 +20,10 @@ from fleet.planner.tables import Floats, Tables, Walk
 from fleet.planner.walks import Costs
 
 ROUNDS: Final = 30
-"""How often prices are changed, for one limit."""
+"""How often prices are changed at most, for one limit."""
 HALVINGS: Final = 8
+MOST_WORK: Final = 2e9
+"""Numbers that all walks may look at; where one looks at many, prices change less often."""
 CLOSE: Final = 0.005
 """Limits nearer to each other than this share are not looked at."""
 STEP: Final = 0.5
@@ -46,7 +48,7 @@ def latency_bound(tables: Tables, stages: int, fewest: int, known_seconds: float
     space = spaces.relaxed(len(counts), stages)
     prices = np.zeros(len(counts))
     best, met = 0.0, []
-    for round_ in range(2 * ROUNDS):
+    for round_ in range(2 * _rounds(tables, stages)):
         cost, walk = walks.cheapest(_with_prices(costs, prices), space, fewest)
         if not walk:
             return Priced(math.inf, ())
@@ -71,9 +73,7 @@ def throughput_bound(tables: Tables, stages: int, fewest: int, known_seconds: fl
     if low == math.inf:
         return Priced(low, ())
     prices = 1 / tables.prefix[:, -1].clip(min=low)
-    high, met = known_seconds, []
-    if high == math.inf:
-        high = max(float(part[np.isfinite(part)].max(initial=0)) for part in _times(tables))
+    high, met = min(known_seconds, _longest(tables)), []
     for _ in range(HALVINGS):
         if high - low <= CLOSE * high:
             break
@@ -87,6 +87,13 @@ def throughput_bound(tables: Tables, stages: int, fewest: int, known_seconds: fl
             met.append(walk)
             high = min(high, throughput.largest(tables, walk))
     return Priced(low, tuple(met))
+
+
+def excluded(tables: Tables, stages: int, fewest: int) -> bool:
+    """Return whether prices show that nothing fits; where they do not, perhaps nothing does."""
+    even = np.ones(len(tables.types))
+    _, cost, _ = _dearest(tables, stages, fewest, _longest(tables), even)
+    return cost > 1 + ROUNDING
 
 
 def _dearest(
@@ -106,12 +113,12 @@ def _dearest(
         exit=np.where(tables.exit_transfer <= limit, 0.0, np.inf),
     )
     cost = 0.0
-    for round_ in range(ROUNDS):
+    for round_ in range(_rounds(tables, stages)):
         prices = prices / float(prices @ counts)
         cost, walk = walks.cheapest(_with_prices(free, prices), space, fewest)
-        over = _uses(walk, counts) - counts
         if cost > 1 + ROUNDING:
             break
+        over = _uses(walk, counts) - counts
         if (over <= 0).all():
             return prices, cost, walk
         prices = prices * np.exp(STEP / (1 + round_ / 4) * over)
@@ -131,6 +138,12 @@ def _uses(walk: Walk, counts: Floats) -> Floats:
     return np.bincount([kind for kind, _, _ in walk], minlength=len(counts)).astype(float)
 
 
-def _times(tables: Tables) -> tuple[Floats, ...]:
-    """Return all times that can be a plan's largest, or more."""
-    return tables.prefix, tables.transfer, tables.entry_transfer, tables.exit_transfer
+def _longest(tables: Tables) -> float:
+    """Return a time that no stage and no transfer is above."""
+    times = (tables.prefix, tables.transfer, tables.entry_transfer, tables.exit_transfer)
+    return max(float(part[np.isfinite(part)].max(initial=0.0)) for part in times)
+
+
+def _rounds(tables: Tables, stages: int) -> int:
+    looked_at = stages * tables.transfer.size
+    return max(2, min(ROUNDS, int(MOST_WORK / HALVINGS / looked_at)))

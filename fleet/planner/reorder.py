@@ -13,6 +13,8 @@ from fleet.planner.problem import Goal
 from fleet.planner.tables import Tables, Walk
 
 MOST_TRIES: Final = 1500
+MOST_WORK: Final = 4_000_000
+"""Of all tries, stages x device types: with more devices fewer are tried."""
 WORTH_IT: Final = 1e-4
 """Another order is taken when it saves at least this share."""
 
@@ -21,7 +23,7 @@ def reordered(tables: Tables, goal: Goal, walk: Walk, fewest: int) -> Walk:
     """Return a walk that is at least as good, of ``fewest`` stages or more."""
     order = tuple(kind for kind, _, _ in walk)
     value, walk = _cut(tables, goal, order, math.inf)
-    tries = MOST_TRIES
+    tries = min(MOST_TRIES, MOST_WORK // (len(order) * len(tables.types)))
     moved = True
     while moved and tries > 0:
         moved = False

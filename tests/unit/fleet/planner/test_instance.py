@@ -162,3 +162,12 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
         opened.truncate(instance.LARGEST_FILE_BYTES + 1)
     with pytest.raises(InstanceError, match="is larger than"):
         instance.read(large)
+
+
+def test_more_hops_than_fit_into_memory_are_refused():
+    """Operators and devices are few enough, but not both together."""
+    ops = [{**GOOD["ops"][1], "name": f"op{i}", "out_bytes": 1} for i in range(3000)]
+    devices = [{"id": f"d{i}"} for i in range(60)]
+
+    with pytest.raises(InstanceError, match="too many for so many operators"):
+        instance.parse(json.dumps({"ops": ops, "devices": devices}).encode(), "x.json")
