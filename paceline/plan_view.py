@@ -38,7 +38,9 @@ def described(answer: Answer, planning_seconds: float) -> dict[str, object]:
 
 def show(console: Console, problem: Problem, answer: Answer, planning_seconds: float) -> None:
     """Print an answer."""
-    console.print(f"verdict: {answer.verdict}", style="bold")
+    known = answer.plan is not None or answer.optimal
+    verdict = answer.verdict if known else f"none, since {answer.policy} found nothing that fits"
+    console.print(f"verdict: {verdict}", style="bold")
     for line in _candidates(answer):
         console.print(f"  {one_line(line)}")
     console.print()
