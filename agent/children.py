@@ -6,6 +6,7 @@ ours, and whoever started the child reads the exit status. Each command prints o
 """
 
 import argparse
+import statistics
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -14,12 +15,15 @@ from typing import Final
 
 import msgspec
 
+from agent import orphans, profiling
 from agent.errors import ChildFileError, RuntimeOpenError
 from agent.opening import checked_model
+from agent.profiling import Profiling
 from agent.runtimes import Runtime, RuntimeOptions, Tensors
 from wire import codecs, plugins, samples
 from wire.errors import CodedError
 from wire.frame import Frame, Kind
+from wire.profile_report import ProfileReport
 from wire.reports import (
     BenchReport,
     Failure,
@@ -105,7 +109,7 @@ def _run_segment(options: argparse.Namespace) -> RunReport:
             kept = {name: results[name] for name in fetch or results}
             given.append(codecs.tensors(kept))
     run_seconds += _again(runtime, inputs, options.again_seconds)
-    operator_seconds = runtime.operator_seconds()
+    operators = runtime.operator_times()
     runtime.close()
     if options.outputs:
         _write(options.outputs, given)
@@ -115,7 +119,7 @@ def _run_segment(options: argparse.Namespace) -> RunReport:
         run_seconds=tuple(run_seconds),
         outputs=outputs[0],
         more_outputs=tuple(outputs[1:]),
-        operator_seconds=dict(operator_seconds),
+        operator_seconds={one.place: statistics.median(one.seconds) for one in operators},
     )
 
 
@@ -138,7 +142,11 @@ def _again(runtime: Runtime, inputs: Sequence[Sample], limit_seconds: float) -> 
     return seconds
 
 
-def _bench(options: argparse.Namespace) -> BenchReport:
+def _bench(options: argparse.Namespace) -> BenchReport | ProfileReport:
+    if options.profile:
+        return _profile(options)
+    if options.inputs is None:
+        raise ChildFileError("--inputs", "is missing")
     inputs = [_arrays(sample) for sample in _samples(options.inputs)]
     runtime, open_seconds = _opened(options)
     runtime.run(inputs[0])  # allocations of the first run are not the pace of the others
@@ -158,6 +166,23 @@ def _bench(options: argparse.Namespace) -> BenchReport:
         open_seconds=open_seconds,
         run_seconds=Quantiles(p50=_quantile(seconds, 0.5), p95=_quantile(seconds, 0.95)),
     )
+
+
+def _profile(options: argparse.Namespace) -> ProfileReport:
+    orphans.die_with_parent(options.parent)
+    orphans.die_before_parent()
+    if options.inputs is None:
+        inputs = profiling.golden_inputs(options.segment)
+    else:
+        inputs = _arrays(_samples(options.inputs)[0])
+    asked = Profiling(
+        segment=options.segment,
+        runtime=options.runtime,
+        options=RuntimeOptions(threads=options.threads, weights=options.weights),
+        seconds=options.seconds,
+        memory_bytes=options.memory_bytes,
+    )
+    return profiling.profile(asked, inputs)
 
 
 def _opened(options: argparse.Namespace, fetch: Sequence[str] = ()) -> tuple[Runtime, float]:
@@ -249,11 +274,21 @@ def _parser() -> argparse.ArgumentParser:
 
     timing = commands.add_parser("bench", help="run samples again and again and tell the pace")
     timing.add_argument("--seconds", type=float, default=5.0)
-    timing.set_defaults(command=_bench, tensors_only=False, profile=False)
+    timing.add_argument(
+        "--profile", action="store_true", help="tell all: operators, memory, power, spread"
+    )
+    timing.add_argument("--memory-bytes", type=_positive, help="what this process may take")
+    timing.add_argument("--parent", type=_positive, help="end when this process ends")
+    timing.set_defaults(command=_bench, tensors_only=False)
 
     for command in (running, timing):
         command.add_argument("--segment", type=Path, required=True, help="folder, or model file")
-        command.add_argument("--inputs", type=Path, required=True, help="file of samples")
+        command.add_argument(
+            "--inputs",
+            type=Path,
+            required=command is running,
+            help="file of samples; with --profile, else the golden frame",
+        )
         command.add_argument("--runtime", default="onnx_cpu")
         command.add_argument("--threads", type=_positive, default=1)
         command.add_argument("--weights", choices=("prepacked", "mapped"), default="prepacked")

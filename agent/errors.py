@@ -49,3 +49,18 @@ class ChildFileError(CodedError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}; name another file"
+
+
+class OutOfMemoryError(CodedError):
+    """A child needs more memory than it may have."""
+
+    code = "worker.out_of_memory"
+    exit_code = 4
+
+    def __init__(self, subject: str, problem: str) -> None:
+        super().__init__(subject, problem)
+        self.subject = subject
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.problem}"

@@ -16,11 +16,11 @@ import threading
 import time
 
 from benchmarks.session_round_trip import stock_mosquitto
-from paceline.bench.statistics import median_interval, quantile
 from paceline.demo import broker_kinds
 from paceline.demo.broker import Broker
 from wire import broker_url
 from wire.session import Session
+from wire.statistics import median_interval, quantile
 
 PATIENCE_SECONDS = 10.0
 PAYLOAD = bytes(1000)

@@ -48,11 +48,11 @@ from fleet.split_folder import SEGMENTS_FOLDER
 from paceline.bench.hop import cpu_seconds
 from paceline.bench.messages import Broker as BrokerAt
 from paceline.bench.pair import Pair, PairOptions
-from paceline.bench.statistics import median_interval
 from paceline.demo.broker import Broker
 from paceline.demo.broker_kinds import MAX_PACKET_BYTES
 from paceline.formatting import size_text
 from tests.system.place import Place, until
+from wire.statistics import median_interval
 
 CHILD = str(Path(__file__).with_name("two_stage_child.py"))
 IDEAL = "none (ideal)"

@@ -18,3 +18,8 @@ def cache_folder(environment: Mapping[str, str]) -> Path:
 def measured_folder(environment: Mapping[str, str]) -> Path:
     """Return where the cuts that were measured are remembered."""
     return cache_folder(environment) / "measured"
+
+
+def profiles_folder(environment: Mapping[str, str]) -> Path:
+    """Return where the profiles of models and links are kept."""
+    return cache_folder(environment) / "profiles"

@@ -58,6 +58,13 @@ COMMANDS: Final = (
         "paceline plan --instance cluster.json --goal latency",
     ),
     Command(
+        "profile",
+        "paceline.commands.profile:profile",
+        "Measure a model on devices, or on this machine: time, memory, power.",
+        "paceline profile model.onnx --on pi-1,pi-2",
+        ("paceline profile model.onnx --offline",),
+    ),
+    Command(
         "deploy",
         "paceline.commands.deploy:deploy",
         "Put the segments on devices and wait until they serve.",

@@ -80,6 +80,12 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     """Whether its configuration allows a broker without credentials or TLS."""
     certificate: str = ""
     """DER, base64: what its direct links show off this host; signed by its own key."""
+    threads: Int64 = 0
+    """Of a segment where its assignment does not say; 0: an agent that is too old to say."""
+    weights: str = ""
+    """How segments' weights are loaded: ``prepacked`` or ``mapped``."""
+    commands: tuple[str, ...] = ()
+    """Requests that it answers on ``cmd``; empty: an agent that is too old to say."""
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):
@@ -218,16 +224,22 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     reply_to: str
     expires_unix_ns: int
     arguments: dict[str, Any] = {}
+    instance: str = ""
+    """The agent's process that is meant, as ``Status.instance``; signed requests name it."""
     schema: int = SCHEMA
+    signature: str = ""
+    """Over all else, as a desired state's; only requests that make a device work need one."""
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):
-    """What a command came to."""
+    """What a command came to, or how far it is."""
 
     id: str
     ok: bool
     result: dict[str, Any] = {}
     reason: Reason | None = None
+    final: bool = True
+    """Whether nothing more comes; of some requests the device says how far they are."""
     schema: int = SCHEMA
 
 

@@ -8,7 +8,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from wire import canonical, messages
 from wire.errors import MessageError, SignatureError
-from wire.messages import Desired
+from wire.messages import Command, Desired
 
 _PREFIX: Final = "ed25519:"
+Signed = TypeVar("Signed", Desired, Command)
 
 
 def new_private_key() -> bytes:
@@ -74,11 +75,11 @@ def fingerprint(key: Ed25519PublicKey) -> str:
     return hashlib.sha256(raw).hexdigest()[:16]
 
 
-def signed(desired: Desired, key: Ed25519PrivateKey) -> Desired:
-    """Return ``desired`` with its signature."""
-    plain = msgspec.to_builtins(desired)
+def signed(message: Signed, key: Ed25519PrivateKey) -> Signed:
+    """Return ``message`` with its signature."""
+    plain = msgspec.to_builtins(message)
     signature = base64.b64encode(key.sign(_covered(plain))).decode()
-    return msgspec.structs.replace(desired, signature=_PREFIX + signature)
+    return msgspec.structs.replace(message, signature=_PREFIX + signature)
 
 
 def verified_desired(data: bytes, keys: Sequence[Ed25519PublicKey]) -> Desired:
@@ -89,33 +90,50 @@ def verified_desired(data: bytes, keys: Sequence[Ed25519PublicKey]) -> Desired:
         SignatureError: No trusted key, no signature, or it does not match.
     """
     desired = messages.decode("desired", data, Desired)
+    _check("desired", "desired state", data, desired.signature, keys)
+    return desired
+
+
+def verified_command(data: bytes, keys: Sequence[Ed25519PublicKey]) -> Command:
+    """Return the command in ``data`` if one of ``keys`` signed it.
+
+    Raises:
+        MessageError: Not a command.
+        SignatureError: No trusted key, no signature, or it does not match.
+    """
+    command = messages.decode("cmd", data, Command)
+    _check("cmd", f"command {command.command!r:.40}", data, command.signature, keys)
+    return command
+
+
+def _check(
+    kind: str, subject: str, data: bytes, signed_by: str, keys: Sequence[Ed25519PublicKey]
+) -> None:
     if not keys:
-        raise SignatureError(
-            "desired state", "no trusted key is configured; list one in trust.keys"
-        )
-    if not desired.signature.startswith(_PREFIX):
-        raise SignatureError("desired state", f"is not signed (expected {_PREFIX}...)")
+        raise SignatureError(subject, "no trusted key is configured; list one in trust.keys")
+    if not signed_by.startswith(_PREFIX):
+        raise SignatureError(subject, f"is not signed (expected {_PREFIX}...)")
     try:
-        signature = base64.b64decode(desired.signature[len(_PREFIX) :], validate=True)
+        signature = base64.b64decode(signed_by[len(_PREFIX) :], validate=True)
     except (binascii.Error, ValueError) as error:
-        raise SignatureError("desired state", "its signature is no base64") from error
-    covered = _covered_as_received(data)
+        raise SignatureError(subject, "its signature is no base64") from error
+    covered = _covered_as_received(kind, data)
     for key in keys:
         try:
             key.verify(signature, covered)
         except InvalidSignature:
             continue
-        return desired
+        return
     known = ", ".join(fingerprint(key) for key in keys)
-    raise SignatureError("desired state", f"is not signed by a trusted key (trusted: {known})")
+    raise SignatureError(subject, f"is not signed by a trusted key (trusted: {known})")
 
 
-def _covered_as_received(data: bytes) -> bytes:
+def _covered_as_received(kind: str, data: bytes) -> bytes:
     try:
         return _covered(msgspec.json.decode(data))
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         # The typed decoder skips unknown fields without reading them; here they are read.
-        raise MessageError("desired", f"an unknown field is malformed ({error})") from error
+        raise MessageError(kind, f"an unknown field is malformed ({error})") from error
 
 
 def _covered(plain: dict[str, Any]) -> bytes:

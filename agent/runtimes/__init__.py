@@ -44,7 +44,21 @@ class RuntimeOptions:
     tensors_only: bool = False
     """Whether to leave out outputs that are no tensors of our types, instead of refusing them."""
     profile: bool = False
-    """Whether to time each operator; see ``Runtime.operator_seconds``."""
+    """Whether to time each operator; see ``Runtime.operator_times``."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorTimes:
+    """How long one operator took, as the runtime runs it."""
+
+    place: int
+    """In the model's file; beyond its operators: one that the runtime made of several, or added."""
+    name: str
+    """As the runtime calls it."""
+    kind: str
+    """Such as ``Conv``."""
+    seconds: tuple[float, ...]
+    """Of each run."""
 
 
 class Runtime(Protocol):
@@ -105,10 +119,10 @@ class Runtime(Protocol):
         """
         ...
 
-    def operator_seconds(self) -> Mapping[int, float]:
-        """Return the median time of each operator, by its place in the model's file.
+    def operator_times(self) -> tuple[OperatorTimes, ...]:
+        """Return how long each operator took in each run, and end the timing.
 
-        Ends the timing. Empty where the runtime cannot tell, or was not opened for it.
+        Empty where the runtime cannot tell, or was not opened for it.
         """
         ...
 

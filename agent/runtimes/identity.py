@@ -1,10 +1,9 @@
 """A runtime that returns its inputs: for tests, dry runs and measuring transport."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from agent.runtimes import Capability, RuntimeOptions, Tensors
+from agent.runtimes import Capability, OperatorTimes, RuntimeOptions, Tensors
 from wire.tensors import TensorSpec
 
 
@@ -32,9 +31,9 @@ class IdentityRuntime:
         """Return ``inputs`` themselves."""
         return inputs
 
-    def operator_seconds(self) -> Mapping[int, float]:
+    def operator_times(self) -> tuple[OperatorTimes, ...]:
         """Return nothing: there are no operators."""
-        return {}
+        return ()
 
     def close(self) -> None:
         """Do nothing."""

@@ -4,18 +4,17 @@ Threads never spin (spinning pools fight as soon as two sessions share cores: me
 for three segments on one host), and the plain ``run`` is used (bound memory saves 2 us a call).
 """
 
-import json
 import os
-import statistics
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, Self
 
+import msgspec
 import numpy as np
 
 from agent.errors import RuntimeFailedError, RuntimeOpenError
-from agent.runtimes import Capability, RuntimeOptions, Tensors
+from agent.runtimes import Capability, OperatorTimes, RuntimeOptions, Tensors
 from wire.tensors import TensorSpec
 
 NAME: Final = "onnx_cpu"
@@ -46,6 +45,10 @@ _NO_MEMORY: Final = (
     "ailed to allocate memory",
 )
 
+_TIME: Final = "_kernel_time"
+"""How a profile's events end that say what a node took."""
+_RUN: Final = "model_run"
+_WITH_BODIES: Final = ("If", "Loop", "Scan")
 _NO_TELEMETRY: Final = "ORT_DISABLE_TELEMETRY"
 
 _FATAL_ONLY: Final = 4
@@ -142,22 +145,26 @@ class OnnxCpuRuntime:
             raise RuntimeFailedError(NAME, _sentence(error)) from error
         return dict(zip(self._given, values, strict=True))
 
-    def operator_seconds(self) -> Mapping[int, float]:
-        """Return the median time of each operator by its place in the file; see ``Runtime``.
+    def operator_times(self) -> tuple[OperatorTimes, ...]:
+        """Return how long each operator took in each run; see ``Runtime``.
 
-        With optimisations on, operators that were fused stand at the place of one of them.
+        The session is closed first: there may be a million times, and memory for one of both.
         """
         if self._profile is None or self._session is None:
-            return {}
-        events = json.loads(Path(self._session.end_profiling()).read_bytes())
+            return ()
+        file = Path(self._session.end_profiling())
+        self._session = None
+        seconds: dict[tuple[int, str, str], list[float]] = {}
+        with file.open("rb") as lines:
+            for event in _node_events(lines):
+                key = int(event.args.node_index), event.name.removesuffix(_TIME), event.args.op_name
+                seconds.setdefault(key, []).append(event.dur / 1e6)
         self._profile.cleanup()
         self._profile = None
-        seconds: dict[int, list[float]] = {}
-        for event in events:
-            if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
-                place = int(event["args"]["node_index"])
-                seconds.setdefault(place, []).append(event["dur"] / 1e6)
-        return {place: statistics.median(times) for place, times in seconds.items()}
+        return tuple(
+            OperatorTimes(place, name, kind, tuple(times))
+            for (place, name, kind), times in sorted(seconds.items())
+        )
 
     def close(self) -> None:
         """Give the session's memory back; closing twice is harmless."""
@@ -165,6 +172,41 @@ class OnnxCpuRuntime:
         if self._profile is not None:
             self._profile.cleanup()
             self._profile = None
+
+
+class _About(msgspec.Struct, frozen=True):
+    """What a profile says of a node."""
+
+    node_index: str = ""
+    op_name: str = ""
+
+
+class _Event(msgspec.Struct, frozen=True):
+    """One event of a profile; the file is a list with one a line."""
+
+    name: str
+    ts: int
+    dur: int
+    cat: str = ""
+    args: _About = _About()
+
+
+def _node_events(lines: Iterable[bytes]) -> Iterator[_Event]:
+    """Yield what the nodes of the graph itself took: those of bodies count with who runs them."""
+    decoder = msgspec.json.Decoder(_Event)
+    run: list[_Event] = []
+    for line in lines:
+        text = line.strip(b" ,\r\n")
+        if not text.startswith(b"{"):
+            continue
+        event = decoder.decode(text)
+        if event.name == _RUN:
+            yield from run
+            run = []
+        elif event.cat == "Node" and event.name.endswith(_TIME):
+            while event.args.op_name in _WITH_BODIES and run and run[-1].ts >= event.ts:
+                run.pop()  # what ran inside ended before it
+            run.append(event)
 
 
 def _onnxruntime() -> Any:

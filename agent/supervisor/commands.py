@@ -4,17 +4,23 @@ ping     a sign of life: behind it, everything that the broker keeps has come
 watch    telemetry every second for a while
 desired  the signed desired state that is obeyed, as it came: the broker may have lost it
 doctor   what is well and what is not on this device; answered when it was examined
+
+Requests to measure are `agent.supervisor.measurements`'.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from wire import messages
 from wire.errors import MessageError
+from wire.measuring import CANCEL, PROFILE
 from wire.messages import Command, Reason, Response
 from wire.reports import DoctorReport, Examination, Severity
+
+KNOWN: Final = ("ping", "watch", "desired", "doctor", PROFILE, CANCEL)
+"""All requests that are answered; ``info`` lists them."""
 
 
 def answer(
@@ -54,7 +60,7 @@ def answer(
         case "doctor":
             busy = "it is being examined; ask again in a minute"
             return None if examine() else _refusal(command, "command.busy", busy)
-    message = f"{command.command!r:.60} is unknown (ping, watch, desired, doctor)"
+    message = f"{command.command!r:.60} is unknown ({', '.join(KNOWN)})"
     return _refusal(command, "command.unknown", message)
 
 

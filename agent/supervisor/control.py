@@ -46,8 +46,8 @@ class Control:
         start_counter: How often this agent has started: the upper half of session numbers.
         refusals: Counts what is refused.
         on_desired: Called in the event loop with each payload on ``desired``.
-        on_command: Called in the event loop with each command, and with what says the response,
-            then or later, in the event loop.
+        on_command: Called in the event loop with each command, its bytes, and what says the
+            response, then or later, in the event loop.
         on_up: Called in the event loop at each connection, after the birth was said.
     """
 
@@ -58,7 +58,7 @@ class Control:
         refusals: Refusals,
         *,
         on_desired: Callable[[bytes], None],
-        on_command: Callable[[Command, Callable[[Response], None]], None],
+        on_command: Callable[[Command, bytes, Callable[[Response], None]], None],
         on_up: Callable[[], None],
     ) -> None:
         self.site = Site(config.site, config.root)
@@ -103,6 +103,11 @@ class Control:
     def session_number(self) -> int:
         """The session's number: a later one always wins."""
         return self._namesake.session
+
+    @property
+    def instance(self) -> str:
+        """This process, as ``Status.instance`` names it."""
+        return self._namesake.instance
 
     @property
     def problem(self) -> Reason | None:
@@ -214,7 +219,7 @@ class Control:
 
     def _command(self, _topic: str, payload: bytes) -> None:
         command = messages.decode("cmd", payload, Command)
-        self._intray.hand(lambda: self._answer(command))
+        self._intray.hand(lambda: self._answer(command, payload))
 
     def _rebirth(self, topic: str, payload: bytes) -> None:
         self.site.parse(topic)
@@ -248,7 +253,7 @@ class Control:
         if not alarmed and self.problem is not None:
             log.error("session.contested", device=self.device, reason=self.problem.message)
 
-    def _answer(self, command: Command) -> None:
+    def _answer(self, command: Command, payload: bytes) -> None:
         if command.reply_to != self.site.device("rsp", self.device):
             self._refusals.count("command.bad_reply_to", f"reply_to {command.reply_to!r:.80}")
             return
@@ -257,7 +262,7 @@ class Control:
             self._refusals.count("command.too_many", f"{ANSWERS} in {ANSWERS_SECONDS:g} s")
             return
         self._answered.append(now)
-        self._on_command(command, self._reply)
+        self._on_command(command, payload, self._reply)
 
     def _reply(self, response: Response) -> None:
         if response.reason is not None:

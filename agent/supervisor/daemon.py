@@ -6,7 +6,6 @@ One event loop. Blocking work (downloads, fsync) runs in threads; a worker's lif
 
 import asyncio
 import contextlib
-import os
 import signal
 import threading
 import time
@@ -17,6 +16,7 @@ from typing import Any, Final
 import structlog
 
 from agent import clock, reconcile
+from agent.admission import Admission
 from agent.artifacts.fetch import Fetcher
 from agent.artifacts.origin import Origin
 from agent.channel import BrokerAccess, Load
@@ -30,9 +30,12 @@ from agent.supervisor import commands, direct_access, self_knowledge, state_fold
 from agent.supervisor.assignment_run import AssignmentRun
 from agent.supervisor.control import Control
 from agent.supervisor.doctor import Doctor
+from agent.supervisor.measurements import Measurements
 from agent.supervisor.memory_limits import MemoryLimits, WorkerMemory
 from agent.supervisor.orders import Orders
+from agent.supervisor.profile_run import Means, threads_of
 from agent.supervisor.telemetry import Telemetry
+from wire import measuring
 from wire.errors import CodedError
 from wire.manifest import files_digest
 from wire.messages import Assignment, Command, Reason, Reported, Response
@@ -106,6 +109,13 @@ class Supervisor:
             ask_again=self._control.ask_for_orders,
             refusals=self._refusals,
         )
+        self._measurements = Measurements(
+            Admission(self._orders.keys, self._control.instance),
+            Means.of(config, self._fetcher, self._memory, self._serving),
+            self._state.path,
+            self._refusals,
+            self._untidy.set,
+        )
         self._telemetry = Telemetry(
             config,
             self._control,
@@ -152,6 +162,7 @@ class Supervisor:
         self._manager.stopping(f"draining {len(self._runs)}")
         await asyncio.gather(*(run.shut_down() for run in self._runs.values()))
         await self._doctor.stop()
+        await self._measurements.stop()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -199,7 +210,7 @@ class Supervisor:
                 client_key_file=broker.client_key_file,
                 max_packet_bytes=broker.max_packet_bytes,
             ),
-            threads=limits.threads or self._config.runtime.threads or len(os.sched_getaffinity(0)),
+            threads=limits.threads or threads_of(self._config),
             weights=self._config.runtime.weights,
             inbox_frames=min(limits.inbox_frames or own.inbox_frames, own.inbox_frames),
             inbox_bytes=min(limits.inbox_bytes or own.inbox_bytes, own.inbox_bytes),
@@ -207,6 +218,9 @@ class Supervisor:
             direct=self._direct.access,
             memory_bytes=self._memory.data_bytes(self._memory_bytes(assignment)),
         )
+
+    def _serving(self) -> int:
+        return sum(run.pid is not None for run in self._runs.values())
 
     def memory(self, assignment: Assignment) -> WorkerMemory:
         """Return what holds a worker to its memory limit."""
@@ -278,6 +292,7 @@ class Supervisor:
         if self._info is not None:
             self._control.say_info(self._info)
         self._control.say_reported(self._reported())
+        self._measurements.say_again()
 
     async def _prove(self) -> None:
         while self._info is None:
@@ -331,9 +346,10 @@ class Supervisor:
 
         What is wanted is read here, in the thread that deletes: what was assigned meanwhile stays.
         """
-        wanted = self._orders.assignments.values()
-        needed = {files_digest(assignment.files) for assignment in wanted}
-        partial = {file.sha256 for assignment in wanted for file in assignment.files}
+        wanted = [assignment.files for assignment in self._orders.assignments.values()]
+        wanted += [order.files for order in self._measurements.needed]
+        needed = {files_digest(files) for files in wanted}
+        partial = {file.sha256 for files in wanted for file in files}
         with contextlib.suppress(CodedError):  # the next change tries again
             self._state.store.keep_only(needed, partial)
 
@@ -359,7 +375,10 @@ class Supervisor:
                 found.append(Reason(code=code, message=f"{run.assignment.key}: {message}"))
         return tuple(found)
 
-    def _command(self, command: Command, reply: Callable[[Response], None]) -> None:
+    def _command(self, command: Command, payload: bytes, reply: Callable[[Response], None]) -> None:
+        if command.command in measuring.SIGNED:
+            self._measurements.take(payload, command, reply)
+            return
         response = commands.answer(
             command,
             unix_ns=time.time_ns(),

@@ -10,7 +10,9 @@ import structlog
 
 from agent.config import Config
 from agent.memory_limit import Mechanism
+from agent.supervisor import commands
 from agent.supervisor.child_report import ChildReportError, child_report
+from agent.supervisor.profile_run import threads_of
 from wire import codec_names, plugins
 from wire.messages import Info, RuntimeInfo
 from wire.reports import ProbeReport
@@ -77,4 +79,7 @@ def info(
         inbox_bytes=config.limits.inbox_bytes,
         insecure=config.insecure,
         certificate=certificate,
+        threads=threads_of(config),
+        weights=config.runtime.weights,
+        commands=commands.KNOWN,
     )

@@ -4,20 +4,16 @@ Three threads beside the link's: the main thread obeys and computes, one reads t
 ends the process at once when it closes: no orphans), one sends heartbeats and counts.
 """
 
-import contextlib
-import ctypes
 import os
 import queue
-import signal
 import socket
 import threading
 import time
-from pathlib import Path
 from typing import Final
 
 import structlog
 
-from agent import channel, logs, memory_limit
+from agent import channel, logs, memory_limit, orphans
 from agent.channel import HEARTBEAT_SECONDS, CloseInput, Inflow, Load, OpenInput, Order, WarmUp
 from agent.opening import checked_segment
 from agent.worker import data_limit
@@ -31,9 +27,6 @@ from wire.topics import Site
 
 log = structlog.get_logger()
 
-ORPHANED: Final = 17
-"""Exit status when the supervisor went away."""
-OOM_SCORE: Final = "500"
 STATS_BEATS: Final = 2
 """Counts are sent with every second heartbeat."""
 
@@ -123,7 +116,9 @@ class Worker:
                 for order in inflow.orders(data):
                     self._orders.put(order)
         finally:
-            os._exit(ORPHANED)  # also when it cannot be understood: nobody else would see the end
+            os._exit(
+                orphans.ORPHANED
+            )  # also when it cannot be understood: nobody else would see the end
 
     def _received(self) -> bytes:
         try:
@@ -147,26 +142,13 @@ class Worker:
             try:
                 self._supervisor.sendall(channel.encode(message))
             except OSError:
-                os._exit(ORPHANED)
+                os._exit(orphans.ORPHANED)
 
 
 def main(descriptor: int) -> int:
     """Run a worker on the socket pair's end ``descriptor``; returns the exit status."""
     share_one_heap()
-    _die_with_parent()
-    _die_before_parent()
+    orphans.die_with_parent()
+    orphans.die_before_parent()
     logs.configure_from_environment()
     return Worker(socket.socket(fileno=descriptor)).run()
-
-
-def _die_with_parent() -> None:
-    """Ask the kernel to kill this process when its supervisor ends: even a stopped one goes."""
-    pr_set_pdeathsig = 1
-    with contextlib.suppress(OSError, AttributeError):  # not on Linux: the socket pair tells
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
-
-
-def _die_before_parent() -> None:
-    """Ask the kernel to take a worker, not the supervisor, when the device runs out of memory."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)

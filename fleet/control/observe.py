@@ -8,7 +8,8 @@ comes behind everything that was retained.
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -53,6 +54,8 @@ class Observer(Closing):
         self._route_problems: dict[str, MessageError] = {}
         self._answers: dict[str, Response | None] = {}
         """By the id of what we asked; None: not yet."""
+        self._heard: dict[str, Callable[[Response], None]] = {}
+        """By the id of what was asked elsewhere: who hears every answer."""
         self._filters: list[str] = []
 
     def watch_devices(self, devices: Iterable[str]) -> None:
@@ -155,6 +158,20 @@ class Observer(Closing):
             came = {device: self._answers.pop(ask) for device, ask in asked.items()}
         return {device: answer for device, answer in came.items() if answer is not None}
 
+    @contextmanager
+    def hearing(self, asked: str, heard: Callable[[Response], None]) -> Iterator[None]:
+        """Give every answer to the request ``asked`` to ``heard``, in the session's thread.
+
+        Nothing changes meanwhile that `wait` looks at.
+        """
+        with self._changed:
+            self._heard[asked] = heard
+        try:
+            yield
+        finally:
+            with self._changed:
+                del self._heard[asked]
+
     def close(self) -> None:
         """Stop listening; closing twice is harmless."""
         filters, self._filters = self._filters, []
@@ -194,6 +211,9 @@ class Observer(Closing):
         except MessageError:
             return  # an answer that cannot be read is no sign of life
         with self._changed:
+            if response.id in self._heard:
+                self._heard[response.id](response)
+                self._changed.notify_all()
             if response.id in self._answers:  # others ask, too
                 self._answers[response.id] = response
                 self._changed.notify_all()

@@ -15,10 +15,10 @@ from typing import Final
 from paceline.bench.hop_report import Cpu, HopReport, HopResult, Interval, Latency, Ratio
 from paceline.bench.messages import Broker
 from paceline.bench.pair import HOP_COMMAND, Measured, Pair, PairOptions
-from paceline.bench.statistics import median_interval, quantile
 from paceline.demo import broker as demo_broker
 from paceline.demo.broker_kinds import MAX_PACKET_BYTES
 from wire import link_names
+from wire.statistics import median_interval, quantile
 
 PAUSE_SECONDS: Final = 0.004
 """Between frames that travel one by one: each finds the machine at rest."""

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from paceline.answers import Answer
-from paceline.bench.statistics import settled
+from wire.statistics import settled
 
 ALIKE: Final = 3
 """So many windows of measurement."""

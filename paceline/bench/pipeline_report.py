@@ -8,8 +8,8 @@ import msgspec
 
 from paceline.answers import Answer
 from paceline.bench import way
-from paceline.bench.statistics import quantile
 from paceline.bench.way import Part, StageLoad
+from wire.statistics import quantile
 
 
 class Percentiles(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """The child commands: what they print, write and exit with."""
 
+import subprocess
 import sys
 
 import msgspec
@@ -12,6 +13,7 @@ from onnx import TensorProto, helper
 from agent import children
 from wire import codecs, plugins, samples
 from wire.frame import Frame, Kind
+from wire.profile_report import ProfileReport
 from wire.reports import BenchReport, FailureReport, ProbeReport, RunReport
 
 
@@ -146,6 +148,32 @@ def test_bench_tells_the_pace(call, segment, tmp_path):
     assert report.frames >= 1
     assert report.frames_per_second > 0
     assert 0 < report.run_seconds.p50 <= report.run_seconds.p95
+
+
+def test_bench_tells_all_of_a_model(segment, tmp_path):
+    """The whole with its spread, each operator, memory; in a process of its own."""
+    inputs = write_samples(tmp_path / "in", {"x": np.ones(4, np.float32)})
+    command = [sys.executable, "-I", "-m", "agent", "bench", "--profile", "--seconds", "0.05"]
+    command += ["--segment", str(segment), "--inputs", inputs]
+    ended = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+    report = msgspec.json.decode(ended.stdout, type=ProfileReport)
+
+    assert [(one.place, one.kind) for one in report.operators] == [(0, "Add"), (1, "Mul")]
+    assert report.run.count >= 3
+    assert report.run.p10 <= report.run.p50 <= report.run.p90
+    assert 0 <= report.load.others_busy_ratio <= 1
+    assert report.memory.peak_bytes > report.memory.runtime_bytes > 0
+
+
+def test_bench_without_inputs_takes_the_golden_frame(segment):
+    """Which this segment has not."""
+    command = [sys.executable, "-I", "-m", "agent", "bench", "--profile"]
+    ended = subprocess.run(
+        [*command, "--segment", str(segment)], stdout=subprocess.PIPE, check=False
+    )
+
+    assert ended.returncode == 3
+    assert msgspec.json.decode(ended.stdout, type=FailureReport).error.code == "child.file_unusable"
 
 
 @pytest.mark.parametrize(

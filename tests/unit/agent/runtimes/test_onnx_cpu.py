@@ -174,12 +174,36 @@ def test_each_operator_is_timed(segment):
     for _ in range(3):
         runtime.run({"x": np.ones((1, 2), np.float32)})
 
-    seconds = runtime.operator_seconds()
+    (times,) = runtime.operator_times()
 
-    assert list(seconds) == [0]
-    assert seconds[0] >= 0
-    assert runtime.operator_seconds() == {}
-    assert OnnxCpuRuntime.open(segment, RuntimeOptions()).operator_seconds() == {}
+    assert (times.place, times.kind, len(times.seconds)) == (0, "MatMul", 3)
+    assert min(times.seconds) >= 0
+    assert runtime.operator_times() == ()
+    assert OnnxCpuRuntime.open(segment, RuntimeOptions()).operator_times() == ()
+
+
+def test_an_operator_with_a_body_is_timed_with_what_it_runs(tmp_path):
+    """What its body's operators took is part of its time; they have no places of their own."""
+    floats = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [2]) for n in ("x", "y", "z")]
+    bodies = [
+        helper.make_graph([helper.make_node(kind, ["x", "x"], ["z"])], kind, [], floats[2:])
+        for kind in ("Add", "Mul")
+    ]
+    yes = helper.make_tensor_value_info("yes", TensorProto.BOOL, [])
+    nodes = [
+        helper.make_node("If", ["yes"], ["z"], then_branch=bodies[0], else_branch=bodies[1]),
+        helper.make_node("Neg", ["z"], ["y"]),
+    ]
+    graph = helper.make_graph(nodes, "g", [floats[0], yes], floats[1:2])
+    opsets = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), tmp_path / "if.onnx")
+    options = RuntimeOptions(profile=True, optimisations=False)
+    runtime = OnnxCpuRuntime.open(tmp_path / "if.onnx", options)
+    for _ in range(2):
+        runtime.run({"x": np.ones(2, np.float32), "yes": np.array(True)})
+    found = [(one.place, one.kind, len(one.seconds)) for one in runtime.operator_times()]
+
+    assert found == [(0, "If", 2), (1, "Neg", 2)]
 
 
 def test_outputs_that_are_no_tensors_can_be_left_out(tmp_path):

@@ -5,7 +5,7 @@ import statistics
 import numpy as np
 import pytest
 
-from paceline.bench.statistics import median_interval, quantile, settled
+from wire.statistics import median_interval, quantile, settled
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 50), (0.95, 95), (0.99, 99), (1, 100)])

@@ -36,3 +36,12 @@ def settled(values: Sequence[float], last: int, within: float) -> bool:
     recent = values[-last:]
     mean = statistics.fmean(recent)
     return all(abs(value - mean) <= within * mean for value in recent)
+
+
+def median_within(values: Sequence[float], share: float, least: int = 10) -> bool:
+    """Whether the median is known: of ``least`` values or more, within ``share`` of it."""
+    if len(values) < least:
+        return False
+    low, high = median_interval(values)
+    median = statistics.median(values)
+    return median - low <= share * median and high - median <= share * median

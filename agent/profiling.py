@@ -1,0 +1,218 @@
+"""``bench --profile``: what a segment or model takes on this machine, with its spread.
+
+The whole is timed without profiling, as it is served; then each kernel as the runtime runs it, and
+each operator as the file has it. Sums of operators mislead: a runtime fuses them.
+"""
+
+import os
+import platform
+import resource
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from agent import memory_limit
+from agent.errors import ChildFileError, OutOfMemoryError
+from agent.opening import checked_model
+from agent.power import Power
+from agent.runtimes import OperatorTimes, Runtime, RuntimeOptions, Tensors
+from agent.worker import data_limit
+from wire import codecs, frame, golden, plugins
+from wire.allocator import give_back
+from wire.errors import FrameError
+from wire.frame import Frame, Kind
+from wire.profile_report import Load, MemoryUse, OperatorTime, ProfileReport, Spread
+from wire.statistics import median_within, quantile
+
+WITHIN: Final = 0.03
+"""How well the median must be known before its measurement ends."""
+MOST_RUNS: Final = 2000
+LEAST_RUNS: Final = 3
+MOST_PROFILED_RUNS: Final = 50
+"""Each writes a line for each operator to a file."""
+SHARES: Final = (0.6, 0.2, 0.2)
+"""Of the time: the whole, its kernels, its operators."""
+NAME_LENGTH: Final = 80
+NICE: Final = 10
+"""Below whatever serves, so that a measurement takes only what serving leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profiling:
+    """What to measure."""
+
+    segment: Path
+    """A segment's folder, or a model's file."""
+    runtime: str
+    options: RuntimeOptions
+    seconds: float
+    """How long its runs may take altogether; fewer where the figures are known sooner."""
+    memory_bytes: int | None = None
+    """What this process may take; None: not limited here."""
+
+
+def profile(asked: Profiling, inputs: Tensors) -> ProfileReport:
+    """Measure, in this process: what it held before counts as the runtime's.
+
+    Raises:
+        CodedError: The model is refused, or does not run.
+        OutOfMemoryError: It takes more than it may.
+    """
+    os.nice(NICE)
+    try:
+        return _profiled(asked, inputs)
+    except MemoryError as error:
+        raise OutOfMemoryError(str(asked.segment), data_limit.reached(error)) from error
+
+
+def golden_inputs(segment: Path) -> Tensors:
+    """Return the inputs of the golden frame in a segment's folder.
+
+    Raises:
+        ChildFileError: There is none.
+    """
+    path = segment / golden.FILE_NAME
+    try:
+        given, _ = golden.split(frame.decode(path.read_bytes()))
+    except (OSError, FrameError) as error:
+        raise ChildFileError(str(path), f"is no golden frame ({error})") from error
+    return codecs.arrays(Frame(Kind.DATA, 0, 0, tensors=given))
+
+
+def _profiled(asked: Profiling, inputs: Tensors) -> ProfileReport:
+    load_average = os.getloadavg()[0]
+    plugin: type[Runtime] = plugins.load("agent.runtimes", asked.runtime)
+    with data_limit.held(asked.memory_bytes):
+        segment = checked_model(asked.segment)
+    capability = plugin.detect()  # imports its library
+    data_limit.hold(asked.memory_bytes)
+    power = Power()
+    idle_watts = power.now()
+    others = _Others()
+    base = _private_bytes()
+    began = time.perf_counter()
+    runtime = plugin.open(segment, asked.options)
+    open_seconds = time.perf_counter() - began
+    give_back()  # weights as they were before the runtime put them in another order
+    loaded = _private_bytes()
+    first_run_seconds = _timed(runtime, inputs)
+    with power:
+        seconds = list(_runs(runtime, inputs, asked.seconds * SHARES[0], MOST_RUNS))
+    memory = MemoryUse(
+        runtime_bytes=base,
+        loaded_bytes=max(0, loaded - base),
+        activation_bytes=max(0, _private_bytes() - loaded),
+        peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10,
+    )
+    runtime.close()
+    kernels = _operators(plugin, segment, asked, inputs, optimisations=True)
+    operators = _operators(plugin, segment, asked, inputs, optimisations=False)
+    return ProfileReport(
+        runtime=asked.runtime,
+        version=(capability.version if capability else None) or "",
+        threads=asked.options.threads,
+        weights=asked.options.weights,
+        open_seconds=open_seconds,
+        first_run_seconds=first_run_seconds,
+        run=_spread(seconds),
+        settled=median_within(seconds, WITHIN),
+        memory=memory,
+        load=Load(others_busy_ratio=others.ratio(), load_average=load_average),
+        cpu_count=len(os.sched_getaffinity(0)),
+        machine=platform.machine(),
+        watts=power.mean,
+        idle_watts=idle_watts,
+        operators=operators,
+        kernels=kernels,
+    )
+
+
+def _runs(runtime: Runtime, inputs: Tensors, limit_seconds: float, most: int) -> Iterator[float]:
+    """Yield the time of each run until the median is known or time is up."""
+    seconds: list[float] = []
+    spent = 0.0
+    while len(seconds) < most:
+        if len(seconds) >= LEAST_RUNS and spent >= limit_seconds:
+            return
+        # its rank needs an order: looked for now and then
+        if len(seconds) % 10 == 0 and median_within(seconds, WITHIN):
+            return
+        seconds.append(_timed(runtime, inputs))
+        spent += seconds[-1]
+        yield seconds[-1]
+
+
+def _operators(
+    plugin: type[Runtime],
+    segment: Path,
+    asked: Profiling,
+    inputs: Tensors,
+    *,
+    optimisations: bool,
+) -> tuple[OperatorTime, ...]:
+    """Return what each operator takes, in a session of its own."""
+    options = replace(asked.options, profile=True, optimisations=optimisations)
+    runtime = plugin.open(segment, options)
+    limit_seconds = asked.seconds * SHARES[1]
+    runs = sum(1 for _ in _runs(runtime, inputs, limit_seconds, MOST_PROFILED_RUNS))
+    times = runtime.operator_times()
+    runtime.close()
+    give_back()
+    return tuple(_operator(one, runs) for one in times)
+
+
+def _operator(one: OperatorTimes, runs: int) -> OperatorTime:
+    seconds = one.seconds[-runs:] or one.seconds
+    p10, p50, p90 = (round(quantile(seconds, share), 8) for share in (0.1, 0.5, 0.9))
+    return OperatorTime(
+        place=one.place,
+        kind=one.kind[:NAME_LENGTH],
+        name=one.name[:NAME_LENGTH],
+        p10=p10,
+        p50=p50,
+        p90=p90,
+        count=len(seconds),
+    )
+
+
+def _timed(runtime: Runtime, inputs: Tensors) -> float:
+    began = time.perf_counter()
+    runtime.run(inputs)
+    return time.perf_counter() - began
+
+
+def _spread(seconds: Sequence[float]) -> Spread:
+    return Spread(
+        p10=quantile(seconds, 0.1),
+        p50=quantile(seconds, 0.5),
+        p90=quantile(seconds, 0.9),
+        count=len(seconds),
+    )
+
+
+def _private_bytes() -> int:
+    return memory_limit.usage(Path("/proc/self/status").read_text()).private_bytes
+
+
+class _Others:
+    """How busy the machine is with anything but this process."""
+
+    def __init__(self, machine: Callable[[], float] | None = None) -> None:
+        self._machine = machine or _busy_seconds
+        self._began = time.monotonic(), self._machine(), time.process_time()
+
+    def ratio(self) -> float:
+        """Return which part of all cores others used since this was made."""
+        began, busy, own = self._began
+        elapsed = (time.monotonic() - began) * (os.cpu_count() or 1)
+        others = (self._machine() - busy) - (time.process_time() - own)
+        return round(min(1.0, max(0.0, others / elapsed)), 4) if elapsed else 0.0
+
+
+def _busy_seconds() -> float:
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0)

@@ -1,0 +1,1 @@
+"""What models take on devices, measured: records, where they are kept, and how they are made."""

@@ -1,0 +1,66 @@
+"""What each operator of a model takes as the runtime really runs it. Pure.
+
+A runtime fuses operators into kernels, and says which kernel took how long, but not which operators
+are in it. So an operator that is still a kernel of its own has its kernel's time; what is left of
+the whole is shared by the others as their own times without optimisations are. The sum is what
+the whole takes, as it is served. Across a cut nothing is fused: that is measured on segments.
+"""
+
+from typing import NamedTuple
+
+from fleet.profiles.record import ModelProfile, PartProfile
+from wire.profile_report import OperatorTime
+
+
+class OperatorShare(NamedTuple):
+    """One operator's part of the whole."""
+
+    name: str
+    """The first tensor that it writes: the same in a model and in any of its segments."""
+    kind: str
+    seconds: float
+    """Median; all together are the whole's."""
+    low_seconds: float
+    """The tenth percentile, by its own spread."""
+    high_seconds: float
+    """The ninetieth."""
+    own_kernel: bool
+    """Whether the runtime left it as it is; else its time is a share of what was fused."""
+
+
+def operators(profile: ModelProfile) -> tuple[OperatorShare, ...]:
+    """Return the operators that move with frames, in the order of the model's file."""
+    return tuple(share for part in profile.parts for share in _of_part(part))
+
+
+def _of_part(part: PartProfile) -> list[OperatorShare]:
+    report = part.report
+    plain = {time.place: time for time in report.operators if time.place < len(part.operators)}
+    constant = set(part.constant)
+    moving = [place for place in range(len(part.operators)) if place not in constant]
+    kept = {time.place: time for time in report.kernels if time.place < len(part.operators)}
+    kept = {place: time for place, time in kept.items() if place in plain and place not in constant}
+    whole = report.run.p50
+    kernels = sum(time.p50 for time in report.kernels)
+    scale = whole / kernels if kernels else 0.0
+    own = {place: time.p50 * scale for place, time in kept.items()}
+    shared = [place for place in moving if place not in own]
+    weights = {place: plain[place].p50 if place in plain else 0.0 for place in shared}
+    total, rest = sum(weights.values()), max(0.0, whole - sum(own.values()))
+    if not total and shared:
+        weights, total = dict.fromkeys(shared, 1.0), float(len(shared))
+    found = []
+    for place in moving:
+        time = kept.get(place) or plain.get(place)
+        seconds = own[place] if place in own else rest * weights[place] / total
+        low, high = _spread(seconds, time)
+        name, kind = part.operators[place], plain[place].kind if place in plain else ""
+        found.append(OperatorShare(name, kind, seconds, low, high, place in own))
+    return found
+
+
+def _spread(seconds: float, time: OperatorTime | None) -> tuple[float, float]:
+    """Return the same with the spread that was measured, as a share of the median."""
+    if time is None or not time.p50:
+        return seconds, seconds
+    return seconds * time.p10 / time.p50, seconds * time.p90 / time.p50

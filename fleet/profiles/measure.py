@@ -1,0 +1,225 @@
+"""Measure a model: on devices by their agents, all at once, or on this machine in a child."""
+
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from fleet import artifacts, children
+from fleet.control.assignments import runtime_of
+from fleet.control.examine import DeviceSilentError
+from fleet.control.reading import PING_SECONDS, await_devices
+from fleet.control.requests import Requests
+from fleet.profiles import store, subject
+from fleet.profiles.pages import Pages
+from fleet.profiles.record import ModelProfile, PartProfile, Question
+from fleet.profiles.subject import Part, ProfileRequest, Subject
+from wire import ids
+from wire.errors import CodedError
+from wire.manifest import ModelRef
+from wire.measuring import PROFILE, ProfileOrder
+from wire.messages import Info
+from wire.profile_report import ProfileReport
+from wire.reports import ProbeReport
+
+OFFLINE_GRACE_SECONDS: Final = 120.0
+READY_SECONDS: Final = 3.0
+RUNTIME: Final = "onnx_cpu"
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What measuring came to."""
+
+    profiles: tuple[ModelProfile, ...] = ()
+    """In the order of the devices that were asked for."""
+    reused: frozenset[str] = frozenset()
+    """Devices whose profile was kept from before."""
+    failures: Mapping[str, CodedError] = field(default_factory=dict)
+    """By device."""
+
+
+@dataclass(slots=True)
+class Profiler:
+    """Measures one model, reusing what is kept.
+
+    Args:
+        request: The model, and how.
+        kept: The folder of profiles.
+        again: Measure, whatever is kept.
+        tell: Hears what is being done.
+    """
+
+    request: ProfileRequest
+    kept: Path
+    again: bool
+    tell: Tell
+    _model: ModelRef | None = None
+    _sample: str = ""
+
+    def offline(self) -> Outcome:
+        """Measure on this machine.
+
+        Raises:
+            CodedError: The model cannot be read or run, or there is no runtime.
+        """
+        threads = len(os.sched_getaffinity(0))
+        question = self._question(
+            site="",
+            device=ids.id_from(platform.node().split(".")[0], "machine"),
+            version=_version_here(),
+            threads=threads,
+            weights="prepacked",
+        )
+        if (found := self._recalled(question)) is not None:
+            return Outcome((found,), frozenset({question.device}))
+        with tempfile.TemporaryDirectory(prefix="paceline-profile-") as scratch:
+            made = subject.prepared(self.request, Path(scratch, "parts"), self.tell)
+            reports = []
+            for number, part in enumerate(made.parts, start=1):
+                self.tell(f"measuring here{_of(number, made.parts)}")
+                reports.append(self._here(part, threads, Path(scratch)))
+            profile = self._made(question, made, reports)
+        store.keep(self.kept, profile)
+        return Outcome((profile,))
+
+    def on_devices(self, requests: Requests, devices: Sequence[str], serve: str | None) -> Outcome:
+        """Measure on devices, at the same time.
+
+        Args:
+            requests: Asks them; its observer need not watch them yet.
+            devices: Their ids.
+            serve: ``HOST:PORT`` where they fetch the model; None: somebody else serves it.
+
+        Raises:
+            DevicesAbsentError: One is not there.
+            CodedError: The model cannot be read or run here.
+            ListenError: It cannot be served there.
+        """
+        infos = self._infos(requests, devices)
+        site = f"{requests.topics.root}/{requests.topics.site}"
+        questions = {
+            device: self._question(
+                site=site,
+                device=device,
+                version=_version(infos[device]),
+                threads=infos[device].threads,
+                weights=infos[device].weights,
+            )
+            for device in devices
+        }
+        known = {device: self._recalled(questions[device]) for device in devices}
+        left = [device for device in devices if known[device] is None]
+        measured: dict[str, ModelProfile] = {}
+        failures: dict[str, CodedError] = {}
+        if left:
+            with tempfile.TemporaryDirectory(prefix="paceline-profile-") as scratch:
+                made = subject.prepared(self.request, Path(scratch, "parts"), self.tell)
+                reports, failures = self._served(requests, made, left, serve)
+            for device, of_parts in reports.items():
+                measured[device] = self._made(questions[device], made, of_parts)
+                store.keep(self.kept, measured[device])
+        found = {d: p for d in devices if (p := known[d] or measured.get(d)) is not None}
+        return Outcome(tuple(found.values()), frozenset(set(devices) - set(left)), failures)
+
+    def _served(
+        self, requests: Requests, made: Subject, devices: Sequence[str], serve: str | None
+    ) -> tuple[dict[str, list[ProfileReport]], dict[str, CodedError]]:
+        if serve is None:
+            return self._asked(requests, made, devices)
+        with artifacts.serve([made.folder], serve):
+            return self._asked(requests, made, devices)
+
+    def _asked(
+        self, requests: Requests, made: Subject, devices: Sequence[str]
+    ) -> tuple[dict[str, list[ProfileReport]], dict[str, CodedError]]:
+        """Return the reports of every part by device, and what kept the others from it."""
+        reports: dict[str, list[ProfileReport]] = {device: [] for device in devices}
+        failures: dict[str, CodedError] = {}
+        for number, part in enumerate(made.parts, start=1):
+            going = [device for device in devices if device not in failures]
+            pages = Pages(going, partial(self._progress, _of(number, made.parts)))
+            order = ProfileOrder(
+                segment=part.segment.name,
+                files=part.segment.files,
+                runtime=runtime_of(part.segment),
+                seconds=self.request.seconds,
+            )
+            asked = requests.ask_all(PROFILE, dict.fromkeys(going, order), pages.heard)
+            for device, one in asked.items():
+                if one.failure is not None:
+                    failures[device] = one.failure
+                else:
+                    reports[device].append(pages.report(device))
+        return {d: r for d, r in reports.items() if d not in failures}, failures
+
+    def _progress(self, part: str, text: str) -> None:
+        self.tell(text + part)
+
+    def _infos(self, requests: Requests, devices: Sequence[str]) -> dict[str, Info]:
+        requests.seen.watch_devices(devices)
+        await_devices(requests.seen, devices, READY_SECONDS, self.tell)
+        silent = requests.seen.ping(devices, PING_SECONDS)
+        for device in silent:
+            raise DeviceSilentError(device, "ping", PING_SECONDS)
+        infos = {device: requests.seen.device(device).info for device in devices}
+        return {device: info for device, info in infos.items() if info is not None}
+
+    def _here(self, part: Part, threads: int, scratch: Path) -> ProfileReport:
+        arguments = ["--profile", "--segment", str(part.folder), "--threads", str(threads)]
+        arguments += ["--seconds", str(self.request.seconds), "--runtime", runtime_of(part.segment)]
+        limit_seconds = OFFLINE_GRACE_SECONDS + 3 * self.request.seconds
+        return children.call(
+            "bench", arguments, ProfileReport, limit_seconds=limit_seconds, scratch=scratch
+        )
+
+    def _question(self, **changes: Any) -> Question:
+        if self._model is None:
+            self._sample = subject.sample_of(self.request)
+            self.tell("reading the model")
+            self._model = subject.identified(self.request.model)
+        return Question(model=self._model.sha256, sample=self._sample, runtime=RUNTIME, **changes)
+
+    def _recalled(self, question: Question) -> ModelProfile | None:
+        return None if self.again else store.recall(self.kept, question)
+
+    def _made(
+        self, question: Question, made: Subject, reports: Iterable[ProfileReport]
+    ) -> ModelProfile:
+        return ModelProfile(
+            question=question,
+            model=made.manifest.model,
+            sizes=made.sizes,
+            measured_unix_ns=time.time_ns(),
+            parts=tuple(
+                PartProfile(
+                    operators=part.operators,
+                    constant=part.constant,
+                    weight_bytes=part.segment.weight_bytes,
+                    peak_bytes=part.segment.peak_bytes,
+                    report=report,
+                )
+                for part, report in zip(made.parts, reports, strict=True)
+            ),
+        )
+
+
+def _version(info: Info) -> str:
+    versions = [one.version for one in info.runtimes if one.runtime == RUNTIME]
+    return (versions[0] if versions else None) or ""
+
+
+def _version_here() -> str:
+    report = children.call("probe", ["--runtime", RUNTIME], ProbeReport, limit_seconds=60.0)
+    return report.runtimes[0].version or ""
+
+
+def _of(number: int, parts: Sequence[Part]) -> str:
+    return f" (part {number} of {len(parts)})" if len(parts) > 1 else ""

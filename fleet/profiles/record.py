@@ -1,0 +1,78 @@
+"""A model's profile on one device: what was measured there, of which operators. Pure."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from wire.manifest import ModelRef
+from wire.profile_report import ProfileReport
+
+SCHEMA: Final = 1
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that a profile depends on."""
+
+    model: str
+    """SHA-256."""
+    sample: str
+    """What it was run with: sizes that were asked for, or the digest of an example."""
+    site: str
+    """Root and site of the device; empty: no agent was asked, it is this machine."""
+    device: str
+    runtime: str
+    version: str
+    """The runtime's."""
+    threads: int
+    weights: str
+
+
+class PartProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One part of the model, which is all of it unless it was measured in parts."""
+
+    operators: tuple[str, ...]
+    """By their places in the part's file: the first tensor that each writes."""
+    constant: tuple[int, ...]
+    """Places of those that depend on weights alone: a runtime computes them once."""
+    weight_bytes: int
+    peak_bytes: int
+    """Estimate of weights and live activations together, as in a manifest."""
+    report: ProfileReport
+
+
+class ModelProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A model on a device."""
+
+    question: Question
+    model: ModelRef
+    sizes: dict[str, tuple[int, ...]]
+    """Of each input."""
+    measured_unix_ns: int
+    parts: tuple[PartProfile, ...]
+    schema: int = SCHEMA
+
+    @property
+    def device(self) -> str:
+        """Where it was measured."""
+        return self.question.device
+
+    @property
+    def run_seconds(self) -> float:
+        """What one frame takes, as it is served; of several parts: one after the other."""
+        return sum(part.report.run.p50 for part in self.parts)
+
+    @property
+    def operator_seconds(self) -> float:
+        """The sum over operators, without what the runtime gains by fusing them."""
+        return sum(time.p50 for part in self.parts for time in part.report.operators)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Weights of all parts."""
+        return sum(part.weight_bytes for part in self.parts)
+
+
+def is_settled(parts: Iterable[PartProfile]) -> bool:
+    """Whether the time of every part is known well."""
+    return all(part.report.settled for part in parts)

@@ -1,0 +1,127 @@
+"""A model made ready to be measured: written as segments, as a deploy would, with what is in them.
+
+One segment is the whole model; one that is too large for a device is measured in parts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import onnx
+
+from fleet import digests, golden_files, split, split_folder
+from fleet.errors import BadRequestError, UnknownFormatError
+from fleet.formats import CutRequest, ModelFormat, Tell, known
+from fleet.onnx import graph as onnx_graph
+from fleet.onnx.segments import MODEL_FILE
+from wire import canonical, plugins
+from wire.manifest import Manifest, ModelRef, Segment
+
+MOST_PARTS: Final = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileRequest:
+    """What to measure a model with."""
+
+    model: Path
+    dims: Mapping[str, int] = field(default_factory=dict)
+    """Sizes of dynamic dimensions, as in `CutRequest`."""
+    example: Path | None = None
+    parts: int = 1
+    seconds: float = 10.0
+    """How long the runs of one part may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One segment to be measured."""
+
+    segment: Segment
+    folder: Path
+    operators: tuple[str, ...]
+    """By place: the first tensor that each writes."""
+    constant: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A model as segments in a folder."""
+
+    folder: Path
+    manifest: Manifest
+    sizes: dict[str, tuple[int, ...]]
+    parts: tuple[Part, ...]
+
+
+def identified(model: Path) -> ModelRef:
+    """Return the name and the digest of a model.
+
+    Raises:
+        UnknownFormatError: No format reads files of that suffix.
+        CodedError: It cannot be read.
+    """
+    suffix = model.suffix.removeprefix(".").lower()
+    if suffix not in known():
+        raise UnknownFormatError(str(model), known())
+    plugin: ModelFormat = plugins.load("fleet.formats", suffix)()
+    return plugin.identify(model)
+
+
+def sample_of(request: ProfileRequest) -> str:
+    """Return what a profile depends on beside model and device.
+
+    Raises:
+        BadRequestError: There are sizes and an example, or the example cannot be read.
+    """
+    if request.example is None:
+        return canonical.digest({"dims": dict(request.dims), "parts": request.parts})
+    if request.dims:
+        raise BadRequestError("--dim", "sizes come from the example that --input names")
+    try:
+        example = digests.file(request.example).sha256
+    except OSError as error:
+        raise BadRequestError(
+            f"--input {request.example}", f"cannot be read ({error.strerror})"
+        ) from error
+    return canonical.digest({"example": example, "parts": request.parts})
+
+
+def prepared(request: ProfileRequest, folder: Path, tell: Tell) -> Subject:
+    """Write the model as segments into ``folder``, which does not exist yet.
+
+    Raises:
+        CodedError: The model cannot be read, run or cut so.
+    """
+    cut = CutRequest(
+        stages=request.parts, balance="bytes", dims=request.dims, example=request.example
+    )
+    made = split.split(request.model, folder, cut, tell=tell)
+    parts = tuple(_part(folder, segment) for segment in made.segments)
+    return Subject(folder, made, _sizes(made, parts), parts)
+
+
+def _part(folder: Path, segment: Segment) -> Part:
+    place = split_folder.segment_folder(folder, segment)
+    model = onnx.load(place / MODEL_FILE, load_external_data=False)
+    graph = onnx_graph.read(model.graph, segment.name, model.functions)
+    moving = {
+        name for operator in graph.operators if not operator.constant for name in operator.writes
+    }
+    written = [[name for name in node.output if name] for node in model.graph.node]
+    return Part(
+        segment,
+        place,
+        tuple(names[0] if names else "" for names in written),
+        tuple(at for at, names in enumerate(written) if not moving.intersection(names)),
+    )
+
+
+def _sizes(made: Manifest, parts: tuple[Part, ...]) -> dict[str, tuple[int, ...]]:
+    wanted = {spec.name for spec in made.inputs}
+    sizes: dict[str, tuple[int, ...]] = {}
+    for part in parts:
+        taken, _ = golden_files.read(part.folder)
+        sizes.update((name, array.shape) for name, array in taken.items() if name in wanted)
+    return sizes
