@@ -1,6 +1,6 @@
 """What models take on devices, as people and programs read it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -13,6 +13,7 @@ from fleet.profiles.measure import Outcome
 from fleet.profiles.record import ModelProfile, is_settled
 from paceline.formatting import size_text
 from paceline.output import one_line
+from wire.profile_report import MemoryUse
 
 BUSY_RATIO = 0.1
 """From here on others used so much of the machine that a reader should know."""
@@ -48,7 +49,10 @@ def show(console: Console, found: Outcome, top: int) -> None:
     sizes = ", ".join(
         f"{one_line(name)} [{', '.join(map(str, shape))}]" for name, shape in first.sizes.items()
     )
-    console.print(f"{one_line(first.model.name)} (sha256 {first.model.sha256[:12]}) with {sizes}\n")
+    console.print(f"{one_line(first.model.name)} (sha256 {first.model.sha256[:12]}) with {sizes}")
+    console.print(
+        f"{size_text(first.weight_bytes)} of weights, run by {'; '.join(_runtimes(found))}\n"
+    )
     console.print(_devices(found))
     for note in _notes(found):
         console.print(f"note: {note}", style="dim")
@@ -59,11 +63,10 @@ def show(console: Console, found: Outcome, top: int) -> None:
 
 def _devices(found: Outcome) -> Table:
     watts = any(part.report.watts for profile in found.profiles for part in profile.parts)
-    titles = ("one run", "p10 to p90", "runs", "loads in", "weights", "loaded", "running", "peak")
     table = Table(box=None, pad_edge=False, header_style="dim")
-    table.add_column("device", no_wrap=True)
-    table.add_column("runtime", no_wrap=True)
-    for title in ("threads", *titles, *(["power"] if watts else [])):
+    table.add_column("device", overflow="ellipsis", no_wrap=True)
+    titles = ("threads", "one run", "p10 to p90", "loads in", "memory", "peak")
+    for title in (*titles, *(["power"] if watts else [])):
         table.add_column(title, justify="right", no_wrap=True)
     for profile in found.profiles:
         table.add_row(*_row(profile, watts=watts))
@@ -76,21 +79,33 @@ def _row(profile: ModelProfile, *, watts: bool) -> list[str]:
     memory = [report.memory for report in reports]
     cells = [
         profile.device,
-        f"{reports[0].runtime} {reports[0].version}",
         str(reports[0].threads),
         time_text(profile.run_seconds),
-        f"{time_text(low)} to {time_text(high)}",
-        str(min(report.run.count for report in reports)),
+        _range_text(low, high),
         time_text(sum(report.open_seconds for report in reports)),
-        size_text(profile.weight_bytes),
-        size_text(sum(one.loaded_bytes for one in memory)),
-        size_text(max(one.activation_bytes for one in memory)),
+        size_text(sum(one.loaded_bytes for one in memory) + _running(memory)),
         size_text(max(one.peak_bytes for one in memory)),
     ]
     if watts:
         known = [report.watts for report in reports if report.watts is not None]
         cells.append(f"{max(known):.1f} W" if known else "")
     return cells
+
+
+def _running(memory: Sequence[MemoryUse]) -> int:
+    return max(one.activation_bytes for one in memory)
+
+
+def _runtimes(found: Outcome) -> Iterator[str]:
+    """Yield each way of running it, with the devices that do so where they differ."""
+    ways: dict[str, list[str]] = {}
+    for profile in found.profiles:
+        report = profile.parts[0].report
+        ways.setdefault(f"{report.runtime} {report.version}, weights {report.weights}", []).append(
+            profile.device
+        )
+    for way, devices in ways.items():
+        yield way if len(ways) == 1 else f"{way}: {', '.join(devices)}"
 
 
 def _slowest(profile: ModelProfile, top: int) -> Table:
@@ -152,8 +167,15 @@ def time_text(seconds: float) -> str:
     for factor, unit in ((1.0, "s"), (1e3, "ms"), (1e6, "us")):
         if seconds * factor >= 1 or unit == "us":
             value = seconds * factor
-            return f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
+            return f"{value:.3g} {unit}" if value < 999.5 else f"{value:.0f} {unit}"
     return ""
+
+
+def _range_text(low: float, high: float) -> str:
+    """Return two times with their unit said once where it is the same."""
+    first, last = time_text(low), time_text(high)
+    same = first.rpartition(" ")[2] == last.rpartition(" ")[2]
+    return f"{first.rpartition(' ')[0] if same else first} to {last}"
 
 
 def _percent(part: float, whole: float) -> str:
