@@ -177,6 +177,23 @@ GROUPS: Final = {
             ),
         ),
     ),
+    "fleet": (
+        "Show what a fleet file says of devices and links, or what is wrong with it.",
+        (
+            Command(
+                "show",
+                "paceline.commands.fleet:show",
+                "Show devices and links, and how each figure is known.",
+                "paceline fleet show fleet.yaml",
+            ),
+            Command(
+                "validate",
+                "paceline.commands.fleet:validate",
+                "Print all that is wrong with a fleet file.",
+                "paceline fleet validate fleet.yaml",
+            ),
+        ),
+    ),
     "hub": (
         "Hear a whole site, keep it for a while, and show it live on a page.",
         (
