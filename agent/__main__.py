@@ -26,6 +26,7 @@ log = structlog.get_logger()
 
 CHILD_COMMANDS: Final = ("probe", "bench", "run-segment")
 DOCTOR: Final = "doctor"
+LINK: Final = "link"
 
 _EXAMPLE: Final = """\
 examples:
@@ -46,6 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from agent import doctor_child  # noqa: PLC0415 another process's, like the children
 
         return doctor_child.main(argv)
+    if argv and argv[0] == LINK:
+        from agent.linking import child  # noqa: PLC0415 another process's, like the children
+
+        return child.main()
     options = _parser().parse_args(argv)
     try:
         return _run(options)

@@ -8,16 +8,15 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import psutil
-
 from agent import memory_limit
 from agent.errors import ChildFileError, OutOfMemoryError
 from agent.opening import checked_model
+from agent.others import Others
 from agent.power import Power
 from agent.runtimes import OperatorTimes, Runtime, RuntimeOptions, Tensors
 from agent.worker import data_limit
@@ -92,7 +91,7 @@ def _profiled(asked: Profiling, inputs: Tensors) -> ProfileReport:
     data_limit.hold(asked.memory_bytes)
     power = Power()
     idle_watts = power.now()
-    others = _Others()
+    others = Others()
     base = _private_bytes()
     began = time.perf_counter()
     runtime = plugin.open(segment, asked.options)
@@ -196,23 +195,3 @@ def _spread(seconds: Sequence[float]) -> Spread:
 
 def _private_bytes() -> int:
     return memory_limit.usage(Path("/proc/self/status").read_text()).private_bytes
-
-
-class _Others:
-    """How busy the machine is with anything but this process."""
-
-    def __init__(self, machine: Callable[[], float] | None = None) -> None:
-        self._machine = machine or _busy_seconds
-        self._began = time.monotonic(), self._machine(), time.process_time()
-
-    def ratio(self) -> float:
-        """Return which part of all cores others used since this was made."""
-        began, busy, own = self._began
-        elapsed = (time.monotonic() - began) * (os.cpu_count() or 1)
-        others = (self._machine() - busy) - (time.process_time() - own)
-        return round(min(1.0, max(0.0, others / elapsed)), 4) if elapsed else 0.0
-
-
-def _busy_seconds() -> float:
-    times = psutil.cpu_times()
-    return sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0)

@@ -65,6 +65,12 @@ COMMANDS: Final = (
         ("paceline profile model.onnx --offline",),
     ),
     Command(
+        "link",
+        "paceline.commands.link:link",
+        "Measure what is between devices: round trip, jitter, goodput, processor time.",
+        "paceline link pi-1 pi-2 --link mqtt,tcp",
+    ),
+    Command(
         "deploy",
         "paceline.commands.deploy:deploy",
         "Put the segments on devices and wait until they serve.",

@@ -9,6 +9,7 @@ import contextlib
 import os
 import sys
 from asyncio.subprocess import Process
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -21,6 +22,8 @@ from wire.reports import FailureReport
 Report = TypeVar("Report")
 FAILED: Final = "child.failed"
 """The code of a child that gave none itself."""
+_LINE_BYTES: Final = 16 << 20
+"""Of a report: that of a profile lists every operator."""
 
 
 class ChildReportError(Exception):
@@ -38,6 +41,8 @@ async def child_report(
     limit_seconds: float,
     memory: WorkerMemory | None = None,
     scratch: Path | None = None,
+    given: bytes | None = None,
+    said: Callable[[bytes], bool] = lambda _: False,
 ) -> Report:
     """Run one child command to its end and return its report; cancelled, the child is killed.
 
@@ -47,6 +52,8 @@ async def child_report(
         limit_seconds: How long it may take.
         memory: Holds it to a memory limit; given back at its end. None: it has none.
         scratch: Where it keeps temporary files; None: where all do.
+        given: A line for its stdin, which then stays open until it ends; None: it has none.
+        said: Called with each line that it prints; returns whether that is no report.
 
     Raises:
         ChildReportError: It cannot be started, took too long or too much memory, or printed no
@@ -59,20 +66,21 @@ async def child_report(
     try:
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-m", "agent", *arguments),
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.DEVNULL if given is None else asyncio.subprocess.PIPE,
+            limit=_LINE_BYTES,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             env=None if scratch is None else {**os.environ, "TMPDIR": str(scratch)},
         )
         memory.hold(child.pid)
         watch = asyncio.create_task(_kill_when_too_large(child, memory))
-        output, _ = await asyncio.wait_for(child.communicate(), limit_seconds)
+        output = await asyncio.wait_for(_output(child, given, said), limit_seconds)
         return _decoded(output, kind)
     except TimeoutError as error:
         raise ChildReportError(f"the {name} took over {limit_seconds:g} s") from error
     except OSError as error:
         raise ChildReportError(f"the {name} cannot be started ({error.strerror})") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         if (short := memory.verdict()) is not None:
             raise ChildReportError(short, memory_limit.CODE) from error
         status = child.returncode if child is not None else None
@@ -83,6 +91,21 @@ async def child_report(
         if child is not None:
             await _ended(child)
         memory.release()
+
+
+async def _output(child: Process, given: bytes | None, said: Callable[[bytes], bool]) -> bytes:
+    """Return the last line that a child prints, when it has ended."""
+    if child.stdin is not None and given is not None:
+        with contextlib.suppress(ConnectionError):  # what it prints tells why
+            child.stdin.write(given)
+            await child.stdin.drain()
+    assert child.stdout is not None
+    last = b""
+    async for line in child.stdout:
+        if not said(line):
+            last = line
+    await child.wait()
+    return last
 
 
 async def _ended(child: Process) -> None:

@@ -15,11 +15,11 @@ import msgspec
 
 from wire import messages
 from wire.errors import MessageError
-from wire.measuring import CANCEL, PROFILE
+from wire.measuring import CANCEL, LINK, PROFILE
 from wire.messages import Command, Reason, Response
 from wire.reports import DoctorReport, Examination, Severity
 
-KNOWN: Final = ("ping", "watch", "desired", "doctor", PROFILE, CANCEL)
+KNOWN: Final = ("ping", "watch", "desired", "doctor", PROFILE, LINK, CANCEL)
 """All requests that are answered; ``info`` lists them."""
 
 

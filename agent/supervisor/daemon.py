@@ -19,21 +19,28 @@ from agent import clock, reconcile
 from agent.admission import Admission
 from agent.artifacts.fetch import Fetcher
 from agent.artifacts.origin import Origin
-from agent.channel import BrokerAccess, Load
+from agent.channel import Load
 from agent.config import Config
 from agent.lifecycle import AT_REST, Event, State
 from agent.outcome import Outcome
 from agent.probes import Worker
 from agent.refusals import Refusals
 from agent.sd_notify import ServiceManager
-from agent.supervisor import commands, direct_access, self_knowledge, state_folder, worker_process
+from agent.supervisor import (
+    commands,
+    data_access,
+    direct_access,
+    self_knowledge,
+    state_folder,
+    worker_process,
+)
 from agent.supervisor.assignment_run import AssignmentRun
 from agent.supervisor.control import Control
 from agent.supervisor.doctor import Doctor
+from agent.supervisor.means import Means, threads_of
 from agent.supervisor.measurements import Measurements
 from agent.supervisor.memory_limits import MemoryLimits, WorkerMemory
 from agent.supervisor.orders import Orders
-from agent.supervisor.profile_run import Means, threads_of
 from agent.supervisor.telemetry import Telemetry
 from wire import measuring
 from wire.errors import CodedError
@@ -111,7 +118,7 @@ class Supervisor:
         )
         self._measurements = Measurements(
             Admission(self._orders.keys, self._control.instance),
-            Means.of(config, self._fetcher, self._memory, self._serving),
+            Means.of(config, self._fetcher, self._memory, self._direct.access, self._serving),
             self._state.path,
             self._refusals,
             self._untidy.set,
@@ -190,26 +197,14 @@ class Supervisor:
 
     def load_order(self, assignment: Assignment, folder: Path) -> Load:
         """Return what to tell the worker."""
-        broker = self._config.data_broker or self._config.broker
         limits, own = assignment.limits, self._config.limits
-        username = broker.username
-        if username is None and broker.password_file is not None:
-            username = self._config.device
         return Load(
             device=self._config.device,
             site=self._config.site,
             root=self._config.root,
             assignment=assignment,
             folder=folder,
-            broker=BrokerAccess(
-                url=broker.url,
-                username=username,
-                password_file=broker.password_file,
-                ca_file=broker.ca_file,
-                client_cert_file=broker.client_cert_file,
-                client_key_file=broker.client_key_file,
-                max_packet_bytes=broker.max_packet_bytes,
-            ),
+            broker=data_access.of(self._config),
             threads=limits.threads or threads_of(self._config),
             weights=self._config.runtime.weights,
             inbox_frames=min(limits.inbox_frames or own.inbox_frames, own.inbox_frames),

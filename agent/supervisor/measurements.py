@@ -9,7 +9,7 @@ import contextlib
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -21,13 +21,19 @@ from agent import clock
 from agent.admission import Admission, CommandReplayedError
 from agent.refusals import Refusals
 from agent.supervisor.child_report import ChildReportError
-from agent.supervisor.profile_run import Means, profile_run
+from agent.supervisor.link_run import link_run
+from agent.supervisor.means import Means
+from agent.supervisor.profile_run import profile_run
 from wire.errors import CodedError, MessageError
 from wire.measuring import (
+    CANCEL,
+    LISTENING,
     MAX_ROWS,
+    PROFILE,
     ROWS_A_PAGE,
     TELL_SECONDS,
     Cancel,
+    LinkOrder,
     Page,
     ProfileOrder,
     Progress,
@@ -52,13 +58,13 @@ class _Run:
 
     command: Command
     reply: Reply
+    order: ProfileOrder | LinkOrder
     cancel: threading.Event = field(default_factory=threading.Event)
     progress: Progress = BEGINNING
     answers: tuple[Response, ...] = ()
     """What it came to; empty: it runs."""
     ended_at: float = 0.0
-    task: "asyncio.Task[None] | None" = None
-    order: ProfileOrder | None = None
+    task: "asyncio.Task[tuple[Response, ...]] | None" = None
 
 
 class Measurements:
@@ -92,7 +98,9 @@ class Measurements:
     def needed(self) -> tuple[ProfileOrder, ...]:
         """What the store must keep for a measurement that runs."""
         run = self._run
-        return (run.order,) if run is not None and run.order is not None else ()
+        if run is None or run.answers or not isinstance(run.order, ProfileOrder):
+            return ()
+        return (run.order,)
 
     def take(self, payload: bytes, command: Command, reply: Reply) -> None:
         """Obey a request, or say why not; in the event loop."""
@@ -127,17 +135,18 @@ class Measurements:
                 await self._run.task
 
     def _obey(self, command: Command, reply: Reply) -> None:
-        match command.command:
-            case "profile":
-                order = _arguments(command, ProfileOrder)
-                if (busy := self._busy) is not None:
-                    reply(_refusal(command, "command.busy", busy))
-                    return
-                self._run = run = _Run(command, reply, order=order)
-                run.task = asyncio.create_task(self._profile(run, order))
-            case "cancel":
-                self._cancel(_arguments(command, Cancel).id)
-                reply(Response(id=command.id, ok=True))
+        if command.command == CANCEL:
+            self._cancel(_arguments(command, Cancel).id)
+            reply(Response(id=command.id, ok=True))
+            return
+        order = _arguments(command, ProfileOrder if command.command == PROFILE else LinkOrder)
+        if (busy := self._busy) is not None:
+            reply(_refusal(command, "command.busy", busy))
+            return
+        self._run = run = _Run(command, reply, order)
+        log.info("measurement.begun", request=command.id, command=command.command)
+        run.task = asyncio.create_task(self._measure(run))
+        run.task.add_done_callback(lambda task: self._over(run, task))
 
     @property
     def _busy(self) -> str | None:
@@ -155,36 +164,50 @@ class Measurements:
             run.cancel.set()
             run.task.cancel()
 
-    async def _profile(self, run: _Run, order: ProfileOrder) -> None:
-        log.info("profile.begun", segment=order.segment, request=run.command.id)
-
-        def progress(step: Progress) -> None:
-            run.progress = step  # from the thread that fetches, too: one reference
-
+    async def _measure(self, run: _Run) -> tuple[Response, ...]:
         telling = asyncio.create_task(self._tell(run))
-        answers: tuple[Response, ...] = ()
         try:
-            self._scratch.mkdir(mode=0o700, exist_ok=True)
-            report = await profile_run(order, self._means, self._scratch, run.cancel, progress)
-            answers = tuple(_answers(run.command, report))
-        except CodedError as error:
-            answers = (_refusal(run.command, error.code, str(error)),)
-        except ChildReportError as error:
-            answers = (_refusal(run.command, error.code, str(error)),)
+            return tuple(await self._answers(run))
+        except (CodedError, ChildReportError) as error:
+            return (_refusal(run.command, error.code, str(error)),)
         except OSError as error:
             text = f"the device has no room to measure ({error})"
-            answers = (_refusal(run.command, "measurement.failed", text),)
-        except asyncio.CancelledError:
-            answers = (_refusal(run.command, "measurement.cancelled", "it was given up"),)
-            raise
+            return (_refusal(run.command, "measurement.failed", text),)
         finally:
             telling.cancel()
             shutil.rmtree(self._scratch, ignore_errors=True)
-            run.answers, run.ended_at, run.order = answers, time.monotonic(), None
-            log.info("profile.ended", segment=order.segment, ok=bool(answers and answers[-1].ok))
-            self._ended()
-            for answer in answers:
-                run.reply(answer)
+
+    def _over(self, run: _Run, task: "asyncio.Task[tuple[Response, ...]]") -> None:
+        """Answer, also where it was given up before it began."""
+        answers: tuple[Response, ...]
+        if task.cancelled():
+            answers = (_refusal(run.command, "measurement.cancelled", "it was given up"),)
+        elif (error := task.exception()) is not None:
+            log.error("measurement.failed", request=run.command.id, error=repr(error))
+            answers = (_refusal(run.command, "internal", f"{type(error).__name__}: {error}"),)
+        else:
+            answers = task.result()
+        run.answers, run.ended_at = answers, time.monotonic()
+        name, ok = run.command.command, answers[-1].ok
+        log.info("measurement.ended", request=run.command.id, command=name, ok=ok)
+        self._ended()
+        for answer in answers:
+            run.reply(answer)
+
+    async def _answers(self, run: _Run) -> Iterable[Response]:
+        """Measure, and return all that is to be answered."""
+
+        def progress(step: Progress) -> None:
+            run.progress = step  # from the thread that fetches, too: one reference
+            if step.step == LISTENING:
+                run.reply(_progress(run))  # the other end waits for it
+
+        self._scratch.mkdir(mode=0o700, exist_ok=True)
+        if isinstance(run.order, LinkOrder):
+            result = await link_run(run.order, self._means, self._scratch, progress)
+            return (Response(id=run.command.id, ok=True, result=result),)
+        report = await profile_run(run.order, self._means, self._scratch, run.cancel, progress)
+        return _profile_answers(run.command, report)
 
     async def _tell(self, run: _Run) -> None:
         while True:
@@ -205,7 +228,7 @@ def _progress(run: _Run) -> Response:
     )
 
 
-def _answers(command: Command, report: ProfileReport) -> Iterator[Response]:
+def _profile_answers(command: Command, report: ProfileReport) -> Iterator[Response]:
     """Yield the pages of a report's tables, and then the rest of it."""
     tables = {"operators": report.operators, "kernels": report.kernels}
     for table, rows in tables.items():

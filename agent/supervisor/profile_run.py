@@ -4,16 +4,14 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from msgspec.structs import replace
 
 from agent.artifacts.fetch import Fetcher
-from agent.config import Config
 from agent.supervisor.child_report import child_report
-from agent.supervisor.memory_limits import MemoryLimits, WorkerMemory
+from agent.supervisor.means import Means
 from wire import plugins
 from wire.errors import UnknownPluginError
 from wire.measuring import ProfileOrder, Progress
@@ -24,46 +22,6 @@ GRACE_SECONDS: Final = 120.0
 """For loading the model three times, beside its runs."""
 SLOWER: Final = 3.0
 """Runs may take so many times what was asked: each part runs a few times at least."""
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What a measurement needs of the agent."""
-
-    fetcher: Fetcher
-    threads: int
-    """Of a segment, as in service."""
-    weights: str
-    memory: Callable[[], WorkerMemory]
-    """Makes what holds one child to a worker's memory limit."""
-    data_bytes: int | None
-    """The RLIMIT_DATA that the child shall give itself."""
-    serving: Callable[[], int]
-    """Tells how many workers of pipelines run."""
-
-    @classmethod
-    def of(
-        cls,
-        config: Config,
-        fetcher: Fetcher,
-        memory: MemoryLimits,
-        serving: Callable[[], int],
-    ) -> Self:
-        """Return an agent's: a child is run and held as a worker is."""
-        limit_bytes = config.limits.worker_memory_bytes
-        return cls(
-            fetcher=fetcher,
-            threads=threads_of(config),
-            weights=config.runtime.weights,
-            memory=lambda: memory.worker(limit_bytes),
-            data_bytes=memory.data_bytes(limit_bytes),
-            serving=serving,
-        )
-
-
-def threads_of(config: Config) -> int:
-    """Return how many threads a segment runs with where nothing else is said."""
-    return config.runtime.threads or len(os.sched_getaffinity(0))
 
 
 async def profile_run(

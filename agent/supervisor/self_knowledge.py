@@ -12,7 +12,7 @@ from agent.config import Config
 from agent.memory_limit import Mechanism
 from agent.supervisor import commands
 from agent.supervisor.child_report import ChildReportError, child_report
-from agent.supervisor.profile_run import threads_of
+from agent.supervisor.means import threads_of
 from wire import codec_names, plugins
 from wire.messages import Info, RuntimeInfo
 from wire.reports import ProbeReport

@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fleet.control.examine import AgentTooOldError, DeviceSilentError
 from fleet.control.observe import Observer
 from wire import messages, signing
+from wire.closing import Closing
 from wire.errors import CodedError, LinkDownError
-from wire.measuring import CANCEL
+from wire.measuring import CANCEL, Cancel
 from wire.messages import Command, Response
 from wire.session import Session
 from wire.topics import Site
@@ -27,6 +28,8 @@ EXPIRES_SECONDS: Final = 120.0
 """A request that comes later is refused, where the device's clock is believed."""
 SILENCE_SECONDS: Final = 20.0
 """A device that measures says so every two."""
+GONE_SECONDS: Final = 8.0
+"""How long a device may be away: its broker may have been started anew, and it comes back."""
 AWAY_SECONDS: Final = 60.0
 """How long our own connection may be gone."""
 LOOK_SECONDS: Final = 0.25
@@ -37,7 +40,7 @@ _EXITS: Final = {
     "worker.out_of_memory": 4,
     "store.full": 4,
     "plugin.unknown": 4,
-    "command.busy": 6,
+    "child.failed": 6,
 }
 """What a refusal exits with; others by the beginning of their code, below."""
 _EXITS_BY_GROUP: Final = {"model": 3, "runtime": 3, "artifact": 6, "command": 6, "child": 3}
@@ -88,6 +91,8 @@ class Request:
     """The final one."""
     failure: CodedError | None = None
     heard_at: float = field(default_factory=time.monotonic)
+    gone_since: float | None = None
+    """Since when its agent is not online; None: it is."""
 
     @property
     def over(self) -> bool:
@@ -130,23 +135,16 @@ class Requests:
             LinkDownError: Our own connection was gone for long.
             KeyboardInterrupt: The devices were told to give up.
         """
-        asked = [self._asked(device, command, given) for device, given in arguments.items()]
-        with contextlib.ExitStack() as listening:
-            for one in asked:
-                handler = _handler(one, heard)
-                listening.enter_context(self.seen.hearing(one.command.id, handler))
-            try:
-                for one in asked:
-                    if not one.over:
-                        self._publish(one.command, one.device)
-                        one.heard_at = time.monotonic()
-                self._follow(asked)
-            except BaseException:
-                self._give_up(asked)
-                raise
-        return {one.device: one for one in asked}
+        with Conversation(self) as talk:
+            asked = {
+                device: talk.ask(device, command, given, heard)
+                for device, given in arguments.items()
+            }
+            talk.wait(lambda: all(one.over for one in asked.values()))
+        return asked
 
-    def _asked(self, device: str, command: str, arguments: msgspec.Struct) -> Request:
+    def made(self, device: str, command: str, arguments: msgspec.Struct) -> Request:
+        """Return a signed request, which is not sent; it has failed where the agent is too old."""
         state = self.seen.device(device)
         made = Command(
             id=uuid.uuid4().hex,
@@ -161,52 +159,87 @@ class Requests:
             request.failure = AgentTooOldError(device, command)
         return request
 
-    def _publish(self, command: Command, device: str) -> None:
-        topic = self.topics.device("cmd", device)
-        self.session.publish(topic, messages.encode("cmd", command), 1)
+    def publish(self, request: Request) -> None:
+        """Send a request."""
+        topic = self.topics.device("cmd", request.device)
+        self.session.publish(topic, messages.encode("cmd", request.command), 1)
 
-    def _follow(self, asked: list[Request]) -> None:
-        away_since: float | None = None
-        while not all(one.over for one in asked):
-            self.seen.wait(lambda: all(one.over for one in asked), LOOK_SECONDS)
+
+class Conversation(Closing):
+    """Requests that are followed together; at its end, devices that still work are told to stop.
+
+    Args:
+        requests: How to ask.
+    """
+
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
+        self._asked: list[Request] = []
+        self._listening = contextlib.ExitStack()
+        self._away_since: float | None = None
+
+    def ask(self, device: str, command: str, arguments: msgspec.Struct, heard: Heard) -> Request:
+        """Ask one device, whose answers ``heard`` hears."""
+        request = self._requests.made(device, command, arguments)
+        handler = _handler(request, heard)
+        hearing = self._requests.seen.hearing(request.command.id, handler)
+        self._listening.enter_context(hearing)
+        self._asked.append(request)
+        if not request.over:
+            self._requests.publish(request)
+            request.heard_at = time.monotonic()
+        return request
+
+    def wait(self, over: Callable[[], bool]) -> None:
+        """Wait until ``over``, which the failure of a device may make true.
+
+        Raises:
+            LinkDownError: Our own connection was gone for long.
+        """
+        requests = self._requests
+        while not over():
+            requests.seen.wait(over, LOOK_SECONDS)
             now = time.monotonic()
-            if not self.session.up:
-                away_since = away_since or now
-                if now - away_since > AWAY_SECONDS:
-                    raise LinkDownError(str(self.session.url))
-                for one in asked:
-                    one.heard_at = now
+            if not requests.session.up:
+                self._away_since = self._away_since or now
+                if now - self._away_since > AWAY_SECONDS:
+                    raise LinkDownError(str(requests.session.url))
+                for one in self._asked:
+                    one.heard_at, one.gone_since = now, None
                 continue
-            away_since = None
-            for one in asked:
+            self._away_since = None
+            for one in self._asked:
                 if not one.over:
                     one.failure = self._lost(one, now)
 
+    def give_up(self, request: Request) -> None:
+        """Tell a device that still works to stop."""
+        if not request.over:
+            with contextlib.suppress(CodedError):
+                cancel = Cancel(id=request.command.id)
+                self._requests.publish(self._requests.made(request.device, CANCEL, cancel))
+
+    def close(self) -> None:
+        """Tell devices that nobody waits any more; closing twice is harmless."""
+        for one in self._asked:
+            self.give_up(one)
+        self._asked = []
+        self._listening.close()
+
     def _lost(self, one: Request, now: float) -> CodedError | None:
-        status = self.seen.device(one.device).status
+        status = self._requests.seen.device(one.device).status
         name = one.command.command
         if status is not None and status.state != "online":
-            return RequestLostError(one.device, name, f"its agent is {status.state} meanwhile")
+            one.gone_since = one.gone_since or now
+            if now - one.gone_since > GONE_SECONDS:
+                return RequestLostError(one.device, name, f"its agent is {status.state} meanwhile")
+            return None
+        one.gone_since = None
         if status is not None and status.instance != one.command.instance:
             return RequestLostError(one.device, name, "its agent was started anew meanwhile")
         if now - one.heard_at > SILENCE_SECONDS:
             return DeviceSilentError(one.device, name, SILENCE_SECONDS)
         return None
-
-    def _give_up(self, asked: list[Request]) -> None:
-        """Tell the devices that nobody waits any more."""
-        for one in asked:
-            if not one.over:
-                given_up = Cancelled(id=one.command.id)
-                with contextlib.suppress(CodedError):
-                    cancel = self._asked(one.device, CANCEL, given_up)
-                    self._publish(cancel.command, one.device)
-
-
-class Cancelled(msgspec.Struct, frozen=True, kw_only=True):
-    """The arguments of ``cancel``."""
-
-    id: str
 
 
 def _handler(one: Request, heard: Heard) -> Callable[[Response], None]:

@@ -5,21 +5,26 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import msgspec
 import psutil
 import pytest
 
 from fleet import keys
-from tests.system.chains import Chain, write_model
+from fleet.control.observe import Observer
+from fleet.control.requests import Requests
+from tests.system.chains import write_model
+from tests.system.measuring import answer, asked, send
 from tests.system.place import alive, until
-from wire import messages, signing
-from wire.messages import Command
+from wire import messages
+from wire.measuring import Cancel
+from wire.messages import Info
 
 
 @pytest.fixture
 def model(tmp_path):
     """A quick model."""
-    return Chain(tmp_path, 1).model
+    file = tmp_path / "chain.onnx"
+    write_model(file, rows=4, width=64, layers=6)
+    return file
 
 
 @pytest.fixture
@@ -27,35 +32,6 @@ def cached(monkeypatch, tmp_path):
     """A user's cache of its own."""
     monkeypatch.setenv("PACELINE_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "profiles"
-
-
-def asked(place, device, *, key=None, **changes):
-    """Return a signed request that the device would obey, with changes, as bytes."""
-    made = Command(
-        id=os.urandom(8).hex(),
-        command="profile",
-        reply_to=place.topics.device("rsp", device),
-        expires_unix_ns=time.time_ns() + 60_000_000_000,
-        arguments={"segment": "00-whole", "files": [], "runtime": "onnx_cpu"},
-        instance=place.status(device).instance,
-    )
-    made = msgspec.structs.replace(made, **changes)
-    return made.id, messages.encode("cmd", signing.signed(made, key or place.key))
-
-
-def send(place, device, payload):
-    """Publish a request."""
-    place.ear.say(place.topics.device("cmd", device), payload, qos=1)
-
-
-def answer(place, device, asked_id):
-    """Return the final answer to a request."""
-
-    def final():
-        heard = (heard.message for heard in place.ear.all("rsp", device))
-        return [message for message in heard if message.id == asked_id and message.final]
-
-    return until(final, f"answer of {device}")[0]
 
 
 def child(place, device):
@@ -76,10 +52,14 @@ def profile(command, place, model, *arguments):
 
 
 def test_two_devices_measure_at_once_and_what_they_say_is_kept(place, command, model, cached):
-    """Each says what the whole and every operator takes, and memory; asked again, nobody is."""
+    """Each says what the whole and every operator takes, and memory; asked again, nobody is.
+
+    While the broker is gone the device goes on, and says what it measured when it is back.
+    """
     place.start("d1", "d2")
     until(lambda: place.ear.last("info", "d1") and place.ear.last("info", "d2"))
-    code, found = profile(command, place, model, "--on", "d1,d2", "--seconds", "0.5")
+    quick = "--seconds", "0.2", "--parts", "2"
+    code, found = profile(command, place, model, "--on", "d1,d2", *quick)
     one = found["profiles"][0]
     report = one["parts"][0]["report"]
 
@@ -88,15 +68,23 @@ def test_two_devices_measure_at_once_and_what_they_say_is_kept(place, command, m
     assert len(one["operators"]) == 12
     assert sum(o["seconds"] for o in one["operators"]) == pytest.approx(one["run_seconds"])
     assert 0 < report["run"]["p10"] <= report["run"]["p50"] <= report["run"]["p90"]
-    assert [row[1] for row in report["operators"]] == ["MatMul", "Tanh"] * 6
+    kinds = [row[1] for part in one["parts"] for row in part["report"]["operators"]]
+    assert kinds == ["MatMul", "Tanh"] * 6
     assert (report["threads"], report["load"]["serving"]) == (1, 0)
     assert report["memory"]["runtime_bytes"] > 0
     until(lambda: not place.segments("d1"), "the device's room back")
     assert place.segments("d2") == set()
 
-    code, again = profile(command, place, model, "--on", "d2")
+    code, again = profile(command, place, model, "--on", "d2", *quick)
     assert (code, again["profiles"][0]["reused"]) == (0, True)
     assert again["profiles"][0]["parts"] == found["profiles"][1]["parts"]
+
+    with ThreadPoolExecutor() as beside:
+        asked_for = beside.submit(profile, command, place, model, "--on", "d1", "--seconds", "0.2")
+        until(lambda: child(place, "d1"), "a child that measures")
+        place.broker.restart()
+        code, found = asked_for.result()
+    assert (code, [p["device"] for p in found["profiles"]]) == (0, ["d1"])
 
 
 def test_requests_that_are_not_obeyed(place, tmp_path):
@@ -141,6 +129,14 @@ def test_requests_that_are_not_obeyed(place, tmp_path):
     until(lambda: place.refusals("d1").get("signature.refused") == 3)
     assert place.refusals("d1")["command.other_instance"] == 1
 
+    files = [{"name": "segment.onnx", "sha256": "0" * 64, "size_bytes": 9}]
+    arguments = {"segment": "x", "files": files, "runtime": "onnx_cpu"}
+    made, payload = asked(place, "d1", arguments=arguments)
+    send(place, "d1", payload)  # nobody serves it
+    _, payload = asked(place, "d1", command="cancel", arguments={"id": made})
+    send(place, "d1", payload)
+    assert answer(place, "d1", made).reason.code == "measurement.cancelled"
+
     made, payload = asked(place, "d1")
     for _ in range(2):  # once more, as it was recorded
         send(place, "d1", payload)
@@ -150,13 +146,29 @@ def test_requests_that_are_not_obeyed(place, tmp_path):
     assert len([message for message in heard if message.final]) == 1
 
 
+def test_an_agent_that_is_too_old_is_not_asked(place):
+    """It does not list the request in its info."""
+    old = Info(device="old", version="0.1", runtimes=())
+    place.ear.say(
+        place.topics.device("info", "old"), messages.encode("info", old), qos=1, retain=True
+    )
+    with place._session() as session, Observer(session, place.topics) as seen:
+        seen.watch_devices(["old"])
+        until(lambda: seen.device("old").info)
+        requests = Requests(session, place.topics, seen, place.key)
+        asked_for = requests.ask_all("profile", {"old": Cancel(id="1")}, lambda *_: True)
+
+    assert asked_for["old"].failure.code == "device.agent_too_old"
+
+
 def test_while_it_measures(place, command, model, cached, tmp_path):
     """A second request hears that it is busy; one that is given up ends, and takes its child.
 
-    Whoever is not trusted is told so, and what to do.
+    Whoever is not trusted is told so, and what to do. Of an agent that dies its will tells: exit
+    code 6, its child dies with it, and the other device is measured.
     """
-    place.start("d1")
-    until(lambda: place.ear.last("info", "d1"))
+    place.start("d1", "d2")
+    until(lambda: place.ear.last("info", "d1") and place.ear.last("info", "d2"))
     with ThreadPoolExecutor() as beside:
         first = beside.submit(profile, command, place, model, "--on", "d1", "--again")
         measuring = until(lambda: child(place, "d1"), "a child that measures")
@@ -180,11 +192,6 @@ def test_while_it_measures(place, command, model, cached, tmp_path):
     assert not alive(measuring)
     assert place.ask("d1", "ping").ok
 
-
-def test_an_agent_that_dies_is_told_of(place, command, model, cached):
-    """By its will, with exit code 6; its child dies with it, and the other device is measured."""
-    place.start("d1", "d2")
-    until(lambda: place.ear.last("info", "d1") and place.ear.last("info", "d2"))
     with ThreadPoolExecutor() as beside:
         asked_for = beside.submit(
             profile, command, place, model, "--on", "d1,d2", "--seconds", "0.5"
@@ -193,53 +200,19 @@ def test_an_agent_that_dies_is_told_of(place, command, model, cached):
         os.kill(measuring, signal.SIGSTOP)
         os.kill(place.agents["d1"].pid, signal.SIGKILL)
         code, said = asked_for.result()
-
     assert (code, said["failures"]["d1"]["code"]) == (6, "request.lost")
     assert [p["device"] for p in said["profiles"]] == ["d2"]
     until(lambda: not alive(measuring))
 
 
-def test_a_broker_that_is_gone_for_a_while(place, command, model, cached):
-    """What was measured meanwhile is said when it is back."""
-    place.start("d1")
-    until(lambda: place.ear.last("info", "d1"))
-    with ThreadPoolExecutor() as beside:
-        asked_for = beside.submit(profile, command, place, model, "--on", "d1", "--seconds", "0.5")
-        until(lambda: child(place, "d1"), "a child that measures")
-        place.broker.restart()
-        code, found = asked_for.result()
-
-    assert (code, [p["device"] for p in found["profiles"]]) == (0, ["d1"])
-
-
 def test_a_model_that_takes_too_much(place, command, tmp_path, cached):
-    """The device says so and goes on; in parts it is measured."""
+    """The device says so, with what to do, and goes on."""
     large = tmp_path / "large.onnx"
-    write_model(large, rows=1, width=1536, layers=8)  # 72 MiB
-    place.start("d1", limits={"worker_memory_bytes": "175MiB"})
+    write_model(large, rows=1, width=1536, layers=3)  # 27 MiB
+    place.start("d1", limits={"worker_memory_bytes": "100MiB"})
     until(lambda: place.ear.last("info", "d1"))
     code, said = profile(command, place, large, "--on", "d1", "--seconds", "0.2")
-    parts = "--on", "d1", "--seconds", "0.2", "--parts", "4"
-    second, found = profile(command, place, large, *parts)
 
     assert (code, said["failures"]["d1"]["code"]) == (4, "worker.out_of_memory")
     assert "--parts" in said["failures"]["d1"]["message"]
-    assert second == 0
-    assert len(found["profiles"][0]["parts"]) == 4
-    assert len(found["profiles"][0]["operators"]) == 16
-
-
-def test_a_model_that_cannot_be_fetched(place, command, model, cached):
-    """Whatever the origin gives, the reason is told."""
-    place.start("d1", artifacts={"origin": "http://127.0.0.1:9"})
-    until(lambda: place.ear.last("info", "d1"))
-    with ThreadPoolExecutor() as beside:
-        asked_for = beside.submit(profile, command, place, model, "--on", "d1")
-        heard = until(
-            lambda: [h for h in place.ear.all("rsp", "d1") if not h.message.final], "progress"
-        )
-        _, payload = asked(place, "d1", command="cancel", arguments={"id": heard[0].message.id})
-        send(place, "d1", payload)
-        code, said = asked_for.result()
-
-    assert (code, said["failures"]["d1"]["code"]) == (6, "measurement.cancelled")
+    assert place.ask("d1", "ping").ok

@@ -117,7 +117,7 @@ def test_what_is_unknown_is_refused_with_what_is_known():
     response, _ = answered("format-disk")
 
     assert (response.ok, response.reason.code) == (False, "command.unknown")
-    assert "(ping, watch, desired, doctor, profile, cancel)" in response.reason.message
+    assert "(ping, watch, desired, doctor, profile, link, cancel)" in response.reason.message
 
 
 def test_an_examination_is_answered_later_and_only_one_runs():

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from fleet.profiles import store
+from fleet.profiles import kept, store
 from tests.unit.fleet.profiles.records import SHA256, operator, profile
 
 
@@ -73,7 +73,7 @@ def test_a_profile_of_another_question_is_not_taken(folder):
 
 def test_the_oldest_go(folder, monkeypatch):
     """So the folder does not grow for ever."""
-    monkeypatch.setattr(store, "MAX_KEPT", 3)
+    monkeypatch.setattr(kept, "MAX_KEPT", 3)
     for number in range(5):
         store.keep(folder, profile(device=f"d{number}"))
 
