@@ -78,6 +78,10 @@ class ProfileReport(msgspec.Struct, frozen=True, kw_only=True):
     """The machine's mean power while it ran; None: it does not tell."""
     idle_watts: float | None = None
     """Before."""
+    memory_limit_bytes: int | None = None
+    """What one worker may take there; None: nobody says."""
+    storage_bytes: int | None = None
+    """What is free for segments there; None: nobody says."""
     operators: tuple[OperatorTime, ...] = ()
     """As the file has them, without the runtime's optimisations."""
     kernels: tuple[OperatorTime, ...] = ()

@@ -160,8 +160,7 @@ class Store:
                 for file in files
                 if store_files.size_of(staged / file.name) != file.size_bytes
             )
-            used_bytes = sum(store_files.size_of(path) for path in self.root.rglob("*"))
-            free_bytes = shutil.disk_usage(self.root).free
+            used_bytes, free_bytes = self._room()
         if self._quota_bytes is not None and used_bytes + missing_bytes > self._quota_bytes:
             raise StoreFullError(
                 self.root,
@@ -174,6 +173,23 @@ class Store:
                 f"{missing_bytes} bytes are needed"
                 f" (free: {free_bytes}, of which {self._reserve_bytes} stay free)",
             )
+
+    def free_bytes(self) -> int:
+        """Return how much more `admit` would take now.
+
+        Raises:
+            StoreError: The disk refused.
+        """
+        with translated(self.root):
+            used_bytes, free_bytes = self._room()
+        left = [free_bytes - self._reserve_bytes]
+        left += [self._quota_bytes - used_bytes] if self._quota_bytes is not None else []
+        return max(0, min(left))
+
+    def _room(self) -> tuple[int, int]:
+        """Return the bytes that are used here, and those that the disk has free."""
+        used_bytes = sum(store_files.size_of(path) for path in self.root.rglob("*"))
+        return used_bytes, shutil.disk_usage(self.root).free
 
     @contextlib.contextmanager
     def claim(self, name: str) -> Iterator[bool]:

@@ -50,7 +50,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True):
     def client_id(self) -> str:
         """As a worker's."""
         lane = SENDER_LANE if self.order.role == "sender" else RECEIVER_LANE
-        return f"{self.device}.{self.order.pipeline}.{lane.generation}.{lane.stage}"
+        return f"{self.device}:{self.order.pipeline}:{lane.generation}:{lane.stage}"
 
     @property
     def access(self) -> Access:

@@ -55,7 +55,12 @@ async def profile_run(
         memory=means.memory(),
         scratch=scratch,
     )
-    return replace(report, load=replace(report.load, serving=max(serving, means.serving())))
+    return replace(
+        report,
+        load=replace(report.load, serving=max(serving, means.serving())),
+        memory_limit_bytes=means.config.limits.worker_memory_bytes,
+        storage_bytes=await asyncio.to_thread(means.fetcher.store.free_bytes),
+    )
 
 
 def _fetched(

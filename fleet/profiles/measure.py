@@ -5,7 +5,7 @@ import platform
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -71,6 +71,7 @@ class Profiler:
             CodedError: The model cannot be read or run, or there is no runtime.
         """
         threads = len(os.sched_getaffinity(0))
+        self._divide(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
         question = self._question(
             site="",
             device=ids.id_from(platform.node().split(".")[0], "machine"),
@@ -104,6 +105,7 @@ class Profiler:
             ListenError: It cannot be served there.
         """
         infos = self._infos(requests, devices)
+        self._divide(min(info.memory_bytes for info in infos.values()))
         site = f"{requests.topics.root}/{requests.topics.site}"
         questions = {
             device: self._question(
@@ -180,11 +182,17 @@ class Profiler:
             "bench", arguments, ProfileReport, limit_seconds=limit_seconds, scratch=scratch
         )
 
+    def _divide(self, memory_bytes: int) -> None:
+        """Look at the model, and divide it where it would not fit into memory."""
+        self.tell("reading the model")
+        self._model = subject.identified(self.request.model)
+        if self.request.parts == 1:
+            parts = subject.fitting_parts(self._model.size_bytes, memory_bytes)
+            self.request = replace(self.request, parts=parts)
+        self._sample = subject.sample_of(self.request)
+
     def _question(self, **changes: Any) -> Question:
-        if self._model is None:
-            self._sample = subject.sample_of(self.request)
-            self.tell("reading the model")
-            self._model = subject.identified(self.request.model)
+        assert self._model is not None, "it is looked at before anything is asked"
         return Question(model=self._model.sha256, sample=self._sample, runtime=RUNTIME, **changes)
 
     def _recalled(self, question: Question) -> ModelProfile | None:

@@ -19,6 +19,8 @@ from wire import canonical, plugins
 from wire.manifest import Manifest, ModelRef, Segment
 
 MOST_PARTS: Final = 64
+LOADING: Final = 3
+"""How many times its weights a model takes while it is loaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,7 @@ class ProfileRequest:
     """Sizes of dynamic dimensions, as in `CutRequest`."""
     example: Path | None = None
     parts: int = 1
+    """1: as many as fit into memory."""
     seconds: float = 10.0
     """How long the runs of one part may take."""
 
@@ -53,6 +56,16 @@ class Subject:
     manifest: Manifest
     sizes: dict[str, tuple[int, ...]]
     parts: tuple[Part, ...]
+
+
+def fitting_parts(size_bytes: int, memory_bytes: int) -> int:
+    """Return in how many parts a model of that size is measured on a device with that memory.
+
+    Loading takes its weights up to three times; half of the memory is for what else is there.
+    """
+    if memory_bytes <= 0:
+        return 1
+    return min(MOST_PARTS, max(1, -(-LOADING * size_bytes * 2 // memory_bytes)))
 
 
 def identified(model: Path) -> ModelRef:

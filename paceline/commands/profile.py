@@ -60,7 +60,8 @@ def profile(  # noqa: PLR0913 one for each option
         again: Measure again, whatever is kept.
         dim: The size of a dynamic dimension, NAME=N; may be repeated.
         example: An .npz with one array for each input, where made-up ones do not do.
-        parts: Measure the model in so many parts, one after the other, where it is too large.
+        parts: Measure the model in so many parts, one after the other; 1: in as many as memory
+            asks for.
         seconds: How long the runs may take; fewer where the median is known to 3 % sooner.
         top: How many of the slowest operators are shown.
         serve: HOST:PORT where the devices fetch the model (their artifacts.origin); none: it is

@@ -350,6 +350,18 @@ def test_reserve_of_the_disk_is_left_to_others(store):
         greedy.admit(FILES)
 
 
+def test_what_is_free_is_what_would_be_admitted(tmp_path):
+    """Of the quota, less what is there; at most what the disk has, less its reserve."""
+    store = Store(tmp_path / "store", reserve_bytes=0, quota_bytes=10_000)
+    before = store.free_bytes()
+    _stage(store)
+    unlimited = Store(tmp_path / "other", reserve_bytes=1 << 60)
+
+    used = sum(len(data) for data in CONTENTS.values())
+    assert (before, store.free_bytes()) == (10_000, 10_000 - used)
+    assert unlimited.free_bytes() == 0
+
+
 def test_nothing_missing_needs_no_room(store):
     """When all is staged, a full disk does not stop the last step."""
     _stage(store)
