@@ -148,7 +148,8 @@ def _notes(found: Outcome) -> Iterator[str]:
         if profile.device in found.reused:
             yield f"{profile.device}: measured before; --again measures anew"
         if serving:
-            yield f"{profile.device}: {serving} workers of pipelines were there meanwhile"
+            workers = "1 worker" if serving == 1 else f"{serving} workers"
+            yield f"{profile.device}: {workers} of pipelines served there meanwhile"
         if busy >= BUSY_RATIO:
             yield f"{profile.device}: others used {100 * busy:.0f} % of its cores meanwhile"
         if not is_settled(profile.parts):

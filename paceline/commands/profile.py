@@ -1,6 +1,7 @@
 """``paceline profile``."""
 
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -34,7 +35,9 @@ def profile(  # noqa: PLR0913 one for each option
     model: Path,
     /,
     *,
-    on: str | None = None,
+    on: Annotated[
+        tuple[str, ...], Parameter(negative=(), consume_multiple=True, show_default=False)
+    ] = (),
     offline: Annotated[bool, Parameter(negative=())] = False,
     again: Annotated[bool, Parameter(negative=())] = False,
     dim: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
@@ -55,7 +58,7 @@ def profile(  # noqa: PLR0913 one for each option
 
     Args:
         model: The model, such as model.onnx.
-        on: The devices, DEV1,DEV2: all measure at the same time.
+        on: The devices, DEV1 DEV2 or DEV1,DEV2: all measure at the same time.
         offline: Measure on this machine, without any agent.
         again: Measure again, whatever is kept.
         dim: The size of a dynamic dimension, NAME=N; may be repeated.
@@ -109,8 +112,8 @@ def _measured(
         return profiler.on_devices(requests, devices, address)
 
 
-def _devices(on: str | None) -> tuple[str, ...]:
-    names = [name.strip() for name in (on or "").split(",") if name.strip()]
+def _devices(on: Sequence[str]) -> tuple[str, ...]:
+    names = [name.strip() for text in on for name in text.split(",") if name.strip()]
     return tuple(dict.fromkeys(ids.checked(name, "device") for name in names))
 
 
