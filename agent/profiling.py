@@ -100,7 +100,9 @@ def _profiled(asked: Profiling, inputs: Tensors) -> ProfileReport:
     loaded = _private_bytes()
     first_run_seconds = _timed(runtime, inputs)
     with power:
+        cpu_began = time.process_time()
         seconds = list(_runs(runtime, inputs, asked.seconds * SHARES[0], MOST_RUNS))
+        cpu_seconds = time.process_time() - cpu_began
     memory = MemoryUse(
         runtime_bytes=base,
         loaded_bytes=max(0, loaded - base),
@@ -118,6 +120,7 @@ def _profiled(asked: Profiling, inputs: Tensors) -> ProfileReport:
         open_seconds=open_seconds,
         first_run_seconds=first_run_seconds,
         run=_spread(seconds),
+        cpu_seconds=cpu_seconds / len(seconds),
         settled=median_within(seconds, WITHIN),
         memory=memory,
         load=Load(others_busy_ratio=others.ratio(), load_average=load_average),

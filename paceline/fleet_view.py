@@ -1,16 +1,18 @@
 """A fleet as people read it: every figure with how it is known."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from fleet.fleet_file.description import Device, Figure, Fleet, Link, Price
+from fleet.fleet_file.description import MEASURED, Device, Figure, Fleet, Link, Price
 from fleet.fleet_file.errors import FleetFileError
 from paceline.formatting import size_text
 from paceline.profile_view import time_text
 
 _UNKNOWN = "?"
+_MEASURED = " ·"
+"""Behind a figure that was measured."""
 
 
 def show(console: Console, fleet: Fleet) -> None:
@@ -29,7 +31,10 @@ def show(console: Console, fleet: Fleet) -> None:
     for end, name in (("frames come from", fleet.source), ("answers go to", fleet.sink)):
         if name is not None:
             console.print(f"{end} {name}", style="dim")
-    console.print(f"{_UNKNOWN}: unknown here; a profile or the device may tell", style="dim")
+    console.print(
+        f"{_MEASURED.strip()} measured, the others described by hand; {_UNKNOWN} unknown here",
+        style="dim",
+    )
 
 
 def show_problems(console: Console, file: str, problems: Sequence[FleetFileError]) -> None:
@@ -47,9 +52,9 @@ def _device(device: Device) -> tuple[str, ...]:
     return (
         f"{device.id} (cloud)" if device.cloud else device.id,
         speed,
-        _size(device.memory_bytes),
-        _size(device.storage_bytes),
-        _UNKNOWN if device.watts.value is None else f"{device.watts.value:g} W",
+        _text(device.memory_bytes, size_text),
+        _text(device.storage_bytes, size_text),
+        _text(device.watts, lambda watts: f"{watts:.3g} W"),
         _price(device.cost),
     )
 
@@ -58,16 +63,17 @@ def _link(link: Link) -> tuple[str, ...]:
     return (
         f"{link.source} > {link.target}",
         link.link or "any",
-        rate_text(link.bytes_per_second.value),
-        *(_time(f) for f in (link.latency_seconds, link.jitter_seconds, link.message_seconds)),
+        _text(link.bytes_per_second, rate_text),
+        *(
+            _text(figure, time_text)
+            for figure in (link.latency_seconds, link.jitter_seconds, link.message_seconds)
+        ),
         _price(link.cost),
     )
 
 
-def rate_text(bytes_per_second: float | None) -> str:
+def rate_text(bytes_per_second: float) -> str:
     """Return a rate in bits, as networks are sold, such as ``940 Mbit/s``."""
-    if bytes_per_second is None:
-        return _UNKNOWN
     bits = bytes_per_second * 8
     for factor, unit in ((1e9, "Gbit/s"), (1e6, "Mbit/s"), (1e3, "kbit/s")):
         if bits >= factor:
@@ -75,12 +81,11 @@ def rate_text(bytes_per_second: float | None) -> str:
     return f"{bits:.3g} bit/s"
 
 
-def _size(figure: Figure) -> str:
-    return _UNKNOWN if figure.value is None else size_text(figure.value)
-
-
-def _time(figure: Figure) -> str:
-    return _UNKNOWN if figure.value is None else time_text(figure.value)
+def _text(figure: Figure, write: Callable[[float], str]) -> str:
+    """Return a figure, with a mark where it was measured."""
+    if figure.value is None:
+        return _UNKNOWN
+    return write(figure.value) + (_MEASURED if figure.origin == MEASURED else "")
 
 
 def _price(price: Price | None) -> str:

@@ -151,7 +151,11 @@ def _notes(found: Outcome) -> Iterator[str]:
             workers = "1 worker" if serving == 1 else f"{serving} workers"
             yield f"{profile.device}: {workers} of pipelines served there meanwhile"
         if busy >= BUSY_RATIO:
-            yield f"{profile.device}: others used {100 * busy:.0f} % of its cores meanwhile"
+            spent = time_text(sum(report.cpu_seconds for report in reports))
+            yield (
+                f"{profile.device}: others used {100 * busy:.0f} % of its cores meanwhile;"
+                f" a run takes {spent} of processor time"
+            )
         if not is_settled(profile.parts):
             yield f"{profile.device}: the median was not known to 3 % when time was up (--seconds)"
         if len(reports) > 1:

@@ -68,6 +68,8 @@ class ProfileReport(msgspec.Struct, frozen=True, kw_only=True):
     first_run_seconds: float
     run: Spread
     """The whole, as it is served: nothing but the model is timed."""
+    cpu_seconds: float
+    """Processor time of one run, on average, of all threads: others add little to it."""
     settled: bool
     """Whether the median of ``run`` was known to 3 % before time was up."""
     memory: MemoryUse

@@ -161,6 +161,7 @@ def test_bench_tells_all_of_a_model(segment, tmp_path):
     assert [(one.place, one.kind) for one in report.operators] == [(0, "Add"), (1, "Mul")]
     assert report.run.count >= 3
     assert report.run.p10 <= report.run.p50 <= report.run.p90
+    assert report.cpu_seconds > 0
     assert 0 <= report.load.others_busy_ratio <= 1
     assert report.memory.peak_bytes > report.memory.runtime_bytes > 0
 

@@ -19,7 +19,7 @@ def report(*, run=0.010, operators=(), kernels=()):
     return ProfileReport(
         runtime="onnx_cpu", version="1.32.0", threads=1, weights="prepacked",
         open_seconds=0.1, first_run_seconds=0.02,
-        run=Spread(p10=run * 0.9, p50=run, p90=run * 1.2, count=30), settled=True,
+        run=Spread(p10=run * 0.9, p50=run, p90=run * 1.2, count=30), cpu_seconds=run, settled=True,
         memory=MemoryUse(runtime_bytes=4, loaded_bytes=3, activation_bytes=2, peak_bytes=20),
         load=Load(others_busy_ratio=0.0, load_average=0.1), cpu_count=2,
         operators=tuple(operators), kernels=tuple(kernels),
