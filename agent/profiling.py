@@ -35,7 +35,7 @@ MOST_PROFILED_RUNS: Final = 50
 """Each writes a line for each operator to a file."""
 SHARES: Final = (0.6, 0.2, 0.2)
 """Of the time: the whole, its kernels, its operators."""
-NAME_LENGTH: Final = 80
+NAME_BYTES: Final = 80
 NICE: Final = 10
 """Below whatever serves, so that a measurement takes only what serving leaves."""
 
@@ -172,13 +172,19 @@ def _operator(one: OperatorTimes, runs: int) -> OperatorTime:
     p10, p50, p90 = (round(quantile(seconds, share), 8) for share in (0.1, 0.5, 0.9))
     return OperatorTime(
         place=one.place,
-        kind=one.kind[:NAME_LENGTH],
-        name=one.name[:NAME_LENGTH],
+        kind=_shortened(one.kind),
+        name=_shortened(one.name),
         p10=p10,
         p50=p50,
         p90=p90,
         count=len(seconds),
     )
+
+
+def _shortened(name: str) -> str:
+    """Return a name that is told: printable, of few bytes."""
+    printable = "".join(character for character in name if character.isprintable())
+    return printable.encode(errors="ignore")[:NAME_BYTES].decode(errors="ignore")
 
 
 def _timed(runtime: Runtime, inputs: Tensors) -> float:

@@ -24,8 +24,8 @@ TELL_SECONDS: Final = 2.0
 """How often a device says how far it is."""
 MAX_SECONDS: Final = 300.0
 """One measurement's runs take at most so long."""
-ROWS_A_PAGE: Final = 400
-"""Of at most 250 bytes each."""
+ROWS_A_PAGE: Final = 250
+"""Of at most 400 bytes each."""
 MAX_ROWS: Final = 20_000
 """Operators or kernels of one model that are told; others are left out and counted."""
 

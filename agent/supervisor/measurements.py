@@ -24,6 +24,7 @@ from agent.supervisor.child_report import ChildReportError
 from agent.supervisor.link_run import link_run
 from agent.supervisor.means import Means
 from agent.supervisor.profile_run import profile_run
+from wire.allocator import give_back
 from wire.errors import CodedError, MessageError
 from wire.measuring import (
     CANCEL,
@@ -45,7 +46,8 @@ from wire.profile_report import OperatorTime, ProfileReport
 log = structlog.get_logger()
 
 AGAIN_SECONDS: Final = 120.0
-"""So long after its end, what a measurement came to is said again at a new connection."""
+"""So long after its end, what a measurement came to is said again at a new connection; then it is
+forgotten."""
 SCRATCH_FOLDER: Final = "measuring"
 BEGINNING: Final = Progress(step="beginning")
 
@@ -63,7 +65,6 @@ class _Run:
     progress: Progress = BEGINNING
     answers: tuple[Response, ...] = ()
     """What it came to; empty: it runs."""
-    ended_at: float = 0.0
     task: "asyncio.Task[tuple[Response, ...]] | None" = None
 
 
@@ -122,12 +123,11 @@ class Measurements:
             return
         if not run.answers:
             run.reply(_progress(run))
-        elif time.monotonic() - run.ended_at < AGAIN_SECONDS:
-            for answer in run.answers:
-                run.reply(answer)
+        for answer in run.answers:
+            run.reply(answer)
 
     async def stop(self) -> None:
-        """Give up what runs; nobody is answered."""
+        """Give up what runs; whoever asked is told."""
         if self._run is not None and self._run.task is not None:
             self._run.cancel.set()
             self._run.task.cancel()
@@ -187,12 +187,18 @@ class Measurements:
             answers = (_refusal(run.command, "internal", f"{type(error).__name__}: {error}"),)
         else:
             answers = task.result()
-        run.answers, run.ended_at = answers, time.monotonic()
+        run.answers = answers
+        asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._forget, run)
         name, ok = run.command.command, answers[-1].ok
         log.info("measurement.ended", request=run.command.id, command=name, ok=ok)
         self._ended()
         for answer in answers:
             run.reply(answer)
+
+    def _forget(self, run: _Run) -> None:
+        if self._run is run:
+            self._run = None
+            give_back()  # a large model's tables
 
     async def _answers(self, run: _Run) -> Iterable[Response]:
         """Measure, and return all that is to be answered."""
