@@ -54,6 +54,9 @@ def show(console: Console, found: Outcome, top: int) -> None:
         f"{size_text(first.weight_bytes)} of weights, run by {'; '.join(_runtimes(found))}\n"
     )
     console.print(_devices(found))
+    if first.question.split:
+        console.print()
+        console.print(_segments(found))
     for note in _notes(found):
         console.print(f"note: {note}", style="dim")
     for profile in found.profiles if top else ():
@@ -108,6 +111,19 @@ def _runtimes(found: Outcome) -> Iterator[str]:
         yield way if len(ways) == 1 else f"{way}: {', '.join(devices)}"
 
 
+def _segments(found: Outcome) -> Table:
+    """Return a line for each segment of a split, with a column for each device."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    table.add_column("segment", no_wrap=True)
+    table.add_column("weights", justify="right", no_wrap=True)
+    for profile in found.profiles:
+        table.add_column(profile.device, justify="right", no_wrap=True)
+    for number, part in enumerate(found.profiles[0].parts):
+        times = [time_text(one.parts[number].report.run.p50) for one in found.profiles]
+        table.add_row(part.name, size_text(part.weight_bytes), *times)
+    return table
+
+
 def _slowest(profile: ModelProfile, top: int) -> Table:
     shares = sorted(attribution.operators(profile), key=lambda share: -share.seconds)
     whole = sum(share.seconds for share in shares) or 1.0
@@ -159,7 +175,8 @@ def _notes(found: Outcome) -> Iterator[str]:
         if not is_settled(profile.parts):
             yield f"{profile.device}: the median was not known to 3 % when time was up (--seconds)"
         if len(reports) > 1:
-            yield f"{profile.device}: in {len(reports)} parts, one after the other"
+            parts = "segments" if profile.question.split else "parts"
+            yield f"{profile.device}: in {len(reports)} {parts}, one after the other"
         if summed:
             yield (
                 f"{profile.device}: its operators one by one, not fused, take {time_text(summed)}:"

@@ -63,6 +63,7 @@ class Profiler:
     tell: Tell
     _model: ModelRef | None = None
     _sample: str = ""
+    _split: str = ""
 
     def offline(self) -> Outcome:
         """Measure on this machine.
@@ -185,6 +186,9 @@ class Profiler:
     def _divide(self, memory_bytes: int) -> None:
         """Look at the model, and divide it where it would not fit into memory."""
         self.tell("reading the model")
+        if (split := subject.split_of(self.request)) is not None:
+            self._model, self._split = split.model, split.digest
+            return
         self._model = subject.identified(self.request.model)
         if self.request.parts == 1:
             parts = subject.fitting_parts(self._model.size_bytes, memory_bytes)
@@ -193,7 +197,13 @@ class Profiler:
 
     def _question(self, **changes: Any) -> Question:
         assert self._model is not None, "it is looked at before anything is asked"
-        return Question(model=self._model.sha256, sample=self._sample, runtime=RUNTIME, **changes)
+        return Question(
+            model=self._model.sha256,
+            sample=self._sample,
+            split=self._split,
+            runtime=RUNTIME,
+            **changes,
+        )
 
     def _recalled(self, question: Question) -> ModelProfile | None:
         return None if self.again else store.recall(self.kept, question)
@@ -208,6 +218,7 @@ class Profiler:
             measured_unix_ns=time.time_ns(),
             parts=tuple(
                 PartProfile(
+                    name=part.segment.name,
                     operators=part.operators,
                     constant=part.constant,
                     weight_bytes=part.segment.weight_bytes,

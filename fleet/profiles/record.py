@@ -18,6 +18,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """SHA-256."""
     sample: str
     """What it was run with: sizes that were asked for, or the digest of an example."""
+    split: str = ""
+    """The digest of the manifest whose segments were measured; empty: the model's own profile."""
     site: str
     """Root and site of the device; empty: no agent was asked, it is this machine."""
     device: str
@@ -31,6 +33,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class PartProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One part of the model, which is all of it unless it was measured in parts."""
 
+    name: str
+    """The segment's."""
     operators: tuple[str, ...]
     """By their places in the part's file: the first tensor that each writes."""
     constant: tuple[int, ...]

@@ -17,10 +17,14 @@ def recall(folder: Path, question: Question) -> ModelProfile | None:
 
 
 def of_model(folder: Path, sha256: str) -> tuple[ModelProfile, ...]:
-    """Return all that is kept of a model, the newest first."""
+    """Return all that is kept of a model, the newest first; those of its splits are left out."""
     paths = folder.glob(f"{sha256[:16]}-*.json")
     found = [kept.read(path, ModelProfile, SCHEMA) for path in paths]
-    mine = [profile for profile in found if profile and profile.model.sha256 == sha256]
+    mine = [
+        profile
+        for profile in found
+        if profile and profile.model.sha256 == sha256 and not profile.question.split
+    ]
     return tuple(sorted(mine, key=lambda profile: -profile.measured_unix_ns))
 
 

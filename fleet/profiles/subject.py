@@ -28,6 +28,7 @@ class ProfileRequest:
     """What to measure a model with."""
 
     model: Path
+    """A model's file; or a folder that a split wrote: its segments are measured as they are."""
     dims: Mapping[str, int] = field(default_factory=dict)
     """Sizes of dynamic dimensions, as in `CutRequest`."""
     example: Path | None = None
@@ -68,6 +69,22 @@ def fitting_parts(size_bytes: int, memory_bytes: int) -> int:
     return min(MOST_PARTS, max(1, -(-LOADING * size_bytes * 2 // memory_bytes)))
 
 
+def split_of(request: ProfileRequest) -> Manifest | None:
+    """Return the manifest of the split that a request names; None: it names a model's file.
+
+    Raises:
+        BadRequestError: There are options that a split's segments have no use for.
+        CodedError: There is no split in the folder.
+    """
+    if not request.model.is_dir():
+        return None
+    options = {"--dim": request.dims, "--input": request.example, "--parts": request.parts > 1}
+    for option, given in options.items():
+        if given:
+            raise BadRequestError(option, f"{request.model} is a split, which says it itself")
+    return split_folder.read(request.model)
+
+
 def identified(model: Path) -> ModelRef:
     """Return the name and the digest of a model.
 
@@ -102,11 +119,14 @@ def sample_of(request: ProfileRequest) -> str:
 
 
 def prepared(request: ProfileRequest, folder: Path, tell: Tell) -> Subject:
-    """Write the model as segments into ``folder``, which does not exist yet.
+    """Write the model as segments into ``folder``, a new one; a split is taken as it is.
 
     Raises:
         CodedError: The model cannot be read, run or cut so.
     """
+    if (found := split_of(request)) is not None:
+        parts = tuple(_part(request.model, segment) for segment in found.segments)
+        return Subject(request.model, found, _sizes(found, parts), parts)
     cut = CutRequest(
         stages=request.parts, balance="bytes", dims=request.dims, example=request.example
     )

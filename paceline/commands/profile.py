@@ -57,7 +57,8 @@ def profile(  # noqa: PLR0913 one for each option
     measured is kept, and taken again the next time.
 
     Args:
-        model: The model, such as model.onnx.
+        model: The model, such as model.onnx; or a folder that `paceline split` wrote: its segments
+            are measured one by one, as they would be served.
         on: The devices, DEV1 DEV2 or DEV1,DEV2: all measure at the same time.
         offline: Measure on this machine, without any agent.
         again: Measure again, whatever is kept.

@@ -30,7 +30,12 @@ def part(**changes):
     """Return one part with four operators, the first of which is constant."""
     given = report(**changes)
     return PartProfile(
-        operators=("w", "a", "b", "y"), constant=(0,), weight_bytes=7, peak_bytes=9, report=given
+        name="00-whole",
+        operators=("w", "a", "b", "y"),
+        constant=(0,),
+        weight_bytes=7,
+        peak_bytes=9,
+        report=given,
     )
 
 

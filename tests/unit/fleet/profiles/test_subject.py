@@ -6,8 +6,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from fleet.errors import BadRequestError, UnknownFormatError
+from fleet.formats import CutRequest
 from fleet.profiles import subject
 from fleet.profiles.subject import ProfileRequest
+from fleet.split import split
 
 
 @pytest.fixture
@@ -58,6 +60,22 @@ def test_parts_hold_all_operators_between_them(model, tmp_path):
     assert len(made.parts) == 2
     assert moving == ["a", "b", "y"]
     assert set(made.sizes) == {"x"}
+
+
+def test_a_split_is_measured_as_it_is(model, tmp_path):
+    """Its segments are the parts; what a split says itself cannot be asked for."""
+    split(model, tmp_path / "cut", CutRequest(stages=2, balance="bytes"))
+    request = ProfileRequest(model=tmp_path / "cut")
+    made = subject.prepared(request, tmp_path / "unused", lambda _: None)
+
+    assert subject.split_of(ProfileRequest(model=model)) is None
+    assert subject.split_of(request).digest == made.manifest.digest
+    assert [part.segment.name for part in made.parts] == ["00-head", "01-tail"]
+    assert made.folder == tmp_path / "cut"
+    assert not (tmp_path / "unused").exists()
+    for option in ({"dims": {"N": 2}}, {"parts": 2}, {"example": model}):
+        with pytest.raises(BadRequestError):
+            subject.split_of(ProfileRequest(model=tmp_path / "cut", **option))
 
 
 def test_what_a_profile_depends_on(model, tmp_path):
