@@ -29,8 +29,11 @@ from wire.statistics import median_within, quantile
 
 WITHIN: Final = 0.03
 """How well the median must be known before its measurement ends."""
-MOST_RUNS: Final = 2000
+LOOK_RUNS: Final = 10
+MOST_RUNS: Final = 5000
 LEAST_RUNS: Final = 3
+LEAST_SECONDS: Final = 1.0
+"""Or a third of the time: what disturbs a machine comes and goes more slowly than runs do."""
 MOST_PROFILED_RUNS: Final = 50
 """Each writes a line for each operator to a file."""
 SHARES: Final = (0.6, 0.2, 0.2)
@@ -137,11 +140,13 @@ def _runs(runtime: Runtime, inputs: Tensors, limit_seconds: float, most: int) ->
     """Yield the time of each run until the median is known or time is up."""
     seconds: list[float] = []
     spent = 0.0
+    least_seconds = min(LEAST_SECONDS, limit_seconds / 3)
     while len(seconds) < most:
         if len(seconds) >= LEAST_RUNS and spent >= limit_seconds:
             return
         # its rank needs an order: looked for now and then
-        if len(seconds) % 10 == 0 and median_within(seconds, WITHIN):
+        looks = spent >= least_seconds and len(seconds) % LOOK_RUNS == 0
+        if looks and median_within(seconds, WITHIN):
             return
         seconds.append(_timed(runtime, inputs))
         spent += seconds[-1]

@@ -39,9 +39,16 @@ def settled(values: Sequence[float], last: int, within: float) -> bool:
 
 
 def median_within(values: Sequence[float], share: float, least: int = 10) -> bool:
-    """Whether the median is known: of ``least`` values or more, within ``share`` of it."""
+    """Whether the median is known: of ``least`` values or more, within ``share`` of it.
+
+    That is: its 95 % interval is, and neither half of the values, in their order, says otherwise.
+    """
     if len(values) < least:
         return False
-    low, high = median_interval(values)
-    median = statistics.median(values)
-    return median - low <= share * median and high - median <= share * median
+    median, half = statistics.median(values), len(values) // 2
+    said = (
+        *median_interval(values),
+        statistics.median(values[:half]),
+        statistics.median(values[half:]),
+    )
+    return all(abs(value - median) <= share * median for value in said)

@@ -5,7 +5,7 @@ import statistics
 import numpy as np
 import pytest
 
-from wire.statistics import median_interval, quantile, settled
+from wire.statistics import median_interval, median_within, quantile, settled
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.5, 50), (0.95, 95), (0.99, 99), (1, 100)])
@@ -56,3 +56,19 @@ def test_settled_looks_at_the_last_values_alone(values, expected):
 def test_few_values_allow_no_narrower_interval_than_all_of_them(values):
     """Four rounds say little."""
     assert median_interval(values) == (min(values), max(values))
+
+
+@pytest.mark.parametrize(
+    ("values", "known"),
+    [
+        ([100.0] * 9, False),
+        ([100.0] * 10, True),
+        ([99.0, 101.0] * 20, True),
+        ([90.0, 110.0] * 20, False),
+        ([97.0] * 20 + [100.0] * 20 + [104.0] * 20, False),
+        ([100.0] * 30 + [1000.0] * 4, True),
+    ],
+)
+def test_a_median_is_known_when_neither_chance_nor_a_drift_can_move_it(values, known):
+    """Within 3 %; a few that took long do not matter."""
+    assert median_within(values, 0.03) is known
