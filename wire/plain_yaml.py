@@ -77,7 +77,36 @@ def read(path: Path, bounds: Bounds = Bounds()) -> Given:
         YamlUnreadableError: It is no regular file, too large or no text.
         YamlSyntaxError: It is not YAML, or not plain.
     """
-    return parse(_text(path, bounds), str(path), bounds)
+    return parse(text(path, bounds), str(path), bounds)
+
+
+def text(path: Path, bounds: Bounds = Bounds()) -> str:
+    """Return what a file holds, as text.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        YamlUnreadableError: It is no regular file, too large or no text.
+    """
+    try:
+        # O_NONBLOCK: opening a named pipe must not wait for somebody to write
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise YamlUnreadableError(str(path), "is no regular file")
+        with os.fdopen(descriptor, "rb") as file:
+            data = file.read(bounds.file_bytes + 1)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror or error})"
+        raise YamlUnreadableError(str(path), problem) from error
+    if len(data) > bounds.file_bytes:
+        raise YamlUnreadableError(str(path), f"larger than {bounds.file_bytes} bytes")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        problem = f"is no UTF-8 text (byte {error.start})"
+        raise YamlUnreadableError(str(path), problem) from error
 
 
 def parse(text: str, name: str, bounds: Bounds = Bounds()) -> Given:
@@ -112,29 +141,6 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return which of the known names a slip of the pen may have meant; None: none of them."""
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return found[0] if found else None
-
-
-def _text(path: Path, bounds: Bounds) -> str:
-    try:
-        # O_NONBLOCK: opening a named pipe must not wait for somebody to write
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise YamlUnreadableError(str(path), "is no regular file")
-        with os.fdopen(descriptor, "rb") as file:
-            data = file.read(bounds.file_bytes + 1)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        problem = f"cannot be read ({error.strerror or error})"
-        raise YamlUnreadableError(str(path), problem) from error
-    if len(data) > bounds.file_bytes:
-        raise YamlUnreadableError(str(path), f"larger than {bounds.file_bytes} bytes")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        problem = f"is no UTF-8 text (byte {error.start})"
-        raise YamlUnreadableError(str(path), problem) from error
 
 
 def _check_events(text: str, name: str, bounds: Bounds) -> None:

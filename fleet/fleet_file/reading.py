@@ -51,11 +51,18 @@ def read(path: Path) -> Fleet:
 def examined(path: Path) -> tuple[Fleet | None, tuple[FleetFileError, ...]]:
     """Return what a file says, and all that is wrong with it, in its order."""
     try:
-        given = plain_yaml.read(path)
+        text = plain_yaml.text(path)
     except FileNotFoundError:
         return None, (FleetFileError(str(path), "is not there"),)
     except YamlUnreadableError as error:
         return None, (FleetFileError(error.path, error.problem),)
+    return parsed(text, str(path))
+
+
+def parsed(text: str, name: str) -> tuple[Fleet | None, tuple[FleetFileError, ...]]:
+    """Return what a file's text says, and all that is wrong with it; ``name`` is the file's."""
+    try:
+        given = plain_yaml.parse(text, name)
     except YamlSyntaxError as error:
         return None, (FleetFileError(error.where, error.problem),)
     reader = _Reader()

@@ -7,15 +7,20 @@ Where another reader knows the same format, both must see the same.
 import contextlib
 from collections.abc import Callable, Iterable
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from google.protobuf.message import DecodeError
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from agent import channel
+from agent.admission import Admission
 from agent.config import source as config_source
 from agent.config.errors import ConfigError
+from fleet.fleet_file import reading as fleet_reading
+from fleet.profiles.pages import Pages
 from tests.unit.fleet.conftest import MODELS
 from wire import (
     broker_url,
@@ -39,12 +44,14 @@ from wire.errors import (
     ReassemblyError,
 )
 from wire.frame import Frame, Kind, Tensor
+from wire.measuring import Cancel, LinkOrder, Page, ProfileOrder, Progress
 from wire.model.errors import ModelError
 from wire.model.external_data import Policy
 from wire.model.scan import scan
 from wire.model.skeleton import ENCODED, IN_FILE, skeleton
 from wire.mqtt import packets as mqtt_packets
 from wire.mqtt.inflow import Came, Coming, Inflow
+from wire.profile_report import OperatorTime
 from wire.tensors import size_bytes
 from wire.topics import Site
 
@@ -148,14 +155,45 @@ def message(data: bytes) -> None:
         except MessageError:
             continue
         messages.decode(kind, messages.encode(kind, read), expected)
-    try:
-        signing.verified_desired(data, _KEYS)
-    except CodedError:
-        return
-    raise AssertionError("a stranger's order was taken")
+    admission = Admission(_KEYS, "fuzzing")
+    for judged in (
+        lambda: signing.verified_desired(data, _KEYS),
+        lambda: admission.admit(data, unix_ns=0, clock_believed=True),
+    ):
+        with contextlib.suppress(CodedError):
+            judged()
+            raise AssertionError("a stranger's order was taken")
 
 
 _KEYS = [signing.private_key(signing.new_private_key(), "fuzzing").public_key()]
+
+
+def measured(data: bytes) -> None:
+    """What a device says while it measures; and the orders that it is given."""
+    try:
+        said = msgspec.json.decode(data, type=dict)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return
+    pages = Pages(["d"], lambda _: None)
+    with contextlib.suppress(msgspec.ValidationError):
+        pages.heard("d", said)
+    for kind in (ProfileOrder, LinkOrder, Cancel):
+        with contextlib.suppress(msgspec.ValidationError):
+            msgspec.convert(said, kind)
+
+
+def fleet_file(data: bytes) -> None:
+    """A fleet file: what is wrong is said, each with the file's name."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return
+    fleet, problems = fleet_reading.parsed(text, "fuzzed.yaml")
+    assert fleet is not None or problems
+    assert all(str(problem).startswith("fuzzed.yaml") for problem in problems)
+    if fleet is not None and not problems:
+        for device in fleet.devices:
+            fleet.speed(device.id)
 
 
 def pipeline_file(data: bytes) -> None:
@@ -299,6 +337,15 @@ def _messages() -> Iterable[bytes]:
     )
     yield messages.encode("status", status)
     yield messages.encode("desired", desired)
+    command = messages.Command(id="1", command="profile", reply_to="r", expires_unix_ns=1)
+    yield messages.encode("cmd", command)
+
+
+def _measured() -> Iterable[bytes]:
+    row = OperatorTime(1, "Conv", "c", 0.1, 0.2, 0.3, 4)
+    yield msgspec.json.encode(Page(table="operators", first=0, rows=(row,)))
+    yield msgspec.json.encode(Progress(step="fetching", done_bytes=1, total_bytes=2))
+    yield b'{"report":{"runtime":"r"},"told":{"operators":1,"kernels":0}}'
 
 
 TARGETS = {
@@ -308,6 +355,10 @@ TARGETS = {
     "samples": Target(_frames, sample_file),
     "chunks": Target(_chunks, chunks),
     "message": Target(_messages, message),
+    "measured": Target(_measured, measured),
+    "fleet": Target(
+        lambda: [(Path(__file__).parents[2] / "configs" / "fleet.yaml").read_bytes()], fleet_file
+    ),
     "manifest": Target(
         lambda: [b'{"schema":1,"name":"n","segments":[],"edges":[]}'], pipeline_file
     ),
