@@ -55,6 +55,8 @@ class Along(msgspec.Struct, frozen=True, kw_only=True):
 
     names: tuple[str, ...]
     """Of each operator: its kind."""
+    writes: tuple[str, ...]
+    """Of each operator: the first tensor that it writes, which no other writes."""
     multiply_accumulates: tuple[int, ...]
     weight_bytes: tuple[int, ...]
     seconds: tuple[float, ...]

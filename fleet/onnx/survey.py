@@ -120,6 +120,7 @@ class _Survey:
         ends = (0, len(crossed) - 1)
         return Along(
             names=tuple(map(_kind, operators)),
+            writes=tuple(operator.writes[0] if operator.writes else "" for operator in operators),
             multiply_accumulates=tuple(work[index] for index in order),
             weight_bytes=tuple(
                 weight_sizes.first_needed(self.seen.source, self.seen.graph, order).values()

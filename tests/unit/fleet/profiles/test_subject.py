@@ -10,6 +10,7 @@ from fleet.formats import CutRequest
 from fleet.profiles import subject
 from fleet.profiles.subject import ProfileRequest
 from fleet.split import split
+from fleet.survey import SurveyRequest, survey
 
 
 @pytest.fixture
@@ -42,6 +43,7 @@ def test_a_model_is_one_part_with_its_operators(model, tmp_path):
 
     assert made.sizes == {"x": (3, 4)}
     assert moving == ["a", "b", "y"]
+    assert survey(model, SurveyRequest(dims={"N": 3})).along.writes == ("a", "b", "y")
     assert made.manifest.model.sha256 == subject.identified(model).sha256
 
 
