@@ -48,6 +48,8 @@ log = structlog.get_logger()
 AGAIN_SECONDS: Final = 120.0
 """So long after its end, what a measurement came to is said again at a new connection; then it is
 forgotten."""
+REPEAT_SECONDS: Final = 1.0
+"""What comes again makes it be said again so often at most: somebody may have recorded it."""
 SCRATCH_FOLDER: Final = "measuring"
 BEGINNING: Final = Progress(step="beginning")
 
@@ -93,6 +95,7 @@ class Measurements:
         self._refusals = refusals
         self._ended = ended
         self._run: _Run | None = None
+        self._repeat_at = 0.0
         shutil.rmtree(self._scratch, ignore_errors=True)  # of an agent that was killed
 
     @property
@@ -111,8 +114,8 @@ class Measurements:
             )
             self._obey(admitted, reply)
         except CommandReplayedError as error:
-            # whoever asked once gets one answer: this may be the broker's second copy
             self._refusals.count(error.code, str(error))
+            self._repeat(error.command_id)
         except CodedError as error:
             reply(_refusal(command, error.code, str(error)))
 
@@ -125,6 +128,13 @@ class Measurements:
             run.reply(_progress(run))
         for answer in run.answers:
             run.reply(answer)
+
+    def _repeat(self, command_id: str) -> None:
+        """Say again what is known of a request that came again: its asker may have missed it."""
+        run, now = self._run, time.monotonic()
+        if run is not None and run.command.id == command_id and now >= self._repeat_at:
+            self._repeat_at = now + REPEAT_SECONDS
+            self.say_again()
 
     async def stop(self) -> None:
         """Give up what runs; whoever asked is told."""

@@ -28,6 +28,8 @@ EXPIRES_SECONDS: Final = 120.0
 """A request that comes later is refused, where the device's clock is believed."""
 SILENCE_SECONDS: Final = 20.0
 """A device that measures says so every two."""
+QUIET_SECONDS: Final = 6.0
+"""After so long without a word a request is sent once more."""
 GONE_SECONDS: Final = 8.0
 """How long a device may be away: its broker may have been started anew, and it comes back."""
 AWAY_SECONDS: Final = 60.0
@@ -91,6 +93,7 @@ class Request:
     """The final one."""
     failure: CodedError | None = None
     heard_at: float = field(default_factory=time.monotonic)
+    asked_at: float = field(default_factory=time.monotonic)
     gone_since: float | None = None
     """Since when its agent is not online; None: it is."""
 
@@ -207,10 +210,19 @@ class Conversation(Closing):
                 for one in self._asked:
                     one.heard_at, one.gone_since = now, None
                 continue
-            self._away_since = None
+            back, self._away_since = self._away_since is not None, None
             for one in self._asked:
                 if not one.over:
+                    self._ask_again(one, now, at_once=back)
                     one.failure = self._lost(one, now)
+
+    def _ask_again(self, one: Request, now: float, *, at_once: bool) -> None:
+        """Send a request once more where something may have been missed: it is said again then."""
+        quiet = min(now - one.heard_at, now - one.asked_at)
+        if at_once or quiet > QUIET_SECONDS:
+            one.asked_at = now
+            with contextlib.suppress(LinkDownError):  # then we are away again
+                self._requests.publish(one)
 
     def give_up(self, request: Request) -> None:
         """Tell a device that still works to stop."""

@@ -138,12 +138,15 @@ def test_requests_that_are_not_obeyed(place, tmp_path):
     assert answer(place, "d1", made).reason.code == "measurement.cancelled"
 
     made, payload = asked(place, "d1")
-    for _ in range(2):  # once more, as it was recorded
+    send(place, "d1", payload)
+    first = answer(place, "d1", made)
+    begun = len(place.log("d1", "measurement.begun"))
+    for _ in range(3):  # once more, as it was recorded
         send(place, "d1", payload)
-    answer(place, "d1", made)
-    until(lambda: place.refusals("d1").get("command.replayed") == 1)
+    until(lambda: place.refusals("d1").get("command.replayed") == 3)
     heard = [h.message for h in place.ear.all("rsp", "d1") if h.message.id == made]
-    assert len([message for message in heard if message.final]) == 1
+    assert [message for message in heard if message.final] == [first] * 2
+    assert len(place.log("d1", "measurement.begun")) == begun
 
 
 def test_an_agent_that_is_too_old_is_not_asked(place):
@@ -193,9 +196,7 @@ def test_while_it_measures(place, command, model, cached, tmp_path):
     assert place.ask("d1", "ping").ok
 
     with ThreadPoolExecutor() as beside:
-        asked_for = beside.submit(
-            profile, command, place, model, "--on", "d1,d2", "--seconds", "0.5"
-        )
+        asked_for = beside.submit(profile, command, place, model, "--on", "d1,d2", "--seconds", "2")
         measuring = until(lambda: child(place, "d1"), "a child that measures")
         os.kill(measuring, signal.SIGSTOP)
         os.kill(place.agents["d1"].pid, signal.SIGKILL)
