@@ -111,7 +111,9 @@ def example(specs: Sequence[TensorSpec], path: Path) -> Sample:
                 raise BadExampleError(str(path), "holds one array without a name")
             arrays = {name: loaded[name] for name in loaded.files}
     except _UNREADABLE as error:
-        raise BadExampleError(str(path), f"is no .npz file of plain arrays ({error})") from error
+        # numpy takes what it cannot read for a pickle, and advises to trust it
+        why = "" if "pickle" in str(error) else f" ({error})"
+        raise BadExampleError(str(path), f"is no .npz file of plain arrays{why}") from error
     strangers = [name for name, array in arrays.items() if not isinstance(array, np.ndarray)]
     if strangers:
         raise BadExampleError(str(path), f"holds {strangers}, which are no arrays")

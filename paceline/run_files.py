@@ -130,7 +130,9 @@ def _tensors(path: Path) -> Feed:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return Feed({name: archive[name] for name in archive.files})
     except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        problem = f"is no .npz file of plain arrays ({error})"
+        # numpy takes what it cannot read for a pickle, and advises to trust it
+        why = "" if "pickle" in str(error) else f" ({error})"
+        problem = f"is no .npz file of plain arrays{why}"
         raise RunInputError(path, problem, "write it with numpy.savez") from error
 
 

@@ -31,7 +31,7 @@ class ManyOptions:
 
     source: Annotated[str | None, Parameter(group=_MANY)] = None
     """A folder of pictures or .npz files, a video, /dev/video0, or rtsp://USER@CAMERA/..."""
-    sink: Annotated[str | None, Parameter(group=_MANY)] = None
+    sink: Annotated[str | None, Parameter(group=_MANY, allow_leading_hyphen=True)] = None
     """Where each answer goes: a new folder, mqtt:TOPIC, or - (lines of JSON; the default)."""
     format: Annotated[
         Literal["json", "npz", "jpg", "png", "webp"] | None, Parameter(group=_MANY)

@@ -77,7 +77,9 @@ def effects(
     )
     if refused:
         first = refused[0]
-        edge = f"{first.worst.edge} (alone: relative L2 {first.worst.alone.relative_l2:.3g})"
+        alone = first.worst.alone
+        figures = f"max abs {alone.max_abs:.3g}, relative L2 {alone.relative_l2:.3g}"
+        edge = f"{first.worst.edge} (alone: {figures})"
         raise CodecRefusedError(first.codec, ", ".join(first.broken), edge, report)
     return report
 

@@ -180,6 +180,16 @@ def test_bad_input_exits_with_the_codes_number(arguments, exit_code, code, capsy
     assert json.loads(capsys.readouterr().out)["error"]["code"] == code
 
 
+def test_a_lone_hyphen_is_a_sink(capsys, unused_port, tmp_path):
+    """It is standard output, and no option that lacks its value."""
+    url = f"mqtt://127.0.0.1:{unused_port}"
+    (tmp_path / "a.npz").touch()
+    run = ["run", "p", "--source", str(tmp_path), "--sink", "-", "--broker", url]
+
+    assert cli.run(run) == 6
+    assert "no connection" in capsys.readouterr().err
+
+
 def test_a_broker_that_is_not_there_is_exit_6(capsys, unused_port):
     """Unreachable is told from refused."""
     broker = f"mqtt://127.0.0.1:{unused_port}"

@@ -103,7 +103,7 @@ def test_a_broken_bound_refuses_the_codec(parts):
 
     assert (error.codec, error.exit_code) == ("int8_token", 5)
     assert "relative L2" in error.figures
-    assert " (alone: relative L2 " in error.edge
+    assert "(alone: max abs " in error.edge
     assert [bool(one.broken) for one in error.report.codecs] == [False, True]
     assert not error.report.passes
 
