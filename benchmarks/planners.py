@@ -1,11 +1,13 @@
 """Placement policies beside each other, on random clusters that all of them can be tried on.
 
-    uv run python benchmarks/planners.py [--clusters 200] [--markdown docs/tables/planners.md]
+    uv run python benchmarks/planners.py [--clusters 200] [--judge objective|simulator]
+        [--markdown docs/tables/planners.md]
 
 Each cluster has 4 to 8 devices of four kinds, some of them alike, with little memory or enough, on
 links of three kinds, and a chain of 40 to 120 operators. Every policy's stages are judged by one
-function, `judged`, and compared with those of `exact` by ratio. Seeds are fixed, so that only times
-change from run to run; processor time is what is told, since machines are shared.
+function, the planner's objective or the simulator, and compared with those of `exact` by ratio.
+Seeds are fixed, so that only times change from run to run; processor time is what is told, since
+machines are shared.
 """
 
 import argparse
@@ -16,7 +18,7 @@ import platform
 import random
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from fleet.planner.objective import judge
 from fleet.planner.plan import Stage
 from fleet.planner.planning import DEFAULT_POLICY, POLICIES, load
 from fleet.planner.problem import Device, Goal, Link, Op, Problem
+from fleet.simulator.judge import simulated
 from wire import plugins
 
 GOALS: tuple[Goal, ...] = ("throughput", "latency")
@@ -34,19 +37,34 @@ LINKS = {"wire": (0.0004, 110e6), "slow wire": (0.0008, 11e6), "radio": (0.004, 
 
 INTRODUCTION = """# Placement policies beside each other
 
-Made on {today} by `python benchmarks/planners.py --markdown docs/tables/planners.md` on {cores} cores, Python {python}.
+Made on {today} by `python benchmarks/planners.py --judge {judge} --markdown {file}` on {cores} cores, Python {python}.
 
 {clusters} random clusters of 4 to 8 devices, chains of 40 to 120 operators; in half of them frames come from the first
 device and results go back to it, in half some pairs of devices have a slower way than their network cards. Ratio: the
-policy's objective by that of `exact`, where the policy finds a plan; planning in processor time. Judged by the planner's
-objective ([planner.md](../planner.md)), in which nothing waits.
+policy's objective by that of `exact`, where the policy finds a plan; planning in processor time. Judged by {words}.
 
 """  # noqa: E501
 
 
-def judged(problem: Problem, stages: Sequence[Stage], goal: Goal) -> float:
-    """Return what a policy's stages are worth, in seconds. Another judge goes here."""
+Judge = Callable[[Problem, Sequence[Stage], Goal], float]
+"""Returns what a policy's stages are worth, in seconds."""
+
+
+def objective(problem: Problem, stages: Sequence[Stage], goal: Goal) -> float:
+    """Return what the planner's objective says."""
     return judge(problem, stages, goal).objective_seconds
+
+
+JUDGES: dict[str, tuple[Judge, str]] = {
+    "objective": (
+        objective,
+        "the planner's objective ([planner.md](../planner.md)), in which nothing waits",
+    ),
+    "simulator": (
+        simulated,
+        "the simulator ([planner.md](../planner.md#simulating)): frames wait, and credit runs out",
+    ),
+}
 
 
 @dataclass
@@ -110,7 +128,7 @@ def cluster(seed: int) -> Problem:
     )
 
 
-def compare(clusters: int) -> dict[tuple[str, Goal], Record]:
+def compare(clusters: int, judged: Judge) -> dict[tuple[str, Goal], Record]:
     """Return what each policy did, for clusters on which anything fits."""
     names = [DEFAULT_POLICY, *(n for n in plugins.names(POLICIES) if n != DEFAULT_POLICY)]
     records = {(name, goal): Record() for name in names for goal in GOALS}
@@ -165,15 +183,20 @@ def main() -> None:
     """Compare, and print or write the tables."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--clusters", type=int, default=200)
+    options.add_argument("--judge", choices=JUDGES, default="objective")
     options.add_argument("--markdown", type=Path)
     given = options.parse_args()
-    lines = list(table(compare(given.clusters), given.clusters))
+    judged, words = JUDGES[given.judge]
+    lines = list(table(compare(given.clusters, judged), given.clusters))
     today = datetime.datetime.now(datetime.UTC).date()
     text = INTRODUCTION.format(
         today=today,
         cores=os.cpu_count(),
         python=platform.python_version(),
         clusters=given.clusters,
+        judge=given.judge,
+        words=words,
+        file=given.markdown or "FILE",
     ) + "\n".join(lines)
     if given.markdown:
         given.markdown.write_text(text, encoding="utf-8")

@@ -71,6 +71,16 @@ COMMANDS: Final = (
         "paceline link pi-1 pi-2 --link mqtt,tcp",
     ),
     Command(
+        "simulate",
+        "paceline.commands.simulate:simulate",
+        "Say what a plan would do: frames a second, latencies, who waits for whom.",
+        "paceline simulate plan.json --set link:a>b=20Mbit,8ms --set a.speed=0.5",
+        (
+            "paceline simulate cluster.json --rate 30 --window 4 --svg steady.svg",
+            "paceline simulate plan.json --kill pi-2@10s --json",
+        ),
+    ),
+    Command(
         "deploy",
         "paceline.commands.deploy:deploy",
         "Put the segments on devices and wait until they serve.",

@@ -64,6 +64,15 @@ def read(file: Path) -> Problem:
     Raises:
         InstanceError: The file cannot be read, or is not an instance.
     """
+    return parse(contents(file), str(file))
+
+
+def contents(file: Path) -> bytes:
+    """Return what is in a file.
+
+    Raises:
+        InstanceError: It cannot be read, or is too large.
+    """
     try:
         with file.open("rb") as opened:
             data = opened.read(LARGEST_FILE_BYTES + 1)
@@ -71,7 +80,7 @@ def read(file: Path) -> Problem:
         raise InstanceError(str(file), "", f"cannot be read ({error.strerror})") from error
     if len(data) > LARGEST_FILE_BYTES:
         raise InstanceError(str(file), "", f"is larger than {LARGEST_FILE_BYTES} bytes")
-    return parse(data, str(file))
+    return data
 
 
 def parse(data: bytes, file: str) -> Problem:
@@ -80,19 +89,53 @@ def parse(data: bytes, file: str) -> Problem:
     Raises:
         InstanceError: They are not an instance; ``file`` is named in it.
     """
+    return of_tree(tree(data, file), file)
+
+
+def tree(data: bytes, file: str) -> Any:
+    """Return the JSON in a file's bytes: no key twice, no number that is none.
+
+    Raises:
+        InstanceError: It is no JSON; ``file`` is named in it.
+    """
     try:
-        tree = json.loads(data, object_pairs_hook=_object, parse_constant=_no_number)
-        found = msgspec.convert(tree, _Instance)
+        return json.loads(data, object_pairs_hook=_object, parse_constant=_no_number)
     except RecursionError as error:
         raise InstanceError(file, "", "is nested too deep") from error
+    except ValueError as error:  # of json, of _object, of int, of UTF-8
+        raise InstanceError(file, "", f"is no JSON that we read ({error})") from error
+
+
+def of_tree(given: Any, file: str) -> Problem:
+    """Return the instance that JSON says.
+
+    Raises:
+        InstanceError: It is none; ``file`` is named in it.
+    """
+    try:
+        found = msgspec.convert(given, _Instance)
     except msgspec.ValidationError as error:
         problem, _, where = str(error).partition(" - at ")
         raise InstanceError(file, where.strip("`").removeprefix("$."), problem) from error
-    except ValueError as error:  # of json, of _object, of int, of UTF-8
-        raise InstanceError(file, "", f"is no JSON that we read ({error})") from error
     for where, problem in _wrong(found):
         raise InstanceError(file, where, problem)
     return _problem(found)
+
+
+def to_tree(problem: Problem) -> dict[str, Any]:
+    """Return an instance as JSON; `of_tree` gives the problem again."""
+    return {
+        "ops": msgspec.to_builtins(problem.ops),
+        "devices": [
+            {"id": device.id, "memory_bytes": device.memory_bytes, "watts": device.watts}
+            for device in problem.devices
+        ],
+        "links": msgspec.to_builtins(problem.links),
+        "source": problem.source,
+        "sink": problem.sink,
+        "input_bytes": problem.input_bytes,
+        "output_bytes": problem.output_bytes,
+    }
 
 
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -45,6 +45,6 @@ def plan(
     began = time.perf_counter()
     answer = planning.plan(problem, goal, policy)
     seconds = time.perf_counter() - began
-    found = described(answer, planning_seconds=seconds)
+    found = described(answer, planning_seconds=seconds) | {"problem": instances.to_tree(problem)}
     how.output.result(found, lambda console: show(console, problem, answer, seconds))
     return 0 if answer.plan else INFEASIBLE

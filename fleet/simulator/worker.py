@@ -1,0 +1,138 @@
+"""One worker: an inbox, one frame computed at a time, then handed on; it waits while it may not."""
+
+from collections import deque
+
+from fleet.simulator.chance import Draw
+from fleet.simulator.events import Events
+from fleet.simulator.lanes import Frame, Lane, Sender
+from fleet.simulator.trace import Span, Trace
+
+
+class SimulatedWorker:
+    """See `agent/worker/compute.py`, which does the real thing.
+
+    Args:
+        events: Simulated time.
+        trace: Hears what it does.
+        device: Where it is.
+        occupied: Draws how long a frame keeps the device busy.
+        deadline_seconds: After its submission nobody waits for a frame any more.
+        inbox_frames: What it grants to all its senders together.
+    """
+
+    def __init__(
+        self,
+        events: Events,
+        trace: Trace,
+        device: str,
+        occupied: Draw,
+        deadline_seconds: float,
+        inbox_frames: int,
+    ) -> None:
+        self.device = device
+        self.dead = False
+        self.lanes: list[Lane] = []
+        """From each of its senders."""
+        self.sender = Sender((), _nobody)
+        """To the next stage, or the client."""
+        self._events = events
+        self._busy = trace.busy[device,]
+        self._blocked = trace.blocked[device,]
+        self._steps = trace.steps[device,]
+        self._occupied = occupied
+        self._deadline_seconds = deadline_seconds
+        self._inbox_frames = inbox_frames
+        self._inbox: deque[tuple[Frame, Lane]] = deque()  # bounded by what was granted
+        self._current: tuple[Frame, Lane] | None = None
+        self._began = 0.0
+        self._finished: float | None = None
+        """When the current frame was computed; None: it is not yet."""
+
+    @property
+    def waiting(self) -> int:
+        """Frames in the inbox."""
+        return len(self._inbox)
+
+    def grant(self, *, now: bool = False) -> None:
+        """Share the window among the senders that live."""
+        alive = [lane for lane in self.lanes if not lane.owner.dead]
+        for lane in alive:
+            lane.share(max(1, self._inbox_frames // len(alive)), now=now)
+
+    def arrive(self, frame: Frame, lane: Lane) -> None:
+        """Take a frame; see `Party`."""
+        self._inbox.append((frame, lane))
+        self._steps.append((self._events.now, 1))
+        if self._current is None:
+            self._next()
+
+    def roomy(self) -> None:
+        """Hand on what waits for credit; see `Party`."""
+        if self.dead:
+            return
+        if self._finished is not None:
+            self._hand_on()
+        else:
+            self.sender.flush()
+
+    def record(self) -> None:
+        """Let the trace know of what is not over yet."""
+        if self._current is not None:
+            spans, began = (
+                (self._busy, self._began)
+                if self._finished is None
+                else (self._blocked, self._finished)
+            )
+            spans.append(Span(began, self._events.now, self._current[0].sequence))
+
+    def die(self) -> None:
+        """End, with all that is in the inbox and in the works."""
+        self.record()
+        self._steps.append((self._events.now, -len(self._inbox)))
+        self._inbox.clear()
+        self.dead = True
+
+    def _next(self) -> None:
+        while self._inbox:
+            frame, lane = self._inbox.popleft()
+            self._steps.append((self._events.now, -1))
+            if self._late(frame):
+                frame.settle(None)
+                lane.release()
+                continue
+            self._current, self._began = (frame, lane), self._events.now
+            self._events.at(self._events.now + self._occupied(), self._computed)
+            return
+
+    def _computed(self) -> None:
+        if self.dead or self._current is None:
+            return
+        now = self._events.now
+        self._busy.append(Span(self._began, now, self._current[0].sequence))
+        self._finished = now
+        self._hand_on()
+        if self._finished is not None:  # a next stage that died must not hold it for ever
+            late_at = self._current[0].submitted + self._deadline_seconds
+            self._events.at(max(now, late_at), self.roomy)
+
+    def _hand_on(self) -> None:
+        """Send the current frame if there is credit, and take the next."""
+        if self._current is None or self._finished is None:
+            return
+        frame, lane = self._current
+        if self._late(frame):
+            frame.settle(None)
+        elif not self.sender.send(frame):
+            return
+        if self._events.now > self._finished:
+            self._blocked.append(Span(self._finished, self._events.now, frame.sequence))
+        self._current = self._finished = None
+        lane.release()
+        self._next()
+
+    def _late(self, frame: Frame) -> bool:
+        return self._events.now >= frame.submitted + self._deadline_seconds
+
+
+def _nobody(_: Frame) -> None:
+    """Hear of a lost frame of a sender that has no lanes."""
