@@ -42,7 +42,7 @@ def jumps(place, stand_in):
 
 def unix_years(place):
     """Return the year that the device's telemetry is of."""
-    health = place.ear.last("tele/health", "d1")
+    health = until(lambda: place.ear.last("tele/health", "d1"), "telemetry")
     return 1970 + int(health.sent_unix_ns / 1e9 / (365.25 * 24 * 3600))
 
 
