@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fleet import golden_files, split_folder
 from fleet.errors import DamagedSplitError, UnknownFormatError
 from fleet.formats import CutRequest, ModelFormat, Tell, known
+from fleet.model_plan.chain import ModelChain
 from wire import plugins
 from wire.errors import FrameError
 from wire.manifest import Manifest, ModelRef
@@ -122,6 +123,19 @@ class Surveying(Protocol):
         ...
 
 
+@runtime_checkable
+class Chaining(Protocol):
+    """A model format whose models can be planned."""
+
+    def chain(self, model: Path, request: CutRequest, tell: Tell = lambda _: None) -> ModelChain:
+        """Return ``model`` as a chain of blocks; it is run only where it must be.
+
+        Raises:
+            CodedError: The model cannot be read, or run where it must be.
+        """
+        ...
+
+
 def survey(model: Path, request: SurveyRequest, tell: Tell = lambda _: None) -> ModelSurvey:
     """Look at ``model``.
 
@@ -170,6 +184,24 @@ def request_of_split(folder: Path, made: Manifest, *, time: bool = False) -> Sur
         if isinstance(asked, str)
     }
     return SurveyRequest(dims=dims, time=time, cuts=cuts)
+
+
+def chain(model: Path, request: CutRequest, tell: Tell = lambda _: None) -> ModelChain:
+    """Return a model as a chain of blocks between places where it may be cut.
+
+    Args:
+        model: Its file.
+        request: Sizes of dynamic dimensions, or an example; nothing else of it is used.
+        tell: Hears what is being done.
+
+    Raises:
+        UnknownFormatError: No format reads it, or none that can be looked at does.
+        CodedError: It cannot be read, or run where it must be.
+    """
+    plugin = _plugin(model)
+    if not isinstance(plugin, Chaining):
+        raise UnknownFormatError(str(model), known())
+    return plugin.chain(model, request, tell)
 
 
 def _plugin(model: Path) -> ModelFormat:

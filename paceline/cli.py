@@ -55,7 +55,8 @@ COMMANDS: Final = (
         "plan",
         "paceline.commands.plan:plan",
         "Say which devices should run which operators, or that one device is better.",
-        "paceline plan --instance cluster.json --goal latency",
+        "paceline plan model.onnx --fleet fleet.yaml --goal throughput",
+        ("paceline plan --instance cluster.json --goal latency --json",),
     ),
     Command(
         "profile",

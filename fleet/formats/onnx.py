@@ -16,6 +16,8 @@ from fleet.compare import tolerance_for
 from fleet.errors import InvalidCutError
 from fleet.formats import CutModel, CutRequest, Tell, segment_names
 from fleet.inputs import Sample
+from fleet.model_plan.chain import ModelChain
+from fleet.onnx import chain as onnx_chain
 from fleet.onnx import chosen as onnx_chosen
 from fleet.onnx import look as onnx_look
 from fleet.onnx import parts as onnx_parts
@@ -68,6 +70,10 @@ class OnnxFormat:
     ) -> ModelSurvey:
         """Return what there is to know of ``model``; see `fleet.survey.Surveying`."""
         return onnx_survey.survey(model, request, tell)
+
+    def chain(self, model: Path, request: CutRequest, tell: Tell = lambda _: None) -> ModelChain:
+        """Return ``model`` as a chain of blocks; see `fleet.survey.Chaining`."""
+        return onnx_chain.chain(model, request, tell)
 
 
 def _cut(source: Source, request: CutRequest, folder: Path, scratch: Path, tell: Tell) -> CutModel:

@@ -1,46 +1,103 @@
 """``paceline plan``."""
 
+import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
+from fleet.errors import CodecChoiceError
+from fleet.model_plan import answering, codecs, reading
+from fleet.model_plan.errors import PinError
+from fleet.model_plan.reading import ModelPlanRequest
 from fleet.planner import instance as instances
 from fleet.planner import planning
 from fleet.planner.errors import PlanRequestError
 from fleet.planner.problem import Goal
-from paceline.options import OutputOptions
+from paceline import model_plan_view
+from paceline.cache import profiles_folder
+from paceline.dimensions import dimension
+from paceline.options import OutputOptions, SiteOptions
 from paceline.plan_view import described, show
 
 INFEASIBLE: Final = 4
 
+Count = Annotated[int | None, Parameter(validator=validators.Number(gte=1), show_default=False)]
 
-def plan(
+
+def plan(  # noqa: PLR0913 one for each option
     model: Path | None = None,
     /,
     *,
+    fleet: Annotated[Path | None, Parameter(show_default=False)] = None,
     instance: Annotated[Path | None, Parameter(show_default=False)] = None,
     goal: Goal = "throughput",
     policy: str = planning.DEFAULT_POLICY,
+    pin: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
+    max_stages: Count = None,
+    codec: str = "auto",
+    dim: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
+    example: Annotated[Path | None, Parameter(name="--input")] = None,
+    where: SiteOptions = SiteOptions(),  # noqa: B008 frozen
     how: OutputOptions = OutputOptions(),  # noqa: B008 frozen
 ) -> int:
     """Say which devices should run which operators, or that one device is better.
 
+    Of a model it takes what `paceline profile` and `paceline link` measured, and what the fleet
+    file says. Exits with 4 where nothing fits.
+
     Args:
-        model: A model; not planned yet, use --instance.
-        instance: A JSON file with operators, devices and links; docs/planner.md says what is in it.
-        goal: What to make small: the busiest resource's time for each frame (throughput), or the
-            time that one frame takes in all (latency).
+        model: The model, such as model.onnx.
+        fleet: The devices and links, such as fleet.yaml; none: this machine alone.
+        instance: Instead of a model: a JSON file with operators, devices and links;
+            docs/planner.md says what is in it.
+        goal: What to make small: the busiest resource's time for each frame (throughput), the
+            time that one frame takes in all (latency), joules (energy) or money (cost) a frame.
         policy: Who places the stages: exact, or another to compare with, such as bottleneck,
             memory_proportional, pipeedge, or a file of yours in fleet/planner/policies/.
+        pin: Where an operator must run, TENSOR=DEVICE by a tensor that it writes; may be repeated.
+        max_stages: How many stages at most.
+        codec: What links may use: auto (any), or a list such as raw,fp16; all but raw and raw+zstd
+            move outputs a little (paceline verify --codec says how much).
+        dim: The size of a dynamic dimension, NAME=N; may be repeated.
+        example: An .npz with one array for each input, where made-up ones do not do.
+        where: Which site's profiles.
         how: How to answer.
     """
-    if model is not None:
-        raise PlanRequestError(str(model), "models are not planned yet; give an --instance")
-    if instance is None:
-        raise PlanRequestError("plan", "nothing to plan; give an --instance FILE")
-    problem = instances.read(instance)
+    if (model is None) == (instance is None):
+        given = "nothing to plan; give a MODEL, or" if model is None else "give a MODEL or"
+        raise PlanRequestError("plan", f"{given} an --instance FILE")
+    if instance is not None:
+        return _plan_instance(instance, goal, policy, how)
+    assert model is not None, "one of both is given"
+    loaded = where.load().settings
+    request = ModelPlanRequest(
+        model=model,
+        fleet=fleet,
+        site=f"{loaded.root}/{loaded.site}",
+        dims=dict(dimension(text) for text in dim),
+        example=example,
+        pins=_pins(pin),
+    )
+    allowed = _codecs(codec)
+    planning.load(policy)
+    with how.output.progress() as tell:
+        setting = reading.read(request, profiles_folder(os.environ), tell)
+        tell("planning")
+        began = time.perf_counter()
+        answer = answering.answer(setting, goal, policy, allowed, max_stages)
+        seconds = time.perf_counter() - began
+    how.output.result(
+        model_plan_view.described(setting, answer, seconds, str(model)),
+        lambda console: model_plan_view.show(console, setting, answer, seconds, str(model)),
+    )
+    return 0 if answer.chosen else INFEASIBLE
+
+
+def _plan_instance(file: Path, goal: Goal, policy: str, how: OutputOptions) -> int:
+    problem = instances.read(file)
     planning.load(policy)  # start-up, which is not planning
     began = time.perf_counter()
     answer = planning.plan(problem, goal, policy)
@@ -48,3 +105,24 @@ def plan(
     found = described(answer, planning_seconds=seconds) | {"problem": instances.to_tree(problem)}
     how.output.result(found, lambda console: show(console, problem, answer, seconds))
     return 0 if answer.plan else INFEASIBLE
+
+
+def _pins(pins: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in pins:
+        name, equals, device = text.rpartition("=")
+        if not (name and equals and device):
+            raise PinError(text, "is not TENSOR=DEVICE")
+        found[name] = device
+    return found
+
+
+def _codecs(text: str) -> tuple[str, ...]:
+    if text == "auto":
+        return tuple(codecs.FIGURES)
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in codecs.FIGURES:
+            known = ", ".join(codecs.FIGURES)
+            raise CodecChoiceError(text, f"nothing is known of codec {name!r:.40} (known: {known})")
+    return names

@@ -1,0 +1,47 @@
+"""A model as a chain of blocks, between places where it may be cut. Pure data."""
+
+import msgspec
+
+from wire.manifest import ModelRef
+
+
+class Block(msgspec.Struct, frozen=True, kw_only=True):
+    """Operators that stay on one device: between two neighbouring places of the chain."""
+
+    operators: tuple[str, ...]
+    """By the first tensor that each writes, as in a profile."""
+    kinds: tuple[str, ...]
+    """Of each operator."""
+    multiply_accumulates: int
+    weight_bytes: int
+    """Weights that it is the first to need."""
+    activation_bytes: int
+    """The most that exists at once while it runs, what is passed on included."""
+    out_bytes: int
+    """What crosses the cut behind it; of the last block: the outputs."""
+    cut: tuple[str, ...] = ()
+    """The tensors of that cut that are computed, as `paceline split --at` takes them."""
+    float_bytes: int = 0
+    """How many of ``out_bytes`` are float32: codecs make those smaller."""
+
+
+class ModelChain(msgspec.Struct, frozen=True, kw_only=True):
+    """A model, ready to be planned."""
+
+    model: ModelRef
+    sizes: dict[str, tuple[int, ...]]
+    """Of each input."""
+    blocks: tuple[Block, ...]
+    input_bytes: int
+    input_float_bytes: int
+    output_bytes: int
+    cut_space: str
+    """``downsets``: every cut that there is; else which were looked at."""
+    without_rule: dict[str, int]
+    """Operators of which nobody can say how much work they are, counted as none; by kind."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def multiply_accumulates(self) -> int:
+        """Return the work of one frame."""
+        return sum(block.multiply_accumulates for block in self.blocks)

@@ -1,0 +1,56 @@
+"""What a codec makes of float32 elements, and what that takes. Pure.
+
+Source: benchmarks/codecs.py, tensors of 614,400 bytes on two cores of an AMD EPYC (the table in
+docs/benchmarks.md). Devices' own times are not measured yet: a slower device pays more.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+_MEASURED_BYTES: Final = 614_400
+RAW: Final = "raw"
+
+
+class CodecFigures(NamedTuple):
+    """One codec."""
+
+    share: float
+    """Of the raw bytes, that travels."""
+    seconds_per_byte: float
+    """Encoding and decoding, by raw bytes; beside what raw takes."""
+    exact: bool
+    """Whether every element stays as it is."""
+
+
+def _figures(share: float, microseconds: float, *, exact: bool = False) -> CodecFigures:
+    return CodecFigures(share, microseconds * 1e-6 / _MEASURED_BYTES, exact)
+
+
+FIGURES: Final[Mapping[str, CodecFigures]] = MappingProxyType(
+    {
+        RAW: _figures(1.0, 0, exact=True),
+        "raw+zstd": _figures(0.89, 2079 + 1077 - 35, exact=True),
+        "fp16": _figures(0.50, 818 + 394 - 35),
+        "int8_channel": _figures(0.25, 582 + 214 - 35),
+        "fp16+zstd": _figures(0.44, 1936 + 933 - 35),
+        "int8_channel+zstd": _figures(0.22, 1255 + 614 - 35),
+    }
+)
+"""By name, the best first where they are equal."""
+
+
+def best(allowed: tuple[str, ...], bytes_per_second: float) -> tuple[str, float]:
+    """Return the codec that is fastest over such a link, and raw bytes a second with it.
+
+    Args:
+        allowed: Names of ``FIGURES``.
+        bytes_per_second: Of the link.
+    """
+    seconds = {
+        name: FIGURES[name].share / bytes_per_second + FIGURES[name].seconds_per_byte
+        for name in FIGURES
+        if name in allowed
+    }
+    name = min(seconds, key=lambda one: seconds[one])
+    return name, 1 / seconds[name]

@@ -1,0 +1,209 @@
+"""The planner's problem of a setting, for a goal and the codecs that links may use. Pure.
+
+A sum is a sum: for energy and cost an operator's time becomes its joules or its money, and the
+planner makes their sum small as it does with latency.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from fleet.fleet_file.description import Price
+from fleet.model_plan import codecs
+from fleet.model_plan.errors import FigureMissingError
+from fleet.model_plan.setting import SHORTEST_SECONDS, WINDOW, DeviceFigures, LinkFigures, Setting
+from fleet.planner.problem import Device, Goal, Link, Op, Problem
+
+SOURCE: Final = "@source"
+SINK: Final = "@sink"
+"""Where frames come from and go to, apart from the device there: what enters is not coded."""
+_FREE: Final = 1e15
+"""Bytes a second of what costs nothing."""
+_HOURS: Final = {"hour": 1.0, "day": 24.0, "month": 730.0}
+_FRAMES: Final = {"frame": 1.0, "million_frames": 1e6}
+_MESSAGES: Final = {"message": 1.0, "million_messages": 1e6}
+
+
+def problem(
+    setting: Setting, goal: Goal, allowed: tuple[str, ...], tightened: Mapping[str, int]
+) -> Problem:
+    """Return what is to be planned.
+
+    Args:
+        setting: Model and fleet.
+        goal: What is made small.
+        allowed: Codecs that links may use.
+        tightened: Bytes of memory that a device has less, since a plan there took so many more.
+
+    Raises:
+        FigureMissingError: The goal needs what nobody knows.
+    """
+    check(setting, goal)
+    chain = setting.chain
+    coded = goal in ("throughput", "latency") and allowed != (codecs.RAW,)
+    before = [chain.input_bytes, *(block.out_bytes for block in chain.blocks)]
+    ops = tuple(
+        Op(
+            name=block.operators[0],
+            seconds={
+                device.id: _worth(device, goal, place)
+                for device in setting.devices
+                if setting.pins.get(place, device.id) == device.id
+            },
+            weight_bytes=block.weight_bytes,
+            activation_bytes=block.activation_bytes + WINDOW * (before[place] + block.out_bytes),
+            out_bytes=block.out_bytes,
+        )
+        for place, block in enumerate(chain.blocks)
+    )
+    devices = [
+        Device(id=one.id, memory_bytes=_memory(setting, one, tightened.get(one.id, 0)))
+        for one in setting.devices
+    ]
+    known = {device.id for device in devices}
+    ends = [end for end in (setting.source, setting.sink) if end is not None]
+    devices += [Device(id=end) for end in dict.fromkeys(ends) if end not in known]
+    links = [_link(setting, goal, link, allowed if coded else (codecs.RAW,))
+             for link in setting.links]  # fmt: skip
+    source, sink = setting.source, setting.sink
+    if coded and source is not None:
+        links += _apart(setting, SOURCE, source, out=True)
+        devices.append(Device(id=SOURCE))
+        source = SOURCE
+    if coded and sink is not None:
+        links += _apart(setting, SINK, sink, out=False)
+        devices.append(Device(id=SINK))
+        sink = SINK
+    return Problem(
+        ops=ops,
+        devices=tuple(devices),
+        links=tuple(links),
+        source=source,
+        sink=sink,
+        input_bytes=chain.input_bytes,
+        output_bytes=chain.output_bytes,
+        cut_space=chain.cut_space,
+    )
+
+
+def check(setting: Setting, goal: Goal) -> None:
+    """Check that what the goal needs is known.
+
+    Raises:
+        FigureMissingError: It is not.
+    """
+    missing: list[str] = []
+    if goal == "energy":
+        missing = [f"watts of {one.id}" for one in setting.devices if one.watts.value is None]
+    if goal == "cost":
+        missing = [f"cost of {one.id}" for one in setting.devices if one.cost is None]
+        missing += _units(setting)
+    if missing:
+        raise FigureMissingError(goal, missing)
+
+
+def currency(setting: Setting) -> str:
+    """Return what costs are in; empty: nothing has one."""
+    priced = [*(one.cost for one in setting.devices), *(one.cost for one in setting.links)]
+    prices = [price for price in priced if price is not None]
+    return prices[0].unit.partition("/")[0] if prices else ""
+
+
+def _units(setting: Setting) -> Iterator[str]:
+    """Yield prices that cannot be counted for a frame."""
+    money = currency(setting)
+    priced: list[tuple[str, Price | None, Mapping[str, float]]] = [
+        *((one.id, one.cost, {**_HOURS, **_FRAMES}) for one in setting.devices),
+        *((f"{one.source}>{one.target}", one.cost, {**_MESSAGES, **_FRAMES, "GB": 1.0})
+          for one in setting.links),
+    ]  # fmt: skip
+    for name, price, known in priced:
+        if price is None:
+            continue
+        unit, _, per = price.unit.partition("/")
+        if per not in known:
+            yield f"cost of {name} for a frame (it is by {per})"
+        if unit != money:
+            yield f"cost of {name} in {money} (it is in {unit})"
+
+
+def frame_cost(device: DeviceFigures, seconds: float) -> float:
+    """Return what so many busy seconds of a device cost."""
+    if device.cost is None:
+        return 0.0
+    per = device.cost.unit.partition("/")[2]
+    if per in _HOURS:
+        return device.cost.amount * seconds / 3600 / _HOURS[per]
+    return device.cost.amount / _FRAMES.get(per, 1.0) * seconds / sum(device.seconds)
+
+
+def hop_cost(link: LinkFigures, size_bytes: float) -> float:
+    """Return what one message over a link costs."""
+    if link.cost is None:
+        return 0.0
+    per = link.cost.unit.partition("/")[2]
+    if per == "GB":
+        return link.cost.amount * size_bytes / 1e9
+    return link.cost.amount / {**_MESSAGES, **_FRAMES}.get(per, 1.0)
+
+
+def _worth(device: DeviceFigures, goal: Goal, place: int) -> float:
+    seconds = device.seconds[place]
+    if goal == "energy":
+        return max(seconds * (device.watts.value or 0.0), SHORTEST_SECONDS)
+    if goal == "cost":
+        return max(frame_cost(device, seconds), 1e-18)
+    return seconds
+
+
+def _memory(setting: Setting, device: DeviceFigures, less: int) -> int | None:
+    """Return what weights and activations may take; the storage holds two generations of weights.
+
+    Weights are most of what a stage has, so half of the storage limits them with activations.
+    """
+    limits = []
+    if device.memory.value is not None:
+        limits.append(int(device.memory.value) - device.runtime_bytes)
+    if device.storage.value is not None:
+        least = min(block.activation_bytes for block in setting.chain.blocks)
+        limits.append(int(device.storage.value) // 2 + least)
+    return max(1, min(limits) - less) if limits else None
+
+
+def _link(setting: Setting, goal: Goal, link: LinkFigures, allowed: tuple[str, ...]) -> Link:
+    latency, rate = link.latency.value or 0.0, link.rate.value or 1.0
+    if goal in ("energy", "cost"):
+        latency, size = 0.0, 1e9
+        if goal == "cost":
+            flat = hop_cost(link, 0)
+            by_byte = (hop_cost(link, size) - flat) / size
+            latency, rate = flat, 1 / by_byte if by_byte else _FREE
+        else:
+            rate = _FREE
+        return Link(from_=link.source, to=link.target, latency_seconds=latency,
+                    bytes_per_second=rate)  # fmt: skip
+    _, rate = codecs.best(allowed, rate) if is_float(setting) else (codecs.RAW, rate)
+    return Link(from_=link.source, to=link.target, latency_seconds=latency, bytes_per_second=rate)
+
+
+def is_float(setting: Setting) -> bool:
+    """Whether what crosses cuts is float32 for the most part: codecs leave the rest as it is."""
+    blocks = setting.chain.blocks[:-1]
+    return sum(b.float_bytes for b in blocks) * 10 >= 9 * sum(b.out_bytes for b in blocks)
+
+
+def _apart(setting: Setting, end: str, device: str, *, out: bool) -> Iterator[Link]:
+    """Yield raw links between the source or sink and every device."""
+    for link in setting.links:
+        if (link.source if out else link.target) == device:
+            yield Link(
+                from_=end if out else link.source,
+                to=link.target if out else end,
+                latency_seconds=link.latency.value or 0.0,
+                bytes_per_second=link.rate.value or 1.0,
+            )
+    yield Link(
+        from_=end if out else device,
+        to=device if out else end,
+        latency_seconds=0.0,
+        bytes_per_second=_FREE,
+    )

@@ -1,0 +1,80 @@
+"""Reads what a plan of a model needs: the model, the fleet file, and what is kept of both."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fleet import survey as surveying
+from fleet.fleet_file import completing, reading
+from fleet.formats import CutRequest, Tell
+from fleet.model_plan import setting as settings
+from fleet.model_plan.chain import ModelChain
+from fleet.model_plan.errors import ProfileMissingError
+from fleet.model_plan.setting import Setting
+from fleet.profiles import links, store
+from fleet.profiles.record import ModelProfile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelPlanRequest:
+    """What to plan."""
+
+    model: Path
+    fleet: Path | None = None
+    """None: this machine alone."""
+    site: str = ""
+    """Root and site of the devices."""
+    dims: Mapping[str, int] = field(default_factory=dict)
+    example: Path | None = None
+    pins: Mapping[str, str] = field(default_factory=dict)
+
+
+def read(request: ModelPlanRequest, kept: Path, tell: Tell) -> Setting:
+    """Return all that is planned with.
+
+    Args:
+        request: Which model and which fleet.
+        kept: The folder of profiles.
+        tell: Hears what is being done.
+
+    Raises:
+        CodedError: The model or the fleet file cannot be read, or something is not known.
+    """
+    fleet = reading.read(request.fleet) if request.fleet is not None else None
+    tell("reading the model")
+    cut = CutRequest(dims=request.dims, example=request.example)
+    chain = surveying.chain(request.model, cut, tell)
+    site = request.site if fleet is not None else ""
+    profiles = _profiles(chain, kept, site)
+    command = _command(request)
+    if fleet is None:
+        if not profiles:
+            reason = "nothing is kept of it" + _others(chain, kept, site)
+            raise ProfileMissingError(
+                chain.model.name, ["this machine"], reason, f"{command} --offline"
+            )
+        fleet = completing.described([next(iter(profiles))])
+    ways = links.of_site(kept, site) if site else ()
+    whole = completing.completed(fleet, {}, profiles, ways)
+    return settings.setting(chain, whole, profiles, pins=request.pins, command=command)
+
+
+def _profiles(chain: ModelChain, kept: Path, site: str) -> dict[str, ModelProfile]:
+    """Return the newest profile of each device, for the sizes that are planned for."""
+    return {
+        profile.device: profile
+        for profile in reversed(store.of_model(kept, chain.model.sha256))
+        if profile.question.site == site and profile.sizes == chain.sizes
+    }
+
+
+def _others(chain: ModelChain, kept: Path, site: str) -> str:
+    others = [p for p in store.of_model(kept, chain.model.sha256) if p.question.site == site]
+    return f" for the sizes {chain.sizes}, though for {others[0].sizes}" if others else ""
+
+
+def _command(request: ModelPlanRequest) -> str:
+    dims = "".join(f" --dim {shlex.quote(f'{name}={size}')}" for name, size in request.dims.items())
+    example = f" --input {shlex.quote(str(request.example))}" if request.example else ""
+    return f"paceline profile {shlex.quote(str(request.model))}{dims}{example}"

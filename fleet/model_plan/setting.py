@@ -1,0 +1,208 @@
+"""What is planned with: the model's chain, the fleet, and where each figure is from. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from fleet.fleet_file import completing
+from fleet.fleet_file.description import MEASURED, Figure, Fleet, Link, Origin, Price
+from fleet.model_plan.chain import ModelChain
+from fleet.model_plan.errors import PinError, ProfileMissingError
+from fleet.profiles.record import ModelProfile
+
+RUNTIME: Final = "onnx_cpu"
+"""What runs segments of ONNX models."""
+SHORTEST_SECONDS: Final = 1e-9
+"""An operator that takes no time to speak of takes this."""
+WINDOW: Final = 8
+"""Frames in flight that memory must suffice for: what `paceline run` has by default."""
+
+
+class DeviceFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a device that may run a part of the model."""
+
+    id: str
+    seconds: tuple[float, ...]
+    """Of each block."""
+    seconds_origin: Origin
+    seconds_from: str
+    """Of which profile, for people."""
+    low_share: float
+    high_share: float
+    """Tenth and ninetieth percentile of the whole run, by its median."""
+    whole_seconds: float
+    """The whole model, in one run."""
+    operators_sum_seconds: float
+    """Its operators one by one, without what a runtime gains by fusing them."""
+    memory: Figure
+    runtime_bytes: int
+    """What the runtime takes before a model."""
+    storage: Figure
+    watts: Figure
+    cost: Price | None
+    cloud: bool
+
+
+class LinkFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of the way from one device to another."""
+
+    source: str
+    target: str
+    link: str | None
+    latency: Figure
+    """One way, what each message costs included."""
+    rate: Figure
+    cost: Price | None
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a plan of a model depends on."""
+
+    chain: ModelChain
+    devices: tuple[DeviceFigures, ...]
+    links: tuple[LinkFigures, ...]
+    source: str | None
+    sink: str | None
+    pins: dict[int, str]
+    """Blocks that must be on a device, by their place."""
+    notes: tuple[str, ...] = ()
+
+    def device(self, name: str) -> DeviceFigures:
+        """Return one device's figures."""
+        return next(device for device in self.devices if device.id == name)
+
+    def link(self, source: str, target: str) -> LinkFigures:
+        """Return the figures of one way."""
+        return next(one for one in self.links if (one.source, one.target) == (source, target))
+
+
+def setting(
+    chain: ModelChain,
+    fleet: Fleet,
+    profiles: Mapping[str, ModelProfile],
+    *,
+    pins: Mapping[str, str],
+    command: str,
+) -> Setting:
+    """Return what is planned with.
+
+    Args:
+        chain: The model.
+        fleet: Completed with what was measured.
+        profiles: Of the model, by device.
+        pins: Device by the name of an operator, or of a tensor that it writes.
+        command: What measures the model, without its devices.
+
+    Raises:
+        ProfileMissingError: Nobody knows how fast a device runs the model.
+        PinError: A pin names no operator or no device.
+    """
+    notes: list[str] = []
+    runs = []
+    for device in fleet.devices:
+        if device.runtimes is not None and RUNTIME not in device.runtimes:
+            notes.append(f"{device.id} does not run {RUNTIME}, and is left out")
+        else:
+            runs.append(device.id)
+    missing = sorted({fleet.speed(name)[0] for name in runs} - profiles.keys())
+    if missing or not runs:
+        reason = "no profile of it is kept" if runs else f"no device runs {RUNTIME}"
+        to_measure = missing or [device.id for device in fleet.devices]
+        raise ProfileMissingError(
+            chain.model.name, to_measure, reason, f"{command} --on {','.join(to_measure)}"
+        )
+    devices = tuple(_device(chain, fleet, name, profiles) for name in runs)
+    links = tuple(_links(chain, fleet.links, {*runs, fleet.source, fleet.sink}, notes))
+    return Setting(
+        chain=chain,
+        devices=devices,
+        links=links,
+        source=fleet.source,
+        sink=fleet.sink,
+        pins=_pinned(chain, pins, runs),
+        notes=(*chain.notes, *notes),
+    )
+
+
+def _device(
+    chain: ModelChain, fleet: Fleet, name: str, profiles: Mapping[str, ModelProfile]
+) -> DeviceFigures:
+    base, times = fleet.speed(name)
+    profile, device = profiles[base], fleet.device(name)
+    shares = completing.operator_seconds(fleet, name, profiles)
+    seconds = [
+        sum(shares[operator].value or 0.0 for operator in block.operators if operator in shares)
+        for block in chain.blocks
+    ]
+    whole = profile.run_seconds / times
+    scale = whole / sum(seconds) if sum(seconds) else 0.0
+    of_run = [part.report.run for part in profile.parts]
+    return DeviceFigures(
+        id=name,
+        seconds=tuple(max(one * scale, SHORTEST_SECONDS) for one in seconds),
+        seconds_origin=MEASURED if base == name else "described by hand",
+        seconds_from=base if base == name else f"{times:g} times as fast as {base}",
+        low_share=sum(run.p10 for run in of_run) / profile.run_seconds,
+        high_share=sum(run.p90 for run in of_run) / profile.run_seconds,
+        whole_seconds=whole,
+        operators_sum_seconds=profile.operator_seconds / times,
+        memory=device.memory_bytes,
+        runtime_bytes=max(part.report.memory.runtime_bytes for part in profile.parts),
+        storage=device.storage_bytes,
+        watts=device.watts,
+        cost=device.cost,
+        cloud=device.cloud,
+    )
+
+
+def _links(
+    chain: ModelChain, links: Iterable[Link], ids: set[str | None], notes: list[str]
+) -> Iterable[LinkFigures]:
+    """Yield the best way of each pair; a typical cut says which is best."""
+    sizes = sorted(block.out_bytes for block in chain.blocks)
+    typical = sizes[len(sizes) // 2]
+    best: dict[tuple[str, str], tuple[float, LinkFigures]] = {}
+    for link in links:
+        if not {link.source, link.target} <= ids:
+            continue
+        way = f"{link.source}>{link.target}"
+        if link.bytes_per_second.value is None:
+            notes.append(
+                f"link {way} is left out: its bandwidth is not known (paceline link {link.source}"
+                f" {link.target} measures it)"
+            )
+            continue
+        if link.latency_seconds.value is None:
+            notes.append(f"link {way}: its latency is not known and counted as none")
+        latency = (link.latency_seconds.value or 0.0) + (link.message_seconds.value or 0.0)
+        found = LinkFigures(
+            source=link.source,
+            target=link.target,
+            link=link.link,
+            latency=Figure(value=latency, origin=link.latency_seconds.origin),
+            rate=link.bytes_per_second,
+            cost=link.cost,
+        )
+        seconds = latency + typical / link.bytes_per_second.value
+        ends = (link.source, link.target)
+        if ends not in best or seconds < best[ends][0]:
+            best[ends] = (seconds, found)
+    return [found for _, found in best.values()]
+
+
+def _pinned(chain: ModelChain, pins: Mapping[str, str], devices: list[str]) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for name, device in pins.items():
+        places = [place for place, block in enumerate(chain.blocks) if name in block.operators]
+        if not places:
+            known = chain.blocks[0].operators[0], chain.blocks[-1].operators[0]
+            raise PinError(
+                f"{name}={device}", f"no operator writes {name!r:.80} (some do: {known})"
+            )
+        if device not in devices:
+            raise PinError(f"{name}={device}", f"there is no device {device!r:.80}")
+        if found.get(places[0], device) != device:
+            raise PinError(f"{name}={device}", f"it stays together with one on {found[places[0]]}")
+        found[places[0]] = device
+    return found

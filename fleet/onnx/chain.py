@@ -1,0 +1,136 @@
+"""An ONNX model as a chain of blocks: every place along one order that may be cut.
+
+The order goes through the narrowest places of the whole graph, so that of the downsets that a chain
+can hold those are in it that carry little. Where the graph is a chain, that is all of them.
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+from fleet import inputs
+from fleet.cuts import widths
+from fleet.cuts.space import Space
+from fleet.formats import CutRequest, Tell
+from fleet.model_plan.chain import Block, ModelChain
+from fleet.onnx import cuts as onnx_cuts
+from fleet.onnx import look as onnx_look
+from fleet.onnx import shapes as onnx_shapes
+from fleet.onnx import source as onnx_source
+from fleet.onnx import weight_sizes
+from fleet.onnx.look import Look
+from fleet.onnx.parts import crossing
+
+MOST_BLOCKS: Final = 1_000
+"""A longer chain keeps the narrowest place of each of so many parts."""
+_FLOAT32: Final = 1
+
+
+def chain(path: Path, request: CutRequest, tell: Tell) -> ModelChain:
+    """Return the model at ``path`` as a chain.
+
+    Args:
+        path: The file.
+        request: Sizes of dynamic dimensions, or an example; nothing else of it is used.
+        tell: Hears what is being done.
+
+    Raises:
+        CodedError: It cannot be read, or run where that must be.
+    """
+    with (
+        onnx_source.opened(path) as source,
+        tempfile.TemporaryDirectory(prefix="paceline-plan-") as scratch,
+    ):
+        graph = onnx_look.read(source)
+        specs = onnx_shapes.input_specs(source.model, graph.inputs, source.ref.name)
+        sample = inputs.requested(specs, request)
+        look = onnx_look.first(source, sample, Path(scratch))
+        if look.missing():
+            look = onnx_look.folded(source, sample, Path(scratch))
+            look.closer(tell, time=False)
+        tell("searching for places to cut")
+        return _chain(look)
+
+
+def _chain(look: Look) -> ModelChain:
+    graph, facts = look.graph, look.facts
+    work, unknown = onnx_cuts.work_of(graph, facts)
+    space = onnx_cuts.space_of(graph, facts)
+    order = _order(look, space, work)
+    crossed = widths.along(onnx_cuts.cut_graph_of(graph, facts, order))
+    inner = [place for place in range(1, len(order)) if crossed[place].valid]
+    places = _fewer(inner, [frontier.size_bytes for frontier in crossed], len(order))
+    weights = weight_sizes.first_needed(look.source, graph, order)
+    live = [
+        crossed[place].size_bytes
+        + sum(facts[n].size_bytes for n in graph.operators[index].writes if n in facts)
+        for place, index in enumerate(order)
+    ]
+    given = set(graph.inputs)
+    blocks = []
+    for first, stop in pairwise([0, *places, len(order)]):
+        inside, last = order[first:stop], stop == len(order)
+        names = list(graph.outputs) if last else crossing(graph, order[:stop])
+        blocks.append(
+            Block(
+                operators=tuple(graph.operators[index].writes[0] for index in inside),
+                kinds=tuple(graph.operators[index].node.op_type for index in inside),
+                multiply_accumulates=sum(work[index] for index in inside),
+                weight_bytes=sum(weights[index] for index in inside),
+                activation_bytes=max(live[first:stop]),
+                out_bytes=_bytes(look, names),
+                cut=() if last else tuple(name for name in names if name not in given),
+                float_bytes=_float_bytes(look, names),
+            )
+        )
+    every = len(space.places) - 2
+    return ModelChain(
+        model=look.source.ref,
+        sizes=look.sample.sizes,
+        blocks=tuple(blocks),
+        input_bytes=_bytes(look, graph.inputs),
+        input_float_bytes=_float_bytes(look, graph.inputs),
+        output_bytes=_bytes(look, graph.outputs),
+        cut_space=space.cut_space if len(places) == every else f"chain of {space.cut_space}",
+        without_rule=dict(unknown),
+        notes=tuple(_notes(look, space, len(places), every)),
+    )
+
+
+def _order(look: Look, space: Space, work: dict[int, int]) -> list[int]:
+    """Return an order of the operators that goes through the narrowest places."""
+    way = space.spent(work if any(work.values()) else dict.fromkeys(look.graph.moving, 1.0))
+    narrow = widths.narrowest(space, way, most=min(MOST_BLOCKS, max(1, len(look.graph.moving))))
+    return widths.in_order(look.graph.moving, [space.before(place) for place in narrow])
+
+
+def _fewer(places: Sequence[int], sizes: Sequence[int], end: int) -> list[int]:
+    """Return at most ``MOST_BLOCKS - 1`` places: of each part of the way the narrowest."""
+    if len(places) < MOST_BLOCKS:
+        return list(places)
+    best: dict[int, int] = {}
+    for place in places:
+        part = place * (MOST_BLOCKS - 1) // end
+        if part not in best or sizes[place] < sizes[best[part]]:
+            best[part] = place
+    return sorted(best.values())
+
+
+def _bytes(look: Look, names: Sequence[str]) -> int:
+    return sum(look.facts[name].size_bytes for name in names if name in look.facts)
+
+
+def _float_bytes(look: Look, names: Sequence[str]) -> int:
+    found = [look.facts[name] for name in names if name in look.facts]
+    return sum(one.size_bytes for one in found if one.dtype == _FLOAT32)
+
+
+def _notes(look: Look, space: Space, kept: int, every: int) -> Iterator[str]:
+    if look.sample.guessed:
+        guesses = ", ".join(f"{name}={size}" for name, size in look.sample.guessed.items())
+        yield f"sizes guessed: {guesses} (--dim says others)"
+    if kept < every:
+        yield f"a chain has {kept} of the {every} places where the model may be cut"
+    yield from space.notes
