@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -11,107 +12,183 @@ from rich.table import Table
 from fleet.model_plan import problems
 from fleet.model_plan.answering import ModelAnswer
 from fleet.model_plan.candidate import Candidate, HopFigures
-from fleet.model_plan.setting import Setting
-from fleet.planner.problem import Problem
+from fleet.model_plan.codecs import FIGURES
+from fleet.model_plan.explain import Explanation
+from fleet.model_plan.reading import ModelPlanRequest
+from fleet.model_plan.setting import WINDOW, Setting
+from fleet.planner import instance as instances
 from paceline.formatting import seconds_text, size_text, work_text
+from paceline.model_plan_words import sentences
 from paceline.output import one_line
 
 Plain = dict[str, Any]
+PARTS = "parts"
+"""The folder that the printed commands write."""
 
 
-def described(setting: Setting, answer: ModelAnswer, planning_seconds: float, model: str) -> Plain:
-    """Return what ``--json`` prints; ``problem`` and ``stages`` are what simulate takes."""
-    chosen = answer.chosen
-    seconds = answer.goal in ("throughput", "latency")
-    worth = chosen.objective(answer.goal) if chosen else None
-    return {
-        "feasible": chosen is not None,
-        "verdict": answer.verdict,
-        "goal": answer.goal,
-        "policy": answer.policy,
-        "optimal": answer.optimal,
-        "gap": answer.gap,
-        "cut_space": setting.chain.cut_space,
-        "objective": worth,
-        "objective_unit": _unit(setting, answer.goal),
-        "objective_seconds": worth if seconds else None,
-        "stages": [
-            {"device": stage.device, "first": stage.first, "last": stage.last}
-            for stage in (chosen.stages if chosen and chosen.replicas == 1 else ())
-        ],
-        "single_device": answer.single.devices[0] if answer.single else None,
-        "single_device_seconds": (
-            answer.single.objective(answer.goal) if answer.single and seconds else None
-        ),
-        "chosen": chosen.described() if chosen else None,
-        "single": answer.single.described() if answer.single else None,
-        "replicas": answer.replicas.described() if answer.replicas else None,
-        "split": answer.split.described() if answer.split else None,
-        "shortage": msgspec.to_builtins(answer.shortage) if answer.shortage else None,
-        "computational_complexity": setting.chain.multiply_accumulates,
-        "without_rule": setting.chain.without_rule,
-        "blocks": msgspec.to_builtins(setting.chain.blocks),
-        "devices": msgspec.to_builtins(setting.devices),
-        "links": msgspec.to_builtins(setting.links),
-        "problem": _instance(answer.problem),
-        "next": commands(setting, answer, model),
-        "notes": list(setting.notes),
-        "planning_seconds": planning_seconds,
-    }
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """All that there is to show of a plan."""
 
+    setting: Setting
+    answer: ModelAnswer
+    explanation: Explanation | None
+    request: ModelPlanRequest
+    planning_seconds: float
 
-def commands(setting: Setting, answer: ModelAnswer, model: str) -> list[str]:
-    """Return the commands that make a plan real."""
-    chosen = answer.chosen
-    if chosen is None:
-        return []
-    if chosen.replicas > 1 or len(chosen.stages) == 1:
+    def plain(self) -> Plain:
+        """Return what ``--json`` prints; ``problem`` and ``stages`` are what simulate takes."""
+        setting, answer, chosen = self.setting, self.answer, self.answer.chosen
+        goal, chain, single = answer.goal, setting.chain, answer.single
+        worth = chosen.objective(goal) if chosen else None
+        in_seconds = goal in ("throughput", "latency")
+        return {
+            "feasible": chosen is not None,
+            "verdict": answer.verdict,
+            "goal": goal,
+            "policy": answer.asked.policy,
+            "optimal": answer.optimal,
+            "gap": answer.gap,
+            "cut_space": chain.cut_space,
+            "objective": worth,
+            "objective_unit": _unit(setting, goal),
+            "objective_seconds": worth if in_seconds else None,
+            "stages": [
+                {"device": stage.device, "first": stage.first, "last": stage.last}
+                for stage in (chosen.stages if chosen else ())
+            ],
+            "single_device": single.to if single else None,
+            "single_device_seconds": single.objective(goal) if single and in_seconds else None,
+            "chosen": chosen.described() if chosen else None,
+            "single": single.described() if single else None,
+            "replicas": answer.replicas.described() if answer.replicas else None,
+            "split": answer.split.described() if answer.split else None,
+            "shortage": msgspec.to_builtins(answer.shortage) if answer.shortage else None,
+            "computational_complexity": chain.multiply_accumulates,
+            "without_rule": chain.without_rule,
+            "explanation": msgspec.to_builtins(self.explanation) if self.explanation else None,
+            "words": list(self._words()),
+            "blocks": msgspec.to_builtins(chain.blocks),
+            "devices": msgspec.to_builtins(setting.devices),
+            "links": msgspec.to_builtins(setting.links),
+            "problem": instances.to_tree(answer.problem),
+            "next": self.commands(),
+            "notes": list(self.notes()),
+            "planning_seconds": self.planning_seconds,
+        }
+
+    def commands(self) -> list[str]:
+        """Return the commands that make a plan real."""
+        chosen, request = self.answer.chosen, self.request
+        if chosen is None:
+            return []
+        dims = "".join(f" --dim {shlex.quote(f'{k}={v}')}" for k, v in request.dims.items())
+        example = f" --input {shlex.quote(str(request.example))}" if request.example else ""
+        blocks = self.setting.chain.blocks
+        cuts = ",".join("+".join(blocks[group.last].cut) for group in chosen.groups[:-1])
+        where = f"--at {shlex.quote(cuts)}" if cuts else "--stages 1"
+        model = shlex.quote(str(request.model))
+        codecs = {hop.into - 1: hop.codec for hop in chosen.hops if hop.codec != "raw"}
+        coded = ",".join(f"{stage}={name}" for stage, name in sorted(codecs.items()))
+        kinds = {hop.link for hop in chosen.hops if hop.link}
+        options = f" --codec {coded}" if coded else ""
+        options += f" --link {next(iter(kinds))}" if cuts and len(kinds) == 1 else ""
         return [
-            f"paceline split {shlex.quote(model)} --stages 1 --out parts",
-            f"paceline deploy parts --to {'+'.join(chosen.devices)}",
+            f"paceline split {model} {where}{dims}{example} --out {PARTS}",
+            f"paceline deploy {PARTS} --to {chosen.to}{options}",
         ]
-    cuts = ["+".join(setting.chain.blocks[stage.last].cut) for stage in chosen.stages[:-1]]
-    between = [hop for hop in chosen.hops if hop.codec != "raw"]
-    places = {(a.device, b.device): n for n, (a, b) in enumerate(_pairs(chosen))}
-    codec = ",".join(f"{places[hop.source, hop.target]}={hop.codec}" for hop in between)
-    kinds = {hop.link for hop in chosen.hops if hop.link}
-    options = f" --codec {codec}" if codec else ""
-    options += f" --link {next(iter(kinds))}" if len(kinds) == 1 else ""
-    return [
-        f"paceline split {shlex.quote(model)} --at {shlex.quote(','.join(cuts))} --out parts",
-        f"paceline deploy parts --to {','.join(chosen.devices)}{options}",
-    ]
 
+    def notes(self) -> Iterator[str]:
+        """Yield what a reader should know."""
+        yield from self.setting.notes
+        chosen = self.answer.chosen
+        if chosen and any(not FIGURES[hop.codec].exact for hop in chosen.hops):
+            names = ",".join(sorted({hop.codec for hop in chosen.hops} - {"raw"}))
+            yield (
+                f"{names} moves outputs a little: paceline verify {PARTS} --codec {names} says how"
+                " much; --codec raw plans without"
+            )
+        if chosen and len(chosen.groups) < len(chosen.stages):
+            yield "which devices share a stage is found one at a time: nothing is proven of that"
 
-def show(
-    console: Console, setting: Setting, answer: ModelAnswer, planning_seconds: float, model: str
-) -> None:
-    """Print an answer."""
-    console.print(f"verdict: {answer.verdict}", style="bold")
-    for name, found in (
-        ("best single device", answer.single),
-        ("replicas of the whole", answer.replicas),
-        ("best split", answer.split),
-    ):
-        mark = "▸" if found is not None and found == answer.chosen else " "
-        console.print(f"{mark} {name}: {_worth(setting, answer, found)}")
-    console.print()
-    if answer.chosen:
-        console.print(_table(setting, answer.chosen))
-        _measures(console, setting, answer.chosen)
-    if answer.shortage:
-        _shortage(console, answer)
-    for note in setting.notes:
-        console.print(f"note: {one_line(note)}", style="dim")
-    console.print(f"\n{_effort(setting, answer)} in {seconds_text(planning_seconds)}", style="dim")
-    if lines := commands(setting, answer, model):
-        console.print("\nNext:")
-        for line in lines:
-            console.print(f"  {one_line(line)}", soft_wrap=True)
+    def show(self, console: Console) -> None:
+        """Print it."""
+        setting, answer = self.setting, self.answer
+        console.print(f"verdict: {answer.verdict}", style="bold")
+        for name, found in (
+            ("best single device", answer.single),
+            ("replicas of the whole", answer.replicas),
+            ("best split", answer.split),
+        ):
+            mark = "▸" if found is not None and found == answer.chosen else " "
+            console.print(f"{mark} {name}: {self._worth(found)}", soft_wrap=True)
+        console.print()
+        if answer.chosen:
+            console.print(_table(setting, answer.chosen))
+            _measures(console, setting, answer.chosen)
+        if answer.shortage:
+            self._shortage(console)
+        if self.explanation:
+            console.print()
+            for words in self._words():
+                console.print(one_line(words))
+        console.print()
+        for note in self.notes():
+            console.print(f"note: {one_line(note)}", style="dim")
+        console.print(f"{self._effort()} in {seconds_text(self.planning_seconds)}", style="dim")
+        if lines := self.commands():
+            console.print("\nNext:")
+            for line in lines:
+                console.print(f"  {one_line(line)}", soft_wrap=True)
 
+    def _words(self) -> Iterator[str]:
+        if self.explanation:
+            yield from sentences(self.setting, self.answer, self.explanation)
 
-def _pairs(chosen: Candidate) -> Iterator[tuple[Any, Any]]:
-    return zip(chosen.stages, chosen.stages[1:], strict=False)
+    def _worth(self, found: Candidate | None) -> str:
+        if found is None:
+            alone = len(self.setting.devices) == 1
+            return "there is one device" if alone and self.answer.chosen else "none that fits"
+        goal = self.answer.goal
+        if goal == "throughput":
+            rate = f"{1 / found.period_seconds:.4g} frames/s"
+            worth = f"{rate}, {seconds_text(found.period_seconds)} for each"
+        elif goal == "latency":
+            worth = f"{seconds_text(found.latency_seconds)} from source to sink"
+        elif goal == "energy":
+            worth = f"{found.joules:.3g} J a frame"
+        else:
+            million = (found.cost or 0.0) * 1e6
+            worth = f"{million:.3g} {problems.currency(self.setting)} a million frames"
+        return f"{worth} ({one_line(found.to)})"
+
+    def _shortage(self, console: Console) -> None:
+        found = self.answer.shortage
+        assert found is not None, "it is asked for first"
+        for reason in found.reasons:
+            console.print(one_line(reason))
+        needed = size_text(found.needed_bytes)
+        console.print(
+            f"one device for all of it would need {needed} beside its runtime and {WINDOW} frames"
+            " in flight; there is:"
+        )
+        known = {device.id for device in self.setting.devices}
+        for device, size in found.available_bytes.items():
+            if device in known:
+                has = "no limit" if size is None else size_text(size)
+                console.print(f"  {one_line(device)}: {has}")
+        if found.nearest_change:
+            console.print(one_line(f"nearest change: {found.nearest_change}"))
+
+    def _effort(self) -> str:
+        chain, answer = self.setting.chain, self.answer
+        size = f"{len(chain.blocks)} blocks, {len(self.setting.devices)} devices"
+        size = f"{size}, cuts: {chain.cut_space}"
+        if answer.optimal:
+            return f"{size}; proven for one device a stage, planned"
+        if answer.gap is None:
+            return f"{size}; the best that was found, nothing proven, planned"
+        return f"{size}; at most {answer.gap:.1%} from the best, planned"
 
 
 def _unit(setting: Setting, goal: str) -> str:
@@ -120,77 +197,45 @@ def _unit(setting: Setting, goal: str) -> str:
     return "joules/frame" if goal == "energy" else "seconds"
 
 
-def _worth(setting: Setting, answer: ModelAnswer, found: Candidate | None) -> str:
-    if found is None:
-        return "none that fits"
-    if answer.goal == "throughput":
-        rate = f"{1 / found.period_seconds:.4g} frames/s"
-        worth = f"{rate}, {seconds_text(found.period_seconds)} for each"
-    elif answer.goal == "latency":
-        worth = f"{seconds_text(found.latency_seconds)} from source to sink"
-    elif answer.goal == "energy":
-        worth = f"{found.joules:.3g} J a frame"
-    else:
-        million = (found.cost or 0.0) * 1e6
-        worth = f"{million:.3g} {problems.currency(setting)} a million frames"
-    return f"{worth} ({one_line((' + ' if found.replicas > 1 else ' → ').join(found.devices))})"
-
-
 def _table(setting: Setting, chosen: Candidate) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("")
     for title in ("blocks", "work", "memory", "carries", "time", "busy"):
         table.add_column(title, justify="right")
     table.add_column("known")
-    periods = chosen.replica_periods or (chosen.period_seconds,) * len(chosen.stages)
 
-    def add_hops(hops: Sequence[HopFigures], period: float) -> None:
+    def busy(seconds: float) -> str:
+        return f"{seconds / chosen.period_seconds:.0%}"
+
+    def add_hops(hops: Sequence[HopFigures]) -> None:
         for hop in hops:
             codec = "" if hop.codec == "raw" else f" {hop.codec}"
             table.add_row(
                 one_line(f"  {hop.source} → {hop.target}"),
-                "",
-                "",
-                "",
+                *("", "", ""),
                 f"{size_text(hop.raw_bytes)}{codec}",
                 seconds_text(hop.latency_seconds + hop.transfer_seconds),
-                f"{hop.transfer_seconds / period:.0%}",
+                busy(hop.busy_seconds),
                 setting.link(hop.source, hop.target).rate.origin,
             )
 
-    for stage, period, (before, after) in zip(
-        chosen.stages, periods, _hops(setting, chosen), strict=True
-    ):
-        add_hops(before, period)
-        table.add_row(
-            one_line(stage.device),
-            f"{stage.first}-{stage.last}",
-            work_text(stage.multiply_accumulates),
-            size_text(stage.memory_bytes),
-            "",
-            seconds_text(stage.seconds),
-            f"{stage.seconds / period:.0%}",
-            setting.device(stage.device).seconds_origin,
-        )
-        add_hops(after, period)
+    for place, group in enumerate(chosen.groups):
+        add_hops([hop for hop in chosen.hops if hop.into == place])
+        for stage in chosen.stages:
+            if stage.device in group.devices:
+                share = f" × {stage.share:.0%}" if stage.share < 1 else ""
+                table.add_row(
+                    one_line(f"{stage.device}{share}"),
+                    f"{stage.first}-{stage.last}",
+                    work_text(stage.multiply_accumulates),
+                    size_text(stage.memory_bytes),
+                    "",
+                    seconds_text(stage.seconds),
+                    busy(stage.busy_seconds),
+                    setting.device(stage.device).seconds_origin,
+                )
+    add_hops([hop for hop in chosen.hops if hop.into == len(chosen.groups)])
     return table
-
-
-def _hops(setting: Setting, chosen: Candidate) -> list[tuple[list[HopFigures], list[HopFigures]]]:
-    """Return what is told before and behind each stage."""
-    if chosen.replicas > 1:
-        source, sink = setting.source, setting.sink
-        return [
-            (
-                [h for h in chosen.hops if (h.source, h.target) == (source, device)],
-                [h for h in chosen.hops if (h.source, h.target) == (device, sink)],
-            )
-            for device in chosen.devices
-        ]
-    hops = list(chosen.hops)
-    entry = [hops.pop(0)] if hops and hops[0].target == chosen.devices[0] else []
-    rest = [[hop] for hop in hops] + [[]] * (len(chosen.stages) - len(hops))
-    return [(entry if not place else [], after) for place, after in enumerate(rest)]
 
 
 def _measures(console: Console, setting: Setting, chosen: Candidate) -> None:
@@ -209,39 +254,3 @@ def _measures(console: Console, setting: Setting, chosen: Candidate) -> None:
     )
     if chosen.joules is not None:
         console.print(f"energy: {chosen.joules:.3g} J a frame, of computing")
-
-
-def _shortage(console: Console, answer: ModelAnswer) -> None:
-    found = answer.shortage
-    assert found is not None, "it is asked for first"
-    for reason in found.reasons:
-        console.print(one_line(reason))
-    console.print(f"one device for all of it would need {size_text(found.needed_bytes)}; there is:")
-    for device, size in found.available_bytes.items():
-        has = "no limit" if size is None else size_text(size)
-        console.print(f"  {one_line(device)}: {has}")
-    if found.nearest_change:
-        console.print(one_line(f"nearest change: {found.nearest_change}"))
-
-
-def _effort(setting: Setting, answer: ModelAnswer) -> str:
-    space = setting.chain.cut_space
-    size = f"{len(setting.chain.blocks)} blocks, {len(setting.devices)} devices, cuts: {space}"
-    if answer.optimal:
-        return f"{size}; proven best, planned"
-    if answer.gap is None:
-        return f"{size}; the best that was found, nothing proven, planned"
-    return f"{size}; at most {answer.gap:.1%} from the best, planned"
-
-
-def _instance(problem: Problem) -> Plain:
-    """Return a problem as `paceline plan --instance` reads it."""
-    return {
-        "ops": msgspec.to_builtins(problem.ops),
-        "devices": [{"id": d.id, "memory_bytes": d.memory_bytes} for d in problem.devices],
-        "links": msgspec.to_builtins(problem.links),
-        "source": problem.source,
-        "sink": problem.sink,
-        "input_bytes": problem.input_bytes,
-        "output_bytes": problem.output_bytes,
-    }

@@ -1,119 +1,192 @@
 """From a setting to an answer: the best split beside the best single device and replicas. Pure."""
 
+import math
 from itertools import combinations
 from typing import Final, Literal
 
 import msgspec
 
-from fleet.model_plan import problems
-from fleet.model_plan.candidate import Candidate, candidate, lacking, replicated
+from fleet.model_plan import codecs, problems, replicas
+from fleet.model_plan.candidate import Candidate, candidate, lacking
 from fleet.model_plan.setting import Setting
 from fleet.planner import planning
 from fleet.planner.errors import NotAPlanError
 from fleet.planner.objective import judge
 from fleet.planner.plan import Plan, Shortage, Stage
 from fleet.planner.problem import Goal, Problem
+from fleet.planner.shortage import shortage
 
 ModelVerdict = Literal["split", "do not split", "infeasible", "cloud only"]
+Replicas = Literal["none", "auto"]
 MOST_TIGHTENED: Final = 8
 """Times that memory is made less, since frames in flight took more than was assumed."""
 MOST_SUBSETS: Final = 500
 """Sets of devices that are planned for fewer stages than there are devices."""
 EQUAL: Final = 1e-9
+LEAST_BY_CODECS: Final = 0.01
+"""Codecs move outputs and take processor time: they are used where they save more than this."""
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wanted."""
+
+    goal: Goal = "throughput"
+    policy: str = planning.DEFAULT_POLICY
+    codecs: tuple[str, ...] = ("raw",)
+    """What links may use."""
+    max_stages: int | None = None
+    replicas: Replicas = "none"
+    """``auto``: stages of a split may have several devices."""
 
 
 class ModelAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What planning a model came to."""
 
-    goal: Goal
-    policy: str
+    asked: Asked
     verdict: ModelVerdict
     chosen: Candidate | None
     single: Candidate | None
     """The best device alone."""
     replicas: Candidate | None
-    """The whole model on every device that can: it helps throughput alone."""
+    """The whole model on several devices: it helps throughput alone."""
     split: Candidate | None
     """The best of two stages or more."""
     optimal: bool
+    """Whether it is proven that no plan of one device for each stage is better."""
     gap: float | None
     problem: Problem
     shortage: Shortage | None = None
 
+    @property
+    def goal(self) -> Goal:
+        """Return what was made small."""
+        return self.asked.goal
 
-def answer(
-    setting: Setting, goal: Goal, policy: str, allowed: tuple[str, ...], max_stages: int | None
-) -> ModelAnswer:
+
+def answer(setting: Setting, asked: Asked) -> ModelAnswer:
     """Return the plan for a goal, what it is compared with, and the verdict.
+
+    A codec is used only where it makes the whole better by ``LEAST_BY_CODECS``.
 
     Raises:
         FigureMissingError: The goal needs what nobody knows.
         UnknownPluginError: There is no such policy.
     """
-    tightened: dict[str, int] = {}
-    by_sum: Goal = "throughput" if goal == "throughput" else "latency"
-    for _ in range(MOST_TIGHTENED + 1):
-        problem = problems.problem(setting, goal, allowed, tightened)
-        found = _placed(problem, by_sum, policy, max_stages)
-        every = [candidate(setting, stages, allowed) for stages in found.plans]
-        short = [lacking(setting, one) for one in every]
-        if not any(short):
-            break
-        for lack in short:
-            for device, size in lack.items():
-                tightened[device] = tightened.get(device, 0) + size
-    every = [one for one, lack in zip(every, short, strict=True) if not lack]
-    wholes = _wholes(setting, problem, allowed)
-    single = min(wholes, key=lambda one: one.objective(goal), default=None)
-    splits = [one for one in every if len(one.stages) > 1]
-    split = min(splits, key=lambda one: one.objective(goal), default=None)
-    replicas = replicated(wholes) if len(wholes) > 1 and not setting.pins else None
-    rivals = [one for one in (single, replicas) if one is not None]
-    best = min(rivals, key=lambda one: one.objective(goal), default=None)
+    if setting.codecs is not None:
+        listed = tuple(name for name in asked.codecs if name in {codecs.RAW, *setting.codecs})
+        asked = msgspec.structs.replace(asked, codecs=listed)
+    best = _answer(setting, asked)
+    raw = (codecs.RAW,)
+    exact = tuple(name for name in asked.codecs if codecs.FIGURES[name].exact)
+    for fewer in dict.fromkeys((raw, exact)):
+        if fewer == asked.codecs or best.chosen is None:
+            return best
+        plain = _answer(setting, msgspec.structs.replace(asked, codecs=fewer))
+        worth = plain.chosen.objective(asked.goal) if plain.chosen else math.inf
+        if worth * (1 - LEAST_BY_CODECS) <= best.chosen.objective(asked.goal):
+            return plain
+    return best
+
+
+def _answer(setting: Setting, asked: Asked) -> ModelAnswer:
+    goal = asked.goal
+    problem, found, every, tightened = _planned(setting, asked)
+    wholes = _wholes(setting, problems.problem(setting, goal, asked.codecs, {}), asked)
+    single = _best(wholes, goal)
+    together = _replicated(setting, wholes, asked)
+    splits = [one for one in every if one.is_split]
+    if asked.replicas == "auto" and goal == "throughput":
+        splits += _with_replicas(setting, asked, splits)
+    split = _best(splits, goal)
+    best = _best([one for one in (single, together) if one is not None], goal)
     wins = split is not None and (
         best is None or split.objective(goal) < best.objective(goal) * (1 - EQUAL)
     )
     chosen = split if wins else best
     proven = found.gap == 0.0 and not tightened
     return ModelAnswer(
-        goal=goal,
-        policy=policy,
+        asked=asked,
         verdict=_verdict(setting, chosen, wins=wins),
         chosen=chosen,
         single=single,
-        replicas=replicas,
+        replicas=together,
         split=split,
         optimal=proven,
         gap=0.0 if proven else (None if tightened else found.gap),
         problem=problem,
-        shortage=None if chosen else found.shortage,
+        shortage=None if chosen else _shortage(setting, asked, tightened, proven=proven),
     )
+
+
+def _planned(
+    setting: Setting, asked: Asked
+) -> tuple[Problem, "_Found", list[Candidate], dict[str, int]]:
+    """Return what was planned, what was found, those that fit, and what memory was made less by."""
+    tightened: dict[str, int] = {}
+    for _ in range(MOST_TIGHTENED + 1):
+        problem = problems.problem(setting, asked.goal, asked.codecs, tightened)
+        found = _placed(problem, asked)
+        every = [candidate(setting, stages, asked.codecs) for stages in found.plans]
+        short = [lacking(setting, one) for one in every]
+        if not any(short):
+            break
+        for lack in short:
+            for device, size in lack.items():
+                tightened[device] = max(tightened.get(device, 0), size)  # it grows each time
+    fitting = [one for one, lack in zip(every, short, strict=True) if not lack]
+    return problem, found, fitting, tightened
+
+
+def _with_replicas(setting: Setting, asked: Asked, splits: list[Candidate]) -> list[Candidate]:
+    """Return splits whose stages may have several devices: better ones, if there are any."""
+    better = [replicas.grown(setting, one, asked.codecs) for one in splits]
+    least = min((one.period_seconds for one in (*splits, *better)), default=math.inf)
+    here = setting
+    while True:
+        tried: list[tuple[float, Setting, Candidate]] = []
+        for joined in replicas.pairs(here):
+            _, _, found, _ = _planned(joined, asked)
+            for one in found:
+                real = replicas.apart(setting, one, asked.codecs) if one.is_split else None
+                if real is not None:
+                    tried.append((real.period_seconds, joined, real))
+        best = min(tried, key=lambda one: one[0], default=None)
+        if best is None or best[0] >= least * (1 - EQUAL):
+            return better
+        least, here = best[0], best[1]
+        better.append(best[2])
+
+
+def _shortage(
+    setting: Setting, asked: Asked, tightened: dict[str, int], *, proven: bool
+) -> Shortage:
+    problem = problems.problem(setting, asked.goal, (codecs.RAW,), tightened)
+    return shortage(problem, asked.policy, proven=proven)
 
 
 class _Found(msgspec.Struct, frozen=True):
     plans: tuple[tuple[Stage, ...], ...]
     gap: float | None
-    shortage: Shortage | None
 
 
-def _placed(problem: Problem, goal: Goal, policy: str, max_stages: int | None) -> _Found:
+def _placed(problem: Problem, asked: Asked) -> _Found:
+    goal: Goal = "throughput" if asked.goal == "throughput" else "latency"  # a sum is a sum
     runs = [d.id for d in problem.devices if any(d.id in op.seconds for op in problem.ops)]
-    if max_stages is None or max_stages >= len(runs):
-        found = planning.plan(problem, goal, policy)
+    if asked.max_stages is None or asked.max_stages >= len(runs):
+        found = planning.plan(problem, goal, asked.policy)
         plans = [one.stages for one in (found.plan, found.split) if one is not None]
-        return _Found(tuple(dict.fromkeys(plans)), found.gap, found.shortage)
+        return _Found(tuple(dict.fromkeys(plans)), found.gap)
     every: list[Plan] = []
-    subsets = list(combinations(runs, max_stages))
-    shortage = None
+    subsets = list(combinations(runs, asked.max_stages))
+    proven = len(subsets) <= MOST_SUBSETS
     for subset in subsets[:MOST_SUBSETS]:
-        found = planning.plan(_only(problem, subset), goal, policy)
-        shortage = shortage or found.shortage
+        found = planning.plan(_only(problem, subset), goal, asked.policy)
+        proven = proven and found.gap == 0.0
         every += [one for one in (found.plan, found.split) if one is not None]
     every.sort(key=lambda one: one.objective_seconds)
     split = [one for one in every if len(one.stages) > 1][:1]
     plans = [one.stages for one in (*every[:1], *split)]
-    proven = len(subsets) <= MOST_SUBSETS and policy == planning.DEFAULT_POLICY
-    return _Found(tuple(dict.fromkeys(plans)), 0.0 if proven else None, shortage)
+    return _Found(tuple(dict.fromkeys(plans)), 0.0 if proven else None)
 
 
 def _only(problem: Problem, devices: tuple[str, ...]) -> Problem:
@@ -127,7 +200,7 @@ def _only(problem: Problem, devices: tuple[str, ...]) -> Problem:
     return msgspec.structs.replace(problem, ops=ops, devices=left)
 
 
-def _wholes(setting: Setting, problem: Problem, allowed: tuple[str, ...]) -> list[Candidate]:
+def _wholes(setting: Setting, problem: Problem, asked: Asked) -> list[Candidate]:
     """Return the whole model on each device that can serve it alone."""
     found = []
     for device in setting.devices:
@@ -136,10 +209,20 @@ def _wholes(setting: Setting, problem: Problem, allowed: tuple[str, ...]) -> lis
             judge(problem, stages, "latency")
         except NotAPlanError:
             continue
-        one = candidate(setting, stages, allowed)
+        one = candidate(setting, stages, asked.codecs)
         if not lacking(setting, one):
             found.append(one)
     return found
+
+
+def _replicated(setting: Setting, wholes: list[Candidate], asked: Asked) -> Candidate | None:
+    """Return the whole model on as many devices as make it faster; None: two do not."""
+    starts = [replicas.grown(setting, one, asked.codecs) for one in wholes]
+    return _best([one for one in starts if len(one.devices) > 1], asked.goal)
+
+
+def _best(found: list[Candidate], goal: Goal) -> Candidate | None:
+    return min(found, key=lambda one: one.objective(goal), default=None)
 
 
 def _verdict(setting: Setting, chosen: Candidate | None, *, wins: bool) -> ModelVerdict:

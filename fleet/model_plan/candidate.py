@@ -1,4 +1,7 @@
-"""One way to serve a model, and what it is worth by every measure. Pure."""
+"""One way to serve a model, and what it is worth by every measure. Pure.
+
+A stage may have several devices. Then each takes its share of the frames: the faster, the more.
+"""
 
 import math
 from collections.abc import Sequence
@@ -8,9 +11,17 @@ from typing import Any
 import msgspec
 
 from fleet.model_plan import codecs, problems
-from fleet.model_plan.setting import WINDOW, Setting
+from fleet.model_plan.setting import WINDOW, DeviceFigures, Setting
 from fleet.planner.plan import Stage
 from fleet.planner.problem import Goal
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Blocks of a chain on one device, or on several that take turns."""
+
+    first: int
+    last: int
+    devices: tuple[str, ...]
 
 
 class StageFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,10 +33,20 @@ class StageFigures(msgspec.Struct, frozen=True, kw_only=True):
     last: int
     operators: int
     multiply_accumulates: int
+    share: float
+    """Of all frames, that come here; below 1 where a stage has several devices."""
     seconds: float
+    """Of each of those."""
     weight_bytes: int
+    in_flight_bytes: int
+    """Of frames that came and of answers that are kept."""
     memory_bytes: int
-    """Weights, activations, the runtime, and frames in flight."""
+    """Weights as they are loaded, activations, the runtime, and frames in flight."""
+
+    @property
+    def busy_seconds(self) -> float:
+        """Return how long it is busy for each frame of the pipeline, on average."""
+        return self.share * self.seconds
 
 
 class HopFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,18 +54,28 @@ class HopFigures(msgspec.Struct, frozen=True, kw_only=True):
 
     source: str
     target: str
+    into: int
+    """The stage that it leads into; one more than there are: to the sink."""
+    share: float
+    """Of all frames, that go this way."""
     tensors: tuple[str, ...]
     raw_bytes: int
     codec: str
     link: str | None
     latency_seconds: float
     transfer_seconds: float
-    """How long it keeps the link busy, coding included."""
+    """How long one frame keeps the link busy, coding included."""
+
+    @property
+    def busy_seconds(self) -> float:
+        """Return how long the link is busy for each frame of the pipeline, on average."""
+        return self.share * self.transfer_seconds
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """Stages in their order, and what they are worth."""
 
+    groups: tuple[Group, ...]
     stages: tuple[StageFigures, ...]
     hops: tuple[HopFigures, ...]
     period_seconds: float
@@ -57,18 +88,21 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """Of computing, for each frame; None: watts are not known of every device."""
     cost: float | None
     """Of one frame."""
-    replica_periods: tuple[float, ...] = ()
-    """Of each device that serves the whole model beside others: its own busiest resource's time."""
-
-    @property
-    def replicas(self) -> int:
-        """Return how many devices serve the whole model."""
-        return len(self.replica_periods) or 1
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """Return the devices, in order."""
+        """Return all devices, in order."""
         return tuple(stage.device for stage in self.stages)
+
+    @property
+    def is_split(self) -> bool:
+        """Whether the model is cut at all."""
+        return len(self.groups) > 1
+
+    @property
+    def to(self) -> str:
+        """Return its devices as `paceline deploy --to` takes them."""
+        return ",".join("+".join(group.devices) for group in self.groups)
 
     def objective(self, goal: Goal) -> float:
         """Return what the goal makes small; infinite where it is not known."""
@@ -86,76 +120,47 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         throughput = 1 / self.period_seconds
         return {
             **plain,
-            "replicas": self.replicas,
+            "to": self.to,
             "throughput_per_second": throughput,
             "frames_in_flight": throughput * self.latency_seconds,
-            "multiply_accumulates": sum(stage.multiply_accumulates for stage in self.stages),
         }
 
 
 def candidate(setting: Setting, stages: Sequence[Stage], allowed: Sequence[str]) -> Candidate:
-    """Return what stages are worth; they fit and reach each other."""
-    blocks = setting.chain.blocks
-    placed = tuple(_stage(setting, stage) for stage in stages)
-    hops = []
-    first, last = stages[0].device, stages[-1].device
-    if setting.source not in (None, first):
-        inputs = tuple(setting.chain.sizes)
-        hops.append(_hop(setting, (setting.source, first), setting.chain.input_bytes, inputs, ()))
-    for here, there in pairwise(stages):
-        block = blocks[here.last]
-        ends = (here.device, there.device)
-        hops.append(_hop(setting, ends, block.out_bytes, block.cut, tuple(allowed)))
-    if setting.sink not in (None, last):
-        hops.append(_hop(setting, (last, setting.sink), setting.chain.output_bytes, (), ()))
-    compute = math.fsum(stage.seconds for stage in placed)
-    watts = [setting.device(stage.device).watts.value for stage in placed]
-    known = [w for w in watts if w is not None]
-    joules = math.fsum(w * s.seconds for w, s in zip(known, placed, strict=False))
-    prices = [setting.device(stage.device).cost for stage in placed]
-    money = math.fsum(
-        problems.frame_cost(setting.device(stage.device), stage.seconds) for stage in placed
-    ) + math.fsum(
-        problems.hop_cost(setting.link(hop.source, hop.target), hop.raw_bytes) for hop in hops
-    )
+    """Return what stages are worth; they reach each other."""
+    groups = [Group(stage.first, stage.last, (stage.device,)) for stage in stages]
+    return grouped(setting, groups, allowed)
+
+
+def grouped(setting: Setting, groups: Sequence[Group], allowed: Sequence[str]) -> Candidate:
+    """Return what stages are worth that may have several devices each.
+
+    Raises:
+        StopIteration: Two that follow each other have no link.
+    """
+    shares = [_shares(setting, group) for group in groups]
+    placed = [
+        _stage(setting, group, setting.device(device), share[device])
+        for group, share in zip(groups, shares, strict=True)
+        for device in group.devices
+    ]
+    hops = _hops(setting, groups, shares, tuple(allowed))
+    compute = math.fsum(stage.busy_seconds for stage in placed)
+    on_the_way = math.fsum(h.share * (h.latency_seconds + h.transfer_seconds) for h in hops)
     return Candidate(
-        stages=placed,
+        groups=tuple(groups),
+        stages=tuple(placed),
         hops=tuple(hops),
-        period_seconds=max([s.seconds for s in placed] + [hop.transfer_seconds for hop in hops]),
-        latency_seconds=compute + math.fsum(h.latency_seconds + h.transfer_seconds for h in hops),
+        period_seconds=max([s.busy_seconds for s in placed] + [h.busy_seconds for h in hops]),
+        latency_seconds=compute + on_the_way,
         compute_seconds=compute,
-        joules=joules if len(known) == len(watts) else None,
-        cost=None if None in prices else money,
-    )
-
-
-def replicated(wholes: Sequence[Candidate]) -> Candidate:
-    """Return several devices that each serve the whole model, as one."""
-    best = min(wholes, key=lambda one: one.latency_seconds)
-    rate = math.fsum(1 / one.period_seconds for one in wholes)
-    shares = [1 / one.period_seconds / rate for one in wholes]
-
-    def mean(values: Sequence[float | None]) -> float | None:
-        known = [value for value in values if value is not None]
-        if len(known) < len(values):
-            return None
-        return math.fsum(share * value for share, value in zip(shares, known, strict=True))
-
-    return msgspec.structs.replace(
-        best,
-        stages=tuple(one.stages[0] for one in wholes),
-        hops=tuple(hop for one in wholes for hop in one.hops),
-        period_seconds=1 / rate,
-        latency_seconds=mean([one.latency_seconds for one in wholes]) or 0.0,
-        compute_seconds=mean([one.compute_seconds for one in wholes]) or 0.0,
-        joules=mean([one.joules for one in wholes]),
-        cost=mean([one.cost for one in wholes]),
-        replica_periods=tuple(one.period_seconds for one in wholes),
+        joules=_joules(setting, placed),
+        cost=_cost(setting, placed, hops),
     )
 
 
 def lacking(setting: Setting, found: Candidate) -> dict[str, int]:
-    """Return how many bytes of memory or storage stages have too few, by device."""
+    """Return the devices that have too little memory or storage, and their frames' bytes."""
     short: dict[str, int] = {}
     for stage in found.stages:
         device = setting.device(stage.device)
@@ -165,49 +170,125 @@ def lacking(setting: Setting, found: Candidate) -> dict[str, int]:
         if device.storage.value is not None:
             over.append(2 * stage.weight_bytes - int(device.storage.value))
         if max(over) > 0:
-            short[stage.device] = max(over)
+            short[stage.device] = stage.in_flight_bytes
     return short
 
 
-def _stage(setting: Setting, stage: Stage) -> StageFigures:
-    blocks = setting.chain.blocks[stage.first : stage.last + 1]
-    device = setting.device(stage.device)
-    before = setting.chain.blocks[stage.first - 1].out_bytes if stage.first else None
-    taken = setting.chain.input_bytes if before is None else before
+def _shares(setting: Setting, group: Group) -> dict[str, float]:
+    """Return what part of the frames each device of a stage takes, so that all are equally busy.
+
+    A device is as slow as its computing, or its way from the source or to the sink.
+    """
+    chain, inside = setting.chain, slice(group.first, group.last + 1)
+    rates = {}
+    for device in group.devices:
+        slowest = math.fsum(setting.device(device).seconds[inside])
+        if group.first == 0 and setting.source not in {None, device}:
+            way = setting.link(setting.source or "", device)
+            slowest = max(slowest, chain.input_bytes / (way.rate.value or 1.0))
+        if group.last == len(chain.blocks) - 1 and setting.sink not in {None, device}:
+            way = setting.link(device, setting.sink or "")
+            slowest = max(slowest, chain.output_bytes / (way.rate.value or 1.0))
+        rates[device] = 1 / slowest
+    whole = math.fsum(rates.values())
+    return {device: rate / whole if len(rates) > 1 else 1.0 for device, rate in rates.items()}
+
+
+def _stage(setting: Setting, group: Group, device: DeviceFigures, share: float) -> StageFigures:
+    chain = setting.chain
+    blocks = chain.blocks[group.first : group.last + 1]
+    taken = chain.blocks[group.first - 1].out_bytes if group.first else chain.input_bytes
     weights = sum(block.weight_bytes for block in blocks)
     activations = max(block.activation_bytes for block in blocks)
     frames = WINDOW * (taken + blocks[-1].out_bytes)
     return StageFigures(
-        device=stage.device,
-        first=stage.first,
-        last=stage.last,
+        device=device.id,
+        first=group.first,
+        last=group.last,
         operators=sum(len(block.operators) for block in blocks),
         multiply_accumulates=sum(block.multiply_accumulates for block in blocks),
-        seconds=math.fsum(device.seconds[stage.first : stage.last + 1]),
+        share=share,
+        seconds=math.fsum(device.seconds[group.first : group.last + 1]),
         weight_bytes=weights,
-        memory_bytes=weights + activations + frames + device.runtime_bytes,
+        in_flight_bytes=frames,
+        memory_bytes=round(weights * setting.copied) + activations + frames + device.runtime_bytes,
     )
 
 
-def _hop(
+def _hops(
     setting: Setting,
-    ends: tuple[str | None, str | None],
+    groups: Sequence[Group],
+    shares: Sequence[dict[str, float]],
+    allowed: tuple[str, ...],
+) -> list[HopFigures]:
+    """Return every way that frames take, in their order."""
+    chain, end = setting.chain, len(groups)
+    found = []
+    if setting.source is not None:
+        ways = {(setting.source, device): share for device, share in shares[0].items()}
+        found += _ways(setting, ways, 0, chain.input_bytes, tuple(chain.sizes), ())
+    for into, (here, there) in enumerate(pairwise(shares), start=1):
+        block = chain.blocks[groups[into - 1].last]
+        ways = {(a, b): here[a] * there[b] for a in here for b in there}
+        found += _ways(setting, ways, into, block.out_bytes, block.cut, allowed)
+    if setting.sink is not None:
+        ways = {(device, setting.sink): share for device, share in shares[-1].items()}
+        found += _ways(setting, ways, end, chain.output_bytes, (), ())
+    return found
+
+
+def _ways(
+    setting: Setting,
+    ways: dict[tuple[str, str], float],
+    into: int,
     size_bytes: int,
     tensors: tuple[str, ...],
     allowed: tuple[str, ...],
-) -> HopFigures:
-    link = setting.link(ends[0] or "", ends[1] or "")
-    rate = link.rate.value or 1.0
-    codec, raw_rate = (codecs.RAW, rate)
-    if allowed and problems.is_float(setting):
-        codec, raw_rate = codecs.best(allowed, rate)
-    return HopFigures(
-        source=link.source,
-        target=link.target,
-        tensors=tensors,
-        raw_bytes=size_bytes,
-        codec=codec,
-        link=link.link,
-        latency_seconds=link.latency.value or 0.0,
-        transfer_seconds=size_bytes / raw_rate,
+) -> list[HopFigures]:
+    found = []
+    links = {(a, b): setting.link(a, b) for a, b in ways if a != b}
+    codec = codecs.RAW
+    if links and allowed and problems.is_float(setting):  # one for an edge, as a deploy takes it
+        codec, _ = codecs.best(allowed, min(link.rate.value or 1.0 for link in links.values()))
+    for (source, target), link in links.items():
+        found.append(
+            HopFigures(
+                source=source,
+                target=target,
+                into=into,
+                share=ways[source, target],
+                tensors=tensors,
+                raw_bytes=size_bytes,
+                codec=codec,
+                link=link.link,
+                latency_seconds=link.latency.value or 0.0,
+                transfer_seconds=size_bytes / codecs.raw_rate(codec, link.rate.value or 1.0),
+            )
+        )
+    return found
+
+
+def _joules(setting: Setting, placed: Sequence[StageFigures]) -> float | None:
+    joules = 0.0
+    for stage in placed:
+        watts = setting.device(stage.device).watts.value
+        if watts is None:
+            return None
+        joules += watts * stage.busy_seconds
+    return joules
+
+
+def _cost(
+    setting: Setting, placed: Sequence[StageFigures], hops: Sequence[HopFigures]
+) -> float | None:
+    devices = [setting.device(stage.device) for stage in placed]
+    if any(device.cost is None for device in devices):
+        return None
+    computing = math.fsum(
+        problems.frame_cost(device, stage.busy_seconds)
+        for device, stage in zip(devices, placed, strict=True)
+    )
+    return computing + math.fsum(
+        hop.share * problems.hop_cost(setting.link(hop.source, hop.target), hop.raw_bytes)
+        for hop in hops
     )

@@ -47,10 +47,12 @@ def best(allowed: tuple[str, ...], bytes_per_second: float) -> tuple[str, float]
         allowed: Names of ``FIGURES``.
         bytes_per_second: Of the link.
     """
-    seconds = {
-        name: FIGURES[name].share / bytes_per_second + FIGURES[name].seconds_per_byte
-        for name in FIGURES
-        if name in allowed
-    }
-    name = min(seconds, key=lambda one: seconds[one])
-    return name, 1 / seconds[name]
+    rates = {name: raw_rate(name, bytes_per_second) for name in FIGURES if name in allowed}
+    name = max(rates, key=lambda one: rates[one])
+    return name, rates[name]
+
+
+def raw_rate(name: str, bytes_per_second: float) -> float:
+    """Return how many raw bytes a second a codec takes over a link, coding included."""
+    figures = FIGURES[name]
+    return 1 / (figures.share / bytes_per_second + figures.seconds_per_byte)

@@ -10,7 +10,7 @@ from typing import Final
 from fleet.fleet_file.description import Price
 from fleet.model_plan import codecs
 from fleet.model_plan.errors import FigureMissingError
-from fleet.model_plan.setting import SHORTEST_SECONDS, WINDOW, DeviceFigures, LinkFigures, Setting
+from fleet.model_plan.setting import SHORTEST_SECONDS, DeviceFigures, LinkFigures, Setting
 from fleet.planner.problem import Device, Goal, Link, Op, Problem
 
 SOURCE: Final = "@source"
@@ -32,7 +32,8 @@ def problem(
         setting: Model and fleet.
         goal: What is made small.
         allowed: Codecs that links may use.
-        tightened: Bytes of memory that a device has less, since a plan there took so many more.
+        tightened: Bytes of memory that a device has less, since frames in flight at a cut took so
+            many: where the cuts are is not known before.
 
     Raises:
         FigureMissingError: The goal needs what nobody knows.
@@ -40,7 +41,6 @@ def problem(
     check(setting, goal)
     chain = setting.chain
     coded = goal in ("throughput", "latency") and allowed != (codecs.RAW,)
-    before = [chain.input_bytes, *(block.out_bytes for block in chain.blocks)]
     ops = tuple(
         Op(
             name=block.operators[0],
@@ -49,8 +49,8 @@ def problem(
                 for device in setting.devices
                 if setting.pins.get(place, device.id) == device.id
             },
-            weight_bytes=block.weight_bytes,
-            activation_bytes=block.activation_bytes + WINDOW * (before[place] + block.out_bytes),
+            weight_bytes=round(setting.copied * block.weight_bytes),
+            activation_bytes=block.activation_bytes,
             out_bytes=block.out_bytes,
         )
         for place, block in enumerate(chain.blocks)

@@ -1,12 +1,15 @@
 """Reads what a plan of a model needs: the model, the fleet file, and what is kept of both."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from fleet import survey as surveying
 from fleet.fleet_file import completing, reading
+from fleet.fleet_file.description import Fleet
 from fleet.formats import CutRequest, Tell
 from fleet.model_plan import setting as settings
 from fleet.model_plan.chain import ModelChain
@@ -14,6 +17,16 @@ from fleet.model_plan.errors import ProfileMissingError
 from fleet.model_plan.setting import Setting
 from fleet.profiles import links, store
 from fleet.profiles.record import ModelProfile
+from wire.messages import Info
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Infos:
+    """What devices say of themselves."""
+
+    devices: Mapping[str, Info] = field(default_factory=dict)
+    """By id; those that said nothing are not in it."""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +43,15 @@ class ModelPlanRequest:
     pins: Mapping[str, str] = field(default_factory=dict)
 
 
-def read(request: ModelPlanRequest, kept: Path, tell: Tell) -> Setting:
+def read(
+    request: ModelPlanRequest, kept: Path, infos: Callable[[Fleet], Infos], tell: Tell
+) -> Setting:
     """Return all that is planned with.
 
     Args:
         request: Which model and which fleet.
         kept: The folder of profiles.
+        infos: Asks the fleet's devices what they are.
         tell: Hears what is being done.
 
     Raises:
@@ -55,9 +71,13 @@ def read(request: ModelPlanRequest, kept: Path, tell: Tell) -> Setting:
                 chain.model.name, ["this machine"], reason, f"{command} --offline"
             )
         fleet = completing.described([next(iter(profiles))])
+    said = infos(fleet) if site else Infos()
     ways = links.of_site(kept, site) if site else ()
-    whole = completing.completed(fleet, {}, profiles, ways)
-    return settings.setting(chain, whole, profiles, pins=request.pins, command=command)
+    whole = completing.completed(fleet, said.devices, profiles, ways)
+    found = settings.setting(
+        chain, whole, profiles, said.devices, pins=request.pins, command=command
+    )
+    return msgspec.structs.replace(found, notes=(*found.notes, *said.notes))
 
 
 def _profiles(chain: ModelChain, kept: Path, site: str) -> dict[str, ModelProfile]:

@@ -10,6 +10,7 @@ from fleet.fleet_file.description import MEASURED, Figure, Fleet, Link, Origin, 
 from fleet.model_plan.chain import ModelChain
 from fleet.model_plan.errors import PinError, ProfileMissingError
 from fleet.profiles.record import ModelProfile
+from wire.messages import Info
 
 RUNTIME: Final = "onnx_cpu"
 """What runs segments of ONNX models."""
@@ -38,6 +39,8 @@ class DeviceFigures(msgspec.Struct, frozen=True, kw_only=True):
     memory: Figure
     runtime_bytes: int
     """What the runtime takes before a model."""
+    copied: float
+    """How many times its weights a loaded model takes; 1 at least."""
     storage: Figure
     watts: Figure
     cost: Price | None
@@ -66,7 +69,14 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     sink: str | None
     pins: dict[int, str]
     """Blocks that must be on a device, by their place."""
+    codecs: frozenset[str] | None = None
+    """Those that all devices list; None: nobody was asked."""
     notes: tuple[str, ...] = ()
+
+    @property
+    def copied(self) -> float:
+        """Return how many times its weights a loaded model takes, at most on any device."""
+        return max(device.copied for device in self.devices)
 
     def device(self, name: str) -> DeviceFigures:
         """Return one device's figures."""
@@ -81,6 +91,7 @@ def setting(
     chain: ModelChain,
     fleet: Fleet,
     profiles: Mapping[str, ModelProfile],
+    infos: Mapping[str, Info],
     *,
     pins: Mapping[str, str],
     command: str,
@@ -91,6 +102,7 @@ def setting(
         chain: The model.
         fleet: Completed with what was measured.
         profiles: Of the model, by device.
+        infos: What devices say of themselves; links and codecs that they do not list are not used.
         pins: Device by the name of an operator, or of a tensor that it writes.
         command: What measures the model, without its devices.
 
@@ -113,7 +125,9 @@ def setting(
             chain.model.name, to_measure, reason, f"{command} --on {','.join(to_measure)}"
         )
     devices = tuple(_device(chain, fleet, name, profiles) for name in runs)
-    links = tuple(_links(chain, fleet.links, {*runs, fleet.source, fleet.sink}, notes))
+    ends = {*runs, fleet.source, fleet.sink}
+    listed = [link for link in fleet.links if _lists(link, infos, notes)]
+    links = tuple(_links(chain, listed, ends, notes))
     return Setting(
         chain=chain,
         devices=devices,
@@ -121,6 +135,7 @@ def setting(
         source=fleet.source,
         sink=fleet.sink,
         pins=_pinned(chain, pins, runs),
+        codecs=_codecs(runs, infos),
         notes=(*chain.notes, *notes),
     )
 
@@ -137,6 +152,7 @@ def _device(
     ]
     whole = profile.run_seconds / times
     scale = whole / sum(seconds) if sum(seconds) else 0.0
+    loaded = sum(part.report.memory.loaded_bytes for part in profile.parts)
     of_run = [part.report.run for part in profile.parts]
     return DeviceFigures(
         id=name,
@@ -149,11 +165,27 @@ def _device(
         operators_sum_seconds=profile.operator_seconds / times,
         memory=device.memory_bytes,
         runtime_bytes=max(part.report.memory.runtime_bytes for part in profile.parts),
+        copied=max(1.0, loaded / profile.weight_bytes) if profile.weight_bytes else 1.0,
         storage=device.storage_bytes,
         watts=device.watts,
         cost=device.cost,
         cloud=device.cloud,
     )
+
+
+def _lists(link: Link, infos: Mapping[str, Info], notes: list[str]) -> bool:
+    """Whether both ends list a link, as far as they were asked."""
+    for end in (link.source, link.target):
+        if link.link is not None and end in infos and link.link not in infos[end].links:
+            way = f"{link.source}>{link.target}"
+            notes.append(f"link {way} by {link.link} is left out: {end} does not list it")
+            return False
+    return True
+
+
+def _codecs(devices: Iterable[str], infos: Mapping[str, Info]) -> frozenset[str] | None:
+    listed = [frozenset(infos[name].codecs) for name in devices if name in infos]
+    return frozenset.intersection(*listed) if listed else None
 
 
 def _links(

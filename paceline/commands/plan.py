@@ -10,17 +10,21 @@ from cyclopts import Parameter, validators
 
 from fleet.errors import CodecChoiceError
 from fleet.model_plan import answering, codecs, reading
+from fleet.model_plan.answering import Asked
 from fleet.model_plan.errors import PinError
+from fleet.model_plan.explain import explained
 from fleet.model_plan.reading import ModelPlanRequest
 from fleet.planner import instance as instances
 from fleet.planner import planning
 from fleet.planner.errors import PlanRequestError
 from fleet.planner.problem import Goal
-from paceline import model_plan_view
+from paceline.asking import asked_infos
 from paceline.cache import profiles_folder
 from paceline.dimensions import dimension
+from paceline.model_plan_view import Shown
 from paceline.options import OutputOptions, SiteOptions
 from paceline.plan_view import described, show
+from paceline.show.plan_picture import draw
 
 INFEASIBLE: Final = 4
 
@@ -37,7 +41,10 @@ def plan(  # noqa: PLR0913 one for each option
     policy: str = planning.DEFAULT_POLICY,
     pin: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     max_stages: Count = None,
+    replicas: answering.Replicas = "none",
     codec: str = "auto",
+    explain: Annotated[bool, Parameter(negative=())] = False,
+    svg: Path | None = None,
     dim: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     example: Annotated[Path | None, Parameter(name="--input")] = None,
     where: SiteOptions = SiteOptions(),  # noqa: B008 frozen
@@ -59,8 +66,12 @@ def plan(  # noqa: PLR0913 one for each option
             memory_proportional, pipeedge, or a file of yours in fleet/planner/policies/.
         pin: Where an operator must run, TENSOR=DEVICE by a tensor that it writes; may be repeated.
         max_stages: How many stages at most.
+        replicas: auto: stages of a split may have several devices, for throughput. Several that
+            each serve the whole model are always among what is compared.
         codec: What links may use: auto (any), or a list such as raw,fp16; all but raw and raw+zstd
             move outputs a little (paceline verify --codec says how much).
+        explain: Say in words what keeps it back, what comes next, what would help most.
+        svg: Draw it: time and memory along the operators, cuts, and who is busy.
         dim: The size of a dynamic dimension, NAME=N; may be repeated.
         example: An .npz with one array for each input, where made-up ones do not do.
         where: Which site's profiles.
@@ -72,6 +83,8 @@ def plan(  # noqa: PLR0913 one for each option
     if instance is not None:
         return _plan_instance(instance, goal, policy, how)
     assert model is not None, "one of both is given"
+    if svg is not None and svg.suffix.lower() != ".svg":
+        raise PlanRequestError(f"--svg {svg}", "is no name of an .svg file")
     loaded = where.load().settings
     request = ModelPlanRequest(
         model=model,
@@ -81,18 +94,25 @@ def plan(  # noqa: PLR0913 one for each option
         example=example,
         pins=_pins(pin),
     )
-    allowed = _codecs(codec)
+    asked = Asked(
+        goal=goal, policy=policy, codecs=_codecs(codec), max_stages=max_stages, replicas=replicas
+    )
     planning.load(policy)
     with how.output.progress() as tell:
-        setting = reading.read(request, profiles_folder(os.environ), tell)
+        setting = reading.read(
+            request, profiles_folder(os.environ), lambda fleet: asked_infos(fleet, loaded), tell
+        )
         tell("planning")
         began = time.perf_counter()
-        answer = answering.answer(setting, goal, policy, allowed, max_stages)
+        answer = answering.answer(setting, asked)
         seconds = time.perf_counter() - began
-    how.output.result(
-        model_plan_view.described(setting, answer, seconds, str(model)),
-        lambda console: model_plan_view.show(console, setting, answer, seconds, str(model)),
-    )
+        words = explained(setting, answer) if explain else None
+    shown = Shown(setting, answer, words, request, seconds)
+    if svg is not None:
+        draw(svg, setting, answer)
+    how.output.result(shown.plain(), shown.show)
+    if svg is not None and answer.chosen:
+        how.output.note(f"drawn in {svg}")
     return 0 if answer.chosen else INFEASIBLE
 
 

@@ -1,16 +1,26 @@
 """``paceline plan MODEL``: real models, and profiles on disk as `paceline profile` keeps them."""
 
 import json
+from xml.etree import ElementTree
 
 import msgspec
+import onnx
 import pytest
 from msgspec.structs import replace
 
+from fleet import survey as surveying
+from fleet.fleet_file import reading
+from fleet.formats import CutRequest
+from fleet.model_plan import answering
+from fleet.model_plan import setting as settings
+from fleet.model_plan.answering import Asked
+from fleet.model_plan.codecs import FIGURES
 from fleet.profiles import store, subject
 from fleet.profiles.record import PartProfile
 from paceline import cli
 from tests.system.chains import write_model
 from tests.unit.fleet.profiles import records
+from wire.messages import Info
 
 LAYERS = 6
 ROWS, WIDTH = 64, 512
@@ -30,6 +40,7 @@ sink: pi-1
 def place(tmp_path, monkeypatch):
     """Return a folder with a model, a fleet of two and profiles of both."""
     monkeypatch.setenv("PACELINE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PACELINE_BROKER_URL", "mqtt://127.0.0.1:1")  # nobody is there
     write_model(tmp_path / "chain.onnx", rows=ROWS, width=WIDTH, layers=LAYERS)
     for device in ("pi-1", "pi-2"):
         keep(tmp_path, device, 0.060)
@@ -90,7 +101,7 @@ def test_replicas_of_the_whole_model_beat_a_split_that_sends_more(place, capsys)
     found = planned(place, capsys)
 
     assert found["verdict"] == "do not split"
-    assert found["chosen"]["replicas"] == 2
+    assert found["chosen"]["to"] == "pi-1+pi-2"
     assert found["next"][1] == "paceline deploy parts --to pi-1+pi-2"
 
 
@@ -206,3 +217,158 @@ def test_this_machine_alone(place, capsys):
     assert cli.run(["plan", str(place / "chain.onnx"), "--json"]) == 0
     found = msgspec.json.decode(capsys.readouterr().out)
     assert (found["verdict"], found["single_device"]) == ("do not split", "here")
+
+
+def test_memory_that_frames_in_flight_take_counts(place, capsys):
+    """A device with room for weights and activations alone, not for frames too, cannot serve."""
+    fits = planned(place, capsys, "--max-stages", "1")["single"]["stages"][0]["memory_bytes"]
+    fleet = FLEET.replace("pi-1: {memory: 1GiB}", f"pi-1: {{memory: {fits}}}")
+    (place / "fleet.yaml").write_text(fleet.replace("1GiB", str(fits - 1)))
+
+    found = planned(place, capsys, "--max-stages", "1")
+
+    assert found["single_device"] == "pi-1"
+    assert found["replicas"] is None
+
+
+def test_storage_holds_two_generations(place, capsys):
+    """A device whose free storage holds the weights once, not twice, cannot serve all of them."""
+    (place / "fleet.yaml").write_text(FLEET.replace("1GiB", "1GiB, storage: 9MiB"))
+
+    found = planned(place, capsys)
+
+    assert found["single"] is None
+    assert found["verdict"] == "split"
+    assert all(2 * stage["weight_bytes"] <= 9 << 20 for stage in found["chosen"]["stages"])
+
+
+def test_a_missing_link_is_the_nearest_change(place, capsys):
+    """Where two devices must serve and no link is between them, the link is named."""
+    (place / "fleet.yaml").write_text("devices: {pi-1: {}, pi-2: {}}\nsource: pi-1\n")
+
+    found = planned(place, capsys, "--pin", "m0=pi-1", "--pin", "y=pi-2", code=4)
+
+    assert found["shortage"]["nearest_change"] == "make a link from pi-1 to pi-2"
+
+
+def test_a_slow_link_gets_a_codec_and_a_fast_one_none(place, capsys):
+    """Codecs are chosen with the plan; how the outputs move is said to be verified."""
+    small = FLEET.replace("1GiB", "6.2MiB").partition("source:")[0]
+    (place / "fleet.yaml").write_text(small.replace("940Mbit", "20Mbit"))
+    slow = planned(place, capsys)
+    raw = planned(place, capsys, "--codec", "raw")
+    (place / "fleet.yaml").write_text(small.replace("940Mbit", "100000Mbit"))
+    fast = planned(place, capsys)
+
+    between = [hop["codec"] for hop in slow["chosen"]["hops"] if hop["into"] == 1]
+    assert between == ["int8_channel+zstd"]
+    assert slow["objective_seconds"] < raw["objective_seconds"]
+    assert "--codec 0=int8_channel+zstd" in slow["next"][1]
+    assert any("paceline verify" in note for note in slow["notes"])
+    assert {hop["codec"] for hop in fast["chosen"]["hops"]} == {"raw"}
+
+
+def test_a_third_device_helps_the_slowest_stage(place, capsys):
+    """With ``--replicas auto`` a stage of a split gets a second device where that is faster."""
+    keep(place, "pi-3", 0.060)
+    (place / "fleet.yaml").write_text(
+        FLEET.replace("1GiB", "6.4MiB")
+        .replace("links:", "  pi-3: {memory: 6.4MiB}\nlinks:\n  pi-1<>pi-3: 940Mbit,0.3ms")
+        .replace("source:", "  pi-2<>pi-3: 940Mbit,0.3ms\nsource:")
+    )
+    without = planned(place, capsys, "--max-stages", "2")
+
+    found = planned(place, capsys, "--max-stages", "2", "--replicas", "auto")
+
+    assert found["objective_seconds"] < without["objective_seconds"]
+    assert "+" in found["chosen"]["to"]
+    assert len(found["chosen"]["stages"]) == 3
+
+
+def test_a_plan_is_explained_and_drawn(place, capsys):
+    """Words say the bottleneck, the next best plan, the neighbouring cuts and what would help."""
+    small = FLEET.replace("pi-2: {memory: 1GiB}", "pi-2: {memory: 6.2MiB}")
+    (place / "fleet.yaml").write_text(small)
+    picture = place / "plan.svg"
+
+    found = planned(place, capsys, "--pin", "y=pi-2", "--explain", "--svg", str(picture))
+
+    said = found["explanation"]
+    assert said["bottleneck_share"] == pytest.approx(1.0)
+    assert {name for name, _ in said["neighbours"]} == {"m2", "m3"}
+    assert said["help_most_better"] > 0
+    assert len(found["words"]) >= 5
+    root = ElementTree.parse(picture).getroot()
+    text = " ".join(root.itertext())
+    assert "pi-1 → pi-2" in text
+    assert "slowest" in text
+
+
+def test_a_graph_in_a_circle_is_refused(place, capsys):
+    """Operators that depend on themselves end with 3 and a name."""
+    model = onnx.load(place / "chain.onnx")
+    model.graph.node[0].input[0] = "y"
+    onnx.save(model, place / "chain.onnx")
+
+    assert cli.run(["plan", str(place / "chain.onnx"), "--fleet", str(place / "fleet.yaml")]) == 3
+    assert "depend on themselves" in capsys.readouterr().err
+
+
+def test_a_price_by_the_hour_becomes_one_by_the_frame(place, capsys):
+    """The cost of a frame is price by busy time, and what its messages cost."""
+    (place / "fleet.yaml").write_text(
+        FLEET.replace("1GiB", "1GiB, cost: {amount: 0.36, unit: EUR/hour}")
+    )
+
+    found = planned(place, capsys, "--goal", "cost")
+
+    assert found["objective"] == pytest.approx(0.36 / 3600 * 0.060)
+    assert found["objective_unit"] == "EUR/frame"
+    assert found["objective_seconds"] is None
+
+
+def test_energy_is_power_by_busy_time(place, capsys):
+    """The device that needs the fewest joules wins, though it is slower."""
+    keep(place, "pi-2", 0.090)
+    fleet = FLEET.replace("pi-1: {memory: 1GiB}", "pi-1: {watts: 10W}")
+    (place / "fleet.yaml").write_text(fleet.replace("pi-2: {memory: 1GiB}", "pi-2: {watts: 5W}"))
+
+    found = planned(place, capsys, "--goal", "energy")
+
+    assert found["single_device"] == "pi-2"
+    assert found["objective"] == pytest.approx(0.45)
+
+
+def test_the_problem_that_was_planned_can_be_planned_outside(place, capsys):
+    """``problem`` of the answer is an instance that gives the same plan."""
+    (place / "fleet.yaml").write_text(FLEET.replace("1GiB", "6.2MiB"))
+    found = planned(place, capsys, "--codec", "raw")
+    (place / "instance.json").write_text(json.dumps(found["problem"]))
+
+    assert cli.run(["plan", "--instance", str(place / "instance.json"), "--json"]) == 0
+
+    again = json.loads(capsys.readouterr().out)
+    assert again["objective_seconds"] == pytest.approx(found["objective_seconds"])
+
+
+def test_what_a_device_does_not_list_is_not_used(place):
+    """A link and a codec that the `info` of a device does not list are left out, with a note."""
+    chain = surveying.chain(place / "chain.onnx", CutRequest())
+    kept = store.of_model(place / "cache" / "profiles", chain.model.sha256)
+    profiles = {profile.device: profile for profile in kept}
+    links = ("link: tcp, bandwidth: 940Mbit, latency: 1ms", "link: mqtt, bandwidth: 94Mbit")
+    text = "devices: {pi-1: {}, pi-2: {}}\nlinks: {pi-1>pi-2: {%s}}\n"
+    fleets = [reading.parsed(text % way, "fleet.yaml")[0] for way in links]
+    pins = {"m0": "pi-1", "y": "pi-2"}
+    info = Info(device="pi-2", version="1", runtimes=(), links=("mqtt",), codecs=("raw", "fp16"))
+
+    tcp, mqtt = (
+        settings.setting(chain, fleet, profiles, {"pi-2": info}, pins=pins, command="profile")
+        for fleet in fleets
+    )
+
+    assert (tcp.links, len(mqtt.links)) == ((), 1)
+    assert "pi-2 does not list it" in tcp.notes[0]
+    assert mqtt.codecs == {"raw", "fp16"}
+    found = answering.answer(mqtt, Asked(goal="latency", codecs=tuple(FIGURES)))
+    assert [hop.codec for hop in found.chosen.hops] == ["fp16"]

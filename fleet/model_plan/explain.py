@@ -1,0 +1,173 @@
+"""A plan in words: what keeps it back, what comes next, what would help most. Pure.
+
+All by planning again with one thing changed, so each sentence is as true as the plan is.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import msgspec
+
+from fleet.fleet_file.description import Figure
+from fleet.model_plan.answering import Asked, ModelAnswer, answer
+from fleet.model_plan.candidate import Candidate, Group, grouped, lacking
+from fleet.model_plan.codecs import FIGURES, RAW
+from fleet.model_plan.setting import DeviceFigures, LinkFigures, Setting
+
+TWICE = 2.0
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """What to say of a plan beside its numbers; ``worse`` and ``better`` are shares."""
+
+    bottleneck: str
+    """A device, or ``A>B``."""
+    bottleneck_share: float
+    """Of the objective: of the period for throughput, of all time for latency."""
+    next_best: str
+    """The same without a device, as `paceline deploy --to` takes it; empty: there is none."""
+    next_best_without: str
+    next_best_worse: float | None
+    neighbours: tuple[tuple[str, float | None], ...]
+    """Cuts one block earlier or later, by their tensors: how much worse; None: it does not fit."""
+    help_most: str
+    """What would help most, in words; empty: nothing that was tried."""
+    help_most_better: float
+    without_codecs_worse: float | None
+    """With raw links alone; None: nothing is coded that changes elements."""
+
+
+def explained(setting: Setting, found: ModelAnswer) -> Explanation | None:
+    """Return what there is to say; None: there is no plan."""
+    chosen = found.chosen
+    if chosen is None:
+        return None
+    asked, worth = found.asked, chosen.objective(found.goal)
+    name, share = _bottleneck(chosen, asked)
+    without, other = _next_best(setting, chosen, asked)
+    what, better = _help_most(setting, chosen, asked)
+    coded = any(not FIGURES[hop.codec].exact for hop in chosen.hops)
+    raw = answer(setting, msgspec.structs.replace(asked, codecs=(RAW,))).chosen if coded else None
+    return Explanation(
+        bottleneck=name,
+        bottleneck_share=share,
+        next_best=other.to if other else "",
+        next_best_without=without,
+        next_best_worse=other.objective(found.goal) / worth - 1 if other else None,
+        neighbours=tuple(_neighbours(setting, chosen, asked)),
+        help_most=what,
+        help_most_better=better,
+        without_codecs_worse=raw.objective(found.goal) / worth - 1 if raw else None,
+    )
+
+
+def _bottleneck(chosen: Candidate, asked: Asked) -> tuple[str, float]:
+    hops = [(f"{hop.source}>{hop.target}", hop) for hop in chosen.hops]
+    if asked.goal == "throughput":
+        busy = [(stage.device, stage.busy_seconds) for stage in chosen.stages]
+        busy += [(name, hop.busy_seconds) for name, hop in hops]
+        whole = chosen.period_seconds
+    else:
+        busy = [(stage.device, stage.busy_seconds) for stage in chosen.stages]
+        busy += [(n, h.share * (h.latency_seconds + h.transfer_seconds)) for n, h in hops]
+        whole = chosen.latency_seconds
+    name, seconds = max(busy, key=lambda one: one[1])
+    return name, seconds / whole
+
+
+def _next_best(setting: Setting, chosen: Candidate, asked: Asked) -> tuple[str, Candidate | None]:
+    """Return the device that can be spared best, and the best plan without it."""
+    best: tuple[str, Candidate | None] = ("", None)
+    for name in chosen.devices:
+        left = tuple(device for device in setting.devices if device.id != name)
+        if not left or name in setting.pins.values():
+            continue
+        other = answer(msgspec.structs.replace(setting, devices=left), asked).chosen
+        if other is None:
+            continue
+        if best[1] is None or other.objective(asked.goal) < best[1].objective(asked.goal):
+            best = (name, other)
+    return best
+
+
+def _neighbours(
+    setting: Setting, chosen: Candidate, asked: Asked
+) -> Iterator[tuple[str, float | None]]:
+    worth = chosen.objective(asked.goal)
+    for place, (here, there) in enumerate(pairwise(chosen.groups)):
+        for step in (-1, 1):
+            at = here.last + step
+            if not here.first <= at < there.last:
+                continue
+            groups = list(chosen.groups)
+            groups[place] = Group(here.first, at, here.devices)
+            groups[place + 1] = Group(at + 1, there.last, there.devices)
+            one = grouped(setting, groups, asked.codecs)
+            fits = not lacking(setting, one) and _pins_hold(setting, groups)
+            name = "+".join(setting.chain.blocks[at].cut)
+            yield name, one.objective(asked.goal) / worth - 1 if fits else None
+
+
+def _pins_hold(setting: Setting, groups: list[Group]) -> bool:
+    return all(
+        set(group.devices) == {device}
+        for block, device in setting.pins.items()
+        for group in groups
+        if group.first <= block <= group.last
+    )
+
+
+def _help_most(setting: Setting, chosen: Candidate, asked: Asked) -> tuple[str, float]:
+    """Return the one change that makes the plan better by most."""
+    worth = chosen.objective(asked.goal)
+    best = ("", 0.0)
+    for what, other in _changes(setting, chosen):
+        found = answer(other, asked).chosen
+        better = 1 - found.objective(asked.goal) / worth if found else 0.0
+        if better > best[1] + 1e-6:
+            best = (what, better)
+    return best
+
+
+def _changes(setting: Setting, chosen: Candidate) -> Iterator[tuple[str, Setting]]:
+    replace = msgspec.structs.replace
+    for name in dict.fromkeys(chosen.devices):
+
+        def faster(one: DeviceFigures, name: str = name) -> DeviceFigures:
+            seconds = tuple(part / TWICE for part in one.seconds)
+            return replace(one, seconds=seconds) if one.id == name else one
+
+        yield (
+            f"{name} twice as fast",
+            replace(setting, devices=tuple(faster(one) for one in setting.devices)),
+        )
+    for ways in dict.fromkeys((hop.source, hop.target) for hop in chosen.hops):
+
+        def wider(one: LinkFigures, ways: tuple[str, str] = ways) -> LinkFigures:
+            if (one.source, one.target) != ways:
+                return one
+            rate = Figure(value=(one.rate.value or 1.0) * TWICE, origin=one.rate.origin)
+            return replace(one, rate=rate)
+
+        def sooner(one: LinkFigures, ways: tuple[str, str] = ways) -> LinkFigures:
+            if (one.source, one.target) != ways:
+                return one
+            latency = Figure(value=(one.latency.value or 0.0) / TWICE, origin=one.latency.origin)
+            return replace(one, latency=latency)
+
+        name = ">".join(ways)
+        yield (
+            f"twice the bandwidth from {name}",
+            replace(setting, links=tuple(wider(one) for one in setting.links)),
+        )
+        yield (
+            f"half the latency from {name}",
+            replace(setting, links=tuple(sooner(one) for one in setting.links)),
+        )
+    if any(device.memory.value is not None for device in setting.devices):
+        yield (
+            "no limit of memory anywhere",
+            replace(
+                setting, devices=tuple(replace(one, memory=Figure()) for one in setting.devices)
+            ),
+        )
