@@ -102,4 +102,4 @@ def test_nothing_to_plan_says_what_to_give(capsys):
     """Neither a model nor an instance."""
     assert cli.run(["plan"]) == 2
 
-    assert "give an --instance FILE" in capsys.readouterr().err
+    assert "give a MODEL, or an --instance FILE" in capsys.readouterr().err
