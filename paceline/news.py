@@ -2,9 +2,6 @@
 
 import queue
 import threading
-from typing import Final
-
-_SOMETHING: Final = None
 
 
 class News:
@@ -28,7 +25,7 @@ class News:
             self.told += 1
             wakes, self._waits = self._waits, False
         if wakes:
-            self._wakes.put(_SOMETHING)
+            self._wakes.put(None)
 
     def wait_beyond(self, told: int, seconds: float) -> None:
         """Wait until more than ``told`` was told; it may also return sooner, and without cause."""

@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -314,13 +315,14 @@ class Stream:
             self._ledger.error(sequence, code, text)
 
     def _send_waiting(self, route: Route) -> None:
+        addressed = partial(self._addressed, route.generation)
         while queue := self._again or self._waiting:
             frame = queue[0]
             if frame.sequence not in self._ledger:
                 queue.popleft()  # it has ended while it waited
             elif queue is self._waiting and self._under_way >= self._window:
                 break
-            elif self._plane.send(route, frame, self._finished):
+            elif self._plane.send(route, frame, addressed):
                 queue.popleft()
             elif self._plane.never_fits(route, size := reckoned_bytes(frame)):
                 text = f"{size} bytes are more than the entry takes"
@@ -341,8 +343,7 @@ class Stream:
                     self._ledger.error(frame.sequence, DEADLINE, text)
         self._ledger.expire(f"no answer in {self._deadline_seconds:g} s", now)
 
-    def _finished(self, frame: Frame) -> Frame:
-        """Return a frame as it leaves now, by the present route."""
+    def _addressed(self, generation: int, frame: Frame) -> Frame:
+        """Return a frame as it leaves now."""
         left_ms = int(self._ledger.sent(frame.sequence) * 1000)
-        generation = self._present.generation if self._present is not None else 0
         return msgspec.structs.replace(frame, generation=generation, stage=0, deadline_ms=left_ms)
