@@ -7,6 +7,7 @@ each operator as the file has it. Sums of operators mislead: a runtime fuses the
 import os
 import platform
 import resource
+import statistics
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -204,6 +205,7 @@ def _spread(seconds: Sequence[float]) -> Spread:
         p50=quantile(seconds, 0.5),
         p90=quantile(seconds, 0.9),
         count=len(seconds),
+        mean=statistics.fmean(seconds),
     )
 
 

@@ -9,7 +9,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from fleet.model_plan import problems
+from fleet.model_plan import problems, served
 from fleet.model_plan.answering import ModelAnswer
 from fleet.model_plan.candidate import Candidate, HopFigures
 from fleet.model_plan.codecs import FIGURES
@@ -17,6 +17,7 @@ from fleet.model_plan.explain import Explanation
 from fleet.model_plan.reading import ModelPlanRequest
 from fleet.model_plan.setting import WINDOW, Setting
 from fleet.planner import instance as instances
+from fleet.simulator import plan_file
 from paceline.formatting import seconds_text, size_text, work_text
 from paceline.model_plan_words import sentences
 from paceline.output import one_line
@@ -71,6 +72,9 @@ class Shown:
             "blocks": msgspec.to_builtins(chain.blocks),
             "devices": msgspec.to_builtins(setting.devices),
             "links": msgspec.to_builtins(setting.links),
+            plan_file.FIELD: plan_file.described(served.pipeline(setting, chosen))
+            if chosen
+            else None,
             "problem": instances.to_tree(answer.problem),
             "next": self.commands(),
             "notes": list(self.notes()),

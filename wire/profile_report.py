@@ -14,6 +14,8 @@ class Spread(msgspec.Struct, frozen=True, kw_only=True):
     p90: float
     count: int
     """How often."""
+    mean: float | None = None
+    """What many of them take each; None: whoever measured does not tell."""
 
 
 class OperatorTime(msgspec.Struct, frozen=True, array_like=True):

@@ -3,6 +3,7 @@
 import os
 import queue
 import random
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
@@ -242,4 +243,5 @@ def spread(values: Sequence[float]) -> Spread:
         p50=quantile(values, 0.5),
         p90=quantile(values, 0.9),
         count=len(values),
+        mean=statistics.fmean(values),
     )

@@ -116,6 +116,7 @@ def _link(link: Link, measured: LinkProfile) -> Link:
         latency_seconds=_known(link.latency_seconds, measured.latency_seconds),
         jitter_seconds=_known(link.jitter_seconds, measured.jitter_seconds),
         bytes_per_second=_known(link.bytes_per_second, measured.bytes_per_second),
+        report=measured.report,
     )
 
 

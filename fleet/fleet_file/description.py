@@ -4,6 +4,8 @@ from typing import Final, Literal
 
 import msgspec
 
+from wire.link_report import LinkReport
+
 Origin = Literal["measured", "described by hand", "unknown"]
 BY_HAND: Final[Origin] = "described by hand"
 MEASURED: Final[Origin] = "measured"
@@ -72,6 +74,8 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     message_seconds: Figure = UNKNOWN
     """What each message costs beside its bytes, at both ends."""
     cost: Price | None = None
+    report: LinkReport | None = None
+    """What was measured of it, with frames of several sizes."""
 
 
 class Fleet(msgspec.Struct, frozen=True, kw_only=True):

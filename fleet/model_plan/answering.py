@@ -78,7 +78,7 @@ def answer(setting: Setting, asked: Asked) -> ModelAnswer:
     best = _answer(setting, asked)
     raw = (codecs.RAW,)
     exact = tuple(name for name in asked.codecs if codecs.FIGURES[name].exact)
-    for fewer in dict.fromkeys((raw, exact)):
+    for fewer in dict.fromkeys((raw, exact or raw)):
         if fewer == asked.codecs or best.chosen is None:
             return best
         plain = _answer(setting, msgspec.structs.replace(asked, codecs=fewer))

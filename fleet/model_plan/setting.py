@@ -6,10 +6,19 @@ from typing import Final
 import msgspec
 
 from fleet.fleet_file import completing
-from fleet.fleet_file.description import MEASURED, Figure, Fleet, Link, Origin, Price
+from fleet.fleet_file.description import (
+    MEASURED,
+    UNKNOWN,
+    Figure,
+    Fleet,
+    Link,
+    Origin,
+    Price,
+)
 from fleet.model_plan.chain import ModelChain
 from fleet.model_plan.errors import PinError, ProfileMissingError
 from fleet.profiles.record import ModelProfile
+from wire.link_report import LinkReport
 from wire.messages import Info
 
 RUNTIME: Final = "onnx_cpu"
@@ -32,6 +41,10 @@ class DeviceFigures(msgspec.Struct, frozen=True, kw_only=True):
     low_share: float
     high_share: float
     """Tenth and ninetieth percentile of the whole run, by its median."""
+    mean_share: float
+    """The mean of the whole run, by its median."""
+    spare_core: bool
+    """Whether its processor has a core beside those that compute."""
     whole_seconds: float
     """The whole model, in one run."""
     operators_sum_seconds: float
@@ -57,6 +70,9 @@ class LinkFigures(msgspec.Struct, frozen=True, kw_only=True):
     """One way, what each message costs included."""
     rate: Figure
     cost: Price | None
+    jitter: Figure = UNKNOWN
+    report: LinkReport | None = None
+    """What was measured of it, with frames of several sizes."""
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,6 +170,7 @@ def _device(
     scale = whole / sum(seconds) if sum(seconds) else 0.0
     loaded = sum(part.report.memory.loaded_bytes for part in profile.parts)
     of_run = [part.report.run for part in profile.parts]
+    mean = sum(run.p50 if run.mean is None else run.mean for run in of_run)
     return DeviceFigures(
         id=name,
         seconds=tuple(max(one * scale, SHORTEST_SECONDS) for one in seconds),
@@ -161,6 +178,8 @@ def _device(
         seconds_from=base if base == name else f"{times:g} times as fast as {base}",
         low_share=sum(run.p10 for run in of_run) / profile.run_seconds,
         high_share=sum(run.p90 for run in of_run) / profile.run_seconds,
+        mean_share=mean / profile.run_seconds,
+        spare_core=all(part.report.threads < part.report.cpu_count for part in profile.parts),
         whole_seconds=whole,
         operators_sum_seconds=profile.operator_seconds / times,
         memory=device.memory_bytes,
@@ -215,6 +234,8 @@ def _links(
             latency=Figure(value=latency, origin=link.latency_seconds.origin),
             rate=link.bytes_per_second,
             cost=link.cost,
+            jitter=link.jitter_seconds,
+            report=link.report,
         )
         seconds = latency + typical / link.bytes_per_second.value
         ends = (link.source, link.target)

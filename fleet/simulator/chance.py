@@ -31,6 +31,14 @@ def times(median: float, p90: float, seed: int, name: str) -> Draw:
     return lambda: draw(mu, sigma)
 
 
+def median(mean: float, spread: float) -> float:
+    """Return the median of times with this mean, whose ninetieth percentile is ``spread`` times it.
+
+    Work is done at the pace of means: simulated times shall have the mean that was measured.
+    """
+    return mean / math.exp((math.log(spread) / _Z90) ** 2 / 2)
+
+
 def gaps(rate: float, seed: int, name: str) -> Draw:
     """Return what draws the seconds between frames that come independently."""
     draw = generator(seed, name).expovariate

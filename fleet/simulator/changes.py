@@ -17,11 +17,9 @@ import msgspec
 from fleet.fleet_file.quantities import quantity
 from fleet.simulator.build import ways
 from fleet.simulator.errors import BadChangeError
-from fleet.simulator.pipeline import Kill, Pipeline, Worker
+from fleet.simulator.pipeline import MOST_JITTER, Kill, Pipeline, Worker
 
 LATEST_KILL_SECONDS: Final = 3600.0
-MOST_JITTER: Final = 9
-"""Of a link's latency: no lognormal with a longer tail is like anything that is measured."""
 _NUMBER: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _LINK: Final = "link:"
 _BARE: Final = re.compile(r"[0-9.]*")

@@ -7,6 +7,8 @@ import msgspec
 
 INBOX_FRAMES: Final = 4
 """What an agent grants by default (`limits.inbox_frames`)."""
+MOST_JITTER: Final = 9
+"""By its median: no lognormal with a longer tail is like anything that is measured."""
 Arrivals = Literal["regular", "poisson"]
 """How frames come at a rate: at even times, or each independent of the others."""
 Policy = Literal["block", "drop_oldest"]

@@ -1,21 +1,60 @@
 """What `paceline plan --json` printed, or an instance, read from a file."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 
 from fleet.planner import instance as instances
-from fleet.planner.plan import Stage
+from fleet.planner import plan
 from fleet.planner.problem import Problem
+from fleet.simulator.build import ways
 from fleet.simulator.errors import NothingPlannedError, PlanFileError
+from fleet.simulator.pipeline import INBOX_FRAMES, MOST_JITTER, Link, Pipeline, Stage, Worker
+
+FIELD: Final = "pipeline"
+"""Of a plan's file: what would be deployed, with all that was measured."""
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+_Ratio = Annotated[float, msgspec.Meta(ge=1, le=1 + MOST_JITTER)]
+_Bytes = Annotated[int, msgspec.Meta(ge=0, le=2**48)]
+_Positive = Annotated[float, msgspec.Meta(gt=0, le=1e18)]
+
+
+class _Worker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    device: str
+    run_seconds: Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+    spread: _Ratio = 1.0
+    receive_seconds: _Seconds = 0.0
+    send_seconds: _Seconds = 0.0
+
+
+class _Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    workers: Annotated[tuple[_Worker, ...], msgspec.Meta(min_length=1)]
+    out_bytes: _Bytes
+
+
+class _Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
+    from_: str
+    to: str
+    latency_seconds: _Seconds
+    bytes_per_second: _Positive
+    jitter_seconds: _Seconds = 0.0
+
+
+class _Pipeline(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    stages: Annotated[tuple[_Stage, ...], msgspec.Meta(min_length=1)]
+    links: tuple[_Link, ...]
+    input_bytes: _Bytes
+    source: str | None = None
+    sink: str | None = None
 
 
 class PlanFile(NamedTuple):
     """What a file says."""
 
     problem: Problem
-    stages: tuple[Stage, ...] | None
+    stages: tuple[plan.Stage, ...] | None
     """None: it is an instance, and nothing is planned yet."""
 
 
@@ -36,9 +75,84 @@ def read(file: Path) -> PlanFile:
         raise PlanFileError(str(file), "is a plan that does not say of what (no field 'problem')")
     problem = instances.of_tree(found["problem"], f"{file}: problem")
     try:
-        stages = msgspec.convert(found["stages"], tuple[Stage, ...])
+        stages = msgspec.convert(found["stages"], tuple[plan.Stage, ...])
     except msgspec.ValidationError as error:
         raise PlanFileError(str(file), f"stages: {error}") from error
     if not stages:
         raise NothingPlannedError(str(file))
     return PlanFile(problem, stages)
+
+
+def measured(file: Path, inbox_frames: int = INBOX_FRAMES) -> Pipeline | None:
+    """Return the pipeline that a plan would be deployed as, with all that was measured.
+
+    Args:
+        file: What `paceline plan MODEL --json` printed.
+        inbox_frames: What each worker grants.
+
+    Returns:
+        None: the file does not tell; it is a plan of an instance, or an instance.
+
+    Raises:
+        InstanceError: It cannot be read, or is no JSON.
+        PlanFileError: It says what cannot be.
+    """
+    found = instances.tree(instances.contents(file), str(file))
+    given = found.get(FIELD) if isinstance(found, dict) else None
+    if given is None:
+        return None
+    try:
+        said = msgspec.convert(given, _Pipeline)
+    except msgspec.ValidationError as error:
+        raise PlanFileError(str(file), f"{FIELD}: {error}") from error
+    made = Pipeline(
+        stages=tuple(
+            Stage(
+                workers=tuple(
+                    Worker(**msgspec.structs.asdict(worker), inbox_frames=inbox_frames)
+                    for worker in stage.workers
+                ),
+                out_bytes=stage.out_bytes,
+            )
+            for stage in said.stages
+        ),
+        links={
+            (link.from_, link.to): Link(
+                latency_seconds=link.latency_seconds,
+                bytes_per_second=link.bytes_per_second,
+                jitter_seconds=link.jitter_seconds,
+            )
+            for link in said.links
+        },
+        source=said.source,
+        sink=said.sink,
+        input_bytes=said.input_bytes,
+    )
+    for problem in _wrong(made):
+        raise PlanFileError(str(file), f"{FIELD}: {problem}")
+    return made
+
+
+def described(pipeline: Pipeline) -> dict[str, Any]:
+    """Return a pipeline as a plan's file says it: what `measured` reads."""
+    plain: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(pipeline, links={}))
+    for stage in plain["stages"]:
+        for worker in stage["workers"]:
+            del worker["inbox_frames"]  # whoever simulates says it
+    links = [
+        {"from": here, "to": there, **msgspec.to_builtins(link)}
+        for (here, there), link in pipeline.links.items()
+    ]
+    return plain | {"links": links}
+
+
+def _wrong(made: Pipeline) -> Iterator[str]:
+    devices = [worker.device for stage in made.stages for worker in stage.workers]
+    if len(set(devices)) < len(devices):
+        yield "a device has two stages"
+    for here, there in ways(made):
+        if (here, there) not in made.links:
+            yield f"there is no link from {here!r:.80} to {there!r:.80}"
+    for (here, there), link in made.links.items():
+        if link.jitter_seconds > MOST_JITTER * link.latency_seconds:
+            yield f"jitter of {here!r:.80} to {there!r:.80}: at most {MOST_JITTER} latencies"

@@ -7,7 +7,7 @@ import msgspec
 from fleet.errors import BadRequestError
 from fleet.planner import planning
 from fleet.planner.plan import Stage
-from fleet.planner.problem import Goal, Problem
+from fleet.planner.problem import Goal
 from fleet.simulator import changes, plan_file
 from fleet.simulator.build import built
 from fleet.simulator.errors import NothingPlannedError
@@ -47,8 +47,7 @@ def simulate(
         raise BadRequestError(f"--svg {svg}", "is no name of an .svg file")
     if client.policy == "drop_oldest" and client.rate is None:
         raise BadRequestError("--policy drop_oldest", "frames come too fast only at a --rate")
-    problem, stages = _planned(plan, goal)
-    pipeline = built(problem, stages, world.inbox)
+    pipeline, stages = _planned(plan, goal, world.inbox)
     for change in world.changes:
         pipeline = changes.changed(pipeline, change)
     load = Load(
@@ -77,14 +76,14 @@ def simulate(
     return 0
 
 
-def _planned(file: Path, goal: Goal) -> tuple[Problem, tuple[Stage, ...]]:
+def _planned(file: Path, goal: Goal, inbox: int) -> tuple[Pipeline, tuple[Stage, ...]]:
     problem, stages = plan_file.read(file)
     if stages is None:
         answer = planning.plan(problem, goal)
         if answer.plan is None:
             raise NothingPlannedError(str(file))
         stages = answer.plan.stages
-    return problem, stages
+    return plan_file.measured(file, inbox) or built(problem, stages, inbox), stages
 
 
 def _described(
