@@ -202,6 +202,24 @@ class CodecChoiceError(CodedError):
         )
 
 
+class LinkChoiceError(CodedError):
+    """Links are not chosen as they can be."""
+
+    code = "link.bad_choice"
+    exit_code = 2
+
+    def __init__(self, text: str, problem: str) -> None:
+        super().__init__(text, problem)
+        self.text = text
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"--link {self.text}: {self.problem}; write a link for all stages, or one for what each"
+            " sends, such as 0=tcp,1=mqtt"
+        )
+
+
 class CodecRefusedError(CodedError):
     """A codec moves the outputs further than the user allows."""
 

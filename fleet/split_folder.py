@@ -46,15 +46,25 @@ def read(folder: Path) -> Manifest:
         DamagedSplitError: A file is missing or is not the one that was written.
         ManifestError: The manifest is not of a schema we know.
     """
-    path = folder / MANIFEST_FILE
-    try:
-        found = manifest.decode(path.read_bytes(), source=str(path))
-    except OSError as error:
-        raise DamagedSplitError(str(path), f"cannot be read ({error.strerror})") from error
+    found = read_manifest(folder)
     for segment in found.segments:
         for expected in segment.files:
             _check(segment_folder(folder, segment) / expected.name, expected)
     return found
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest in ``folder``; its segments' files are not looked at.
+
+    Raises:
+        DamagedSplitError: It cannot be read.
+        ManifestError: It is not of a schema we know.
+    """
+    path = folder / MANIFEST_FILE
+    try:
+        return manifest.decode(path.read_bytes(), source=str(path))
+    except OSError as error:
+        raise DamagedSplitError(str(path), f"cannot be read ({error.strerror})") from error
 
 
 def read_report(folder: Path) -> SplitReport | None:

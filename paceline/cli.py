@@ -86,6 +86,7 @@ COMMANDS: Final = (
         "paceline.commands.deploy:deploy",
         "Put the segments on devices and wait until they serve.",
         "paceline deploy parts --to pi-1,pi-2,pi-3 --name detector",
+        ("paceline deploy parts --plan plan.json",),
     ),
     Command(
         "status",

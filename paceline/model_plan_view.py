@@ -15,6 +15,7 @@ from fleet.model_plan.candidate import Candidate, HopFigures
 from fleet.model_plan.codecs import FIGURES
 from fleet.model_plan.explain import Explanation
 from fleet.model_plan.reading import ModelPlanRequest
+from fleet.model_plan.realising import deploy_options
 from fleet.model_plan.setting import WINDOW, Setting
 from fleet.planner import instance as instances
 from fleet.simulator import plan_file
@@ -44,6 +45,7 @@ class Shown:
         worth = chosen.objective(goal) if chosen else None
         in_seconds = goal in ("throughput", "latency")
         return {
+            "model": msgspec.to_builtins(chain.model),
             "feasible": chosen is not None,
             "verdict": answer.verdict,
             "goal": goal,
@@ -92,14 +94,9 @@ class Shown:
         cuts = ",".join("+".join(blocks[group.last].cut) for group in chosen.groups[:-1])
         where = f"--at {shlex.quote(cuts)}" if cuts else "--stages 1"
         model = shlex.quote(str(request.model))
-        codecs = {hop.into - 1: hop.codec for hop in chosen.hops if hop.codec != "raw"}
-        coded = ",".join(f"{stage}={name}" for stage, name in sorted(codecs.items()))
-        kinds = {hop.link for hop in chosen.hops if hop.link}
-        options = f" --codec {coded}" if coded else ""
-        options += f" --link {next(iter(kinds))}" if cuts and len(kinds) == 1 else ""
         return [
             f"paceline split {model} {where}{dims}{example} --out {PARTS}",
-            f"paceline deploy {PARTS} --to {chosen.to}{options}",
+            f"paceline deploy {PARTS} {deploy_options(chosen).text}",
         ]
 
     def notes(self) -> Iterator[str]:

@@ -84,7 +84,7 @@ def assignments(
     devices: Sequence[str],
     codecs: Sequence[str] = (),
     batching: Batching = ONE_BY_ONE,
-    link: str = link_names.DEFAULT,
+    links: Sequence[str] = (),
 ) -> tuple[Assignment, ...]:
     """Return one assignment for each device of each segment, by stage.
 
@@ -95,7 +95,7 @@ def assignments(
         devices: One entry for each segment: a device, or several replicas as ``d2+d3``.
         codecs: One for each edge that enters a stage (see `fleet.edge_codecs`); none: all is raw.
         batching: Of every segment that can run several frames at once.
-        link: Carries frames from stage to stage.
+        links: Of each stage, carries what it sends (see `fleet.edge_links`); none: the broker does.
     """
     peers = [
         tuple(Peer(device=device, stage=stage) for device in replicas)
@@ -123,7 +123,10 @@ def assignments(
                     upstream=peers[stage - 1] if stage else (),
                     downstream=next(iter(peers[stage + 1 :]), ()),
                 ),
-                transfer=Transfer(link=link, codec=next(iter(codecs[stage + 1 :]), DEFAULT)),
+                transfer=Transfer(
+                    link=next(iter(links[stage:]), link_names.DEFAULT),
+                    codec=next(iter(codecs[stage + 1 :]), DEFAULT),
+                ),
                 batching=batching,
             )
         ]

@@ -21,7 +21,7 @@ import msgspec
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from fleet import artifacts, edge_codecs, split_folder
+from fleet import artifacts, edge_codecs, edge_links, split_folder
 from fleet.control import assignments, deploy_plan, deploy_progress, readiness
 from fleet.control.control_writer import write_retained
 from fleet.control.deploy_errors import (
@@ -68,7 +68,7 @@ class DeployRequest:
     batching: Batching = ONE_BY_ONE
     """Of every segment that can run several frames at once."""
     link: str = link_names.DEFAULT
-    """What carries frames from stage to stage."""
+    """What carries frames from stage to stage, as `fleet.edge_links` understands it."""
     serve: str | None = None
     """``HOST:PORT`` to serve the artifacts at until all is done; None: somebody else does."""
     trusted: tuple[Ed25519PublicKey, ...] = ()
@@ -125,6 +125,7 @@ def deploy(
         DamagedSplitError: Its files are not those of the manifest.
         PlacementError: Not one device for each segment.
         CodecChoiceError: Codecs are chosen for edges that are not there.
+        LinkChoiceError: Links are chosen for stages that send to none.
         UnknownPluginError: There is no such codec or link.
         DevicesAbsentError: Devices are not there.
         DevicesUnableError: Devices lack a runtime, codec or link, or speak another version.
@@ -156,8 +157,8 @@ def checked(request: DeployRequest) -> Target:
     ids.checked(name, "pipeline")
     assignments.check_placement(manifest, name, request.devices)
     codecs = edge_codecs.parsed(request.codecs, len(manifest.segments))
-    link = link_names.checked(request.link)
-    target = Target(name, manifest, request.devices, codecs, request.batching, link)
+    links = edge_links.parsed(request.link, len(manifest.segments))
+    target = Target(name, manifest, request.devices, codecs, request.batching, links)
     for device in target.hosts:
         ids.checked(device, "device")
     if request.batching.max_frames > 1:
@@ -213,7 +214,7 @@ class _Deploying:
             leftovers=leftovers,
             was_lost=plan.was_lost,
             codecs=self.target.codecs,
-            link=self.target.link,
+            link=edge_links.text(self.target.links),
         )
 
     def _planned(self) -> DeployPlan:

@@ -46,6 +46,45 @@ class ReplicasError(CodedError):
         )
 
 
+class PlanUnusableError(CodedError):
+    """A file is no plan that could be deployed."""
+
+    code = "deploy.bad_plan"
+    exit_code = 3
+
+    def __init__(self, file: str, problem: str) -> None:
+        super().__init__(file, problem)
+        self.file = file
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"{self.file}: {self.problem}; give what paceline plan MODEL --json prints where"
+            " something fits"
+        )
+
+
+class PlanMismatchError(CodedError):
+    """A split model is not what was planned."""
+
+    code = "deploy.other_plan"
+    exit_code = 3
+
+    def __init__(self, file: str, planned: str, made: str, split: str) -> None:
+        super().__init__(file, planned, made, split)
+        self.file = file
+        self.planned = planned
+        self.made = made
+        self.split = split
+        """The command that cuts as planned."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.file}: the plan is {self.planned:.400}, the folder {self.made:.400}; cut as"
+            f" planned: {self.split}"
+        )
+
+
 class BatchError(CodedError):
     """No segment can run several frames at once."""
 

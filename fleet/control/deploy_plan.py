@@ -20,7 +20,6 @@ from fleet.control.deploy_errors import OrdersLostError, OrdersUnknownError
 from fleet.control.device_state import DeviceState
 from fleet.control.direct_links import Links, linked
 from fleet.control.proof import proved
-from wire import link_names
 from wire.manifest import Manifest
 from wire.messages import ONE_BY_ONE, Assignment, Batching, Desired, Reported, Route
 
@@ -52,8 +51,8 @@ class Target:
     codecs: tuple[str, ...] = ()
     """One for each edge that enters a stage; none: all is raw."""
     batching: Batching = ONE_BY_ONE
-    link: str = link_names.DEFAULT
-    """What carries frames from stage to stage."""
+    links: tuple[str, ...] = ()
+    """What carries the frames that each stage sends; none: the broker does."""
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -150,7 +149,7 @@ def plan_deploy(
     epoch = _next_epoch(devices.values(), route)
     generation = _next_generation(pipeline, devices.values(), route, epoch)
     what = (target.manifest, pipeline, generation)
-    how = (target.codecs, target.batching, target.link)
+    how = (target.codecs, target.batching, target.links)
     made = linked(assignments.assignments(*what, target.devices, *how), links or Links())
     write = _Writer(site, epoch, unix_ns)
     make, withdraw, settle = [], [], []

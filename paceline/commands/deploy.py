@@ -9,10 +9,11 @@ from cyclopts import Parameter, validators
 from rich.console import Console
 from rich.table import Table
 
-from fleet import edge_codecs, keys
+from fleet import edge_codecs, keys, split_folder
 from fleet.codec_effects.report import Bounds
 from fleet.control import deploy as deployer
 from fleet.control.deploy import Deployment, DeployRequest
+from fleet.deploy_options import DeployOptions
 from fleet.errors import BadRequestError
 from paceline import record
 from paceline.bound_options import BoundOptions
@@ -36,7 +37,8 @@ def deploy(  # noqa: PLR0913 one for each option
     folder: Path,
     /,
     *,
-    to: str,
+    to: str | None = None,
+    plan: Annotated[Path | None, Parameter(show_default=False)] = None,
     name: str | None = None,
     timeout: Timeout = 120.0,
     codec: str | None = None,
@@ -58,13 +60,16 @@ def deploy(  # noqa: PLR0913 one for each option
         folder: What `paceline split` wrote.
         to: The devices, one for each segment in order: d1,d2,d3; d1,d2+d3 serves the second
             segment on two devices.
+        plan: Instead of --to, --codec and --link: what `paceline plan MODEL --json` printed. The
+            folder must be cut as planned.
         name: The pipeline's name; else the split's.
         codec: How stages send tensors to each other: raw, fp16, int8_channel, int8_token or
             int8_tensor, each perhaps +zstd; one for each edge: entry=fp16,0=int8_channel,1=raw
             (entry: how clients send; 0: what stage 0 sends). Else that of the settings, or raw.
         link: What carries tensors from stage to stage: mqtt (through the broker, where any client
             sees them), paho (the same by another library, much slower), tcp or uds (direct), or
-            auto (the best that both devices reach). Else that of the settings, or mqtt.
+            auto (the best that both devices reach); one for what each stage sends: 0=tcp,1=mqtt.
+            Else that of the settings, or mqtt.
         bounds: How far the codec may move the outputs: tried before anything is written, as by
             paceline verify --codec.
         examples: A folder of .npz files to try it with; else inputs are made up.
@@ -82,16 +87,17 @@ def deploy(  # noqa: PLR0913 one for each option
         how: How to answer.
     """
     loaded, output = where.load().settings, how.output
+    options = _options(folder, plan, to, codec, link)
     private = keys.load_or_make(key or keys.default_path(os.environ))
     address = None if serve == NOBODY else serve or listen_address(loaded.broker.url)
     request = DeployRequest(
         topics=loaded.topics,
         folder=folder,
-        devices=tuple(device.strip() for device in to.split(",") if device.strip()),
+        devices=options.devices,
         name=name,
-        codecs=codec or loaded.codec,
+        codecs=options.codec or loaded.codec,
         batching=Batching(max_frames=max_batch, max_wait_seconds=max_wait),
-        link=link or loaded.link,
+        link=options.link or loaded.link,
         serve=address,
         trusted=keys.trusted(trust),
         force=force,
@@ -109,6 +115,29 @@ def deploy(  # noqa: PLR0913 one for each option
     record.deployed(loaded.topics, str(session.url), made, folder, output)
     output.result(made, lambda console: _show(console, made, target.manifest))
     return 0
+
+
+def _options(
+    folder: Path, plan: Path | None, to: str | None, codec: str | None, link: str | None
+) -> DeployOptions:
+    """Return what the options say, or the plan.
+
+    Raises:
+        BadRequestError: Both do, or neither.
+        CodedError: The plan cannot be used, or the folder is not cut as planned.
+    """
+    if plan is None:
+        if to is None:
+            raise BadRequestError("--to", "neither it nor --plan was given")
+        return DeployOptions(to=to, codec=codec, link=link)
+    for option, given in (("--to", to), ("--codec", codec), ("--link", link)):
+        if given is not None:
+            raise BadRequestError(f"{option} {given}", "is what --plan says; give one of them")
+    from fleet.control import from_plan  # noqa: PLC0415 the planner, which others do without
+
+    planned = from_plan.read(plan)
+    from_plan.check(plan, planned, split_folder.read_manifest(folder))
+    return planned.options
 
 
 def _try_codecs(

@@ -181,7 +181,7 @@ def test_every_stage_is_told_the_link():
     """MQTT, unless another is asked for."""
     devices = ("a", "b", "c")
     usual = assignments.assignments(manifest(3), "p", 4, devices)
-    made = assignments.assignments(manifest(3), "p", 4, devices, link="auto")
+    made = assignments.assignments(manifest(3), "p", 4, devices, links=("auto",) * 3)
 
     assert {one.transfer.link for one in usual} == {"mqtt"}
     assert {one.transfer.link for one in made} == {"auto"}
