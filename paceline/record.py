@@ -7,15 +7,21 @@ from pathlib import Path
 from fleet.control import deployments
 from fleet.control.deploy import Deployment
 from fleet.control.deploy_errors import DeploymentsFileError
-from fleet.control.deployments import Entry
+from fleet.control.deployments import Entry, Promise
 from paceline.output import Output
+from wire.messages import Route
 from wire.topics import Site
 
 
 def deployed(
-    topics: Site, broker: str, made: Deployment, folder: Path, output: Output | None = None
+    topics: Site,
+    broker: str,
+    made: Deployment,
+    folder: Path,
+    output: Output | None = None,
+    promise: Promise | None = None,
 ) -> None:
-    """Add what was deployed to the list."""
+    """Add what was deployed to the list, with what its plan promised."""
     entry = Entry(
         broker=broker,
         root=topics.root,
@@ -26,6 +32,7 @@ def deployed(
         folder=str(folder.resolve()),
         deployed_unix_ns=time.time_ns(),
         route=made.route,
+        promise=promise,
     )
     try:
         deployments.add(deployments.default_folder(os.environ), entry)
@@ -51,6 +58,17 @@ def known(topics: Site, broker: str) -> tuple[Entry, ...]:
     here = (broker, topics.root, topics.site)
     folder = deployments.default_folder(os.environ)
     return tuple(entry for entry in deployments.read(folder) if entry.place[:3] == here)
+
+
+def promised(topics: Site, broker: str, route: Route) -> Promise | None:
+    """Return what the plan promised of the generation that serves; None: nobody here knows.
+
+    Raises:
+        DeploymentsFileError: The list cannot be read.
+    """
+    serving = (route.pipeline, route.generation)
+    found = (e for e in known(topics, broker) if (e.pipeline, e.generation) == serving)
+    return next((entry.promise for entry in found), None)
 
 
 def _note(output: Output | None, error: DeploymentsFileError) -> None:

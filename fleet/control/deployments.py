@@ -6,16 +6,28 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from fleet.control.deploy_errors import DeploymentsFileError
+from fleet.simulator.predicting import Prediction
 from wire.messages import Route
 
 FILE_NAME: Final = "deployments.json"
 SCHEMA: Final = 1
 _MAX_BYTES: Final = 4 << 20
+
+
+class Promise(msgspec.Struct, frozen=True, kw_only=True):
+    """What a pipeline was planned to do."""
+
+    goal: str
+    """What was made small."""
+    pipeline: dict[str, Any]
+    """As it was planned; see `fleet.simulator.plan_file.of_tree`."""
+    predicted: Prediction | None
+    """Of one window, to be shown; None: it would give no results."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +47,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     route: Route | None = None
     """What clients follow, to be published again if a broker loses it; None: an earlier version
     wrote the entry."""
+    promise: Promise | None = None
+    """None: it was not deployed by a plan."""
 
     @property
     def place(self) -> tuple[str, str, str, str]:

@@ -6,10 +6,14 @@ from typing import Any
 import msgspec
 
 from fleet.control.deploy_errors import PlanMismatchError, PlanUnusableError
+from fleet.control.deployments import Promise
 from fleet.deploy_options import DeployOptions
 from fleet.model_plan.candidate import Candidate
 from fleet.model_plan.realising import deploy_options
+from fleet.model_plan.setting import WINDOW
 from fleet.planner import instance as instances
+from fleet.simulator import plan_file, predicting
+from fleet.simulator.pipeline import Pipeline
 from wire.manifest import Manifest, ModelRef
 
 
@@ -28,6 +32,9 @@ class PlannedModel(msgspec.Struct, frozen=True, kw_only=True):
     blocks: tuple[PlannedBlock, ...]
     next: tuple[str, ...]
     """The commands that make it real."""
+    goal: str = ""
+    pipeline: dict[str, Any] | None = None
+    """What is simulated; None: an earlier version planned."""
 
     @property
     def options(self) -> DeployOptions:
@@ -55,6 +62,35 @@ def read(file: Path) -> PlannedModel:
     if found["chosen"] is None:
         raise PlanUnusableError(str(file), "says that nothing fits")
     return _converted(file, found)
+
+
+def pipeline(file: Path) -> Pipeline:
+    """Return the pipeline that a plan's file is of, to be simulated.
+
+    Raises:
+        CodedError: As of `read`; or it does not tell, or what it tells cannot be.
+    """
+    plan = read(file)
+    if plan.pipeline is None:
+        raise PlanUnusableError(str(file), "was written by an earlier version")
+    return plan_file.of_tree(plan.pipeline, str(file))
+
+
+def promise(file: Path, plan: PlannedModel) -> Promise | None:
+    """Return what a plan promises; None: it does not tell.
+
+    Raises:
+        PlanFileError: It promises what cannot be.
+        SimulationTooLongError: Nobody can tell in time.
+    """
+    if plan.pipeline is None:
+        return None
+    pipeline = plan_file.of_tree(plan.pipeline, str(file))
+    return Promise(
+        goal=plan.goal,
+        pipeline=plan.pipeline,
+        predicted=predicting.predicted(pipeline, WINDOW),
+    )
 
 
 def check(file: Path, plan: PlannedModel, manifest: Manifest) -> None:

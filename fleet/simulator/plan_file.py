@@ -99,12 +99,19 @@ def measured(file: Path, inbox_frames: int = INBOX_FRAMES) -> Pipeline | None:
     """
     found = instances.tree(instances.contents(file), str(file))
     given = found.get(FIELD) if isinstance(found, dict) else None
-    if given is None:
-        return None
+    return None if given is None else of_tree(given, str(file), inbox_frames)
+
+
+def of_tree(given: Any, file: str, inbox_frames: int = INBOX_FRAMES) -> Pipeline:
+    """Return the pipeline that `described` gave; ``file`` is where it was kept.
+
+    Raises:
+        PlanFileError: It says what cannot be.
+    """
     try:
         said = msgspec.convert(given, _Pipeline)
     except msgspec.ValidationError as error:
-        raise PlanFileError(str(file), f"{FIELD}: {error}") from error
+        raise PlanFileError(file, f"{FIELD}: {error}") from error
     made = Pipeline(
         stages=tuple(
             Stage(
@@ -129,7 +136,7 @@ def measured(file: Path, inbox_frames: int = INBOX_FRAMES) -> Pipeline | None:
         input_bytes=said.input_bytes,
     )
     for problem in _wrong(made):
-        raise PlanFileError(str(file), f"{FIELD}: {problem}")
+        raise PlanFileError(file, f"{FIELD}: {problem}")
     return made
 
 

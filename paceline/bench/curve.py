@@ -25,6 +25,11 @@ def curve(report: PipelineReport) -> str:
     rates = [level.frames_per_second for level in report.levels]
     p50 = [level.latency_seconds.p50 for level in report.levels]
     p95 = [level.latency_seconds.p95 for level in report.levels]
+    told = {level.concurrency: level.predicted for level in report.levels if level.predicted}
+    rates_told = [one.frames_per_second for one in told.values()]
+    p50_told = [one.latency_p50_seconds for one in told.values()]
+    p95_told = [one.latency_p95_seconds for one in told.values()]
+    fastest, longest = _scale([*rates, *rates_told]), _scale([*p95, *p95_told])
     second = _TOP + _PANEL + _GAP
     where = ", ".join(stage.device for stage in report.stages)
     title = f"{report.pipeline}: {max(rates):.1f} frames/s"
@@ -33,14 +38,22 @@ def curve(report: PipelineReport) -> str:
         svg.text(_LEFT, 32, title, "ink title"),
         svg.text(_LEFT, 52, f"{subtitle}; load before {report.load_average:.1f}", "muted"),
         *_recommended(windows, report.recommended_window),
-        *_panel(_TOP, "frames/s", _scale(rates), lambda value: f"{value:.4g}"),
-        *_line(windows, rates, _scale(rates), _TOP, "rim line"),
-        *_panel(second, "latency", _scale(p95), lambda value: f"{value * 1000:.4g} ms"),
-        *_line(windows, p50, _scale(p95), second, "weights line"),
-        *_line(windows, p95, _scale(p95), second, "work line"),
+        *_panel(_TOP, "frames/s", fastest, lambda value: f"{value:.4g}"),
+        *_line(windows, rates, fastest, _TOP, "rim line"),
+        *_panel(second, "latency", longest, lambda value: f"{value * 1000:.4g} ms"),
+        *_line(windows, p50, longest, second, "weights line"),
+        *_line(windows, p95, longest, second, "work line"),
         *_marks(windows),
         *_legend(second - 14),
     ]
+    if told:
+        at = [_x(windows, window) for window in told]
+        body += [
+            _way(at, rates_told, fastest, _TOP, "rim line predicted"),
+            _way(at, p50_told, longest, second, "weights line predicted"),
+            _way(at, p95_told, longest, second, "work line predicted"),
+            svg.text(_WIDTH - _RIGHT, second - 14, "dotted: predicted", "muted small end"),
+        ]
     return svg.document(_WIDTH, _HEIGHT, title, subtitle, body)
 
 
@@ -63,13 +76,24 @@ def _scale(values: Sequence[float]) -> float:
 def _line(
     windows: Sequence[int], values: Sequence[float], largest: float, top: float, kind: str
 ) -> list[str]:
-    points = [
-        (_x(windows, window), top + _PANEL * (1 - value / largest))
-        for window, value in zip(windows, values, strict=True)
+    at = [_x(windows, window) for window in windows]
+    points = zip(at, values, strict=True)
+    dots = [svg.rect(x - 2.5, _y(value, largest, top) - 2.5, 5, 5, "ink") for x, value in points]
+    return [_way(at, values, largest, top, kind), *dots]
+
+
+def _way(
+    at: Sequence[float], values: Sequence[float], largest: float, top: float, kind: str
+) -> str:
+    points = enumerate(zip(at, values, strict=True))
+    commands = [
+        f"{'L' if n else 'M'}{x:.1f} {_y(value, largest, top):.1f}" for n, (x, value) in points
     ]
-    commands = [f"{'L' if n else 'M'}{x:.1f} {y:.1f}" for n, (x, y) in enumerate(points)]
-    dots = [svg.rect(x - 2.5, y - 2.5, 5, 5, "ink") for x, y in points]
-    return [svg.path(commands, kind), *dots]
+    return svg.path(commands, kind)
+
+
+def _y(value: float, largest: float, top: float) -> float:
+    return top + _PANEL * (1 - value / largest)
 
 
 def _x(windows: Sequence[int], window: int) -> float:

@@ -40,6 +40,27 @@ class NothingMeasuredError(CodedError):
         )
 
 
+class OtherPlanError(CodedError):
+    """A plan is not of the pipeline that is measured."""
+
+    code = "bench.other_plan"
+    exit_code = 3
+
+    def __init__(self, plan: str, pipeline: str, planned: str, serving: str) -> None:
+        super().__init__(plan, pipeline, planned, serving)
+        self.plan = plan
+        self.pipeline = pipeline
+        self.planned = planned
+        self.serving = serving
+
+    def __str__(self) -> str:
+        return (
+            f"{self.plan}: is of stages on {self.planned:.400}, but {self.pipeline} runs on"
+            f" {self.serving:.400}; give the plan that was deployed, or deploy this one:"
+            f" paceline deploy DIR --plan {self.plan}"
+        )
+
+
 class BadConcurrencyError(CodedError):
     """What ``--concurrency`` says is no range of windows."""
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from fleet.simulator.predicting import Figures, Prediction
 from paceline.answers import Answer
 from paceline.bench import way
 from paceline.bench.way import Part, StageLoad
@@ -38,6 +39,10 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
     stages: tuple[StageLoad, ...]
     failed: dict[str, int]
     """Frames without a result, by reason, from the level's first to its last."""
+    predicted: Prediction | None = None
+    """By the plan that it was deployed by; None: there is none."""
+    error: Figures | None = None
+    """Of what was predicted; see `fleet.simulator.predicting.error`."""
 
 
 def level(

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from paceline.bench.pipeline_report import Level
+from paceline.bench.predictions_view import summary, table
 from paceline.bench.text import latency_text
 from paceline.bench.verdict import Bottleneck, best
 from paceline.bench.way import STEPS, Part
@@ -53,6 +54,9 @@ def show(console: Console, report: PipelineReport) -> None:
     top = best(report.levels)
     console.print(f"\nWhere a frame's time goes with {top.concurrency} in flight, on average:")
     console.print(_way(top))
+    if any(level.predicted for level in report.levels):
+        console.print(f"\nWhat its plan predicted, beside measured: {summary(report.levels)}")
+        console.print(table(report.levels))
     console.print(f"\nbottleneck: {report.bottleneck.text}")
     console.print(f"recommended: --window {report.recommended_window}")
     for reason, count in report.failed.items():

@@ -3,15 +3,21 @@
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter, validators
 
 import paceline
 from fleet import inputs as made_up
+from fleet.control import from_plan
+from fleet.control.deploy_errors import DeploymentsFileError
 from fleet.errors import BadRequestError
-from paceline import run_files
+from fleet.simulator import plan_file
+from fleet.simulator.errors import PlanFileError
+from fleet.simulator.pipeline import Pipeline
+from paceline import record, run_files
 from paceline.bench import concurrency as concurrencies
 from paceline.bench import hop as hops
-from paceline.bench import hop_report, pipeline_view
+from paceline.bench import hop_report, pipeline_view, predictions
 from paceline.bench import pipeline as pipelines
 from paceline.bench.curve import curve
 from paceline.bench.hop import HopRequest
@@ -20,11 +26,13 @@ from paceline.bench.meter import MOST_SECONDS, Rules
 from paceline.bench.pipeline import LoadRequest
 from paceline.dimensions import dimension
 from paceline.options import OutputOptions, SiteOptions, Timeout
+from paceline.output import Output
 from paceline.settings import Settings
 from paceline.show.errors import PictureUnwritableError
 from paceline.stream import DEFAULT_DEADLINE_SECONDS
 from wire import link_names
 from wire.frame import MAX_FRAME_BYTES
+from wire.messages import Route
 
 _LARGEST = MAX_FRAME_BYTES - (1 << 20)
 
@@ -91,13 +99,15 @@ def pipeline(  # noqa: PLR0913 one for each option
     seconds: Timeout = MOST_SECONDS,
     deadline: Timeout = DEFAULT_DEADLINE_SECONDS,
     svg: Path | None = None,
+    plan: Annotated[Path | None, Parameter(show_default=False)] = None,
     where: SiteOptions = SiteOptions(),  # noqa: B008 frozen
     how: OutputOptions = OutputOptions(),  # noqa: B008 frozen
 ) -> int:
     """Measure a deployed pipeline with more and more frames in flight, each until it is stable.
 
     Stable is: throughput and latency of each of the last three seconds are within 10 % of their
-    mean. Ctrl-C ends it with what was measured.
+    mean. Ctrl-C ends it with what was measured. What a plan predicted stands beside it, where you
+    deployed by one.
 
     Args:
         name: The pipeline's.
@@ -107,6 +117,7 @@ def pipeline(  # noqa: PLR0913 one for each option
         seconds: When a level ends that does not become stable.
         deadline: Seconds after which a frame without an answer has failed.
         svg: Draw throughput and latency over frames in flight into this file.
+        plan: What `paceline plan MODEL --json` printed; else the plan that you deployed by.
         where: Which site.
         how: How to answer.
     """
@@ -117,6 +128,7 @@ def pipeline(  # noqa: PLR0913 one for each option
     if dims and source is not None:
         raise BadRequestError("--dim", "sizes come from what --input names")
     settings, out = where.load().settings, how.output
+    given = from_plan.pipeline(plan) if plan is not None else None
     with paceline.connect(
         settings.broker.url,
         site=settings.site,
@@ -136,8 +148,15 @@ def pipeline(  # noqa: PLR0913 one for each option
             rules=Rules(most_seconds=seconds),
             deadline_seconds=deadline,
         )
+        if plan is not None and given is not None:
+            predictions.check(str(plan), given, found.route)
+        planned = given or _promised(settings, site.broker, found.route, out)
         with out.progress() as tell:
             report = pipelines.measure(found, request, tell)
+            if planned is not None:
+                tell("simulating what was planned")
+                levels = predictions.with_predictions(report.levels, planned, deadline)
+                report = msgspec.structs.replace(report, levels=levels)
     if svg is not None:
         _draw(svg, curve(report))
         out.note(f"drawn in {svg}")
@@ -145,6 +164,16 @@ def pipeline(  # noqa: PLR0913 one for each option
     if report.ended_by is not None:
         return 130 if report.ended_by == pipelines.INTERRUPTED else 6
     return 1 if report.failed else 0
+
+
+def _promised(settings: Settings, broker: str, route: Route, out: Output) -> Pipeline | None:
+    """Return the pipeline as it was planned, where this user deployed it by a plan."""
+    try:
+        promise = record.promised(settings.topics, broker, route)
+        return plan_file.of_tree(promise.pipeline, "the list of deployments") if promise else None
+    except (DeploymentsFileError, PlanFileError) as error:
+        out.note(f"note: {error}")
+        return None
 
 
 def _draw(file: Path, picture: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
+import msgspec
 from cyclopts import Parameter, validators
 from rich.console import Console
 from rich.table import Table
@@ -13,13 +14,15 @@ from fleet import edge_codecs, keys, split_folder
 from fleet.codec_effects.report import Bounds
 from fleet.control import deploy as deployer
 from fleet.control.deploy import Deployment, DeployRequest
+from fleet.control.deployments import Promise
 from fleet.deploy_options import DeployOptions
 from fleet.errors import BadRequestError
+from fleet.simulator.predicting import Prediction
 from paceline import record
 from paceline.bound_options import BoundOptions
 from paceline.connection import connected
 from paceline.deploy_view import DeployView
-from paceline.formatting import seconds_text
+from paceline.formatting import prediction_text, seconds_text
 from paceline.options import OutputOptions, SiteOptions, Timeout
 from paceline.output import Output
 from paceline.serving import listen_address
@@ -87,7 +90,7 @@ def deploy(  # noqa: PLR0913 one for each option
         how: How to answer.
     """
     loaded, output = where.load().settings, how.output
-    options = _options(folder, plan, to, codec, link)
+    options, promise = _options(folder, plan, to, codec, link)
     private = keys.load_or_make(key or keys.default_path(os.environ))
     address = None if serve == NOBODY else serve or listen_address(loaded.broker.url)
     request = DeployRequest(
@@ -112,15 +115,19 @@ def deploy(  # noqa: PLR0913 one for each option
         if address and output.live:
             output.note(f"serving the segments at {address}")
         made = deployer.deploy(request, session, private, view)
-    record.deployed(loaded.topics, str(session.url), made, folder, output)
-    output.result(made, lambda console: _show(console, made, target.manifest))
+    record.deployed(loaded.topics, str(session.url), made, folder, output, promise)
+    predicted = promise.predicted if promise else None
+    output.result(
+        msgspec.to_builtins(made) | {"predicted": predicted},
+        lambda console: _show(console, made, target.manifest, predicted),
+    )
     return 0
 
 
 def _options(
     folder: Path, plan: Path | None, to: str | None, codec: str | None, link: str | None
-) -> DeployOptions:
-    """Return what the options say, or the plan.
+) -> tuple[DeployOptions, Promise | None]:
+    """Return what the options say, or the plan, which also promises something.
 
     Raises:
         BadRequestError: Both do, or neither.
@@ -129,7 +136,7 @@ def _options(
     if plan is None:
         if to is None:
             raise BadRequestError("--to", "neither it nor --plan was given")
-        return DeployOptions(to=to, codec=codec, link=link)
+        return DeployOptions(to=to, codec=codec, link=link), None
     for option, given in (("--to", to), ("--codec", codec), ("--link", link)):
         if given is not None:
             raise BadRequestError(f"{option} {given}", "is what --plan says; give one of them")
@@ -137,7 +144,7 @@ def _options(
 
     planned = from_plan.read(plan)
     from_plan.check(plan, planned, split_folder.read_manifest(folder))
-    return planned.options
+    return planned.options, from_plan.promise(plan, planned)
 
 
 def _try_codecs(
@@ -167,7 +174,9 @@ def _try_codecs(
     )
 
 
-def _show(console: Console, made: Deployment, manifest: Manifest) -> None:
+def _show(
+    console: Console, made: Deployment, manifest: Manifest, predicted: Prediction | None
+) -> None:
     console.print(
         f"pipeline {made.pipeline}: generation {made.generation} serves"
         f" (after {seconds_text(made.serving_seconds)})"
@@ -181,6 +190,11 @@ def _show(console: Console, made: Deployment, manifest: Manifest) -> None:
         codec = [made.codecs[stage.stage]] if coded else []
         table.add_row(f"  {stage.stage}", stage.device, stage.segment, stage.runtime, *codec)
     console.print(table)
+    if predicted:
+        console.print(
+            f"predicted: {prediction_text(predicted)}; `paceline bench pipeline {made.pipeline}`"
+            " measures it"
+        )
     if made.leftovers:
         names = ", ".join(made.leftovers)
         console.print(f"note: an older generation is still draining on {names}", style="yellow")

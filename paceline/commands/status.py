@@ -11,10 +11,11 @@ from rich.text import Text
 
 from fleet.control.observe import GRACE_SECONDS, Observer
 from fleet.control.pipeline_status import PipelineStatus, StageStatus, pipeline_status
+from fleet.simulator.predicting import Prediction
 from paceline import record
 from paceline.connection import connected
 from paceline.errors import PipelineUnknownError
-from paceline.formatting import age_text
+from paceline.formatting import age_text, prediction_text
 from paceline.options import OutputOptions, SiteOptions
 from wire.messages import Route
 from wire.session import Session
@@ -43,6 +44,8 @@ class SiteStatus(msgspec.Struct, frozen=True, kw_only=True):
     root: str
     site: str
     pipelines: tuple[PipelineStatus, ...]
+    predicted: dict[str, Prediction]
+    """Of pipelines that you deployed by a plan."""
 
 
 def status(
@@ -65,12 +68,25 @@ def status(
         topics.topic("route", pipeline=pipeline)  # a name that is no id needs no broker
     with connected(loaded) as session:
         broker = str(session.url)
-        remembered = {e.pipeline: e.devices for e in record.known(topics, broker)}
+        known = record.known(topics, broker)
+        remembered = {e.pipeline: e.devices for e in known}
         names = list(remembered) if pipeline is None else [pipeline]
         found = _read(session, topics, {name: remembered.get(name, ()) for name in names})
     if pipeline is not None and not (found[0].stages or found[0].others or pipeline in remembered):
         raise PipelineUnknownError(pipeline, broker)
-    read = SiteStatus(broker=broker, root=topics.root, site=topics.site, pipelines=found)
+    read = SiteStatus(
+        broker=broker,
+        root=topics.root,
+        site=topics.site,
+        pipelines=found,
+        predicted={
+            entry.pipeline: entry.promise.predicted
+            for entry in known
+            for status in found
+            if entry.promise and entry.promise.predicted
+            if (entry.pipeline, entry.generation) == (status.pipeline, status.generation)
+        },
+    )
     for name in (lost.pipeline for lost in found if _has_lost_its_route(lost)):
         if name in remembered:
             how.output.note(
@@ -128,6 +144,8 @@ def show(console: Console, read: SiteStatus, now_unix_ns: int) -> None:
         if number:
             console.print()
         _show_pipeline(console, pipeline, now_unix_ns)
+        if pipeline.pipeline in read.predicted:
+            console.print(f"  predicted: {prediction_text(read.predicted[pipeline.pipeline])}")
 
 
 def _show_pipeline(console: Console, pipeline: PipelineStatus, now_unix_ns: int) -> None:

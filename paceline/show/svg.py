@@ -31,7 +31,7 @@ text{font:12px system-ui,-apple-system,"Segoe UI","DejaVu Sans",sans-serif}
 .end{text-anchor:end}.middle{text-anchor:middle}
 .line{fill:none;stroke-width:2;stroke-linejoin:round}.weights{stroke-dasharray:7 4}
 .rim{fill:none;stroke-width:1.25}.grid{stroke-width:1}.edge{stroke-width:1}
-.cut{stroke-width:1.5;stroke-dasharray:2 3}"""
+.cut{stroke-width:1.5;stroke-dasharray:2 3}.predicted{stroke-dasharray:.1 5;stroke-linecap:round}"""
 
 
 def document(width: int, height: int, title: str, description: str, body: Sequence[str]) -> str:

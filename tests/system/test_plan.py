@@ -68,3 +68,16 @@ def test_what_a_plan_prints_next_can_be_run(place, command, planned):
         assert command("run", made["pipeline"], "--input", "in.npz", "--output", "out.npz")[0] == 0
         with np.load("out.npz") as answer:
             assert chain.right(0, answer)
+    bench = "bench", "pipeline", made["pipeline"], "--seconds", "0.6", "--concurrency"
+    code, found = command(*bench, "1,3")
+    assert code == 0
+    for level in found["levels"]:
+        told = level["predicted"]
+        assert told["window"] == level["concurrency"]
+        assert level["error"]["frames_per_second"] == pytest.approx(
+            told["frames_per_second"] / level["frames_per_second"] - 1
+        )
+    assert command("status")[1]["predicted"] == {made["pipeline"]: made["predicted"]}
+    assert command(*deploy, *served)[0] == 0  # by itself again: this generation has no plan
+    assert command(*bench, "1")[1]["levels"][0]["predicted"] is None
+    assert command(*bench, "1", "--plan", "plan.json")[1]["levels"][0]["predicted"] is not None

@@ -3,6 +3,7 @@
 import io
 
 from fleet.control.pipeline_status import PipelineStatus, StageStatus
+from fleet.simulator.predicting import Prediction
 from paceline.commands.status import SiteStatus, show
 from paceline.output import Output
 from wire.messages import Reason
@@ -28,10 +29,13 @@ def stage(number, **more):
     )
 
 
-def printed(*pipelines):
+def printed(*pipelines, predicted=None):
     """Return the lines that people see."""
     output = Output(False, io.StringIO(), io.StringIO())
-    read = SiteStatus(broker="mqtt://b:1883", root="paceline", site="lab", pipelines=pipelines)
+    read = SiteStatus(
+        broker="mqtt://b:1883", root="paceline", site="lab", pipelines=pipelines,
+        predicted=predicted or {},
+    )  # fmt: skip
     output.result(read, lambda console: show(console, read, NOW_UNIX_NS))
     return [line.rstrip() for line in output.stdout.getvalue().splitlines()]
 
@@ -58,6 +62,16 @@ def test_each_stage_is_a_row_under_its_pipeline():
     row = ["0", "pi-0", "00-part", "online", "serving", "healthy", "onnx_cpu", "3", "2", "min"]
     assert first.split() == row
     assert second.split()[1] == "pi-1"
+
+
+def test_what_was_predicted_stands_below():
+    """Of the pipeline that was deployed by a plan."""
+    told = Prediction(
+        window=8, frames_per_second=13.14, latency_p50_seconds=0.6, latency_p95_seconds=0.7
+    )
+    lines = printed(pipeline(stage(0)), predicted={"detector": told})
+
+    assert lines[-1] == "  predicted: 13.14 frames/s, 600 ms (p95 700 ms) with 8 in flight"
 
 
 def test_reasons_stand_below_the_table_and_restarts_in_it():
