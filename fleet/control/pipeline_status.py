@@ -6,7 +6,10 @@ from typing import Literal
 import msgspec
 
 from fleet.control.device_state import DeviceState
-from wire.messages import Reason, ReportedAssignment, Route
+from fleet.edge_codecs import ENTRY
+from wire import messages
+from wire.errors import MessageError
+from wire.messages import Assignment, Desired, Reason, ReportedAssignment, Route
 
 
 class StageStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +34,18 @@ class StageStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the device allows a broker without credentials or TLS."""
 
 
+class EdgeStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How tensors get from one stage to the next."""
+
+    edge: str
+    """``entry``, or the stage that sends."""
+    link: str | None
+    """As ordered: ``auto`` is a choice of the workers. None: clients choose it, or it is not
+    known."""
+    codec: str | None
+    """None: it is not known, for the broker has lost the orders."""
+
+
 class PipelineStatus(msgspec.Struct, frozen=True, kw_only=True):
     """A pipeline."""
 
@@ -46,6 +61,8 @@ class PipelineStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Those of the route, by stage."""
     others: tuple[StageStatus, ...]
     """Other generations that devices still, or already, run."""
+    edges: tuple[EdgeStatus, ...] = ()
+    """The entry, then one behind each stage but the last; none without a route."""
 
 
 def pipeline_status(
@@ -79,7 +96,32 @@ def pipeline_status(
         manifest=route.manifest if route else None,
         stages=tuple(stages),
         others=tuple(others),
+        edges=_edges(route, states) if route else (),
     )
+
+
+def _edges(route: Route, states: Mapping[str, DeviceState]) -> tuple[EdgeStatus, ...]:
+    """Return how tensors travel in the generation that the route names, as was ordered."""
+    ordered = {
+        assignment.stage: assignment.transfer
+        for state in states.values()
+        for assignment in _ordered(state)
+        if (assignment.pipeline, assignment.generation) == (route.pipeline, route.generation)
+    }
+    edges = [EdgeStatus(edge=ENTRY, link=None, codec=route.codec)]
+    for stage in sorted({stage.stage for stage in route.stages})[:-1]:
+        how = ordered.get(stage)
+        link, codec = (how.link, how.codec) if how else (None, None)
+        edges.append(EdgeStatus(edge=str(stage), link=link, codec=codec))
+    return tuple(edges)
+
+
+def _ordered(state: DeviceState) -> Sequence[Assignment]:
+    """Return what a device was ordered, by whomever: this is shown and not carried on."""
+    try:
+        return messages.decode("desired", state.desired or b"", Desired).assignments
+    except MessageError:
+        return ()
 
 
 def _reported(

@@ -10,7 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from fleet.control.observe import GRACE_SECONDS, Observer
-from fleet.control.pipeline_status import PipelineStatus, StageStatus, pipeline_status
+from fleet.control.pipeline_status import (
+    EdgeStatus,
+    PipelineStatus,
+    StageStatus,
+    pipeline_status,
+)
+from fleet.edge_codecs import ENTRY
 from fleet.simulator.predicting import Prediction
 from paceline import record
 from paceline.connection import connected
@@ -37,6 +43,10 @@ _STYLES: Final = {
 }
 
 
+DOWN: Final = 6
+"""The exit code where a stage of a pipeline serves on no device, or no client finds it."""
+
+
 class SiteStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What ``--json`` prints."""
 
@@ -56,6 +66,9 @@ def status(
     how: OutputOptions = OutputOptions(),  # noqa: B008 frozen
 ) -> int:
     """Show what the devices of a pipeline do; without a name: of all that you deployed.
+
+    Exits with 6 when one of them does not serve (down, not deployed), with 0 when all do, degraded
+    or not.
 
     Args:
         pipeline: Its name.
@@ -94,7 +107,12 @@ def status(
                 f" route; `paceline restore {name}` brings it back"
             )
     how.output.result(read, lambda console: show(console, read, time.time_ns()))
-    return 0
+    return exit_code(found)
+
+
+def exit_code(found: Sequence[PipelineStatus]) -> int:
+    """Return 0 when every pipeline gives answers, degraded or not."""
+    return DOWN if any(one.state in {"down", "not_deployed"} for one in found) else 0
 
 
 def _read(
@@ -164,6 +182,8 @@ def _show_pipeline(console: Console, pipeline: PipelineStatus, now_unix_ns: int)
     for stage in rows:
         table.add_row(*_cells(stage, now_unix_ns))
     console.print(table)
+    if len(pipeline.edges) > 1:
+        console.print(Text(f"  edges: {', '.join(map(_edge, pipeline.edges))}", "dim"))
     for stage in rows:
         if stage.reason is not None:
             where = f"  {stage.device} {stage.segment}: "
@@ -173,6 +193,12 @@ def _show_pipeline(console: Console, pipeline: PipelineStatus, now_unix_ns: int)
     if insecure:
         told = "insecure: true in the configuration allows a broker without password and TLS"
         console.print(Text(f"  {', '.join(insecure)}: ").append(told, style="yellow"))
+
+
+def _edge(edge: EdgeStatus) -> str:
+    """Return how tensors travel there: ``entry: raw``, ``0 → 1: tcp, fp16``."""
+    name = edge.edge if edge.edge == ENTRY else f"{edge.edge} → {int(edge.edge) + 1}"
+    return f"{name} {' '.join(filter(None, (edge.link, edge.codec))) or 'not known'}"
 
 
 def _cells(stage: StageStatus, now_unix_ns: int) -> tuple[Text, ...]:

@@ -87,7 +87,7 @@ def test_status_and_run_say_how_to_bring_it_back(deployed, command, slow_chain, 
     restored = command("restore", "p")
     after = command("status", "p")
 
-    assert (code, status["pipelines"][0]["state"]) == (0, "not_deployed")
+    assert (code, status["pipelines"][0]["state"]) == (6, "not_deployed")
     assert "`paceline restore p`" in noted
     assert (failed[0], failed[1]["error"]["code"]) == (6, "pipeline.unknown")
     assert "`paceline restore" in failed[1]["error"]["message"]

@@ -2,9 +2,11 @@
 
 import io
 
-from fleet.control.pipeline_status import PipelineStatus, StageStatus
+import pytest
+
+from fleet.control.pipeline_status import EdgeStatus, PipelineStatus, StageStatus
 from fleet.simulator.predicting import Prediction
-from paceline.commands.status import SiteStatus, show
+from paceline.commands.status import SiteStatus, exit_code, show
 from paceline.output import Output
 from wire.messages import Reason
 
@@ -40,7 +42,7 @@ def printed(*pipelines, predicted=None):
     return [line.rstrip() for line in output.stdout.getvalue().splitlines()]
 
 
-def pipeline(*stages, state="serving", others=()):
+def pipeline(*stages, state="serving", others=(), edges=()):
     """Return a pipeline of these stages."""
     return PipelineStatus(
         pipeline="detector",
@@ -50,6 +52,7 @@ def pipeline(*stages, state="serving", others=()):
         manifest="0" * 64,
         stages=stages,
         others=others,
+        edges=edges,
     )
 
 
@@ -83,6 +86,18 @@ def test_reasons_stand_below_the_table_and_restarts_in_it():
     assert lines[3] == "  pi-0 00-part: worker.lost: killed by signal 9 [code]"
 
 
+def test_how_tensors_travel_stands_below_the_table():
+    """Each edge with its link and codec, and what is not known as such."""
+    edges = (
+        EdgeStatus(edge="entry", link=None, codec="raw"),
+        EdgeStatus(edge="0", link="auto", codec="fp16"),
+        EdgeStatus(edge="1", link=None, codec=None),
+    )
+    lines = printed(pipeline(stage(0), stage(1), stage(2), edges=edges))
+
+    assert lines[-1] == "  edges: entry raw, 0 → 1 auto fp16, 1 → 2 not known"
+
+
 def test_a_device_that_is_insecure_by_its_own_word_is_named():
     """Once, below the table, however many stages it has."""
     lines = printed(pipeline(stage(0, insecure=True), stage(1), stage(2, insecure=True)))
@@ -104,6 +119,20 @@ def test_a_stage_that_is_missing_has_empty_cells():
     row = printed(pipeline(gone, state="down"))[2]
 
     assert row.split() == ["0", "pi-0", "00-part", "online", "missing", "3"]
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        ((), 0),
+        (("serving", "degraded"), 0),
+        (("serving", "down"), 6),
+        (("not_deployed",), 6),
+    ],
+)
+def test_the_exit_code_says_whether_all_give_answers(states, code):
+    """So that a script need not read the table."""
+    assert exit_code([pipeline(state=state) for state in states]) == code
 
 
 def test_nothing_deployed_says_how_to_begin():

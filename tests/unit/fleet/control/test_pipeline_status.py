@@ -1,11 +1,25 @@
 """How a pipeline is, from its route and the devices' reports."""
 
+import dataclasses
+
 import msgspec
 import pytest
 
 from fleet.control.device_state import DeviceState
-from fleet.control.pipeline_status import pipeline_status
-from wire.messages import Reason, Reported, ReportedAssignment, Route, RouteStage, Status
+from fleet.control.pipeline_status import EdgeStatus, pipeline_status
+from wire import messages
+from wire.messages import (
+    Assignment,
+    Contract,
+    Desired,
+    Reason,
+    Reported,
+    ReportedAssignment,
+    Route,
+    RouteStage,
+    Status,
+    Transfer,
+)
 
 ROUTE = Route(
     pipeline="p",
@@ -97,6 +111,41 @@ def test_other_generations_and_only_those_stand_apart():
     assert [(s.device, s.generation, s.phase) for s in found.others] == [("a", 2, "draining")]
     assert found.stages[0].reason == Reason(code="worker.lost", message="killed")
     assert found.stages[0].since_unix_ns == 9
+
+
+def ordered(state, link, codec):
+    """Return a device that was ordered stage 0 of our pipeline, and of another."""
+    transfer = Transfer(link=link, codec=codec)
+    made = tuple(
+        Assignment(
+            pipeline=pipeline, generation=3, stage=0, segment="s0", format="onnx", files=(),
+            contract=Contract(receives=(), sends=(), inputs=(), outputs=()),
+            runtime="onnx_cpu", transfer=how,
+        )
+        for pipeline, how in (("p", transfer), ("q", Transfer()))
+    )  # fmt: skip
+    desired = Desired(site="s", device="a", epoch=5, revision=1, assignments=made, issued_unix_ns=1)
+    return dataclasses.replace(state, desired=messages.encode("desired", desired))
+
+
+def test_an_edge_says_how_tensors_travel():
+    """Link and codec as ordered; of the entry the codec, for clients choose their link."""
+    states = {"a": ordered(device("a", running(0)), "tcp", "fp16"), "b": device("b", running(1))}
+    found = pipeline_status("p", msgspec.structs.replace(ROUTE, codec="int8_channel"), states)
+
+    assert found.edges == (
+        EdgeStatus(edge="entry", link=None, codec="int8_channel"),
+        EdgeStatus(edge="0", link="tcp", codec="fp16"),
+    )
+
+
+@pytest.mark.parametrize("lost", [None, b"{}"])
+def test_an_edge_whose_orders_are_lost_is_not_known(lost):
+    """The broker may have lost them, or hold what nobody understands."""
+    a = dataclasses.replace(device("a", running(0)), desired=lost)
+    found = pipeline_status("p", ROUTE, {"a": a, "b": device("b", running(1))})
+
+    assert found.edges[1] == EdgeStatus(edge="0", link=None, codec=None)
 
 
 def test_without_a_route_what_devices_run_is_still_shown():
