@@ -11,7 +11,7 @@ What is written is decided in `fleet.control.deploy_plan`; how far it is, in
 import contextlib
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -298,7 +298,7 @@ class _Deploying:
         for verdict, error in _FAILURES.items():
             if verdict in verdicts:
                 kind = error
-        reasons = dict(_reasons(stages, self.request.timeout_seconds))
+        reasons = deploy_progress.failures(stages, self.request.timeout_seconds, self.request.serve)
         return kind(self.target.pipeline, reasons, restored=restored)
 
     def _withdraw(self, plan: DeployPlan) -> bool:
@@ -351,29 +351,12 @@ class _Deploying:
             self.progress(told)
 
 
-_FETCHING_HINT: Final = ", does its artifacts.origin reach what serves the segments? its log says"
-
 _FAILURES: Final = {
     Verdict.FAILED: DeployFailedError,
     Verdict.REFUSED: DeployRefusedError,
     Verdict.SUPERSEDED: DeploySupersededError,
 }
 """By what was found; the last one that applies names the error."""
-
-
-def _reasons(stages: Iterable[StageProgress], timeout_seconds: float) -> Iterator[tuple[str, str]]:
-    for stage in stages:
-        where = f"{stage.device}, {stage.segment}"
-        if stage.verdict in _FAILURES and stage.reason is not None:
-            yield where, f"{stage.reason.code} ({stage.reason.message})"
-        elif stage.verdict is Verdict.WAITING and not _ended(stages):
-            after = f" ({stage.reason.code})" if stage.reason else ""
-            hint = _FETCHING_HINT if stage.phase == "fetching" else ""
-            yield where, f"still {stage.phase}{after} after {timeout_seconds:g} s{hint}"
-
-
-def _ended(stages: Iterable[StageProgress]) -> bool:
-    return any(stage.verdict in _FAILURES for stage in stages)
 
 
 def _route_devices(route: Route | None) -> set[str]:

@@ -126,7 +126,7 @@ class DevicesError(CodedError):
     """Some devices cannot take part; base of those that say why for each."""
 
     code = "device.unfit"
-    advice = "see to them and deploy again"
+    advice = "see to them, then try again"
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         super().__init__(problems)
@@ -144,7 +144,7 @@ class DevicesAbsentError(DevicesError):
     code = "device.absent"
     retryable = True
     exit_code = 6
-    advice = "start their agents on this broker, site and root, then deploy again"
+    advice = "start their agents on this broker, site and root, then try again"
 
 
 class DevicesUnableError(DevicesError):
