@@ -66,6 +66,7 @@ def run_many(
                     root=site.topics.root,
                     session=site.session,
                     stdout=out.stdout,
+                    draws=None not in (found.route.preprocess, found.route.postprocess),
                 ),
             )
             streamed = Streamed(found, source, sink, request, stopping)

@@ -81,6 +81,9 @@ class SinkOptions:
     session: Session
     """The site's connection."""
     stdout: IO[str]
+    draws: bool = True
+    """Whether the pipeline takes pictures and says how to read its outputs: else nothing can be
+    drawn on one."""
 
 
 class Sink(Protocol):

@@ -13,6 +13,11 @@ from paceline.sink_errors import FULL, SinkError, SinkFullError
 from paceline.sinks import Entry, SinkOptions
 
 FORMATS: Final = ("json", "npz", "jpg", "png", "webp")
+FILES: Final = frozenset(
+    {".json", ".jsonl", ".npz", ".avi", ".mkv", ".mov", ".mp4", ".webm", *drawing.FORMATS}
+)
+"""Endings of what somebody wants who names a file."""
+_ADVICE: Final = "choose --format json or npz, or split again with --postprocess"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,13 @@ class FolderSink:
         if options.format not in FORMATS:
             known = ", ".join(FORMATS)
             raise SinkError(where, f"--format {options.format} is unknown", f"choose of {known}")
+        if folder.suffix.lower() in FILES and not folder.is_dir():
+            problem = f"answers go into a folder, a file for each frame, and no {folder.suffix}"
+            raise SinkError(where, problem, "name a folder, and --format for what is in it")
+        if f".{options.format}" in drawing.FORMATS and not options.draws:
+            problem = f"nothing can be drawn as {options.format}: the pipeline does not take"
+            problem += " pictures, or does not say how to read its outputs"
+            raise SinkError(where, problem, _ADVICE)
         try:
             folder.mkdir(exist_ok=True)
             taken = any(folder.iterdir())
@@ -64,8 +76,7 @@ class FolderSink:
         assert entry.feed is not None
         if path.suffix in drawing.FORMATS and (entry.feed.picture is None or entry.found is None):
             problem = "there is nothing to draw, or no picture to draw it on"
-            advice = "choose --format json or npz, or split again with --postprocess"
-            raise SinkError(str(self.folder), problem, advice)
+            raise SinkError(str(self.folder), problem, _ADVICE)
         run_files.write(path, entry.tensors, entry.found, entry.feed)
 
     def _full(self, error: Exception) -> SinkFullError | None:

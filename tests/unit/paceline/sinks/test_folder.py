@@ -16,9 +16,10 @@ from paceline.sinks import Entry, Failure, Record, SinkOptions, open_sink
 from wire.manifest import Picture
 
 
-def options(format_):
+def options(format_, *, draws=True):
     """Return what the sink is told."""
-    return SinkOptions(format=format_, qos=0, root="paceline", session=None, stdout=io.StringIO())
+    out = io.StringIO()
+    return SinkOptions(format_, qos=0, root="paceline", session=None, stdout=out, draws=draws)
 
 
 def result(number=0):
@@ -87,6 +88,22 @@ def test_a_picture_needs_something_to_draw_and_to_draw_on(tmp_path):
     with pytest.raises(SinkError, match="nothing to draw"):
         sink.write(Entry(record, {"y": np.zeros(1)}, Feed({"x": np.zeros(1)})))
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_pictures_of_what_cannot_be_drawn_are_refused_before_anything_is_made(tmp_path):
+    """Neither is a frame sent then, nor is there a folder."""
+    with pytest.raises(SinkError, match="does not say how to read its outputs"):
+        open_sink(str(tmp_path / "out"), options("jpg", draws=False))
+    assert not (tmp_path / "out").exists()
+    open_sink(str(tmp_path / "out"), options("npz", draws=False))
+
+
+@pytest.mark.parametrize("name", ["film.mp4", "answers.json", "a.JPG"])
+def test_who_names_a_file_is_told_that_answers_go_into_a_folder(name, tmp_path):
+    """No folder is made that is called like a film."""
+    with pytest.raises(SinkError, match="go into a folder, a file for each frame"):
+        open_sink(str(tmp_path / name), options("json"))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("where", ["none/out", "file"])
