@@ -42,6 +42,8 @@ def show(console: Console, report: CodecsReport) -> None:
     for one in report.codecs:
         if one.broken:
             console.print(Text(f"  refused: {one.codec}: {', '.join(one.broken)}", "bold red"))
+        elif one.kept:
+            console.print(Text(f"  within the bounds: {one.codec}: {', '.join(one.kept)}", "green"))
 
 
 def _add(table: Table, one: CodecReport) -> None:

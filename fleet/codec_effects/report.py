@@ -1,5 +1,6 @@
 """What is said of codecs: how far each moves the outputs, and what it saves on each edge."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -42,6 +43,8 @@ class CodecReport(msgspec.Struct, frozen=True, kw_only=True):
     """Those that have a codec."""
     broken: tuple[str, ...] = ()
     """What is beyond which bound; none: it is kept."""
+    kept: tuple[str, ...] = ()
+    """What is within which bound."""
 
     @property
     def worst(self) -> EdgeReport:
@@ -78,13 +81,21 @@ class Bounds:
 
     def broken(self, figures: Figures) -> tuple[str, ...]:
         """Return what is beyond which bound; what is no number is beyond any."""
-        found = []
-        if self.max_relative_l2 is not None and not figures.relative_l2 <= self.max_relative_l2:
+        return tuple(text for text, is_kept in self._judged(figures) if not is_kept)
+
+    def kept(self, figures: Figures) -> tuple[str, ...]:
+        """Return what is within which bound."""
+        return tuple(text for text, is_kept in self._judged(figures) if is_kept)
+
+    def _judged(self, figures: Figures) -> Iterator[tuple[str, bool]]:
+        """Yield each bound with the figure it is for, and whether that is within."""
+        if self.max_relative_l2 is not None:
             text = f"relative L2 {figures.relative_l2:.3g} (at most {self.max_relative_l2:g})"
-            found.append(text)
-        if self.max_abs is not None and not figures.max_abs <= self.max_abs:
-            found.append(f"max abs {figures.max_abs:.3g} (at most {self.max_abs:g})")
-        if self.min_top1 is not None and not (figures.top1 or 0.0) >= self.min_top1:
+            yield text, figures.relative_l2 <= self.max_relative_l2
+        if self.max_abs is not None:
+            text = f"max abs {figures.max_abs:.3g} (at most {self.max_abs:g})"
+            yield text, figures.max_abs <= self.max_abs
+        if self.min_top1 is not None:
             top1 = "no scores" if figures.top1 is None else f"{figures.top1:.4g}"
-            found.append(f"top-1 agreement {top1} (at least {self.min_top1:g})")
-        return tuple(found)
+            text = f"top-1 agreement {top1} (at least {self.min_top1:g})"
+            yield text, (figures.top1 or 0.0) >= self.min_top1

@@ -153,6 +153,7 @@ class _Trial:
             figures=found,
             edges=tuple(edges),
             broken=bounds.broken(found),
+            kept=bounds.kept(found),
         )
 
     def _run(self, raw: list[Arrays]) -> None:

@@ -54,6 +54,18 @@ def test_agreement_has_a_column_where_there_is_any(top1):
     assert ("top-1" in shown(one)[2]) == (top1 is not None)
 
 
+def test_a_bound_that_is_kept_is_said():
+    """Whoever set one need not compare the figures."""
+    one = CodecReport(
+        codec="fp16",
+        figures=figures(0.001),
+        edges=(edge("0", "fp16", 0.001),),
+        kept=("relative L2 0.001 (at most 0.01)",),
+    )
+
+    assert shown(one)[-1] == "  within the bounds: fp16: relative L2 0.001 (at most 0.01)"
+
+
 def test_what_is_to_be_known_stands_below():
     """Tensors that travel raw, inputs that were made up, and what is refused."""
     one = CodecReport(

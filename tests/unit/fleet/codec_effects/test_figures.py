@@ -80,6 +80,14 @@ def test_bounds_say_what_breaks_them(bounds, said):
     assert bounds.broken(Figures(max_abs=3, relative_l2=0.05, top1=0.9)) == said
 
 
+def test_bounds_say_what_keeps_them():
+    """What is not broken, in the same words."""
+    bounds = Bounds(max_relative_l2=0.1, max_abs=1, min_top1=0.9)
+    found = bounds.kept(Figures(max_abs=3, relative_l2=0.05, top1=0.9))
+
+    assert found == ("relative L2 0.05 (at most 0.1)", "top-1 agreement 0.9 (at least 0.9)")
+
+
 def test_what_is_no_number_breaks_every_bound():
     """Also an agreement that no output has."""
     bounds = Bounds(max_relative_l2=1e9, max_abs=1e9, min_top1=0.0001)
