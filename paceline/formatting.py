@@ -32,6 +32,11 @@ def age_text(seconds: float) -> str:
     return "now"
 
 
+def counted(count: int, what: str) -> str:
+    """Return a number of things, such as ``1 frame`` or ``2 frames``."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def work_text(multiply_accumulates: int) -> str:
     """Return a number of multiply-accumulates, such as ``1.2 G``."""
     value = float(multiply_accumulates)

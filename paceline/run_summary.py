@@ -8,7 +8,7 @@ import msgspec
 from rich.console import Console
 
 from paceline.answers import Answer
-from paceline.formatting import seconds_text
+from paceline.formatting import counted, seconds_text
 from wire.accounting import DEADLINE
 from wire.errors import CodedError
 from wire.messages import Account, Route
@@ -110,7 +110,7 @@ class Tally:
 
     def line(self) -> str:
         """Return how it goes, for people."""
-        parts = [f"{self.results} results"]
+        parts = [counted(self.results, "result")]
         if self.frames_per_second is not None:
             parts.append(f"{self.frames_per_second:.1f} frames/s")
         failed = self.failed.total() - self.late
@@ -164,8 +164,9 @@ def show(console: Console, summary: RunSummary) -> None:
     account = summary.account
     errors = sum(account.errors.values())
     console.print(
-        f"{account.submitted} submitted = {account.results} results + {errors} errors"
-        f" + {account.drops} drops + {account.in_flight} in flight; lost: {account.lost}"
+        f"{account.submitted} submitted = {counted(account.results, 'result')}"
+        f" + {counted(errors, 'error')} + {counted(account.drops, 'drop')}"
+        f" + {account.in_flight} in flight; lost: {account.lost}"
     )
     latency = summary.latency_seconds
     if latency is not None:
@@ -176,7 +177,7 @@ def show(console: Console, summary: RunSummary) -> None:
     _show_counts(console, "failed", summary.failed)
     _show_counts(console, "skipped", summary.skipped or {})
     if summary.unsent:
-        console.print(f"not delivered: {summary.unsent} answers", style="red")
+        console.print(f"not delivered: {counted(summary.unsent, 'answer')}", style="red")
     if summary.found is not None:
         _show_found(console, summary.found)
     if summary.output is not None:

@@ -16,7 +16,7 @@ from fleet.hub.views import (
     StageView,
     State,
 )
-from paceline.formatting import age_text, seconds_text, size_text
+from paceline.formatting import age_text, counted, seconds_text, size_text
 from paceline.output import one_line
 
 WIDE: Final = 110
@@ -182,17 +182,17 @@ def bar(ratio: float | None) -> Text:
 
 def _account(account: AccountView) -> list[Text]:
     errors = sum(account.errors.values())
-    line = Text(f"{account.submitted} submitted = {account.results} results + ")
-    line.append(_counted(errors, "error"), "yellow" if errors else "")
+    line = Text(f"{account.submitted} submitted = {counted(account.results, 'result')} + ")
+    line.append(counted(errors, "error"), "yellow" if errors else "")
     line.append(" + ")
-    line.append(_counted(account.drops, "drop"), "yellow" if account.drops else "")
+    line.append(counted(account.drops, "drop"), "yellow" if account.drops else "")
     line.append(f" + {account.in_flight} in flight")
     lines = [line]
     if account.errors:
         codes = (f"{one_line(code)} {count}" for code, count in account.errors.items())
         lines.append(Text(f"errors: {', '.join(codes)}", "yellow"))
     if account.lost:
-        told = f"{_counted(account.lost, 'frame')} ended by deadline, no stage has said why yet"
+        told = f"{counted(account.lost, 'frame')} ended by deadline, no stage has said why yet"
         lines.append(Text(f"! {told}", "yellow"))
     return lines
 
@@ -285,10 +285,6 @@ def _indented(text: Text, columns: int = 3) -> Padding:
 def _ago(then_unix_ns: int, now_unix_ns: int) -> str:
     age = age_text((now_unix_ns - then_unix_ns) / 1e9)
     return "now" if age == "now" else f"{age} ago"
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _number(value: float | None) -> str:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from paceline.bench.text import cpu_text, latency_text
-from paceline.formatting import size_text
+from paceline.formatting import counted, size_text
 
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,8 +105,8 @@ def show(console: Console, report: HopReport) -> None:
         table.add_row(*cells)
     console.print(table)
     console.print(
-        f"{report.frames} frames one way, one in flight, 4 ms apart, with the processor time of"
-        f" each; then as many back to back. Load before: {report.load_average:.1f} on"
+        f"{counted(report.frames, 'frame')} one way, one in flight, 4 ms apart, with the processor"
+        f" time of each; then as many back to back. Load before: {report.load_average:.1f} on"
         f" {os.cpu_count()} cores.",
         style="dim",
     )

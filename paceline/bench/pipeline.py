@@ -15,6 +15,7 @@ from paceline.bench.pipeline_report import Level, level
 from paceline.bench.pipeline_view import PipelineReport, StageIs
 from paceline.bench.verdict import bottleneck, recommended
 from paceline.errors import PipelineUndeployedError
+from paceline.formatting import counted
 from paceline.pipeline import Pipeline
 from paceline.stream import DEFAULT_DEADLINE_SECONDS
 from wire.clock import clock_id
@@ -112,7 +113,7 @@ def _level(
             for number, answer in enumerate(answers):
                 meter.take(answer)
                 if number % 16 == 0:
-                    tell(f"{concurrency} in flight: {number} frames")
+                    tell(f"{concurrency} in flight: {counted(number, 'frame')}")
     finally:
         progress.failed += meter.failed
     results, seconds = meter.measured()

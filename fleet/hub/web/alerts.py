@@ -61,10 +61,11 @@ def _pipeline(pipeline: PipelineView) -> list[Alert]:
         found.append(Alert(state, f"Pipeline {name} is {pipeline.condition}" + _because(reasons)))
     if pipeline.account.lost and pipeline.condition == "serving":  # else a stage may yet say why
         lost = say.whole(pipeline.account.lost)
+        frames = "frame" if pipeline.account.lost == 1 else "frames"
         found.append(
             Alert(
                 "warning",
-                f"Pipeline {name}: {lost} frames ended by deadline and no stage has said why; if"
+                f"Pipeline {name}: {lost} {frames} ended by deadline and no stage has said why; if"
                 " that stays so, it is a defect: please report it",
             )
         )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from paceline.formatting import age_text, seconds_text, size_text, work_text
+from paceline.formatting import age_text, counted, seconds_text, size_text, work_text
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,12 @@ def test_sizes_have_binary_units(size_bytes, text):
 def test_durations_have_two_or_three_digits(seconds, text):
     """Milliseconds below a second."""
     assert seconds_text(seconds) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(0, "0 frames"), (1, "1 frame"), (2, "2 frames")])
+def test_one_thing_is_no_plural(count, text):
+    """Nor is nothing one."""
+    assert counted(count, "frame") == text
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,8 @@ def test_without_a_result_the_account_is_still_shown(answers, error):
     assert plain["error"] == {"code": error.code, "message": str(error)}
     assert (plain["output"], plain["latency_seconds"], plain["frames_per_second"]) == (None,) * 3
     assert plain["account"]["submitted"] == len(answers)
-    assert f"{len(answers)} submitted = 0 results + {len(answers)} errors" in text
+    ended = "1 error" if len(answers) == 1 else f"{len(answers)} errors"
+    assert f"{len(answers)} submitted = 0 results + {ended} + 0 drops" in text
     assert "The first result" not in text
     for each in answers:
         name = "late" if each.error.reason == "frame.deadline" else "failed"

@@ -179,7 +179,7 @@ def test_lost_frames_are_called_out():
     html = page(site(pipelines=(pipeline(account=account(lost=1)),)))
 
     assert 'data-lost="1"' in html
-    assert "1 frames ended by deadline and no stage has said why" in html
+    assert "1 frame ended by deadline and no stage has said why" in html
     assert "data-lost" not in page(healthy())
 
 
