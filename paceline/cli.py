@@ -168,7 +168,7 @@ GROUPS: Final = {
                 "hop",
                 "paceline.commands.bench:hop",
                 "Measure what one hop costs: latency, processor time, throughput.",
-                "paceline bench hop --link mqtt,paho --bytes 600000 --frames 200",
+                "paceline bench hop --link mqtt,paho --bytes 600kB --frames 200",
             ),
             Command(
                 "pipeline",
@@ -287,7 +287,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         return int(application()(tokens) or 0)
     except CycloptsError as error:
-        output.error("usage", f"{error} (see paceline --help)")
+        command = " ".join(("paceline", *(error.command_chain or ())))
+        output.error("usage", f"{error} (see {command} --help)")
         return USAGE
     except CodedError as error:
         if debug:

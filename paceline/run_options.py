@@ -21,7 +21,8 @@ class OneOptions:
     input: Annotated[Path | None, Parameter(group=_ONE)] = None
     """A picture, or an .npz with one array for each input."""
     output: Annotated[Path | None, Parameter(group=_ONE)] = None
-    """Where the first result goes: .npz (tensors), .json, or a picture with the answer."""
+    """Where the first result goes: .npz (tensors), .json, or a picture with the answer; else
+    there is only the summary."""
 
 
 @Parameter(name="*")
@@ -68,11 +69,9 @@ def check_options(one: OneOptions, many: ManyOptions) -> None:
     """
     given = [f.name for f in fields(many) if getattr(many, f.name) is not None]
     if (one.input is None) == (many.source is None):
-        raise BadRunOptionError("say either --input FILE --output FILE or --source SOURCE")
+        raise BadRunOptionError("say either --input FILE or --source SOURCE")
     if one.input is not None and given:
         raise BadRunOptionError(f"--{given[0].replace('_', '-')} goes with --source alone")
-    if one.input is not None and one.output is None:
-        raise BadRunOptionError("say --output, where the result goes")
     if one.input is None and one.output is not None:
         raise BadRunOptionError("--output goes with --input; with --source, say --sink")
     kind, _ = sinks.named(many.sink or "-")

@@ -3,6 +3,7 @@
 Pure, and without numpy: the front door checks them.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from wire import plugins
@@ -22,17 +23,25 @@ _WITHIN_ONE_PROCESS: Final = "memory"
 
 def names() -> tuple[str, ...]:
     """Return every link that an assignment may name."""
-    found = (name for name in plugins.names(PACKAGE) if name != _WITHIN_ONE_PROCESS)
-    return (AUTO, *found)
+    return (AUTO, *carriers())
 
 
-def checked(name: str) -> str:
+def carriers() -> tuple[str, ...]:
+    """Return every link that carries frames itself: all but ``auto``."""
+    return tuple(name for name in plugins.names(PACKAGE) if name != _WITHIN_ONE_PROCESS)
+
+
+def checked(name: str, known: Sequence[str] | None = None) -> str:
     """Return ``name``.
 
+    Args:
+        name: What somebody said.
+        known: What it may be; None: what an assignment can name.
+
     Raises:
-        UnknownPluginError: An assignment can name no such link.
+        UnknownPluginError: It is none of them.
     """
-    known = names()
+    known = names() if known is None else known
     if name not in known:
         raise UnknownPluginError(PACKAGE, name, known)
     return name

@@ -16,7 +16,7 @@ _PRICE_UNIT: Final = re.compile(
 )
 
 BYTES: Final[Mapping[str, float]] = {
-    "": 1, "B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12,
+    "": 1, "B": 1, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12,
     "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40,
 }  # fmt: skip
 RATES: Final[Mapping[str, float]] = {

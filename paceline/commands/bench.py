@@ -14,7 +14,7 @@ from fleet.errors import BadRequestError
 from fleet.simulator import plan_file
 from fleet.simulator.errors import PlanFileError
 from fleet.simulator.pipeline import Pipeline
-from paceline import record, run_files
+from paceline import link_option, record, run_files
 from paceline.bench import concurrency as concurrencies
 from paceline.bench import hop as hops
 from paceline.bench import hop_report, pipeline_view, predictions
@@ -29,6 +29,7 @@ from paceline.options import OutputOptions, SiteOptions, Timeout
 from paceline.output import Output
 from paceline.settings import Settings
 from paceline.show.errors import PictureUnwritableError
+from paceline.size_option import whole_bytes
 from paceline.stream import DEFAULT_DEADLINE_SECONDS
 from wire import link_names
 from wire.frame import MAX_FRAME_BYTES
@@ -37,8 +38,10 @@ from wire.messages import Route
 _LARGEST = MAX_FRAME_BYTES - (1 << 20)
 
 Count = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=1_000_000))]
-Size = Annotated[int, Parameter(validator=validators.Number(gte=1, lte=_LARGEST))]
-PacketSize = Annotated[int, Parameter(validator=validators.Number(gte=1024))]
+Size = Annotated[
+    int, Parameter(converter=whole_bytes, validator=validators.Number(gte=1, lte=_LARGEST))
+]
+PacketSize = Annotated[int, Parameter(converter=whole_bytes, validator=validators.Number(gte=1024))]
 
 
 def hop(
@@ -58,18 +61,13 @@ def hop(
 
     Args:
         link: What carries the frames: mqtt, paho, tcp or uds; several, parted by commas.
-        size: Bytes of the one tensor in each frame.
+        size: Bytes of the one tensor in each frame, such as 600000, 600kB or 64KiB.
         frames: How many, of each link, one by one; and as many back to back.
         max_packet_bytes: The largest packet for the broker; larger frames travel in chunks.
         where: Which broker; none named here: one is started.
         how: How to answer.
     """
-    links = tuple(dict.fromkeys(name.strip() for name in link.split(",")))
-    for name in links:
-        if link_names.checked(name) == link_names.AUTO:
-            raise BadRequestError(
-                "--link auto", "is a choice of two workers; name one of its links"
-            )
+    links = link_option.measured(link)
     broker = None
     if where.broker is not None:
         settings = where.load().settings

@@ -13,12 +13,12 @@ from fleet.errors import BadRequestError
 from fleet.fleet_file import quantities
 from fleet.profiles import links as measuring
 from fleet.profiles.links import DEFAULT_LINKS, LinksRequest
-from paceline import link_view
+from paceline import link_option, link_view
 from paceline.cache import profiles_folder
 from paceline.commands.profile import Seconds
 from paceline.connection import connected
 from paceline.options import OutputOptions, SiteOptions
-from wire import ids, link_names
+from wire import ids
 from wire.measuring import LINK_SIZES, MOST_LINK_BYTES
 
 MOST_SIZES = 8
@@ -55,7 +55,7 @@ def link(
         raise BadRequestError("DEV", f"names {len(names)} (a link is between two devices)")
     request = LinksRequest(
         devices=names,
-        links=_links(links),
+        links=link_option.measured(links),
         sizes=_sizes(sizes),
         seconds=seconds,
         again=again,
@@ -74,15 +74,6 @@ def link(
     for (source, target, name), error in found.failures.items():
         out.note(f"error: {source} to {target} by {name}: {error}")
     return next((error.exit_code for error in found.failures.values()), 0)
-
-
-def _links(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
-    for name in names:
-        if link_names.checked(name) == link_names.AUTO:
-            problem = "is a choice of two workers; name one of its links"
-            raise BadRequestError("--link auto", problem)
-    return names
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -13,6 +13,7 @@ from cyclopts import Parameter, validators
 from paceline import run_files, run_summary
 from paceline.answers import Answer
 from paceline.errors import PipelineUndeployedError, PipelineUnknownError
+from paceline.formatting import counted
 from paceline.options import OutputOptions, SiteOptions
 from paceline.output import Output
 from paceline.run_many import INTERRUPTED, awaited, connected, run_many
@@ -65,7 +66,7 @@ def run(  # noqa: PLR0913 one for each option
         codec_names.checked(codec)
     numbers = Numbers(count, rate, window, deadline, codec, link)
     with Stopping(_SIGNALS) as stopping:
-        if one.input is not None and one.output is not None:
+        if one.input is not None:
             return _run_one(pipeline, one.input, one.output, numbers, where, how.output, stopping)
         return run_many(pipeline, many, numbers, where, how.output, stopping)
 
@@ -73,7 +74,7 @@ def run(  # noqa: PLR0913 one for each option
 def _run_one(
     pipeline: str,
     source: Path,
-    output: Path,
+    output: Path | None,
     numbers: Numbers,
     where: SiteOptions,
     out: Output,
@@ -83,7 +84,8 @@ def _run_one(
         found = awaited(site, pipeline, out)
         route = found.route
         feed = run_files.read(source, route)
-        run_files.check_output(output, route, feed)
+        if output is not None:
+            run_files.check_output(output, route, feed)
         count = numbers.count or 1
         stream = found.stream(
             itertools.takewhile(
@@ -104,10 +106,11 @@ def _run_one(
     said = None
     if first is not None:
         said = run_files.found(first.tensors, route, feed)
-        run_files.write(output, first.tensors, said, feed)
+        if output is not None:
+            run_files.write(output, first.tensors, said, feed)
     error = ended or (answers[0].error if answers and first is None else None)
     interrupted = stopping.asked.is_set()
-    kept = str(output) if first is not None else None
+    kept = str(output) if output is not None and first is not None else None
     why = Problem(code="interrupted", message="interrupted") if interrupted else error
     summary = run_summary.summary(Tally(answers), account, route, kept, said, ended or why)
     out.result(summary, lambda console: run_summary.show(console, summary))
@@ -140,7 +143,7 @@ def _watched(
                 answers.append(msgspec.structs.replace(answer, tensors={}) if kept else answer)
                 kept = kept or answer.error is None
                 if status:
-                    status.update(f"{len(answers)} of {count} frames")
+                    status.update(f"{len(answers)} of {counted(count, 'frame')}")
     except PipelineUndeployedError as error:
         return answers, error
     except KeyboardInterrupt:

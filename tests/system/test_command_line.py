@@ -35,10 +35,13 @@ def test_from_a_model_to_answers_and_back_to_nothing(command, place, chain, tmp_
     assert (code, [s["device"] for s in deployed["stages"]]) == (0, list(DEVICES))
     code, status = command("status")
     assert (code, [p["state"] for p in status["pipelines"]]) == (0, ["serving"])
+    assert status["pipelines"][0]["edges"][1] == {"edge": "0", "link": "mqtt", "codec": "raw"}
     code, summary = command(*run)
     assert (code, summary["account"]["results"], summary["account"]["lost"]) == (0, 5, 0)
     with np.load(taken) as answer:
         assert chain.right(0, answer)
+    code, summary = command("run", "first", "--input", given, "--count", 2)
+    assert (code, summary["account"]["results"], summary["output"]) == (0, 2, None)
     assert command("undeploy", "first")[0] == 0
     assert command("status")[1]["pipelines"] == []
     assert command("undeploy", "first")[1]["error"]["code"] == "deploy.not_deployed"

@@ -140,7 +140,6 @@ def test_a_slip_in_a_command_is_a_usage_error_with_a_hint(capsys):
         ["split", "m.onnx", "--out", "o", "--stages", "2", "--preprocess", "/none"],
         ["run", "p", "--input", "x.npz", "--output", "o.npz", "--count", "0"],
         ["run", "p"],
-        ["run", "p", "--input", "x.npz"],
         ["run", "p", "--input", "x.npz", "--output", "o.npz", "--source", "in"],
         ["run", "p", "--input", "x.npz", "--output", "o.npz", "--follow"],
         ["run", "p", "--source", "in", "--output", "o.npz"],
@@ -178,6 +177,21 @@ def test_bad_input_exits_with_the_codes_number(arguments, exit_code, code, capsy
     """The exit code says the kind, the error code the case."""
     assert cli.run(["--json", *arguments]) == exit_code
     assert json.loads(capsys.readouterr().out)["error"]["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["stats"], "paceline"),
+        (["status", "--brokr", "x"], "paceline status"),
+        (["bench", "hop", "--bytes", "much"], "paceline bench hop"),
+        (["bench", "hops"], "paceline bench"),
+    ],
+)
+def test_a_wrong_option_points_at_its_commands_help(arguments, command, capsys):
+    """Where the right ones stand."""
+    assert cli.run(arguments) == 2
+    assert f"(see {command} --help)" in capsys.readouterr().err
 
 
 def test_a_lone_hyphen_is_a_sink(capsys, unused_port, tmp_path):

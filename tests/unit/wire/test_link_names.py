@@ -19,6 +19,13 @@ def test_what_no_assignment_can_name(name):
         link_names.checked(name)
 
 
+def test_what_carries_frames_is_listed_without_the_choice():
+    """Nobody can measure `auto`, and nobody is told of it where it cannot be taken."""
+    assert link_names.carriers() == link_names.names()[1:]
+    with pytest.raises(UnknownPluginError, match="known: mqtt, paho"):
+        link_names.checked("tpc", link_names.carriers())
+
+
 @pytest.mark.parametrize(
     ("told", "spoken"), [("mqtt", "mqtt"), ("paho", "paho"), ("auto", "mqtt"), ("tcp", "mqtt")]
 )

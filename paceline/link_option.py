@@ -1,0 +1,17 @@
+"""Links as options of measuring commands take them: several, parted by commas."""
+
+from fleet.errors import BadRequestError
+from wire import link_names
+
+
+def measured(text: str) -> tuple[str, ...]:
+    """Return the links that ``text`` names, each once.
+
+    Raises:
+        BadRequestError: One is ``auto``, a choice of workers, which nobody can measure.
+        UnknownPluginError: There is no such link.
+    """
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    if link_names.AUTO in names:
+        raise BadRequestError("--link auto", "is a choice of two workers; name one of its links")
+    return tuple(link_names.checked(name, link_names.carriers()) for name in names)
