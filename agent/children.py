@@ -15,10 +15,9 @@ from typing import Final
 
 import msgspec
 
-from agent import orphans, profiling
+from agent import orphans
 from agent.errors import ChildFileError, RuntimeOpenError
 from agent.opening import checked_model
-from agent.profiling import Profiling
 from agent.runtimes import Runtime, RuntimeOptions, Tensors
 from wire import codecs, plugins, samples
 from wire.errors import CodedError
@@ -169,13 +168,15 @@ def _bench(options: argparse.Namespace) -> BenchReport | ProfileReport:
 
 
 def _profile(options: argparse.Namespace) -> ProfileReport:
+    from agent import profiling  # noqa: PLC0415 psutil and more, which the others do without
+
     orphans.die_with_parent(options.parent)
     orphans.die_before_parent()
     if options.inputs is None:
         inputs = profiling.golden_inputs(options.segment)
     else:
         inputs = _arrays(_samples(options.inputs)[0])
-    asked = Profiling(
+    asked = profiling.Profiling(
         segment=options.segment,
         runtime=options.runtime,
         options=RuntimeOptions(threads=options.threads, weights=options.weights),

@@ -11,11 +11,11 @@ ABSENT = (
 )  # fmt: skip
 
 
-def loaded_by(module):
-    """Return which of ABSENT a fresh interpreter holds after importing ``module``."""
+def loaded_by(module, absent=ABSENT):
+    """Return which of ``absent`` a fresh interpreter holds after importing ``module``."""
     code = (
         f"import sys, {module}\n"
-        f"print(*[name for name in {ABSENT!r} if name in sys.modules], sep='\\n')"
+        f"print(*[name for name in {absent!r} if name in sys.modules], sep='\\n')"
     )
     child = subprocess.run(
         [sys.executable, "-I", "-c", code], capture_output=True, text=True, timeout=60, check=False
@@ -24,10 +24,26 @@ def loaded_by(module):
     return child.stdout.split()
 
 
-@pytest.mark.parametrize("module", ["agent.supervisor.daemon", "agent.__main__", "agent.config"])
+@pytest.mark.parametrize(
+    "module", ["agent.supervisor.daemon", "agent.service", "agent.__main__", "agent.config"]
+)
 def test_the_supervisor_stays_small(module):
     """Whatever it imports indirectly is counted: only a fresh process can tell."""
     assert loaded_by(module) == []
+
+
+def test_a_child_begins_with_little():
+    """There are many, and each is short: it loads nothing of the service, and logs nothing."""
+    absent = ("asyncio", "structlog", "psutil", "yaml", "paho", "urllib3", "agent.service")
+
+    assert loaded_by("agent.children", absent) == []
+
+
+@pytest.mark.parametrize("module", ["agent.service", "agent.worker.process", "agent.profiling"])
+def test_logs_of_a_device_bring_no_rich(module):
+    """It would take 8 MB in each process; structlog does without."""
+    assert loaded_by(f"structlog, {module}", ("rich",)) == ["rich"]
+    assert loaded_by(f"{module}, structlog", ("rich",)) == []
 
 
 def test_the_front_door_opens_without_numbers():
