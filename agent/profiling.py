@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from agent import memory_limit
+from agent import cpu_limit, memory_limit
 from agent.errors import ChildFileError, OutOfMemoryError
 from agent.opening import checked_model
 from agent.others import Others
@@ -129,6 +129,7 @@ def _profiled(asked: Profiling, inputs: Tensors) -> ProfileReport:
         memory=memory,
         load=Load(others_busy_ratio=others.ratio(), load_average=load_average),
         cpu_count=len(os.sched_getaffinity(0)),
+        cpu_limit=cpu_limit.of_this_process(),
         machine=platform.machine(),
         watts=power.mean,
         idle_watts=idle_watts,

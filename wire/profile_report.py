@@ -46,6 +46,14 @@ class MemoryUse(msgspec.Struct, frozen=True, kw_only=True):
     """The most that was resident at once, with mapped files; loading often takes most."""
 
 
+class CpuLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """What a kernel lets a process and all beside it in its control group compute."""
+
+    quota_seconds: float
+    """Processor time in each period."""
+    period_seconds: float
+
+
 class Load(msgspec.Struct, frozen=True, kw_only=True):
     """What else the machine did meanwhile: it is in every figure."""
 
@@ -77,6 +85,8 @@ class ProfileReport(msgspec.Struct, frozen=True, kw_only=True):
     memory: MemoryUse
     load: Load
     cpu_count: int
+    cpu_limit: CpuLimit | None = None
+    """None: there is none, or nobody tells."""
     machine: str = ""
     watts: float | None = None
     """The machine's mean power while it ran; None: it does not tell."""

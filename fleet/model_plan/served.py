@@ -13,7 +13,7 @@ from fleet.model_plan.candidate import Candidate, HopFigures, StageFigures
 from fleet.model_plan.crossing import crossing
 from fleet.model_plan.setting import DeviceFigures, Setting
 from fleet.simulator import chance
-from fleet.simulator.pipeline import MOST_JITTER, Link, Pipeline, Stage, Worker
+from fleet.simulator.pipeline import MOST_JITTER, Link, Pipeline, Quota, Stage, Worker
 
 _NO_TIME: Final = 1e-9
 """What a frame keeps a link busy that is never busy."""
@@ -78,11 +78,18 @@ def _worker(setting: Setting, stage: StageFigures, hops: Iterable[_Hop], place: 
     device = setting.device(stage.device)
     into = [h for h in hops if (h.figures.target, h.figures.into) == (stage.device, place)]
     out = [h for h in hops if (h.figures.source, h.figures.into) == (stage.device, place + 1)]
-    spread = _spread(device)
+    mean, quota, spread = stage.seconds * device.mean_share, None, _spread(device)
+    if device.cpu_period_seconds is not None:  # what differs is when a run begins in a period
+        share, spread = min(1.0, device.cpu_share), 1.0
+        quota = Quota(
+            seconds=share * device.cpu_period_seconds, period_seconds=device.cpu_period_seconds
+        )
+        mean *= share
     return Worker(
         device=stage.device,
-        run_seconds=chance.median(stage.seconds * device.mean_share, spread),
+        run_seconds=chance.median(mean, spread),
         spread=spread,
+        quota=quota,
         receive_seconds=_mean((h.figures.share, h.receive_seconds) for h in into),
         send_seconds=_mean((h.figures.share, h.send_seconds) for h in out),
     )

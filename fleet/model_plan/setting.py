@@ -20,6 +20,7 @@ from fleet.model_plan.errors import PinError, ProfileMissingError
 from fleet.profiles.record import ModelProfile
 from wire.link_report import LinkReport
 from wire.messages import Info
+from wire.profile_report import ProfileReport
 
 RUNTIME: Final = "onnx_cpu"
 """What runs segments of ONNX models."""
@@ -45,6 +46,11 @@ class DeviceFigures(msgspec.Struct, frozen=True, kw_only=True):
     """The mean of the whole run, by its median."""
     spare_core: bool
     """Whether its processor has a core beside those that compute."""
+    cpu_share: float
+    """Of the time of a run, on how much of a core its threads computed, on average; under a quota
+    the rest is waiting."""
+    cpu_period_seconds: float | None
+    """After which a quota is given anew; None: none holds its threads up."""
     whole_seconds: float
     """The whole model, in one run."""
     operators_sum_seconds: float
@@ -170,6 +176,7 @@ def _device(
     scale = whole / sum(seconds) if sum(seconds) else 0.0
     loaded = sum(part.report.memory.loaded_bytes for part in profile.parts)
     of_run = [part.report.run for part in profile.parts]
+    periods = [period for part in profile.parts if (period := _period(part.report)) is not None]
     mean = sum(run.p50 if run.mean is None else run.mean for run in of_run)
     return DeviceFigures(
         id=name,
@@ -179,7 +186,10 @@ def _device(
         low_share=sum(run.p10 for run in of_run) / profile.run_seconds,
         high_share=sum(run.p90 for run in of_run) / profile.run_seconds,
         mean_share=mean / profile.run_seconds,
-        spare_core=all(part.report.threads < part.report.cpu_count for part in profile.parts),
+        cpu_share=sum(part.report.cpu_seconds for part in profile.parts) / mean,
+        cpu_period_seconds=periods[0] if periods else None,
+        spare_core=not periods
+        and all(part.report.threads < part.report.cpu_count for part in profile.parts),
         whole_seconds=whole,
         operators_sum_seconds=profile.operator_seconds / times,
         memory=device.memory_bytes,
@@ -190,6 +200,13 @@ def _device(
         cost=device.cost,
         cloud=device.cloud,
     )
+
+
+def _period(report: ProfileReport) -> float | None:
+    """Return the period of a quota that its threads can use up; None: there is none."""
+    limit = report.cpu_limit
+    binds = limit is not None and limit.quota_seconds < report.threads * limit.period_seconds
+    return limit.period_seconds if limit is not None and binds else None
 
 
 def _lists(link: Link, infos: Mapping[str, Info], notes: list[str]) -> bool:

@@ -15,6 +15,13 @@ Policy = Literal["block", "drop_oldest"]
 """What the client does with frames that cannot leave; see ADR 20."""
 
 
+class Quota(msgspec.Struct, frozen=True, kw_only=True):
+    """Processor time that a device has in each period; then it stands still until the next."""
+
+    seconds: float
+    period_seconds: float
+
+
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
     """One stage's worker on one device; it computes one frame at a time."""
 
@@ -27,6 +34,8 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     """What receiving a frame costs of its compute."""
     send_seconds: float = 0.0
     """What sending one costs of it."""
+    quota: Quota | None = None
+    """With one, all its times are of the processor; None: it has a core to itself."""
     inbox_frames: int = INBOX_FRAMES
     """Frames that it grants to all its senders together."""
 

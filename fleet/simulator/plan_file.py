@@ -11,7 +11,7 @@ from fleet.planner import plan
 from fleet.planner.problem import Problem
 from fleet.simulator.build import ways
 from fleet.simulator.errors import NothingPlannedError, PlanFileError
-from fleet.simulator.pipeline import INBOX_FRAMES, MOST_JITTER, Link, Pipeline, Stage, Worker
+from fleet.simulator.pipeline import INBOX_FRAMES, MOST_JITTER, Link, Pipeline, Quota, Stage, Worker
 
 FIELD: Final = "pipeline"
 """Of a plan's file: what would be deployed, with all that was measured."""
@@ -21,12 +21,18 @@ _Bytes = Annotated[int, msgspec.Meta(ge=0, le=2**48)]
 _Positive = Annotated[float, msgspec.Meta(gt=0, le=1e18)]
 
 
+class _Quota(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    seconds: Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+    period_seconds: Annotated[float, msgspec.Meta(ge=1e-6, le=1e6)]
+
+
 class _Worker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     device: str
     run_seconds: Annotated[float, msgspec.Meta(gt=0, le=1e6)]
     spread: _Ratio = 1.0
     receive_seconds: _Seconds = 0.0
     send_seconds: _Seconds = 0.0
+    quota: _Quota | None = None
 
 
 class _Stage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,10 +121,7 @@ def of_tree(given: Any, file: str, inbox_frames: int = INBOX_FRAMES) -> Pipeline
     made = Pipeline(
         stages=tuple(
             Stage(
-                workers=tuple(
-                    Worker(**msgspec.structs.asdict(worker), inbox_frames=inbox_frames)
-                    for worker in stage.workers
-                ),
+                workers=tuple(_worker(one, inbox_frames) for one in stage.workers),
                 out_bytes=stage.out_bytes,
             )
             for stage in said.stages
@@ -151,6 +154,21 @@ def described(pipeline: Pipeline) -> dict[str, Any]:
         for (here, there), link in pipeline.links.items()
     ]
     return plain | {"links": links}
+
+
+def _worker(said: _Worker, inbox_frames: int) -> Worker:
+    quota = None
+    if said.quota is not None:
+        quota = Quota(seconds=said.quota.seconds, period_seconds=said.quota.period_seconds)
+    return Worker(
+        device=said.device,
+        run_seconds=said.run_seconds,
+        spread=said.spread,
+        receive_seconds=said.receive_seconds,
+        send_seconds=said.send_seconds,
+        quota=quota,
+        inbox_frames=inbox_frames,
+    )
 
 
 def _wrong(made: Pipeline) -> Iterator[str]:

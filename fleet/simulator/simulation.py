@@ -12,6 +12,7 @@ from fleet.simulator.client import Client
 from fleet.simulator.events import Events
 from fleet.simulator.lanes import Lane, Party, Sender, Wire
 from fleet.simulator.pipeline import Load, Pipeline, Worker
+from fleet.simulator.processor import Processor
 from fleet.simulator.trace import Trace
 from fleet.simulator.worker import SimulatedWorker
 from wire.hop import PROBE_SECONDS, SUSPECT_PROBES
@@ -100,6 +101,7 @@ class Simulation:
             self.trace,
             worker.device,
             _and(run, extra),
+            Processor(worker.quota).done_at if worker.quota else _at_once,
             self._load.deadline_seconds,
             worker.inbox_frames,
         )
@@ -173,6 +175,11 @@ class Simulation:
         for lane in dead.sender.lanes:
             if isinstance(lane.receiver, SimulatedWorker) and not lane.receiver.dead:
                 lane.receiver.grant()
+
+
+def _at_once(now: float, seconds: float) -> float:
+    """Return when a core of one's own is done."""
+    return now + seconds
 
 
 def _and(draw: chance.Draw, extra_seconds: float) -> Callable[[], float]:

@@ -1,6 +1,7 @@
 """One worker: an inbox, one frame computed at a time, then handed on; it waits while it may not."""
 
 from collections import deque
+from collections.abc import Callable
 
 from fleet.simulator.chance import Draw
 from fleet.simulator.events import Events
@@ -15,7 +16,8 @@ class SimulatedWorker:
         events: Simulated time.
         trace: Hears what it does.
         device: Where it is.
-        occupied: Draws how long a frame keeps the device busy.
+        occupied: Draws how much of the processor's time a frame takes.
+        done_at: Tells when so much is done that begins at some instant.
         deadline_seconds: After its submission nobody waits for a frame any more.
         inbox_frames: What it grants to all its senders together.
     """
@@ -26,6 +28,7 @@ class SimulatedWorker:
         trace: Trace,
         device: str,
         occupied: Draw,
+        done_at: Callable[[float, float], float],
         deadline_seconds: float,
         inbox_frames: int,
     ) -> None:
@@ -40,6 +43,7 @@ class SimulatedWorker:
         self._blocked = trace.blocked[device,]
         self._steps = trace.steps[device,]
         self._occupied = occupied
+        self._done_at = done_at
         self._deadline_seconds = deadline_seconds
         self._inbox_frames = inbox_frames
         self._inbox: deque[tuple[Frame, Lane]] = deque()  # bounded by what was granted
@@ -100,8 +104,9 @@ class SimulatedWorker:
                 frame.settle(None)
                 lane.release()
                 continue
-            self._current, self._began = (frame, lane), self._events.now
-            self._events.at(self._events.now + self._occupied(), self._computed)
+            now = self._events.now
+            self._current, self._began = (frame, lane), now
+            self._events.at(self._done_at(now, self._occupied()), self._computed)
             return
 
     def _computed(self) -> None:
