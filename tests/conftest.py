@@ -1,5 +1,6 @@
 """For all tests: hypothesis without its clock, and nothing left running behind a test."""
 
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,16 @@ from hypothesis import settings
 settings.register_profile("paceline", deadline=None)
 settings.load_profile("paceline")
 
+LONG = ("system", "browser", "examples", "zoo", "generated")
+"""Folders whose files take long: they begin first, so that no worker ends alone with one."""
 GRACE_SECONDS = 2.0
 """What is just ending may take so long."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long files first; all else stays as it is."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: item.path.relative_to(here).parts[0] not in LONG)
 
 
 @pytest.fixture(autouse=True)
@@ -31,6 +40,23 @@ def nothing_is_left_running() -> Iterator[None]:
     ]
     _, alive = psutil.wait_procs(orphans, timeout=GRACE_SECONDS)
     assert alive == []
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the cloud side's children in this process: see `tests.fixtures.in_process`."""
+    from fleet import children
+    from tests.fixtures.in_process import InProcess
+
+    monkeypatch.setattr(children, "subprocess", InProcess)
+
+
+@pytest.fixture
+def real_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start them, in a file whose other tests do without."""
+    from fleet import children
+
+    monkeypatch.setattr(children, "subprocess", subprocess)
 
 
 @pytest.fixture(autouse=True)

@@ -1,20 +1,12 @@
-"""Models run without a process of their own; what the random graphs were, at the end of a run."""
+"""What the random graphs were, at the end of a run."""
 
 import time
 
 import pytest
 
-from fleet import children
 from tests.generated.census import CENSUS
-from tests.generated.in_process import InProcess
 
 _BEGAN = time.monotonic()
-
-
-@pytest.fixture
-def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let child commands run in this process."""
-    monkeypatch.setattr(children, "subprocess", InProcess)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

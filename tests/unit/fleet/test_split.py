@@ -30,6 +30,8 @@ from wire.errors import BadIdError, ManifestError
 from wire.manifest import INPUT, OUTPUT, Answer, Picture, Tolerance
 from wire.model.errors import ModelError
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 
 def files(folder):
     """Return every file below a folder with its content."""
@@ -40,7 +42,9 @@ def files(folder):
     }
 
 
-def test_the_folder_holds_manifest_report_and_segments(saved, tmp_path, run_whole, run_chain):
+def test_the_folder_holds_manifest_report_and_segments(
+    saved, tmp_path, run_whole, run_chain, real_children
+):
     """As the layout says; the manifest on disk is the one returned; the segments are the model."""
     path, out = saved("skips"), tmp_path / "out"
 

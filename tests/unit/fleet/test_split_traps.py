@@ -14,6 +14,8 @@ from fleet.formats import CutRequest
 from fleet.split import split
 from tests.unit.fleet.conftest import F16, I64, F, model, node, value, weight
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 
 @pytest.fixture
 def cut(tmp_path, saved, run_whole, run_chain):

@@ -11,6 +11,8 @@ from fleet.split import split
 from paceline import cli
 from tests.unit.fleet.verify.models import dense
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 NO_BROKER = ["--ca-file", "/nowhere.pem"]
 """Ends a command where it would connect."""
 
@@ -31,7 +33,7 @@ def quiet():
     structlog.reset_defaults()
 
 
-def test_codecs_are_compared_with_raw_edges(folder, capsys):
+def test_codecs_are_compared_with_raw_edges(folder, capsys, real_children):
     """A line for each, and a warning that inputs of ours say little."""
     assert cli.run(["verify", str(folder), "--codec", "fp16,int8_token"]) == 0
     out, err = capsys.readouterr()

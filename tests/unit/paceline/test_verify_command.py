@@ -22,7 +22,7 @@ from tests.unit.fleet.verify.models import (
 
 
 @pytest.fixture
-def cut(tmp_path):
+def cut(tmp_path, in_process):
     """Split a model; returns its path and the folder."""
     yield lambda model, **request: _cut(tmp_path, model, request)
     structlog.reset_defaults()
@@ -52,7 +52,7 @@ def answer(capsys, *arguments):
     return code, json.loads(line), err
 
 
-def test_three_sizes_are_verified_and_told(cut, capsys):
+def test_three_sizes_are_verified_and_told(cut, real_children, capsys):
     """Without inputs of the user's; people get a table."""
     _, folder = cut(dense(), stages=2)
 

@@ -12,6 +12,8 @@ from fleet.split import split
 from tests.unit.fleet.verify.models import F, model, node, random, value, weight
 from wire.errors import UnknownPluginError
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 
 def mixed():
     """A model of three parts; ``s`` is made by the first and read by the last."""
@@ -42,7 +44,7 @@ def parts(tmp_path_factory):
     return folder / "out"
 
 
-def test_each_codec_as_a_whole_and_each_edge_alone(parts):
+def test_each_codec_as_a_whole_and_each_edge_alone(parts, real_children):
     """Figures of all edges together, of each one, and what each carries."""
     report = effects(parts, CodecRequest(codecs="int8_token,raw+zstd"))
     int8, packed = report.codecs

@@ -11,6 +11,8 @@ from fleet.onnx.balance import corrected
 from fleet.split import split
 from tests.unit.fleet.conftest import F, model, node, value, weight
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 
 def uneven(widths):
     """Return a chain of products; the width of each says how much work it is."""
@@ -22,7 +24,7 @@ def uneven(widths):
     return model(nodes, [value("x", F, (512, 64))], [value(before, F, (512, size))], weights)
 
 
-def test_by_time_each_segment_is_measured(saved, tmp_path):
+def test_by_time_each_segment_is_measured(saved, tmp_path, real_children):
     """Two equal halves are found, and what each took is told."""
     path = saved(uneven([64, 2048, 64, 2048, 64]))
 

@@ -10,6 +10,8 @@ from fleet.formats import CutRequest
 from fleet.split import split
 from tests.unit.fleet.conftest import F, model, node, numbers, value, weight
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 
 @pytest.fixture
 def cut(saved, tmp_path):

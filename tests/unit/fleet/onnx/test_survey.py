@@ -10,6 +10,8 @@ from fleet.split import split
 from fleet.survey import SurveyRequest, survey
 from wire.model.errors import ModelError
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 INFO = helper.make_tensor_value_info
 SIX = {"N": 6}
 

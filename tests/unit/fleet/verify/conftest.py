@@ -12,8 +12,11 @@ from tests.unit.fleet.verify.models import describe_again
 
 
 @pytest.fixture
-def cut(saved, tmp_path):
-    """Split a model, given or by its kind; returns the model's path and the folder."""
+def cut(saved, tmp_path, in_process):
+    """Split a model, given or by its kind; returns the model's path and the folder.
+
+    Models run in this process, but for tests that ask for `real_children`.
+    """
 
     def made(what, **request):
         path = saved(what)

@@ -128,7 +128,7 @@ def test_each_cut_that_rounds_brings_its_own_tolerance(cut):
     assert opened(folder, path).tolerance == Tolerance(absolute=2e-3, relative=1e-2)
 
 
-def test_sizes_that_take_too_long_are_said_to(cut):
+def test_sizes_that_take_too_long_are_said_to(cut, real_children):
     """A model that never ends with another size is not the split's fault."""
     path, folder = cut(dense(), stages=1)
     subject = opened(folder, path)

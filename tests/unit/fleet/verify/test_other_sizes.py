@@ -26,7 +26,7 @@ def sizes_of(report):
     return [case.sizes for case in report.cases]
 
 
-def test_three_sizes_are_verified(cut):
+def test_three_sizes_are_verified(cut, real_children):
     """Those of the golden frames, and two others, in the same sessions."""
     _, folder = cut("skips", stages=2, dims={"H": 64, "W": 10})
     runs = []

@@ -14,7 +14,7 @@ from tests.unit.fleet.verify.models import dense
 LIMIT_SECONDS = 100
 
 
-def test_what_nothing_needs_any_more_is_dropped(cut):
+def test_what_nothing_needs_any_more_is_dropped(cut, real_children):
     """What a child gave is alive for the next segment; what lives longer is a copy of its own."""
     _, folder = cut("skips", at=("b", "d"), dims={"H": 8, "W": 8})
     seen, alive = {}, {}

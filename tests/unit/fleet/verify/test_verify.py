@@ -22,7 +22,7 @@ from wire.errors import UnknownPluginError
 SMALL = {"H": 8, "W": 8}
 
 
-def test_a_split_gives_what_the_model_gives(cut):
+def test_a_split_gives_what_the_model_gives(cut, real_children):
     """Bit by bit without optimisations, and near enough with them."""
     _, folder = cut("early_and_late", at=("a",))
     report = verify(folder)
@@ -48,7 +48,9 @@ def test_every_kind_of_tensor_is_compared(cut, kind):
 # --- examples
 
 
-def test_all_examples_are_verified_in_the_same_sessions_of_one_model_at_a_time(cut, examples):
+def test_all_examples_are_verified_in_the_same_sessions_of_one_model_at_a_time(
+    cut, examples, real_children
+):
     """Progress is told before each run; then no other model is in memory."""
     path, folder = cut("skips", stages=2, dims=SMALL)
     files = sorted(examples(a=(9, 8), b=(6, 6), c=(5, 12)).iterdir())
@@ -235,7 +237,7 @@ def test_an_unknown_metric_is_refused_before_anything_runs(cut):
         verify(folder, request=VerifyRequest(metric="psnr"), progress=lambda _: pytest.fail("ran"))
 
 
-def test_a_run_that_never_ends_is_an_error_of_its_own(cut):
+def test_a_run_that_never_ends_is_an_error_of_its_own(cut, real_children):
     """It says nothing of the outputs."""
     path, folder = cut("skips", stages=1, dims=SMALL)
 

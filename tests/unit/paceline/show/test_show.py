@@ -13,6 +13,8 @@ from fleet.formats import CutRequest
 from fleet.split import split
 from paceline import cli
 
+pytestmark = pytest.mark.usefixtures("in_process")
+
 HOSTILE = "t<1>&\N{RIGHT-TO-LEFT OVERRIDE}\x1b[2J"
 
 
@@ -99,7 +101,7 @@ def test_a_model_as_json_is_all_that_is_known(model, capsys):
     assert seen["svg"] is None
 
 
-def test_a_model_is_timed_on_demand(model, capsys):
+def test_a_model_is_timed_on_demand(model, capsys, real_children):
     """The time of each kind stands beside its work."""
     seen = json.loads(shown(capsys, model, "--dim", "N=8", "--time", "--json"))
 

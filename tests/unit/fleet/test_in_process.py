@@ -8,7 +8,7 @@ from onnx import helper
 from fleet import children
 from fleet.children import RunOptions
 from fleet.errors import ChildFailedError
-from tests.generated.in_process import InProcess
+from tests.fixtures.in_process import InProcess
 
 
 @pytest.fixture
