@@ -14,15 +14,23 @@ settings.register_profile("paceline", deadline=None)
 settings.load_profile("paceline")
 
 LONG = ("system", "browser", "examples", "zoo", "generated")
-"""Folders whose files take long: they begin first, so that no worker ends alone with one."""
+"""Folders whose files take long, most of it waiting."""
 GRACE_SECONDS = 2.0
 """What is just ending may take so long."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long files first; all else stays as it is."""
+    """Spread the files that wait among those that compute; none of them is among the last.
+
+    With several workers both happen at any time, and no worker ends alone with a long file.
+    """
     here = Path(__file__).parent
-    items.sort(key=lambda item: item.path.relative_to(here).parts[0] not in LONG)
+    files = dict.fromkeys(item.path for item in items)
+    waiting = [path for path in files if path.relative_to(here).parts[0] in LONG]
+    computing = [path for path in files if path not in set(waiting)]
+    place = {path: 0.9 * number / len(waiting) for number, path in enumerate(waiting)}
+    place |= {path: number / len(computing) for number, path in enumerate(computing)}
+    items.sort(key=lambda item: place[item.path])
 
 
 @pytest.fixture(autouse=True)

@@ -7,12 +7,14 @@ import msgspec
 import numpy as np
 import onnx
 import onnxruntime as ort
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from fleet import split_folder
+from fleet import children, split_folder
 from fleet.formats import CutRequest
 from fleet.split import Presentation, split
 from fleet.split_folder import SEGMENTS_FOLDER
+from tests.fixtures.in_process import InProcess
 from wire import manifest as manifests
 from wire.manifest import File
 
@@ -51,12 +53,14 @@ class Chain:
         asked = "batch" if free else rows
         write_model(self.model, rows=asked, width=width, layers=layers, dense=dense)
         self.folder = folder / "split"
-        self.manifest = split(
-            self.model,
-            self.folder,
-            CutRequest(stages=stages, balance="flops"),
-            Presentation(name="p"),
-        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(children, "subprocess", InProcess)
+            self.manifest = split(
+                self.model,
+                self.folder,
+                CutRequest(stages=stages, balance="flops"),
+                Presentation(name="p"),
+            )
         session = ort.InferenceSession(self.model, providers=["CPUExecutionProvider"])
         self._expected = [
             session.run(None, self.inputs(number))[0] for number in range(DIFFERENT_INPUTS)

@@ -66,7 +66,8 @@ class HubProcess:
             view = self.pipeline(name)
             return view if view and claim(view) else None
 
-        return until(found, lambda: f"{what}: {self.pipeline(name)}")
+        # each look is a request that the hub answers: not so often that it does little else
+        return until(found, lambda: f"{what}: {self.pipeline(name)}", every_seconds=0.1)
 
     def kill(self):
         """Kill -9."""

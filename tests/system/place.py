@@ -39,13 +39,13 @@ _TYPES = {
 }
 
 
-def until(claim, what="it", seconds=PATIENCE_SECONDS):
+def until(claim, what="it", seconds=PATIENCE_SECONDS, *, every_seconds=0.02):
     """Wait until ``claim()`` is true and return what it is; fail when it never is."""
     ends = time.monotonic() + seconds
     while not (found := claim()):
         if time.monotonic() > ends:
             raise AssertionError(f"{what()} never came" if callable(what) else f"{what} never came")
-        time.sleep(0.02)
+        time.sleep(every_seconds)
     return found
 
 

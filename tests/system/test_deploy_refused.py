@@ -50,7 +50,6 @@ def status(place, pipeline="p"):
         return seen.wait(settled, PATIENCE_SECONDS)
 
 
-@pytest.mark.on_each_broker
 def test_a_deploy_that_comes_too_late_is_taken_back(place, slow_chain, chain, tmp_path):
     """Nobody serves the files: what ran goes on, and the reason names device and phase."""
     place.start(*DEVICES)
@@ -62,7 +61,6 @@ def test_a_deploy_that_comes_too_late_is_taken_back(place, slow_chain, chain, tm
     assert {s.generation for s in status(place).stages} == {before.generation}
 
 
-@pytest.mark.on_each_broker
 def test_a_key_that_no_device_trusts_changes_nothing(place, slow_chain, stranger, orders):
     """Refused by each device; its orders stand again as they stood, byte by byte."""
     place.start(*DEVICES)

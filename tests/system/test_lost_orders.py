@@ -40,7 +40,6 @@ def test_a_second_generation_needs_no_force_and_others_go_on(forgotten, slow_cha
     assert pids(forgotten, "other") == before
 
 
-@pytest.mark.on_each_broker
 def test_an_undeploy_needs_no_force_and_others_go_on(forgotten):
     """Its devices are named, since the route that names them is lost as well."""
     before = pids(forgotten, "other")

@@ -3,8 +3,6 @@
 import os
 import signal
 
-import pytest
-
 from tests.system.feeding import Feeding
 from tests.system.place import until
 from wire.messages import Batching
@@ -16,7 +14,6 @@ def ran(place, device):
     return sum(stage.counts.run for stage in told.stages) if told else 0
 
 
-@pytest.mark.on_each_broker
 def test_a_replica_that_is_killed_costs_no_frame(place, slow_chain):
     """Agent and worker end at once; the other runs what they held; back again, both run."""
     place.start("d1", "d2", "d3")

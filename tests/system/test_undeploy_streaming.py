@@ -10,7 +10,6 @@ from wire import messages
 HOW_FRAMES_END = {"worker.draining", "worker.lost", "pipeline.undeployed"}
 
 
-@pytest.mark.on_each_broker
 def test_undeployed_while_a_client_streams(place, slow_chain):
     """The stream ends by itself with a true account, and goes on with what is deployed next."""
     place.start("d1", "d2")
