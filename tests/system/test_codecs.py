@@ -8,7 +8,7 @@ DEVICES = ("d1", "d2", "d3")
 CODECS = "entry=fp16,0=int8_token+zstd,1=fp16"
 
 
-def test_a_pipeline_whose_edges_have_codecs(command, place, chain, tmp_path):
+def test_a_pipeline_whose_edges_have_codecs(command, place, chain, tmp_path, in_process):
     """Tried, deployed, run: each edge as it was said, and answers that are near."""
     place.start(*DEVICES)
     infos = [
