@@ -9,6 +9,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from fleet.fleet_file.description import MEASURED
 from fleet.model_plan import problems, served
 from fleet.model_plan.answering import ModelAnswer
 from fleet.model_plan.candidate import Candidate, HopFigures
@@ -19,6 +20,8 @@ from fleet.model_plan.realising import deploy_options
 from fleet.model_plan.setting import WINDOW, Setting
 from fleet.planner import instance as instances
 from fleet.simulator import plan_file
+from paceline import finalists_view
+from paceline.finalists import Measured
 from paceline.formatting import seconds_text, size_text, work_text
 from paceline.model_plan_words import sentences
 from paceline.output import one_line
@@ -33,10 +36,15 @@ class Shown:
     """All that there is to show of a plan."""
 
     setting: Setting
-    answer: ModelAnswer
+    measured: Measured
     explanation: Explanation | None
     request: ModelPlanRequest
     planning_seconds: float
+
+    @property
+    def answer(self) -> ModelAnswer:
+        """Return what planning and measuring came to."""
+        return self.measured.answer
 
     def plain(self) -> Plain:
         """Return what ``--json`` prints; ``problem`` and ``stages`` are what simulate takes."""
@@ -66,6 +74,10 @@ class Shown:
             "single": single.described() if single else None,
             "replicas": answer.replicas.described() if answer.replicas else None,
             "split": answer.split.described() if answer.split else None,
+            "measured": chosen is not None and self._is_measured(chosen),
+            "finalists": finalists_view.plain(setting, answer),
+            "not_measured": self.measured.why_not or None,
+            "failures": self._failures(),
             "shortage": msgspec.to_builtins(answer.shortage) if answer.shortage else None,
             "computational_complexity": chain.multiply_accumulates,
             "without_rule": chain.without_rule,
@@ -82,6 +94,16 @@ class Shown:
             "notes": list(self.notes()),
             "planning_seconds": self.planning_seconds,
         }
+
+    def _is_measured(self, chosen: Candidate) -> bool:
+        """Whether what is chosen was measured as it is, not only its operators."""
+        devices = [self.setting.device(name) for name in chosen.devices]
+        known = any(one.measured is chosen for one in self.answer.finalists)
+        return all(d.seconds_origin == MEASURED for d in devices) and (known or not chosen.is_split)
+
+    def _failures(self) -> Plain:
+        failures = self.measured.outcome.failures if self.measured.outcome else {}
+        return {n: {"code": error.code, "message": str(error)} for n, error in failures.items()}
 
     def commands(self) -> list[str]:
         """Return the commands that make a plan real."""
@@ -109,6 +131,12 @@ class Shown:
                 f"{names} moves outputs a little: paceline verify {PARTS} --codec {names} says how"
                 " much; --codec raw plans without"
             )
+        if self.measured.why_not and self.answer.split:
+            yield (
+                "splits are judged by sums of their operators, though a cut ends what a runtime"
+                f" fuses; --measure measures the best as segments ({self.measured.why_not})"
+            )
+        yield from finalists_view.notes(self.measured.outcome)
         if chosen and len(chosen.groups) < len(chosen.stages):
             yield "which devices share a stage is found one at a time: nothing is proven of that"
 
@@ -127,6 +155,10 @@ class Shown:
         if answer.chosen:
             console.print(_table(setting, answer.chosen))
             _measures(console, setting, answer.chosen)
+        if answer.finalists:
+            console.print()
+            money = problems.currency(setting)
+            console.print(finalists_view.table(setting, answer, money))
         if answer.shortage:
             self._shortage(console)
         if self.explanation:
@@ -144,6 +176,8 @@ class Shown:
 
     def _words(self) -> Iterator[str]:
         if self.explanation:
+            money = problems.currency(self.setting)
+            yield from finalists_view.sentences(self.setting, self.answer, money)
             yield from sentences(self.setting, self.answer, self.explanation)
 
     def _worth(self, found: Candidate | None) -> str:
@@ -212,7 +246,7 @@ def _table(setting: Setting, chosen: Candidate) -> Table:
         for hop in hops:
             codec = "" if hop.codec == "raw" else f" {hop.codec}"
             table.add_row(
-                one_line(f"  {hop.source} → {hop.target}"),
+                f"  {one_line(f'{hop.source} → {hop.target}')}",
                 *("", "", ""),
                 f"{size_text(hop.raw_bytes)}{codec}",
                 seconds_text(hop.latency_seconds + hop.transfer_seconds),

@@ -35,7 +35,8 @@ def sentences(setting: Setting, answer: ModelAnswer, found: Explanation) -> Iter
             f" best is {_change(found.without_codecs_worse)}."
         )
     for device in setting.devices:
-        if answer.chosen and device.id in answer.chosen.devices and answer.chosen.is_split:
+        summed = answer.chosen and answer.chosen.is_split and not answer.finalists
+        if summed and answer.chosen and device.id in answer.chosen.devices:
             alone = seconds_text(device.operators_sum_seconds)
             yield (
                 f"On {device.id} the whole model takes {seconds_text(device.whole_seconds)}, its"

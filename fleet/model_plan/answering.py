@@ -1,13 +1,14 @@
 """From a setting to an answer: the best split beside the best single device and replicas. Pure."""
 
 import math
+from collections.abc import Iterable
 from itertools import combinations
 from typing import Final, Literal
 
 import msgspec
 
 from fleet.model_plan import codecs, problems, replicas
-from fleet.model_plan.candidate import Candidate, candidate, lacking
+from fleet.model_plan.candidate import Candidate, Finalist, candidate, lacking
 from fleet.model_plan.setting import Setting
 from fleet.planner import planning
 from fleet.planner.errors import NotAPlanError
@@ -56,6 +57,8 @@ class ModelAnswer(msgspec.Struct, frozen=True, kw_only=True):
     gap: float | None
     problem: Problem
     shortage: Shortage | None = None
+    finalists: tuple[Finalist, ...] = ()
+    """Splits of which segments were measured, or should have been; the best by sums first."""
 
     @property
     def goal(self) -> Goal:
@@ -98,15 +101,11 @@ def _answer(setting: Setting, asked: Asked) -> ModelAnswer:
     if asked.replicas == "auto" and goal == "throughput":
         splits += _with_replicas(setting, asked, splits)
     split = _best(splits, goal)
-    best = _best([one for one in (single, together) if one is not None], goal)
-    wins = split is not None and (
-        best is None or split.objective(goal) < best.objective(goal) * (1 - EQUAL)
-    )
-    chosen = split if wins else best
+    chosen, verdict = chosen_of(setting, goal, (single, together), split)
     proven = found.gap == 0.0 and not tightened
     return ModelAnswer(
         asked=asked,
-        verdict=_verdict(setting, chosen, wins=wins),
+        verdict=verdict,
         chosen=chosen,
         single=single,
         replicas=together,
@@ -171,22 +170,31 @@ class _Found(msgspec.Struct, frozen=True):
 
 def _placed(problem: Problem, asked: Asked) -> _Found:
     goal: Goal = "throughput" if asked.goal == "throughput" else "latency"  # a sum is a sum
-    runs = [d.id for d in problem.devices if any(d.id in op.seconds for op in problem.ops)]
-    if asked.max_stages is None or asked.max_stages >= len(runs):
-        found = planning.plan(problem, goal, asked.policy)
-        plans = [one.stages for one in (found.plan, found.split) if one is not None]
-        return _Found(tuple(dict.fromkeys(plans)), found.gap)
     every: list[Plan] = []
-    subsets = list(combinations(runs, asked.max_stages))
-    proven = len(subsets) <= MOST_SUBSETS
-    for subset in subsets[:MOST_SUBSETS]:
-        found = planning.plan(_only(problem, subset), goal, asked.policy)
+    proven = True
+    parts, all_of_them = parts_of(problem, asked)
+    for part in parts:
+        found = planning.plan(part, goal, asked.policy)
+        if part is problem:
+            plans = [one.stages for one in (found.plan, found.split) if one is not None]
+            return _Found(tuple(dict.fromkeys(plans)), found.gap)
         proven = proven and found.gap == 0.0
         every += [one for one in (found.plan, found.split) if one is not None]
     every.sort(key=lambda one: one.objective_seconds)
     split = [one for one in every if len(one.stages) > 1][:1]
     plans = [one.stages for one in (*every[:1], *split)]
-    return _Found(tuple(dict.fromkeys(plans)), 0.0 if proven else None)
+    return _Found(tuple(dict.fromkeys(plans)), 0.0 if proven and all_of_them else None)
+
+
+def parts_of(problem: Problem, asked: Asked) -> tuple[list[Problem], bool]:
+    """Return what is planned: with few stages, each set of so many devices; and if that is all."""
+    runs = [d.id for d in problem.devices if any(d.id in op.seconds for op in problem.ops)]
+    if asked.max_stages is None or asked.max_stages >= len(runs):
+        return [problem], True
+    subsets = list(combinations(runs, asked.max_stages))
+    return [_only(problem, subset) for subset in subsets[:MOST_SUBSETS]], len(
+        subsets
+    ) <= MOST_SUBSETS
 
 
 def _only(problem: Problem, devices: tuple[str, ...]) -> Problem:
@@ -225,9 +233,20 @@ def _best(found: list[Candidate], goal: Goal) -> Candidate | None:
     return min(found, key=lambda one: one.objective(goal), default=None)
 
 
-def _verdict(setting: Setting, chosen: Candidate | None, *, wins: bool) -> ModelVerdict:
+def chosen_of(
+    setting: Setting,
+    goal: Goal,
+    wholes: Iterable[Candidate | None],
+    split: Candidate | None,
+) -> tuple[Candidate | None, ModelVerdict]:
+    """Return the best of the whole model on some devices and a split, and the verdict."""
+    best = _best([one for one in wholes if one is not None], goal)
+    wins = split is not None and (
+        best is None or split.objective(goal) < best.objective(goal) * (1 - EQUAL)
+    )
+    chosen = split if wins else best
     if chosen is None:
-        return "infeasible"
+        return None, "infeasible"
     if all(setting.device(name).cloud for name in chosen.devices):
-        return "cloud only"
-    return "split" if wins else "do not split"
+        return chosen, "cloud only"
+    return chosen, "split" if wins else "do not split"

@@ -4,9 +4,10 @@ A stage may have several devices. Then each takes its share of the frames: the f
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import msgspec
 
@@ -14,6 +15,10 @@ from fleet.model_plan import codecs, problems
 from fleet.model_plan.setting import WINDOW, DeviceFigures, Setting
 from fleet.planner.plan import Stage
 from fleet.planner.problem import Goal
+
+StageTimes = Mapping[tuple[str, int, int], float]
+"""Seconds that were measured of a whole stage: by device, first and last block."""
+NOT_MEASURED: Final[StageTimes] = MappingProxyType({})
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -126,21 +131,42 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
         }
 
 
+class Finalist(msgspec.Struct, frozen=True, kw_only=True):
+    """A split, by sums of operators and as it was measured."""
+
+    sum: Candidate
+    measured: Candidate | None
+    """None: not all of its segments were measured."""
+    missing: tuple[str, ...] = ()
+    """Why not, by device or by cut."""
+
+
 def candidate(setting: Setting, stages: Sequence[Stage], allowed: Sequence[str]) -> Candidate:
     """Return what stages are worth; they reach each other."""
     groups = [Group(stage.first, stage.last, (stage.device,)) for stage in stages]
     return grouped(setting, groups, allowed)
 
 
-def grouped(setting: Setting, groups: Sequence[Group], allowed: Sequence[str]) -> Candidate:
+def grouped(
+    setting: Setting,
+    groups: Sequence[Group],
+    allowed: Sequence[str],
+    times: StageTimes = NOT_MEASURED,
+) -> Candidate:
     """Return what stages are worth that may have several devices each.
+
+    Args:
+        setting: Model and fleet.
+        groups: The stages.
+        allowed: Codecs that links may use.
+        times: What is known of whole stages; others take the sum of their operators.
 
     Raises:
         StopIteration: Two that follow each other have no link.
     """
-    shares = [_shares(setting, group) for group in groups]
+    shares = [_shares(setting, group, times) for group in groups]
     placed = [
-        _stage(setting, group, setting.device(device), share[device])
+        _stage(setting, group, setting.device(device), share[device], times)
         for group, share in zip(groups, shares, strict=True)
         for device in group.devices
     ]
@@ -174,15 +200,20 @@ def lacking(setting: Setting, found: Candidate) -> dict[str, int]:
     return short
 
 
-def _shares(setting: Setting, group: Group) -> dict[str, float]:
+def _seconds(group: Group, device: DeviceFigures, times: StageTimes) -> float:
+    known = times.get((device.id, group.first, group.last))
+    return math.fsum(device.seconds[group.first : group.last + 1]) if known is None else known
+
+
+def _shares(setting: Setting, group: Group, times: StageTimes) -> dict[str, float]:
     """Return what part of the frames each device of a stage takes, so that all are equally busy.
 
     A device is as slow as its computing, or its way from the source or to the sink.
     """
-    chain, inside = setting.chain, slice(group.first, group.last + 1)
+    chain = setting.chain
     rates = {}
     for device in group.devices:
-        slowest = math.fsum(setting.device(device).seconds[inside])
+        slowest = _seconds(group, setting.device(device), times)
         if group.first == 0 and setting.source not in {None, device}:
             way = setting.link(setting.source or "", device)
             slowest = max(slowest, chain.input_bytes / (way.rate.value or 1.0))
@@ -194,7 +225,9 @@ def _shares(setting: Setting, group: Group) -> dict[str, float]:
     return {device: rate / whole if len(rates) > 1 else 1.0 for device, rate in rates.items()}
 
 
-def _stage(setting: Setting, group: Group, device: DeviceFigures, share: float) -> StageFigures:
+def _stage(
+    setting: Setting, group: Group, device: DeviceFigures, share: float, times: StageTimes
+) -> StageFigures:
     chain = setting.chain
     blocks = chain.blocks[group.first : group.last + 1]
     taken = chain.blocks[group.first - 1].out_bytes if group.first else chain.input_bytes
@@ -208,7 +241,7 @@ def _stage(setting: Setting, group: Group, device: DeviceFigures, share: float) 
         operators=sum(len(block.operators) for block in blocks),
         multiply_accumulates=sum(block.multiply_accumulates for block in blocks),
         share=share,
-        seconds=math.fsum(device.seconds[group.first : group.last + 1]),
+        seconds=_seconds(group, device, times),
         weight_bytes=weights,
         in_flight_bytes=frames,
         memory_bytes=round(weights * setting.copied) + activations + frames + device.runtime_bytes,

@@ -15,7 +15,7 @@ from fleet.model_plan import setting as settings
 from fleet.model_plan.chain import ModelChain
 from fleet.model_plan.errors import ProfileMissingError
 from fleet.model_plan.setting import Setting
-from fleet.profiles import links, store
+from fleet.profiles import links, measure, store
 from fleet.profiles.record import ModelProfile
 from wire.messages import Info
 
@@ -41,6 +41,8 @@ class ModelPlanRequest:
     dims: Mapping[str, int] = field(default_factory=dict)
     example: Path | None = None
     pins: Mapping[str, str] = field(default_factory=dict)
+    offline: bool = False
+    """No agent is asked, and no profile of one is used: this machine's own ones are."""
 
 
 def read(
@@ -61,7 +63,7 @@ def read(
     tell("reading the model")
     cut = CutRequest(dims=request.dims, example=request.example)
     chain = surveying.chain(request.model, cut, tell)
-    site = request.site if fleet is not None else ""
+    site = "" if fleet is None or request.offline else request.site
     profiles = _profiles(chain, kept, site)
     command = _command(request)
     if fleet is None:
@@ -74,9 +76,17 @@ def read(
     said = infos(fleet) if site else Infos()
     ways = links.of_site(kept, site) if site else ()
     whole = completing.completed(fleet, said.devices, profiles, ways)
-    found = settings.setting(
-        chain, whole, profiles, said.devices, pins=request.pins, command=command
-    )
+    try:
+        found = settings.setting(
+            chain, whole, profiles, said.devices, pins=request.pins, command=command
+        )
+    except ProfileMissingError as error:
+        if not request.offline:
+            raise
+        reason = f"offline only this machine is known, as {measure.machine()}"
+        raise ProfileMissingError(
+            error.model, error.devices, reason, f"{command} --offline"
+        ) from error
     return msgspec.structs.replace(found, notes=(*found.notes, *said.notes))
 
 

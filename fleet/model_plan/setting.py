@@ -39,6 +39,10 @@ class DeviceFigures(msgspec.Struct, frozen=True, kw_only=True):
     seconds_origin: Origin
     seconds_from: str
     """Of which profile, for people."""
+    base: str
+    """The device that was measured: itself, or the one that it is compared with."""
+    times: float
+    """As fast as that one."""
     low_share: float
     high_share: float
     """Tenth and ninetieth percentile of the whole run, by its median."""
@@ -183,6 +187,8 @@ def _device(
         seconds=tuple(max(one * scale, SHORTEST_SECONDS) for one in seconds),
         seconds_origin=MEASURED if base == name else "described by hand",
         seconds_from=base if base == name else f"{times:g} times as fast as {base}",
+        base=base,
+        times=times,
         low_share=sum(run.p10 for run in of_run) / profile.run_seconds,
         high_share=sum(run.p90 for run in of_run) / profile.run_seconds,
         mean_share=mean / profile.run_seconds,

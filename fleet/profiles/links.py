@@ -6,7 +6,7 @@ links-<question's digest, 32 digits>.json
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -14,10 +14,9 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from fleet.control.examine import DeviceSilentError
-from fleet.control.reading import PING_SECONDS, await_devices
 from fleet.control.requests import Conversation, Requests
 from fleet.profiles import kept
+from fleet.profiles.measure import device_infos
 from wire import canonical
 from wire.errors import CodedError
 from wire.link_report import LinkReport
@@ -26,7 +25,6 @@ from wire.messages import Info
 
 SCHEMA: Final = 1
 PREFIX: Final = "links-"
-READY_SECONDS: Final = 3.0
 DEFAULT_LINKS: Final = ("mqtt", "tcp", "uds")
 UNREACHABLE: Final = "link.unreachable"
 """The code of a sender that has no way by a link."""
@@ -127,7 +125,7 @@ def measure(requests: Requests, request: LinksRequest, folder: Path, tell: Tell)
         DevicesAbsentError: One is not there.
         DeviceSilentError: One does not answer.
     """
-    infos = _infos(requests, request.devices, tell)
+    infos = device_infos(requests, request.devices, tell)
     site = f"{requests.topics.root}/{requests.topics.site}"
     outcome = LinksOutcome()
     for source, target, link in _ways(request):
@@ -185,15 +183,6 @@ def _ways(request: LinksRequest) -> Iterator[tuple[str, str, str]]:
             if source != target:
                 for link in request.links:
                     yield source, target, link
-
-
-def _infos(requests: Requests, devices: Sequence[str], tell: Tell) -> dict[str, Info]:
-    requests.seen.watch_devices(devices)
-    await_devices(requests.seen, devices, READY_SECONDS, tell)
-    for device in requests.seen.ping(devices, PING_SECONDS):
-        raise DeviceSilentError(device, "ping", PING_SECONDS)
-    infos = {device: requests.seen.device(device).info for device in devices}
-    return {device: info for device, info in infos.items() if info is not None}
 
 
 def _measured(

@@ -75,8 +75,8 @@ class Profiler:
         self._divide(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
         question = self._question(
             site="",
-            device=ids.id_from(platform.node().split(".")[0], "machine"),
-            version=_version_here(),
+            device=machine(),
+            version=version_here(),
             threads=threads,
             weights="prepacked",
         )
@@ -87,7 +87,7 @@ class Profiler:
             reports = []
             for number, part in enumerate(made.parts, start=1):
                 self.tell(f"measuring here{_of(number, made.parts)}")
-                reports.append(self._here(part, threads, Path(scratch)))
+                reports.append(here(part, threads, self.request.seconds, Path(scratch)))
             profile = self._made(question, made, reports)
         store.keep(self.kept, profile)
         return Outcome((profile,))
@@ -105,14 +105,14 @@ class Profiler:
             CodedError: The model cannot be read or run here.
             ListenError: It cannot be served there.
         """
-        infos = self._infos(requests, devices)
+        infos = device_infos(requests, devices, self.tell)
         self._divide(min(info.memory_bytes for info in infos.values()))
         site = f"{requests.topics.root}/{requests.topics.site}"
         questions = {
             device: self._question(
                 site=site,
                 device=device,
-                version=_version(infos[device]),
+                version=version(infos[device]),
                 threads=infos[device].threads,
                 weights=infos[device].weights,
             )
@@ -166,23 +166,6 @@ class Profiler:
     def _progress(self, part: str, text: str) -> None:
         self.tell(text + part)
 
-    def _infos(self, requests: Requests, devices: Sequence[str]) -> dict[str, Info]:
-        requests.seen.watch_devices(devices)
-        await_devices(requests.seen, devices, READY_SECONDS, self.tell)
-        silent = requests.seen.ping(devices, PING_SECONDS)
-        for device in silent:
-            raise DeviceSilentError(device, "ping", PING_SECONDS)
-        infos = {device: requests.seen.device(device).info for device in devices}
-        return {device: info for device, info in infos.items() if info is not None}
-
-    def _here(self, part: Part, threads: int, scratch: Path) -> ProfileReport:
-        arguments = ["--profile", "--segment", str(part.folder), "--threads", str(threads)]
-        arguments += ["--seconds", str(self.request.seconds), "--runtime", runtime_of(part.segment)]
-        limit_seconds = OFFLINE_GRACE_SECONDS + 3 * self.request.seconds
-        return children.call(
-            "bench", arguments, ProfileReport, limit_seconds=limit_seconds, scratch=scratch
-        )
-
     def _divide(self, memory_bytes: int) -> None:
         """Look at the model, and divide it where it would not fit into memory."""
         self.tell("reading the model")
@@ -217,25 +200,66 @@ class Profiler:
             sizes=made.sizes,
             measured_unix_ns=time.time_ns(),
             parts=tuple(
-                PartProfile(
-                    name=part.segment.name,
-                    operators=part.operators,
-                    constant=part.constant,
-                    weight_bytes=part.segment.weight_bytes,
-                    peak_bytes=part.segment.peak_bytes,
-                    report=report,
-                )
+                measured_part(part, report)
                 for part, report in zip(made.parts, reports, strict=True)
             ),
         )
 
 
-def _version(info: Info) -> str:
+def device_infos(requests: Requests, devices: Sequence[str], tell: Tell) -> dict[str, Info]:
+    """Return what devices say of themselves, when all of them are there and answer.
+
+    Raises:
+        DevicesAbsentError: One is not there.
+        DeviceSilentError: One does not answer.
+    """
+    requests.seen.watch_devices(devices)
+    await_devices(requests.seen, devices, READY_SECONDS, tell)
+    for device in requests.seen.ping(devices, PING_SECONDS):
+        raise DeviceSilentError(device, "ping", PING_SECONDS)
+    infos = {device: requests.seen.device(device).info for device in devices}
+    return {device: info for device, info in infos.items() if info is not None}
+
+
+def here(part: Part, threads: int, seconds: float, scratch: Path) -> ProfileReport:
+    """Measure a segment in a child on this machine.
+
+    Raises:
+        CodedError: It does not run, or not in time.
+    """
+    arguments = ["--profile", "--segment", str(part.folder), "--threads", str(threads)]
+    arguments += ["--seconds", str(seconds), "--runtime", runtime_of(part.segment)]
+    limit_seconds = OFFLINE_GRACE_SECONDS + 3 * seconds
+    return children.call(
+        "bench", arguments, ProfileReport, limit_seconds=limit_seconds, scratch=scratch
+    )
+
+
+def measured_part(part: Part, report: ProfileReport) -> PartProfile:
+    """Return what is kept of a segment and what a device said of it."""
+    return PartProfile(
+        name=part.segment.name,
+        operators=part.operators,
+        constant=part.constant,
+        weight_bytes=part.segment.weight_bytes,
+        peak_bytes=part.segment.peak_bytes,
+        report=report,
+    )
+
+
+def machine() -> str:
+    """Return the id that this machine's own profiles are kept under."""
+    return ids.id_from(platform.node().split(".")[0], "machine")
+
+
+def version(info: Info) -> str:
+    """Return the version of the runtime that a device has; empty: it has none."""
     versions = [one.version for one in info.runtimes if one.runtime == RUNTIME]
     return (versions[0] if versions else None) or ""
 
 
-def _version_here() -> str:
+def version_here() -> str:
+    """Return the version of the runtime that this machine has."""
     report = children.call("probe", ["--runtime", RUNTIME], ProbeReport, limit_seconds=60.0)
     return report.runtimes[0].version or ""
 

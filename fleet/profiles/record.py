@@ -1,7 +1,7 @@
 """A model's profile on one device: what was measured there, of which operators. Pure."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -9,6 +9,16 @@ from wire.manifest import ModelRef
 from wire.profile_report import ProfileReport
 
 SCHEMA: Final = 1
+
+
+class Segment(NamedTuple):
+    """What of a model lies between two cuts, on the device that measures it."""
+
+    after: tuple[str, ...]
+    """The tensors of the cut before it; none: the model's beginning."""
+    until: tuple[str, ...]
+    """Those of the cut behind it; none: the model's end."""
+    device: str
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -19,7 +29,8 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sample: str
     """What it was run with: sizes that were asked for, or the digest of an example."""
     split: str = ""
-    """The digest of the manifest whose segments were measured; empty: the model's own profile."""
+    """The digest of the manifest whose segments were measured, or of the two cuts that a segment
+    lies between; empty: the model's own profile."""
     site: str
     """Root and site of the device; empty: no agent was asked, it is this machine."""
     device: str

@@ -125,17 +125,18 @@ def prepared(request: ProfileRequest, folder: Path, tell: Tell) -> Subject:
         CodedError: The model cannot be read, run or cut so.
     """
     if (found := split_of(request)) is not None:
-        parts = tuple(_part(request.model, segment) for segment in found.segments)
-        return Subject(request.model, found, _sizes(found, parts), parts)
+        parts = tuple(part_of(request.model, segment) for segment in found.segments)
+        return Subject(request.model, found, sizes_of(found, parts), parts)
     cut = CutRequest(
         stages=request.parts, balance="bytes", dims=request.dims, example=request.example
     )
     made = split.split(request.model, folder, cut, tell=tell)
-    parts = tuple(_part(folder, segment) for segment in made.segments)
-    return Subject(folder, made, _sizes(made, parts), parts)
+    parts = tuple(part_of(folder, segment) for segment in made.segments)
+    return Subject(folder, made, sizes_of(made, parts), parts)
 
 
-def _part(folder: Path, segment: Segment) -> Part:
+def part_of(folder: Path, segment: Segment) -> Part:
+    """Return a segment of the split in ``folder``, ready to be measured."""
     place = split_folder.segment_folder(folder, segment)
     model = onnx.load(place / MODEL_FILE, load_external_data=False)
     graph = onnx_graph.read(model.graph, segment.name, model.functions)
@@ -151,7 +152,8 @@ def _part(folder: Path, segment: Segment) -> Part:
     )
 
 
-def _sizes(made: Manifest, parts: tuple[Part, ...]) -> dict[str, tuple[int, ...]]:
+def sizes_of(made: Manifest, parts: tuple[Part, ...]) -> dict[str, tuple[int, ...]]:
+    """Return the sizes of each input of the model, as its golden frames have them."""
     wanted = {spec.name for spec in made.inputs}
     sizes: dict[str, tuple[int, ...]] = {}
     for part in parts:

@@ -9,11 +9,12 @@ from typing import Annotated, Final
 from cyclopts import Parameter, validators
 
 from fleet.errors import CodecChoiceError
+from fleet.fleet_file.description import Fleet
 from fleet.model_plan import answering, codecs, reading
 from fleet.model_plan.answering import Asked
 from fleet.model_plan.errors import PinError
 from fleet.model_plan.explain import explained
-from fleet.model_plan.reading import ModelPlanRequest
+from fleet.model_plan.reading import Infos, ModelPlanRequest
 from fleet.planner import instance as instances
 from fleet.planner import planning
 from fleet.planner.errors import PlanRequestError
@@ -21,6 +22,7 @@ from fleet.planner.problem import Goal
 from paceline.asking import asked_infos
 from paceline.cache import profiles_folder
 from paceline.dimensions import dimension
+from paceline.finalists import Measured, MeasureOptions, Measurer, by_sums
 from paceline.model_plan_view import Shown
 from paceline.options import OutputOptions, SiteOptions
 from paceline.plan_view import described, show
@@ -45,8 +47,10 @@ def plan(  # noqa: PLR0913 one for each option
     codec: str = "auto",
     explain: Annotated[bool, Parameter(negative=())] = False,
     svg: Path | None = None,
+    offline: Annotated[bool, Parameter(negative=())] = False,
     dim: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     example: Annotated[Path | None, Parameter(name="--input")] = None,
+    measuring: MeasureOptions = MeasureOptions(),  # noqa: B008 frozen
     where: SiteOptions = SiteOptions(),  # noqa: B008 frozen
     how: OutputOptions = OutputOptions(),  # noqa: B008 frozen
 ) -> int:
@@ -72,8 +76,11 @@ def plan(  # noqa: PLR0913 one for each option
             move outputs a little (paceline verify --codec says how much).
         explain: Say in words what keeps it back, what comes next, what would help most.
         svg: Draw it: time and memory along the operators, cuts, and who is busy.
+        offline: Ask no agent: devices of the fleet file are described by this machine, whose own
+            profile is used, and segments are measured here.
         dim: The size of a dynamic dimension, NAME=N; may be repeated.
         example: An .npz with one array for each input, where made-up ones do not do.
+        measuring: How the best splits are measured as segments.
         where: Which site's profiles.
         how: How to answer.
     """
@@ -93,27 +100,45 @@ def plan(  # noqa: PLR0913 one for each option
         dims=dict(dimension(text) for text in dim),
         example=example,
         pins=_pins(pin),
+        offline=offline,
     )
     asked = Asked(
         goal=goal, policy=policy, codecs=_codecs(codec), max_stages=max_stages, replicas=replicas
     )
     planning.load(policy)
+    heard: list[Infos] = []
+
+    def infos(fleet: Fleet) -> Infos:
+        heard.append(asked_infos(fleet, loaded))
+        return heard[-1]
+
     with how.output.progress() as tell:
-        setting = reading.read(
-            request, profiles_folder(os.environ), lambda fleet: asked_infos(fleet, loaded), tell
-        )
+        setting = reading.read(request, profiles_folder(os.environ), infos, tell)
         tell("planning")
         began = time.perf_counter()
         answer = answering.answer(setting, asked)
         seconds = time.perf_counter() - began
-        words = explained(setting, answer) if explain else None
-    shown = Shown(setting, answer, words, request, seconds)
+        measurer = Measurer(measuring, request, loaded, heard[0] if heard else Infos(), tell)
+        found = measurer.measure(setting, answer)
+        tell("planning")
+        words = explained(setting, by_sums(found.answer)) if explain else None
+    shown = Shown(setting, found, words, request, seconds)
     if svg is not None:
-        draw(svg, setting, answer)
+        draw(svg, setting, found.answer)
     how.output.result(shown.plain(), shown.show)
-    if svg is not None and answer.chosen:
+    if svg is not None and found.answer.chosen:
         how.output.note(f"drawn in {svg}")
-    return 0 if answer.chosen else INFEASIBLE
+    return _exit_code(found, how, asked_for=measuring.measure is True)
+
+
+def _exit_code(found: Measured, how: OutputOptions, *, asked_for: bool) -> int:
+    """Say what kept devices from measuring; return the exit code."""
+    failures = found.outcome.failures if found.outcome else {}
+    for error in failures.values():
+        how.output.note(f"error: {error}" if asked_for else f"not measured: {error}")
+    if found.answer.chosen is None:
+        return INFEASIBLE
+    return next((error.exit_code for error in failures.values() if asked_for), 0)
 
 
 def _plan_instance(file: Path, goal: Goal, policy: str, how: OutputOptions) -> int:

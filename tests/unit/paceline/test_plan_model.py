@@ -11,10 +11,13 @@ from msgspec.structs import replace
 from fleet import survey as surveying
 from fleet.fleet_file import reading
 from fleet.formats import CutRequest
-from fleet.model_plan import answering
+from fleet.model_plan import answering, measured
 from fleet.model_plan import setting as settings
 from fleet.model_plan.answering import Asked
 from fleet.model_plan.codecs import FIGURES
+from fleet.model_plan.finalists import finalists
+from fleet.planner.objective import judge
+from fleet.planner.plan import Stage
 from fleet.profiles import store, subject
 from fleet.profiles.record import PartProfile
 from paceline import cli
@@ -372,3 +375,58 @@ def test_what_a_device_does_not_list_is_not_used(place):
     assert mqtt.codecs == {"raw", "fp16"}
     found = answering.answer(mqtt, Asked(goal="latency", codecs=tuple(FIGURES)))
     assert [hop.codec for hop in found.chosen.hops] == ["fp16"]
+
+
+def test_measured_segments_choose_the_plan(place, capsys):
+    """Judged by what segments took, another split wins than by sums; the problem says so, too."""
+    keep(place, "pi-2", 0.070)
+    chain = surveying.chain(place / "chain.onnx", CutRequest())
+    kept = store.of_model(place / "cache" / "profiles", chain.model.sha256)
+    profiles = {profile.device: profile for profile in reversed(kept)}
+    fleet, _ = reading.parsed((place / "fleet.yaml").read_text(), "fleet.yaml")
+    setting = settings.setting(chain, fleet, profiles, {}, pins={}, command="profile")
+    found = answering.answer(setting, Asked())
+    best = finalists(setting, found)
+    parts = [dict(measured.segments(setting, split)) for split in best]
+    seconds = {part: 0.050 for of_one in parts for part in of_one.values()}
+    seconds |= dict.fromkeys(parts[2].values(), 0.040)
+    lost = next(iter(set(parts[4].values()) - {s for of_one in parts[:4] for s in of_one.values()}))
+    del seconds[lost]
+
+    judged = measured.judged(setting, found, best, seconds, {lost: "pi-2 went away"})
+
+    assert [split.period_seconds for split in best] == sorted(s.period_seconds for s in best)
+    assert len(best) == 5
+    assert judged.split is judged.finalists[2].measured
+    assert judged.split.period_seconds == 0.040
+    assert judged.finalists[4].measured is None
+    assert judged.finalists[4].missing == ("pi-2 went away",)
+    stages = [Stage(s.device, s.first, s.last) for s in judged.split.stages]
+    assert judge(judged.problem, stages, "throughput").objective_seconds == pytest.approx(0.040)
+
+
+def test_offline_the_best_splits_are_measured_here(place, capsys):
+    """With --offline devices are described by this machine, and their segments are measured on it.
+
+    A fleet that this machine is not in ends with 3 and this machine's name.
+    """
+    write_model(place / "chain.onnx", rows=4, width=32, layers=1)
+    model = str(place / "chain.onnx")
+    assert cli.run(["profile", model, "--offline", "--seconds", "0.1", "--json"]) == 0
+    here = json.loads(capsys.readouterr().out)["profiles"][0]["device"]
+    options = "--offline", "--measure", "--seconds", "0.1", "--pin", f"m0={here}", "--pin", "y=twin"
+    assert cli.run(["plan", model, "--fleet", str(place / "fleet.yaml"), "--offline"]) == 3
+    assert f"as {here}" in capsys.readouterr().err
+    (place / "fleet.yaml").write_text(
+        f"devices: {{{here}: {{}}, twin: {{speed: {{like: {here}, times: 2}}}}}}\n"
+        f"links: {{{here}<>twin: 940Mbit}}\n"
+    )
+
+    found = planned(place, capsys, *options)
+
+    (one,) = found["finalists"]
+    assert [stage["origin"] for stage in one["stages"]] == ["measured", "described by hand"]
+    assert one["measured"] >= max(stage["measured_seconds"] for stage in one["stages"])
+    assert one["cuts"] == ["m0"]
+    assert found["chosen"]["period_seconds"] == one["measured"]
+    assert (one["chosen"], found["measured"]) == (True, False)
