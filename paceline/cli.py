@@ -59,6 +59,13 @@ COMMANDS: Final = (
         ("paceline plan --instance cluster.json --goal latency --json",),
     ),
     Command(
+        "advise",
+        "paceline.commands.advise:advise",
+        "Say what one more device would give.",
+        "paceline advise model.onnx --have rpi5x2 --add 'coral|rpi5|jetson' --fleet fleet.yaml",
+        ("paceline advise model.onnx --fleet fleet.yaml --add rpi5 --link 940Mbit,0.3ms --json",),
+    ),
+    Command(
         "profile",
         "paceline.commands.profile:profile",
         "Measure a model on devices, or on this machine: time, memory, power.",

@@ -44,6 +44,8 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     """One device. What a profile or the device itself tells replaces what is unknown."""
 
     id: str
+    kind: str | None = None
+    """The class that it is described by; None: it stands for itself."""
     cloud: bool = False
     """Rented, behind a WAN link, not on the site."""
     speed: Speed | None = None
@@ -87,6 +89,8 @@ class Fleet(msgspec.Struct, frozen=True, kw_only=True):
     """Where frames come from."""
     sink: str | None = None
     """Where answers go."""
+    classes: tuple[Device, ...] = ()
+    """What is said of each class, by its name as the id."""
 
     def device(self, device: str) -> Device:
         """Return one device.

@@ -93,10 +93,11 @@ class _Reader:
             name: (item, self._keys(item, f"classes.{name}", _DEVICE))
             for name, item in self._mapping(top.get("classes"), "classes").items()
         }
+        kinds: list[Device] = []
         for name, (item, keys) in classes.items():
             if "class" in keys:
                 self._bad(item, f"classes.{name}.class", "no class of a class", "one")
-            self._device(name, keys, f"classes.{name}", {})
+            kinds.append(self._device(name, keys, f"classes.{name}", {}))
         listed = self._mapping(top.get("devices"), "devices")
         devices = [self._listed(name, item, classes) for name, item in listed.items()]
         if not 0 < len(devices) <= MAX_DEVICES and (devices or not self.problems):
@@ -105,7 +106,7 @@ class _Reader:
         self._check_speeds(devices, listed)
         links = self._links(top.get("links"), listed)
         ends = {key: self._named(top[key], key, listed) for key in ("source", "sink") if key in top}
-        return Fleet(devices=tuple(devices), links=links, **ends)
+        return Fleet(devices=tuple(devices), links=links, classes=tuple(kinds), **ends)
 
     # devices
 
@@ -132,7 +133,7 @@ class _Reader:
             where = f"{key}.{part}"
             match part:
                 case "class":
-                    continue
+                    fields["kind"] = item.value if isinstance(item.value, str) else None
                 case "cloud":
                     fields[part] = values.flag(item, where, refuse)
                 case "speed":

@@ -1,6 +1,7 @@
 """What keeps a model from being planned."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from typing import ClassVar
 
 from wire.errors import CodedError
@@ -59,3 +60,41 @@ class PinError(CodedError):
 
     def __str__(self) -> str:
         return f"--pin {self.pin}: {self.problem}; give --pin TENSOR=DEVICE"
+
+
+class UnknownKindError(CodedError):
+    """A device class that nobody described, measured or built."""
+
+    code = "advise.unknown_class"
+    exit_code: ClassVar[int] = 3
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(name, known)
+        self.name = name
+        self.known = tuple(known)
+
+    def __str__(self) -> str:
+        nearest = get_close_matches(self.name, self.known, n=1, cutoff=0.5)
+        hint = f"did you mean {nearest[0]}? " if nearest else ""
+        return (
+            f"device class {self.name!r:.80}: nobody described, measured or built it ({hint}known:"
+            f" {', '.join(self.known):.400}); write it into classes of a fleet file"
+        )
+
+
+class BadCountError(CodedError):
+    """A number of devices that is none."""
+
+    code = "advise.bad_count"
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, text: str, most: int) -> None:
+        super().__init__(text, most)
+        self.text = text
+        self.most = most
+
+    def __str__(self) -> str:
+        return (
+            f"{self.text!r:.80}: a class and a whole number from 1 to {self.most} are expected,"
+            " such as rpi5x2; correct the number"
+        )

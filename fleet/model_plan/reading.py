@@ -14,7 +14,8 @@ from fleet.formats import CutRequest, Tell
 from fleet.model_plan import setting as settings
 from fleet.model_plan.chain import ModelChain
 from fleet.model_plan.errors import ProfileMissingError
-from fleet.model_plan.setting import Setting
+from fleet.model_plan.kinds import Known
+from fleet.model_plan.setting import LinkFigures, Setting
 from fleet.profiles import links, measure, store
 from fleet.profiles.record import ModelProfile
 from wire.messages import Info
@@ -60,9 +61,7 @@ def read(
         CodedError: The model or the fleet file cannot be read, or something is not known.
     """
     fleet = reading.read(request.fleet) if request.fleet is not None else None
-    tell("reading the model")
-    cut = CutRequest(dims=request.dims, example=request.example)
-    chain = surveying.chain(request.model, cut, tell)
+    chain = _chain(request, tell)
     site = "" if fleet is None or request.offline else request.site
     profiles = _profiles(chain, kept, site)
     command = _command(request)
@@ -88,6 +87,27 @@ def read(
             error.model, error.devices, reason, f"{command} --offline"
         ) from error
     return msgspec.structs.replace(found, notes=(*found.notes, *said.notes))
+
+
+def known(request: ModelPlanRequest, kept: Path, tell: Tell) -> tuple[Known, list[LinkFigures]]:
+    """Return what is known of a model on kinds of devices, and of the fleet's links.
+
+    Raises:
+        CodedError: The model or the fleet file cannot be read.
+    """
+    fleet = reading.read(request.fleet) if request.fleet is not None else Fleet(devices=())
+    chain = _chain(request, tell)
+    profiles = {**_profiles(chain, kept, ""), **_profiles(chain, kept, request.site)}
+    whole = completing.completed(fleet, {}, profiles, links.of_site(kept, request.site))
+    ends = {*(device.id for device in fleet.devices), fleet.source, fleet.sink}
+    ways = list(settings.best_links(chain, whole.links, ends, []))
+    return Known(chain, fleet, profiles, _command(request)), ways
+
+
+def _chain(request: ModelPlanRequest, tell: Tell) -> ModelChain:
+    tell("reading the model")
+    cut = CutRequest(dims=request.dims, example=request.example)
+    return surveying.chain(request.model, cut, tell)
 
 
 def _profiles(chain: ModelChain, kept: Path, site: str) -> dict[str, ModelProfile]:

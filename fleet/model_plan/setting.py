@@ -5,10 +5,11 @@ from typing import Final
 
 import msgspec
 
-from fleet.fleet_file import completing
 from fleet.fleet_file.description import (
+    BY_HAND,
     MEASURED,
     UNKNOWN,
+    Device,
     Figure,
     Fleet,
     Link,
@@ -17,6 +18,7 @@ from fleet.fleet_file.description import (
 )
 from fleet.model_plan.chain import ModelChain
 from fleet.model_plan.errors import PinError, ProfileMissingError
+from fleet.profiles import attribution
 from fleet.profiles.record import ModelProfile
 from wire.link_report import LinkReport
 from wire.messages import Info
@@ -150,10 +152,14 @@ def setting(
         raise ProfileMissingError(
             chain.model.name, to_measure, reason, f"{command} --on {','.join(to_measure)}"
         )
-    devices = tuple(_device(chain, fleet, name, profiles) for name in runs)
+    speeds = {name: fleet.speed(name) for name in runs}
+    devices = tuple(
+        device_figures(chain, fleet.device(name), profiles[base], base, times)
+        for name, (base, times) in speeds.items()
+    )
     ends = {*runs, fleet.source, fleet.sink}
     listed = [link for link in fleet.links if _lists(link, infos, notes)]
-    links = tuple(_links(chain, listed, ends, notes))
+    links = tuple(best_links(chain, listed, ends, notes))
     return Setting(
         chain=chain,
         devices=devices,
@@ -166,27 +172,32 @@ def setting(
     )
 
 
-def _device(
-    chain: ModelChain, fleet: Fleet, name: str, profiles: Mapping[str, ModelProfile]
+def device_figures(
+    chain: ModelChain, device: Device, profile: ModelProfile, base: str, times: float
 ) -> DeviceFigures:
-    base, times = fleet.speed(name)
-    profile, device = profiles[base], fleet.device(name)
-    shares = completing.operator_seconds(fleet, name, profiles)
-    seconds = [
-        sum(shares[operator].value or 0.0 for operator in block.operators if operator in shares)
-        for block in chain.blocks
-    ]
+    """Return what is known of a device.
+
+    Args:
+        chain: The model.
+        device: As described, and completed with what was measured.
+        profile: Of the model on ``base``.
+        base: The device that was measured: itself, or one that it is compared with.
+        times: As fast as that one.
+    """
+    shares = {share.name: share.seconds for share in attribution.operators(profile)}
+    seconds = [sum(shares.get(name, 0.0) for name in block.operators) for block in chain.blocks]
     whole = profile.run_seconds / times
     scale = whole / sum(seconds) if sum(seconds) else 0.0
     loaded = sum(part.report.memory.loaded_bytes for part in profile.parts)
     of_run = [part.report.run for part in profile.parts]
     periods = [period for part in profile.parts if (period := _period(part.report)) is not None]
     mean = sum(run.p50 if run.mean is None else run.mean for run in of_run)
+    own = base == device.id
     return DeviceFigures(
-        id=name,
+        id=device.id,
         seconds=tuple(max(one * scale, SHORTEST_SECONDS) for one in seconds),
-        seconds_origin=MEASURED if base == name else "described by hand",
-        seconds_from=base if base == name else f"{times:g} times as fast as {base}",
+        seconds_origin=MEASURED if own else BY_HAND,
+        seconds_from=base if own else f"{times:g} times as fast as {base}",
         base=base,
         times=times,
         low_share=sum(run.p10 for run in of_run) / profile.run_seconds,
@@ -230,10 +241,17 @@ def _codecs(devices: Iterable[str], infos: Mapping[str, Info]) -> frozenset[str]
     return frozenset.intersection(*listed) if listed else None
 
 
-def _links(
+def best_links(
     chain: ModelChain, links: Iterable[Link], ids: set[str | None], notes: list[str]
 ) -> Iterable[LinkFigures]:
-    """Yield the best way of each pair; a typical cut says which is best."""
+    """Return the best way of each pair; a typical cut says which is best.
+
+    Args:
+        chain: The model.
+        links: Several of a pair, perhaps.
+        ids: Devices whose links are wanted.
+        notes: Hears which are left out, and why.
+    """
     sizes = sorted(block.out_bytes for block in chain.blocks)
     typical = sizes[len(sizes) // 2]
     best: dict[tuple[str, str], tuple[float, LinkFigures]] = {}
