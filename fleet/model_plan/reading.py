@@ -80,12 +80,15 @@ def read(
             chain, whole, profiles, said.devices, pins=request.pins, command=command
         )
     except ProfileMissingError as error:
-        if not request.offline:
+        if request.offline:
+            reason = f"offline only this machine is known, as {measure.machine()}"
+            command = f"{command} --offline"
+        elif _profiles(chain, kept, "").keys() & set(error.devices):
+            reason = f"{error.reason} by an agent (--offline uses what was measured without one)"
+            command = error.command
+        else:
             raise
-        reason = f"offline only this machine is known, as {measure.machine()}"
-        raise ProfileMissingError(
-            error.model, error.devices, reason, f"{command} --offline"
-        ) from error
+        raise ProfileMissingError(error.model, error.devices, reason, command) from error
     return msgspec.structs.replace(found, notes=(*found.notes, *said.notes))
 
 

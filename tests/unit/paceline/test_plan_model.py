@@ -408,7 +408,8 @@ def test_measured_segments_choose_the_plan(place, capsys):
 def test_offline_the_best_splits_are_measured_here(place, capsys):
     """With --offline devices are described by this machine, and their segments are measured on it.
 
-    A fleet that this machine is not in ends with 3 and this machine's name.
+    A fleet that this machine is not in ends with 3 and this machine's name; without --offline
+    what is kept of this machine alone is named.
     """
     write_model(place / "chain.onnx", rows=4, width=32, layers=1)
     model = str(place / "chain.onnx")
@@ -417,6 +418,9 @@ def test_offline_the_best_splits_are_measured_here(place, capsys):
     options = "--offline", "--measure", "--seconds", "0.1", "--pin", f"m0={here}", "--pin", "y=twin"
     assert cli.run(["plan", model, "--fleet", str(place / "fleet.yaml"), "--offline"]) == 3
     assert f"as {here}" in capsys.readouterr().err
+    (place / "fleet.yaml").write_text(f"devices: {{{here}: {{}}}}\n")
+    assert cli.run(["plan", model, "--fleet", str(place / "fleet.yaml")]) == 3
+    assert "--offline uses" in capsys.readouterr().err
     (place / "fleet.yaml").write_text(
         f"devices: {{{here}: {{}}, twin: {{speed: {{like: {here}, times: 2}}}}}}\n"
         f"links: {{{here}<>twin: 940Mbit}}\n"
