@@ -7,9 +7,13 @@ from typing import Final
 
 import msgspec
 
+from fleet.simulator.predicting import Figures
 from paceline.answers import Answer
+from wire.statistics import quantile
 
 REMEMBERED: Final = 4096
+LEAST_STEADY: Final = 10
+"""Answers that tell what a full pipeline does."""
 
 
 class StagePace(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,6 +63,19 @@ class Pace:
         if self.first_submit_ns is None or self.last_result_ns is None:
             return 0.0
         return self.done / ((self.last_result_ns - self.first_submit_ns) / 1e9)
+
+    def steady(self, window: int) -> Figures | None:
+        """Return what it was like once the pipeline was full; None: it hardly was."""
+        answers = list(self._answers)[window:]
+        if len(answers) < LEAST_STEADY:
+            return None
+        ordered = sorted(answer.latency_seconds for answer in answers)
+        seconds = (answers[-1].answered_ns - answers[0].answered_ns) / 1e9
+        return Figures(
+            frames_per_second=(len(answers) - 1) / seconds,
+            latency_p50_seconds=median(ordered),
+            latency_p95_seconds=quantile(ordered, 0.95),
+        )
 
     def latency(self) -> Latency:
         """Return the percentiles; zero when there was no result."""

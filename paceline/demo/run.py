@@ -19,17 +19,15 @@ from rich.live import Live
 import paceline
 from fleet import verify
 from fleet.control.deploy import Deployment, DeployRequest, deploy
-from fleet.formats import CutRequest
-from fleet.split import Presentation, split
 from paceline.client import Site
 from paceline.demo import feed as feeds
-from paceline.demo import model as demo_model
-from paceline.demo import whole_model
+from paceline.demo import others, whole_model
 from paceline.demo.answers import DistinctAnswers
-from paceline.demo.feed import Feed
 from paceline.demo.home import MAX_PACKET_BYTES, Home
 from paceline.demo.live_page import LivePage
 from paceline.demo.pace import Pace
+from paceline.demo.plan_summary import plan_summary
+from paceline.demo.preparing import Prepared, prepare
 from paceline.demo.summary import Summary, print_summary, stage_table
 from paceline.pictures import drawing
 from paceline.pipeline import Pipeline
@@ -81,16 +79,6 @@ class DemoOptions:
     """Serve the live page."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A model that was cut, and what to feed it."""
-
-    model: Path
-    folder: Path
-    manifest: Manifest
-    feed: Feed
-
-
 @dataclass(slots=True)
 class _Streamed:
     """What came of the stream."""
@@ -101,6 +89,7 @@ class _Streamed:
     generation: int = 0
     account: Account | None = None
     broker: str = ""
+    others_busy_ratio: float = 0.0
     restarts: int = 0
     plugs_pulled: int = 0
 
@@ -129,7 +118,9 @@ class _Demo:
         names = [f"device{number}" for number in range(1, self._options.devices + 1)]
         with tempfile.TemporaryDirectory(prefix="paceline-demo-") as scratch:
             with Home(names, self._options.broker) as home, ThreadPoolExecutor(1) as background:
-                preparing = background.submit(self._prepare, Path(scratch))
+                preparing = background.submit(
+                    prepare, self._options.model, PIPELINE, names, Path(scratch), self._say
+                )
                 home.start()
                 self._say("broker", f"{home.broker.name} on {home.broker.url}")
                 self._say("agents", f"{', '.join(names)}: each a process of its own")
@@ -149,24 +140,6 @@ class _Demo:
             raise DemoFailedError(problem)
         return 0
 
-    def _prepare(self, scratch: Path) -> _Prepared:
-        """Fetch the model, cut it, and make what is fed."""
-        if self._options.model is None:
-            model, dims = demo_model.fetch(), demo_model.DIMS
-            shown = Presentation(
-                name=PIPELINE, preprocess=demo_model.PREPROCESS, postprocess=demo_model.POSTPROCESS
-            )
-        else:
-            model, dims, shown = self._options.model, {}, Presentation(name=PIPELINE)
-        folder = scratch / "split"
-        # by operations: nothing is measured, for whoever tries it waits
-        request = CutRequest(stages=self._options.devices, dims=dims, balance="flops")
-        manifest = split(model, folder, request, shown)
-        sizes = " + ".join(f"{s.weight_bytes / 1e6:.1f}" for s in manifest.segments)
-        self._say("model", f"{model.name}: {len(manifest.segments)} segments, {sizes} MB")
-        feed = feeds.pages(manifest) if shown.preprocess else feeds.made_up(manifest)
-        return _Prepared(model, folder, manifest, feed)
-
     @contextlib.contextmanager
     def _page(self, home: Home) -> Iterator[LivePage | None]:
         """Serve the page while the body runs, where it is wanted."""
@@ -177,7 +150,7 @@ class _Demo:
             self._say("page", page.url)
             yield page
 
-    def _streamed(self, home: Home, prepared: _Prepared, page: LivePage | None) -> _Streamed:
+    def _streamed(self, home: Home, prepared: Prepared, page: LivePage | None) -> _Streamed:
         streamed = _Streamed(broker=home.broker.name)
         with paceline.connect(home.broker.url, max_packet_bytes=MAX_PACKET_BYTES) as site:
             streamed.generation = self._deploy(site, home, prepared.folder).generation
@@ -185,8 +158,11 @@ class _Demo:
             endless = self._seconds is None
             self._say("streaming", "Ctrl-C ends it" if endless else f"{self._seconds:g} s")
             self._stopping.gentle = endless or self._console.is_terminal
+            before = others.used()
             with self._live(streamed.pace, prepared.manifest) as show:
                 self._feed(pipeline, prepared, streamed, page, show)
+            cores = psutil.cpu_count() or 1
+            streamed.others_busy_ratio = others.others_ratio(before, others.used(), cores)
             self._stopping.gentle = False
             streamed.account = pipeline.account
         streamed.restarts = home.restarts
@@ -199,6 +175,10 @@ class _Demo:
         if self._options.seconds is None and unwatched:
             return HEADLESS_SECONDS
         return self._options.seconds
+
+    @property
+    def _window(self) -> int:
+        return self._options.window or 2 * self._options.devices
 
     def _deploy(self, site: Site, home: Home, folder: Path) -> Deployment:
         request = DeployRequest(
@@ -221,7 +201,7 @@ class _Demo:
     def _feed(
         self,
         pipeline: Pipeline,
-        prepared: _Prepared,
+        prepared: Prepared,
         streamed: _Streamed,
         page: LivePage | None,
         show: Callable[[], None],
@@ -237,8 +217,7 @@ class _Demo:
                     return
                 yield arrays
 
-        window = self._options.window or 2 * self._options.devices
-        for answer in pipeline.stream(frames(), window=window):
+        for answer in pipeline.stream(frames(), window=self._window):
             if ends is None:
                 streamed.first_frame_seconds = time.time() - self._began
                 ends = time.monotonic() + (self._seconds or float("inf"))
@@ -263,7 +242,7 @@ class _Demo:
                 refresh=True,
             )
 
-    def _summary(self, prepared: _Prepared, streamed: _Streamed) -> Summary:
+    def _summary(self, prepared: Prepared, streamed: _Streamed) -> Summary:
         """Compare with the whole model and put everything together."""
         self._say("comparing", "with the whole model")
         checked = verify.verify(prepared.folder, prepared.model)
@@ -295,9 +274,11 @@ class _Demo:
             agents_restarted=streamed.restarts,
             plugs_pulled=streamed.plugs_pulled,
             picture=self._picture(prepared, streamed),
+            others_busy_ratio=streamed.others_busy_ratio,
+            plan=plan_summary(prepared.plan, self._window, pace.steady(self._window)),
         )
 
-    def _picture(self, prepared: _Prepared, streamed: _Streamed) -> str | None:
+    def _picture(self, prepared: Prepared, streamed: _Streamed) -> str | None:
         """Draw the newest page with its boxes; returns where it is."""
         newest = streamed.answers.newest()
         if newest is None or prepared.manifest.postprocess is None:

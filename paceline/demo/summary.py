@@ -1,12 +1,17 @@
 """What the demo says at the end: one JSON object for machines, a few lines for people."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 from rich.console import Console
 from rich.table import Table
 
 from paceline.demo.pace import Latency, StagePace
+from paceline.demo.plan_summary import PlanSummary, told
+
+MUCH: Final = 0.1
+"""What others may use of all cores before it is said: nobody can predict for them."""
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +47,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """By somebody who looked at the page."""
     picture: str | None = None
     """The newest page with its boxes."""
+    others_busy_ratio: float = 0.0
+    """Which part of all cores others used while it streamed."""
+    plan: PlanSummary | None = None
+    """None: the model was cut without one."""
 
     def problem(self) -> str | None:
         """Return what is not as it must be; None: all is well."""
@@ -107,6 +116,12 @@ def _lines(summary: Summary) -> Iterator[tuple[str, str]]:
     else:
         yield "", "[dim]On one machine the whole model is usually faster: something else was[/]"
         yield "", "[dim]running while it was measured. Run the demo again on a quiet machine.[/]"
+    if summary.plan:
+        for number, line in enumerate(told(summary.plan)):
+            yield "" if number else "plan", line
+        if summary.others_busy_ratio > MUCH:
+            busy = f"{summary.others_busy_ratio:.0%}"
+            yield "", f"[dim]Others used {busy} of this machine meanwhile, which nobody planned.[/]"
     if summary.agents_restarted:
         yield "agents", f"{summary.agents_restarted} started again"
     if summary.picture:
