@@ -2,15 +2,15 @@
 
 import math
 from collections.abc import Iterable
-from itertools import combinations
+from itertools import combinations, islice
 from typing import Final, Literal
 
 import msgspec
 
-from fleet.model_plan import codecs, problems, replicas
+from fleet.model_plan import codecs, moves, problems, replicas
 from fleet.model_plan.candidate import Candidate, Finalist, candidate, lacking
 from fleet.model_plan.setting import Setting
-from fleet.planner import planning
+from fleet.planner import next_best, planning
 from fleet.planner.errors import NotAPlanError
 from fleet.planner.objective import judge
 from fleet.planner.plan import Plan, Shortage, Stage
@@ -21,6 +21,8 @@ ModelVerdict = Literal["split", "do not split", "infeasible", "cloud only"]
 Replicas = Literal["none", "auto"]
 MOST_TIGHTENED: Final = 8
 """Times that memory is made less, since frames in flight took more than was assumed."""
+MOST_THIN: Final = 3
+"""Plans that are tried for each thickness of cuts."""
 MOST_SUBSETS: Final = 500
 """Sets of devices that are planned for fewer stages than there are devices."""
 EQUAL: Final = 1e-9
@@ -98,6 +100,9 @@ def _answer(setting: Setting, asked: Asked) -> ModelAnswer:
     single = _best(wholes, goal)
     together = _replicated(setting, wholes, asked)
     splits = [one for one in every if one.is_split]
+    if tightened:  # what was forbidden was too much: frames in flight differ from cut to cut
+        splits += _thin(setting, asked)
+        splits = [moves.improved(setting, one, asked.codecs, goal) for one in splits]
     if asked.replicas == "auto" and goal == "throughput":
         splits += _with_replicas(setting, asked, splits)
     split = _best(splits, goal)
@@ -134,6 +139,17 @@ def _planned(
                 tightened[device] = max(tightened.get(device, 0), size)  # it grows each time
     fitting = [one for one, lack in zip(every, short, strict=True) if not lack]
     return problem, found, fitting, tightened
+
+
+def _thin(setting: Setting, asked: Asked) -> list[Candidate]:
+    """Return splits that are cut only where little crosses."""
+    found = []
+    goal: Goal = "throughput" if asked.goal == "throughput" else "latency"
+    for problem in problems.thin(setting, asked.goal, asked.codecs):
+        plans = next_best.splits(parts_of(problem, asked)[0], goal, asked.policy)
+        tried = (candidate(setting, plan.stages, asked.codecs) for plan in islice(plans, MOST_THIN))
+        found += [one for one in tried if not lacking(setting, one)][:1]
+    return found
 
 
 def _with_replicas(setting: Setting, asked: Asked, splits: list[Candidate]) -> list[Candidate]:

@@ -4,14 +4,14 @@ All by planning again with one thing changed, so each sentence is as true as the
 """
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import msgspec
 
 from fleet.fleet_file.description import Figure
 from fleet.model_plan.answering import Asked, ModelAnswer, answer
-from fleet.model_plan.candidate import Candidate, Group, grouped, lacking
+from fleet.model_plan.candidate import Candidate
 from fleet.model_plan.codecs import FIGURES, RAW
+from fleet.model_plan.moves import moved
 from fleet.model_plan.setting import DeviceFigures, LinkFigures, Setting
 
 TWICE = 2.0
@@ -94,27 +94,11 @@ def _neighbours(
     setting: Setting, chosen: Candidate, asked: Asked
 ) -> Iterator[tuple[str, float | None]]:
     worth = chosen.objective(asked.goal)
-    for place, (here, there) in enumerate(pairwise(chosen.groups)):
-        for step in (-1, 1):
-            at = here.last + step
-            if not here.first <= at < there.last:
-                continue
-            groups = list(chosen.groups)
-            groups[place] = Group(here.first, at, here.devices)
-            groups[place + 1] = Group(at + 1, there.last, there.devices)
-            one = grouped(setting, groups, asked.codecs)
-            fits = not lacking(setting, one) and _pins_hold(setting, groups)
-            name = "+".join(setting.chain.blocks[at].cut)
-            yield name, one.objective(asked.goal) / worth - 1 if fits else None
-
-
-def _pins_hold(setting: Setting, groups: list[Group]) -> bool:
-    return all(
-        set(group.devices) == {device}
-        for block, device in setting.pins.items()
-        for group in groups
-        if group.first <= block <= group.last
-    )
+    for moves in moved(setting, chosen, asked.codecs, 1):
+        for at, one in moves.found.items():
+            if at != moves.at:
+                worse = one.objective(asked.goal) / worth - 1 if one else None
+                yield "+".join(setting.chain.blocks[at].cut), worse
 
 
 def _help_most(setting: Setting, chosen: Candidate, asked: Asked) -> tuple[str, float]:

@@ -7,15 +7,27 @@ planner makes their sum small as it does with latency.
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+import msgspec
+
 from fleet.fleet_file.description import Price
 from fleet.model_plan import codecs
 from fleet.model_plan.errors import FigureMissingError
-from fleet.model_plan.setting import SHORTEST_SECONDS, DeviceFigures, LinkFigures, Setting
+from fleet.model_plan.setting import (
+    SHORTEST_SECONDS,
+    WINDOW,
+    DeviceFigures,
+    LinkFigures,
+    Setting,
+)
 from fleet.planner.problem import Device, Goal, Link, Op, Problem
 
 SOURCE: Final = "@source"
 SINK: Final = "@sink"
 """Where frames come from and go to, apart from the device there: what enters is not coded."""
+THICKNESSES: Final = 5
+"""How many sizes of cuts are tried where memory is scarce."""
+_NOWHERE: Final = 10**15
+"""Bytes of a cut that shall not be."""
 _FREE: Final = 1e15
 """Bytes a second of what costs nothing."""
 _HOURS: Final = {"hour": 1.0, "day": 24.0, "month": 730.0}
@@ -83,6 +95,23 @@ def problem(
         output_bytes=chain.output_bytes,
         cut_space=chain.cut_space,
     )
+
+
+def thin(setting: Setting, goal: Goal, allowed: tuple[str, ...]) -> Iterator[Problem]:
+    """Yield problems that are cut only where little crosses, with memory for that set aside.
+
+    So frames in flight take no more than that, except those that enter the first stage and those
+    that leave the last one.
+    """
+    sizes = sorted({block.out_bytes for block in setting.chain.blocks[:-1]})
+    for most in sizes[:: -(-len(sizes) // THICKNESSES)]:
+        less = {device.id: 2 * WINDOW * most for device in setting.devices}
+        whole = problem(setting, goal, allowed, less)
+        ops = tuple(
+            op if op.out_bytes <= most else msgspec.structs.replace(op, out_bytes=_NOWHERE)
+            for op in whole.ops
+        )
+        yield msgspec.structs.replace(whole, ops=ops)
 
 
 def check(setting: Setting, goal: Goal) -> None:

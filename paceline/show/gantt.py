@@ -34,17 +34,12 @@ _STEPS: Final = (1.0, 2.0, 5.0, 10.0)
 
 def gantt(pipeline: Pipeline, trace: Trace, report: Report) -> str:
     """Return the picture as an SVG file that needs nothing else."""
-    rows = [resource for resource in in_order(pipeline) if trace.busy.get(resource)]
-    drawing = _Drawing(trace, rows, *_stretch(trace, report))
-    uses = {use.resource: use for use in report.steady.resources} if report.steady else {}
+    drawing = Bars(pipeline, trace, report, TOP)
     title = "Steady state"
-    subtitle = _subtitle(report)
-    body = [_STYLE, svg.text(20, 32, title, "ink title"), svg.text(20, 53, subtitle, "muted")]
-    body += drawing.axis()
-    for number, resource in enumerate(rows):
-        body += drawing.row(number, resource, uses.get(resource))
-    body += drawing.legend()
-    return svg.document(WIDTH, drawing.height, title, subtitle, body)
+    subtitle = said(report)
+    body = [svg.text(20, 32, title, "ink title"), svg.text(20, 53, subtitle, "muted")]
+    body += drawing.parts()
+    return svg.document(WIDTH, drawing.bottom, title, subtitle, body)
 
 
 def _stretch(trace: Trace, report: Report) -> tuple[float, float]:
@@ -58,7 +53,8 @@ def _stretch(trace: Trace, report: Report) -> tuple[float, float]:
     return max(0.0, end - min(wanted, MOST_FRAMES * gap)), end
 
 
-def _subtitle(report: Report) -> str:
+def said(report: Report) -> str:
+    """Return what a steady state came to, in a line."""
     steady = report.steady
     if steady is None or steady.latency_p50_seconds is None or steady.latency_p95_seconds is None:
         return "no steady state"
@@ -70,15 +66,34 @@ def _subtitle(report: Report) -> str:
     )
 
 
-class _Drawing:
-    """Where everything goes."""
+class Bars:
+    """The rows of the picture, to be put into any.
 
-    def __init__(self, trace: Trace, rows: Sequence[Resource], began: float, ended: float) -> None:
+    Args:
+        pipeline: What was simulated.
+        trace: What happened.
+        report: What it was like.
+        top: Where the first row begins.
+    """
+
+    def __init__(self, pipeline: Pipeline, trace: Trace, report: Report, top: float) -> None:
         self._trace = trace
-        self._began = began
-        self._ended = max(ended, began + 1e-9)
-        self._bottom = TOP + ROW * len(rows)
-        self.height = self._bottom + 58
+        self._top = top
+        self._rows = [resource for resource in in_order(pipeline) if trace.busy.get(resource)]
+        self._began, ended = _stretch(trace, report)
+        self._ended = max(ended, self._began + 1e-9)
+        self._uses = {u.resource: u for u in report.steady.resources} if report.steady else {}
+        self._foot = top + ROW * len(self._rows)
+        self.bottom = round(self._foot + 58)
+        """Where whatever follows may begin."""
+
+    def parts(self) -> Iterator[str]:
+        """Yield axis, rows and legend."""
+        yield _STYLE
+        yield from self.axis()
+        for number, resource in enumerate(self._rows):
+            yield from self.row(number, resource, self._uses.get(resource))
+        yield from self.legend()
 
     def axis(self) -> Iterator[str]:
         """Yield lines and times from the left end on."""
@@ -86,14 +101,14 @@ class _Drawing:
         step = _step(length / 8)
         for number in range(int(length / step) + 1):
             x = self._x(self._began + number * step)
-            yield svg.line(x, TOP - 6, x, self._bottom, "grid")
+            yield svg.line(x, self._top - 6, x, self._foot, "grid")
             label = seconds_text(number * step) if number else "0"
-            yield svg.text(x, self._bottom + 16, label, "muted small middle")
-        yield svg.text(RIGHT + 24, TOP - 14, "busy", "muted small")
+            yield svg.text(x, self._foot + 16, label, "muted small middle")
+        yield svg.text(RIGHT + 24, self._top - 14, "busy", "muted small")
 
     def row(self, number: int, resource: Resource, use: ResourceUse | None) -> Iterator[str]:
         """Yield a device's or a link's bars."""
-        middle = TOP + ROW * number + ROW / 2
+        middle = self._top + ROW * number + ROW / 2
         device = len(resource) == 1
         name = svg.fitted(name_of(resource), LEFT - 34, 12 * svg.SANS)
         kind = "ink strong end" if device else "muted small end"
@@ -117,9 +132,9 @@ class _Drawing:
     def legend(self) -> Iterator[str]:
         """Yield what the bars mean."""
         words = "numbers and colours: frames; high bars: devices, low ones: links"
-        yield svg.text(LEFT, self._bottom + 40, words, "muted small")
-        yield svg.rect(LEFT + 372, self._bottom + 33, 22, 6, "held")
-        yield svg.text(LEFT + 400, self._bottom + 40, "computed, waits for credit", "muted small")
+        yield svg.text(LEFT, self._foot + 40, words, "muted small")
+        yield svg.rect(LEFT + 372, self._foot + 33, 22, 6, "held")
+        yield svg.text(LEFT + 400, self._foot + 40, "computed, waits for credit", "muted small")
 
     def _shown(self, spans: Sequence[Span]) -> Iterator[Span]:
         """Yield what is within, cut off at both ends."""

@@ -17,17 +17,18 @@ _LIGHT: Final = """\
 .band0{fill:#eef2f6}.band1{fill:#ffffff}.edge{stroke:#8c959f}.grid{stroke:#d0d7de}
 .area{fill:#54a3f7;fill-opacity:.34}.rim{stroke:#0a58b8}.blocked{fill:#8c959f}
 .work{stroke:#b93a00}.weights{stroke:#12702f}.cut{stroke:#6639ba}.badge{fill:#6639ba}
-.on-badge{fill:#ffffff}"""
+.on-badge{fill:#ffffff}.halo{stroke:#ffffff}"""
 _DARK: Final = """\
 .page{fill:#0d1117}.ink{fill:#e6edf3}.muted{fill:#9da7b3}
 .band0{fill:#1a212b}.band1{fill:#0d1117}.edge{stroke:#6e7681}.grid{stroke:#30363d}
 .area{fill:#4493f8;fill-opacity:.34}.rim{stroke:#79b8ff}.blocked{fill:#6e7681}
 .work{stroke:#ffa657}.weights{stroke:#56d364}.cut{stroke:#d2a8ff}.badge{fill:#d2a8ff}
-.on-badge{fill:#0d1117}"""
+.on-badge{fill:#0d1117}.halo{stroke:#0d1117}"""
 _FORMS: Final = """\
 text{font:12px system-ui,-apple-system,"Segoe UI","DejaVu Sans",sans-serif}
 .title{font-size:18px;font-weight:600}.small{font-size:11px}.strong{font-weight:600}
 .mono{font-family:ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace;font-size:11px}
+.halo{stroke-width:4;stroke-linejoin:round;paint-order:stroke}
 .end{text-anchor:end}.middle{text-anchor:middle}
 .line{fill:none;stroke-width:2;stroke-linejoin:round}.weights{stroke-dasharray:7 4}
 .rim{fill:none;stroke-width:1.25}.grid{stroke-width:1}.edge{stroke-width:1}

@@ -305,6 +305,11 @@ def test_a_plan_is_explained_and_drawn(place, capsys):
     text = " ".join(root.itertext())
     assert "pi-1 → pi-2" in text
     assert "slowest" in text
+    assert "steady state, simulated with 8 frames in flight" in text
+    assert "why not the neighbouring cuts" in text
+    cut = found["chosen"]["groups"][0]["last"]
+    assert f"behind block {cut}: 0 %" in text
+    assert f"behind block {cut + 1}: +" in text
 
 
 def test_a_graph_in_a_circle_is_refused(place, capsys):
@@ -434,3 +439,25 @@ def test_offline_the_best_splits_are_measured_here(place, capsys):
     assert one["cuts"] == ["m0"]
     assert found["chosen"]["period_seconds"] == one["measured"]
     assert (one["chosen"], found["measured"]) == (True, False)
+
+
+def test_cuts_that_take_little_memory_are_found(place):
+    """Where frames in flight fit at one cut alone, the plan is cut there, though others are tried.
+
+    Of two such cuts the better one is taken.
+    """
+    chain = surveying.chain(place / "chain.onnx", CutRequest())
+    sizes = {1: 1 << 10, 9: 1 << 11}
+    *inner, last = chain.blocks
+    inner = [replace(block, out_bytes=sizes.get(at, 1 << 20)) for at, block in enumerate(inner)]
+    chain = replace(chain, blocks=(*inner, last))
+    kept = store.of_model(place / "cache" / "profiles", chain.model.sha256)
+    profiles = {profile.device: profile for profile in kept}
+    text = FLEET.replace("1GiB", "11MiB").replace("pi-2: {memory: 11MiB}", "pi-2: {memory: 6MiB}")
+    fleet, _ = reading.parsed(text, "fleet.yaml")
+    setting = settings.setting(chain, fleet, profiles, {}, pins={"y": "pi-2"}, command="profile")
+
+    found = answering.answer(setting, Asked(codecs=("raw",)))
+
+    assert found.chosen is not None, found.shortage
+    assert [(group.first, group.last) for group in found.chosen.groups] == [(0, 9), (10, 11)]
