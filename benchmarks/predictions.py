@@ -137,7 +137,7 @@ class Site:
             broker = {"url": self.urls[device], "max_packet_bytes": 8 << 20}
             place.start(device, broker=broker, insecure=True)  # a network of our own
         for device in self.emulation.shares:
-            until(lambda device=device: place.ear.last("info", device), device, 90)
+            until(lambda device=device: online(place, device), device, 90)
         time.sleep(3)  # what agents do at their start
 
     def stop(self):
@@ -151,6 +151,12 @@ class Site:
         self.stop()
         self.broker.stop()
         self.emulation.end()
+
+
+def online(place, device):
+    """Whether an agent is there: what it said before it was started anew does not count."""
+    status = place.status(device)
+    return status is not None and status.state == "online" and place.ear.last("info", device)
 
 
 # --- what is measured first, alone
@@ -466,6 +472,9 @@ def run(options, folder):
             for number, plan in own:
                 row = compared(site, plan, models[plan.model], kept, number, options)
                 print(line(row), flush=True)
+                if options.rows:
+                    with options.rows.open("a") as file:
+                        file.write(json.dumps(row) + "\n")
                 yield row
             site.stop()
     finally:
@@ -496,6 +505,7 @@ def main():
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--svg", type=Path)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--rows", type=Path, help="a line of JSON for each plan, as it is done")
     parser.add_argument("--cache", type=Path, help="where profiles are kept, and reused")
     options = parser.parse_args()
     load = os.getloadavg()[0]
