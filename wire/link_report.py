@@ -23,6 +23,10 @@ class SizeReport(msgspec.Struct, frozen=True, kw_only=True):
     """Processor time of each frame, back to back, at the sender."""
     receiver_cpu_seconds: float
     """The same at the receiver, with decoding."""
+    sender_alone_cpu_seconds: float | None = None
+    """Of each frame that travelled alone: its sender sleeps before, and finds its caches cold."""
+    receiver_alone_cpu_seconds: float | None = None
+    """The same at the receiver; None: whoever measured does not tell."""
 
 
 class LinkReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
+from msgspec.structs import replace
 
 from agent.linking.errors import FrameLostError, LinkUnreachableError
 from agent.linking.receiver import CONNECT_SECONDS, CPU, END, options
@@ -57,6 +58,14 @@ class Answer(NamedTuple):
     """What the receiver has used so far."""
 
 
+class Trip(NamedTuple):
+    """A frame that travelled alone."""
+
+    seconds: float
+    cpu_ns: int
+    """What the receiver has used so far."""
+
+
 class Sender(Closing):
     """Connected to a receiver.
 
@@ -91,7 +100,7 @@ class Sender(Closing):
         small = self._tensor(SMALL_BYTES)
         for _ in range(WARM_UP):
             self._one(small)
-        round_trips = list(self._singly(small, order.seconds * ROUND_TRIP_SHARE))
+        round_trips = [one.seconds for one in self._singly(small, order.seconds * ROUND_TRIP_SHARE)]
         share = order.seconds * (1 - ROUND_TRIP_SHARE) / len(order.sizes) / 2
         sizes = tuple(self._size(size, share) for size in order.sizes)
         self._one(small, last=True)
@@ -110,14 +119,21 @@ class Sender(Closing):
 
     def _size(self, size_bytes: int, seconds: float) -> SizeReport:
         tensor = self._tensor(size_bytes)
+        before, own_ns = self._one(tensor), time.process_time_ns()
         single = list(self._singly(tensor, seconds))
-        pace = quantile(single, 0.5)
+        own_ns = time.process_time_ns() - own_ns
+        times = [one.seconds for one in single]
+        pace = quantile(times, 0.5)
         most = min(MOST, max(2 * WINDOW, MOST_BYTES // size_bytes))
         frames = max(2 * WINDOW, min(most, int(seconds / pace)))
-        return self._back_to_back(tensor, size_bytes, frames, spread(single))
+        return replace(
+            self._back_to_back(tensor, size_bytes, frames, spread(times)),
+            sender_alone_cpu_seconds=own_ns / 1e9 / len(single),
+            receiver_alone_cpu_seconds=(single[-1].cpu_ns - before.cpu_ns) / 1e9 / len(single),
+        )
 
-    def _singly(self, tensor: "np.ndarray", seconds: float) -> Iterator[float]:
-        """Yield the time of each frame until the median is known or time is up."""
+    def _singly(self, tensor: "np.ndarray", seconds: float) -> Iterator["Trip"]:
+        """Yield what each frame took until the median is known or time is up."""
         times: list[float] = []
         spent = 0.0
         most = min(MOST, max(LEAST, MOST_BYTES // max(1, tensor.nbytes)))
@@ -125,8 +141,9 @@ class Sender(Closing):
             looks = spent >= seconds / 3 and len(times) % 10 == 0
             if looks and median_within(times, WITHIN):
                 return
-            times.append(self._one(tensor))
-            yield times[-1]
+            trip = self._one(tensor)
+            times.append(trip.seconds)
+            yield trip
             time.sleep(PAUSE_SECONDS)
             spent += times[-1] + PAUSE_SECONDS
 
@@ -154,10 +171,10 @@ class Sender(Closing):
             receiver_cpu_seconds=(last.cpu_ns - first.cpu_ns) / 1e9 / frames,
         )
 
-    def _one(self, tensor: "np.ndarray", *, last: bool = False) -> float:
+    def _one(self, tensor: "np.ndarray", *, last: bool = False) -> "Trip":
         began = time.perf_counter()
         answer = self._answered(self._give(tensor, last=last), tensor.nbytes)
-        return answer.came - began
+        return Trip(answer.came - began, answer.cpu_ns)
 
     def _give(self, tensor: "np.ndarray", *, last: bool = False) -> int:
         self._sequence += 1

@@ -40,8 +40,8 @@ def crossing(link: LinkFigures, size_bytes: float) -> Crossing:
     if report is None:
         return Crossing(latency + transfer, transfer, link.jitter.value or 0.0, 0.0, 0.0)
     sizes = report.sizes
-    sender = _at(size_bytes, ((one.bytes, one.sender_cpu_seconds) for one in sizes))
-    receiver = _at(size_bytes, ((one.bytes, one.receiver_cpu_seconds) for one in sizes))
+    sender = _at(size_bytes, ((one.bytes, _sender(one)) for one in sizes))
+    receiver = _at(size_bytes, ((one.bytes, _receiver(one)) for one in sizes))
     jitter = link.jitter.value or 0.0
     if link.jitter.origin == MEASURED:
         jitter = _at(size_bytes, ((one.bytes, one.seconds.p90 - one.seconds.p50) for one in sizes))
@@ -57,6 +57,17 @@ def _alone(report: LinkReport) -> Iterable[tuple[float, float]]:
     yield 0.0, back
     for one in report.sizes:
         yield one.bytes, one.seconds.p50 - back
+
+
+def _sender(size: SizeReport) -> float:
+    """Return what one frame costs: between those that are served an end sleeps, or computes."""
+    alone = size.sender_alone_cpu_seconds
+    return size.sender_cpu_seconds if alone is None else alone
+
+
+def _receiver(size: SizeReport) -> float:
+    alone = size.receiver_alone_cpu_seconds
+    return size.receiver_cpu_seconds if alone is None else alone
 
 
 def _transfers(sizes: Iterable[SizeReport]) -> list[tuple[float, float]]:

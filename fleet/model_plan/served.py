@@ -12,7 +12,7 @@ from fleet.model_plan import codecs
 from fleet.model_plan.candidate import Candidate, HopFigures, StageFigures
 from fleet.model_plan.crossing import crossing
 from fleet.model_plan.setting import DeviceFigures, Setting
-from fleet.simulator import chance
+from fleet.simulator import chance, processor
 from fleet.simulator.pipeline import MOST_JITTER, Link, Pipeline, Quota, Stage, Worker
 
 _NO_TIME: Final = 1e-9
@@ -65,7 +65,9 @@ def _hop(setting: Setting, hop: HopFigures, end: int) -> _Hop:
     receiving = found.receiver_cpu_seconds if receives else 0.0
     encoding = hop.raw_bytes * coding.encode_seconds_per_byte
     decoding = hop.raw_bytes * coding.decode_seconds_per_byte
-    latency = max(0.0, found.seconds - found.transfer_seconds - sending - receiving)
+    # in what a frame took alone is what both ends took for it, each under its quota
+    paid = _elapsed(setting, hop.source, sending) + _elapsed(setting, hop.target, receiving)
+    latency = max(0.0, found.seconds - found.transfer_seconds - paid)
     link = Link(
         latency_seconds=latency,
         bytes_per_second=max(size, 1) / max(found.transfer_seconds, _NO_TIME),
@@ -78,13 +80,9 @@ def _worker(setting: Setting, stage: StageFigures, hops: Iterable[_Hop], place: 
     device = setting.device(stage.device)
     into = [h for h in hops if (h.figures.target, h.figures.into) == (stage.device, place)]
     out = [h for h in hops if (h.figures.source, h.figures.into) == (stage.device, place + 1)]
-    mean, quota, spread = stage.seconds * device.mean_share, None, _spread(device)
-    if device.cpu_period_seconds is not None:  # what differs is when a run begins in a period
-        share, spread = min(1.0, device.cpu_share), 1.0
-        quota = Quota(
-            seconds=share * device.cpu_period_seconds, period_seconds=device.cpu_period_seconds
-        )
-        mean *= share
+    mean, quota, spread = stage.seconds * device.mean_share, _quota(device), _spread(device)
+    if quota is not None:  # how long runs take differs by when they begin in a period
+        mean, spread = mean * quota.seconds / quota.period_seconds, 1.0
     return Worker(
         device=stage.device,
         run_seconds=chance.median(mean, spread),
@@ -108,6 +106,19 @@ def _links(setting: Setting, hops: Iterable[_Hop]) -> Iterator[tuple[tuple[str, 
                 ),
             )
     yield from ways.items()
+
+
+def _quota(device: DeviceFigures) -> Quota | None:
+    """Return the quota that holds a device up: what a run had of it, beside the agent itself."""
+    period = device.cpu_period_seconds
+    if period is None:
+        return None
+    return Quota(seconds=min(1.0, device.cpu_share) * period, period_seconds=period)
+
+
+def _elapsed(setting: Setting, device: str, seconds: float) -> float:
+    quota = _quota(setting.device(device)) if seconds else None
+    return processor.elapsed(quota, seconds) if quota else seconds
 
 
 def _spread(device: DeviceFigures) -> float:

@@ -1,8 +1,19 @@
 """A processor that may be used for a part of each period only, as a kernel's quotas are kept."""
 
 import math
+import statistics
+from typing import Final
 
 from fleet.simulator.pipeline import Quota
+
+_INSTANTS: Final = 64
+"""Of a period, at which work may begin."""
+
+
+def elapsed(quota: Quota, seconds: float) -> float:
+    """Return how long work takes on average that begins at any instant, after a rest."""
+    begins = [quota.period_seconds * (n + 0.5) / _INSTANTS for n in range(_INSTANTS)]
+    return statistics.fmean(Processor(quota).done_at(at, seconds) - at for at in begins)
 
 
 class Processor:

@@ -1,11 +1,9 @@
 """A processor under a quota: a part of each period, then nothing until the next."""
 
-import random
-
 import pytest
 
 from fleet.simulator.pipeline import Quota
-from fleet.simulator.processor import Processor
+from fleet.simulator.processor import Processor, elapsed
 from tests.unit.fleet.simulator.pipelines import chain, simulated, worker
 
 QUARTER = Quota(seconds=0.0025, period_seconds=0.010)
@@ -30,18 +28,19 @@ def test_what_a_period_leaves_is_gone_with_it():
     assert Processor(QUARTER).done_at(0.009, 0.002) == pytest.approx(0.011)
 
 
-def test_a_busy_worker_has_its_share_and_one_at_rest_answers_sooner():
-    """Throughput is the quota by the work; a frame alone finds a period that is not used up.
-
-    Beginning at any instant, work of about c under a quota q of period P takes cP/q - P + q on
-    average: whoever is busy all the time begins with what another frame left of a period.
-    """
+def test_a_busy_worker_has_its_share_of_the_time():
+    """Its throughput is the quota by the work."""
     busy = simulated(chain(worker("a", 0.008, quota=QUARTER)), window=4, frames=400).steady
-    chance = random.Random(3)
-    alone = [
-        Processor(QUARTER).done_at(at, chance.uniform(0.0075, 0.01)) - at
-        for at in (chance.uniform(0, 10) for _ in range(4000))
-    ]
 
     assert busy.frames_per_second.value == pytest.approx(1 / 0.032, rel=0.01)
-    assert sum(alone) / len(alone) == pytest.approx(0.035 - 0.010 + 0.0025, rel=0.01)
+
+
+def test_whoever_had_a_rest_is_done_sooner_than_its_share_of_the_time():
+    """Work of about c under a quota q of period P takes cP/q - P + q on average, from any instant.
+
+    Whoever is busy all the time begins with what another frame left of a period.
+    """
+    found = [elapsed(QUARTER, 0.0075 + 0.0025 * share / 50) for share in range(50)]
+
+    assert sum(found) / 50 == pytest.approx(0.035 - 0.010 + 0.0025, rel=0.01)
+    assert elapsed(QUARTER, 0.0001) == pytest.approx(0.0001, rel=0.01)
