@@ -16,6 +16,7 @@ from typing import Final
 
 from agent import cpu_limit, memory_limit
 from agent.errors import ChildFileError, OutOfMemoryError
+from agent.handling import handling_seconds
 from agent.opening import checked_model
 from agent.others import Others
 from agent.power import Power
@@ -39,6 +40,8 @@ MOST_PROFILED_RUNS: Final = 50
 """Each writes a line for each operator to a file."""
 SHARES: Final = (0.6, 0.2, 0.2)
 """Of the time: the whole, its kernels, its operators."""
+HANDLING_SHARE: Final = 0.2
+"""Beside them, for what a worker does with each frame."""
 NAME_BYTES: Final = 80
 NICE: Final = 10
 """Below whatever serves, so that a measurement takes only what serving leaves."""
@@ -113,6 +116,7 @@ def _profiled(asked: Profiling, inputs: Tensors) -> ProfileReport:
         activation_bytes=max(0, _private_bytes() - loaded),
         peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10,
     )
+    handling = handling_seconds(runtime, inputs, asked.seconds * HANDLING_SHARE)
     runtime.close()
     kernels = _operators(plugin, segment, asked, inputs, optimisations=True)
     operators = _operators(plugin, segment, asked, inputs, optimisations=False)
@@ -125,6 +129,7 @@ def _profiled(asked: Profiling, inputs: Tensors) -> ProfileReport:
         first_run_seconds=first_run_seconds,
         run=_spread(seconds),
         cpu_seconds=cpu_seconds / len(seconds),
+        handling_cpu_seconds=handling,
         settled=median_within(seconds, WITHIN),
         memory=memory,
         load=Load(others_busy_ratio=others.ratio(), load_average=load_average),

@@ -80,6 +80,8 @@ class ProfileReport(msgspec.Struct, frozen=True, kw_only=True):
     """The whole, as it is served: nothing but the model is timed."""
     cpu_seconds: float
     """Processor time of one run, on average, of all threads: others add little to it."""
+    handling_cpu_seconds: float | None = None
+    """Processor time of a worker for one frame, beside its run and its links; None: unknown."""
     settled: bool
     """Whether the median of ``run`` was known to 3 % before time was up."""
     memory: MemoryUse

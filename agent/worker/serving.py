@@ -149,6 +149,10 @@ class Serving:
         self._link.close()
         self._runtime.close()
 
+    def serve_until(self, over: Callable[[], bool]) -> None:
+        """Run frames until it is over, and leave everything as it is then."""
+        self._compute.serve(over)
+
     def snapshot(self) -> StageLatency:
         """Return counts and histograms since the worker started."""
         assignment = self._stage.assignment

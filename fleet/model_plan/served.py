@@ -90,6 +90,7 @@ def _worker(setting: Setting, stage: StageFigures, hops: Iterable[_Hop], place: 
         quota=quota,
         receive_seconds=_mean((h.figures.share, h.receive_seconds) for h in into),
         send_seconds=_mean((h.figures.share, h.send_seconds) for h in out),
+        handling_seconds=device.handling_seconds,
     )
 
 

@@ -57,6 +57,8 @@ class DeviceFigures(msgspec.Struct, frozen=True, kw_only=True):
     the rest is waiting."""
     cpu_period_seconds: float | None
     """After which a quota is given anew; None: none holds its threads up."""
+    handling_seconds: float
+    """Processor time of a worker for one frame, beside its run and its links."""
     whole_seconds: float
     """The whole model, in one run."""
     operators_sum_seconds: float
@@ -205,6 +207,7 @@ def device_figures(
         mean_share=mean / profile.run_seconds,
         cpu_share=sum(part.report.cpu_seconds for part in profile.parts) / mean,
         cpu_period_seconds=periods[0] if periods else None,
+        handling_seconds=max(p.report.handling_cpu_seconds or 0.0 for p in profile.parts) / times,
         spare_core=not periods
         and all(part.report.threads < part.report.cpu_count for part in profile.parts),
         whole_seconds=whole,

@@ -34,6 +34,8 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     """What receiving a frame costs of its compute."""
     send_seconds: float = 0.0
     """What sending one costs of it."""
+    handling_seconds: float = 0.0
+    """What all else costs of it: checks, credit, counts."""
     quota: Quota | None = None
     """With one, all its times are of the processor; None: it has a core to itself."""
     inbox_frames: int = INBOX_FRAMES

@@ -89,7 +89,7 @@ class Simulation:
         return self.trace
 
     def _worker(self, worker: Worker) -> SimulatedWorker:
-        extra = worker.receive_seconds + worker.send_seconds
+        extra = worker.receive_seconds + worker.send_seconds + worker.handling_seconds
         run = chance.times(
             worker.run_seconds,
             worker.run_seconds * worker.spread,
