@@ -6,7 +6,7 @@ import msgspec
 
 from fleet.simulator import predicting
 from fleet.simulator.predicting import Figures, Prediction
-from paceline.demo.planning import DemoPlan, Verdict
+from paceline.demo.planning import DemoPlan, Machine, Verdict
 from paceline.formatting import seconds_text
 
 
@@ -15,8 +15,8 @@ class PlanSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     throughput: Verdict
     latency: Verdict
-    cores: int
-    """That agents, broker and client share, which is counted."""
+    machine: Machine
+    """What agents, broker and client share: it counts."""
     stage_seconds: tuple[float, ...]
     """Of each segment that is shown, planned: processor time of its one thread."""
     predicted: Prediction | None
@@ -37,7 +37,7 @@ def plan_summary(
     return PlanSummary(
         throughput=plan.throughput,
         latency=plan.latency,
-        cores=plan.cores,
+        machine=plan.machine,
         stage_seconds=tuple(stage.seconds for stage in plan.shown.stages),
         predicted=predicted,
         measured=measured,

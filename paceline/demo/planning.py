@@ -26,6 +26,10 @@ from fleet.simulator.predicting import Prediction
 from paceline.demo import sharing
 
 CLIENT: Final = "client"
+LEAST_FREE: Final = 0.1
+"""Part of all cores that others cannot take from us: whoever computes gets a share."""
+MUCH: Final = 0.1
+"""Part of all cores that others may use before it is said."""
 NEARLY: Final = 0.1
 """A slowest stage that is longer by this share is as good, if less is sent."""
 _RATE: Final = Figure(value=1 / sharing.HOP_SECONDS_PER_BYTE, origin=BY_HAND)
@@ -46,14 +50,26 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """How many segments that has."""
 
 
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """What agents, broker and client share."""
+
+    cores: int
+    others_busy_ratio: float
+    """Which part of them others used while the model was measured."""
+
+    @property
+    def free(self) -> float:
+        """Cores that others leave."""
+        return self.cores * max(LEAST_FREE, 1 - self.others_busy_ratio)
+
+
 @dataclass(frozen=True, slots=True)
 class DemoPlan:
     """Where to cut, and what is to be expected."""
 
     throughput: Verdict
     latency: Verdict
-    cores: int
-    """Of this machine, that all share."""
+    machine: Machine
     cuts: tuple[str, ...]
     """As `paceline split --at` takes them: one segment for each agent."""
     shown: Candidate
@@ -63,12 +79,12 @@ class DemoPlan:
 
     def predicted(self, window: int) -> Prediction | None:
         """Return what is to be expected of it on this machine."""
-        here = sharing.on_shared_cores(self.pipeline, self.shown, self.cores, window)
+        here = sharing.on_shared_cores(self.pipeline, self.shown, self.machine.free, window)
         return predicting.predicted(here, window)
 
 
 def planned(
-    chain: ModelChain, profile: ModelProfile, devices: Sequence[str], cores: int
+    chain: ModelChain, profile: ModelProfile, devices: Sequence[str], machine: Machine
 ) -> DemoPlan | None:
     """Return the plan; None: the chain has too few places to cut for so many devices.
 
@@ -82,9 +98,9 @@ def planned(
     if shown is None:
         return None
     return DemoPlan(
-        throughput=_throughput(fastest, shown, cores),
+        throughput=_throughput(fastest, shown, machine.free),
         latency=_latency(soonest),
-        cores=cores,
+        machine=machine,
         cuts=tuple("+".join(chain.blocks[group.last].cut) for group in shown.groups[:-1]),
         shown=shown,
         pipeline=served.pipeline(here, shown),
@@ -104,9 +120,11 @@ def lines(plan: DemoPlan) -> Iterator[str]:
         f"for latency: {soon.verdict}. {soon.split_stages} segments {soon.split * 1e3:.0f} ms,"
         f" one agent {soon.single * 1e3:.0f} ms"
     )
-    yield f"{agents} agents share {plan.cores} cores here, which counts in these figures"
+    yield f"{agents} agents share {plan.machine.cores} cores here, which counts in these figures"
+    if plan.machine.others_busy_ratio > MUCH:
+        yield f"so does what others use of them now: {plan.machine.others_busy_ratio:.0%}"
     if fast.verdict == "do not split":
-        rate = 1 / sharing.period_seconds(plan.shown, plan.cores)
+        rate = 1 / sharing.period_seconds(plan.shown, plan.machine.free)
         yield f"split all the same, to show a pipeline: {agents} segments {rate:.1f} frames/s"
 
 
@@ -140,7 +158,7 @@ def _shown(here: Setting, fastest: ModelAnswer) -> Candidate | None:
     return grouped(here, [Group(*ends, (device.id,)) for ends, device in placed], (RAW,))
 
 
-def _throughput(answer: ModelAnswer, shown: Candidate, cores: int) -> Verdict:
+def _throughput(answer: ModelAnswer, shown: Candidate, cores: float) -> Verdict:
     def rate(found: Candidate) -> float:
         return 1 / sharing.period_seconds(found, cores)
 

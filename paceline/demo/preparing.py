@@ -13,9 +13,9 @@ from fleet.profiles import quick
 from fleet.split import Presentation, split
 from paceline.demo import feed as feeds
 from paceline.demo import model as demo_model
-from paceline.demo import planning
+from paceline.demo import others, planning
 from paceline.demo.feed import Feed
-from paceline.demo.planning import DemoPlan
+from paceline.demo.planning import DemoPlan, Machine
 from wire.manifest import Manifest
 
 MEASURED_SECONDS: Final = 1.0
@@ -77,8 +77,11 @@ def prepare(
 
 def _planned(model: Path, dims: Mapping[str, int], devices: Sequence[str]) -> DemoPlan | None:
     """Measure the model while its graph is searched for places to cut, and plan."""
+    cores, before = len(os.sched_getaffinity(0)), others.used()
     with ThreadPoolExecutor(1) as beside:
         measuring = beside.submit(quick.profile, model, dims, MEASURED_SECONDS)
         chain = survey.chain(model, CutRequest(dims=dims))
         profile = measuring.result()
-    return planning.planned(chain, profile, devices, len(os.sched_getaffinity(0)))
+    busy = others.others_ratio(before, others.used(), cores)
+    machine = Machine(cores=cores, others_busy_ratio=busy)
+    return planning.planned(chain, profile, devices, machine)

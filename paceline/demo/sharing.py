@@ -28,17 +28,23 @@ def work_seconds(found: Candidate) -> float:
     return found.compute_seconds + math.fsum(hops)
 
 
-def period_seconds(found: Candidate, cores: int) -> float:
-    """Return how long a frame keeps the busiest of stages, links and all cores together."""
+def period_seconds(found: Candidate, cores: float) -> float:
+    """Return how long a frame keeps the busiest of stages, links and all cores together.
+
+    Args:
+        found: Stages, as they are on machines of their own.
+        cores: What others leave of them.
+    """
     return max(found.period_seconds, work_seconds(found) / cores)
 
 
-def on_shared_cores(pipeline: Pipeline, found: Candidate, cores: int, window: int) -> Pipeline:
+def on_shared_cores(pipeline: Pipeline, found: Candidate, cores: float, window: int) -> Pipeline:
     """Return a candidate's pipeline with stages as slow as they are beside each other.
 
-    With fewer frames in flight than cores, or as many, each stage that computes has a core.
+    No more of them compute at once than frames are in flight.
     """
-    slower = period_seconds(found, cores) / found.period_seconds if window > cores else 1.0
+    full = period_seconds(found, cores) / found.period_seconds
+    slower = min(full, max(1.0, window / cores))
     return replace(
         pipeline,
         stages=tuple(

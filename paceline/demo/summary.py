@@ -1,7 +1,6 @@
 """What the demo says at the end: one JSON object for machines, a few lines for people."""
 
 from collections.abc import Iterator
-from typing import Final
 
 import msgspec
 from rich.console import Console
@@ -9,9 +8,7 @@ from rich.table import Table
 
 from paceline.demo.pace import Latency, StagePace
 from paceline.demo.plan_summary import PlanSummary, told
-
-MUCH: Final = 0.1
-"""What others may use of all cores before it is said: nobody can predict for them."""
+from paceline.demo.planning import MUCH
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,9 +116,12 @@ def _lines(summary: Summary) -> Iterator[tuple[str, str]]:
     if summary.plan:
         for number, line in enumerate(told(summary.plan)):
             yield "" if number else "plan", line
-        if summary.others_busy_ratio > MUCH:
-            busy = f"{summary.others_busy_ratio:.0%}"
-            yield "", f"[dim]Others used {busy} of this machine meanwhile, which nobody planned.[/]"
+        busy, counted = summary.others_busy_ratio, summary.plan.machine.others_busy_ratio
+        if max(busy, counted) > MUCH:
+            yield (
+                "",
+                f"[dim]others used {busy:.0%} of this machine, {counted:.0%} was planned with[/]",
+            )
     if summary.agents_restarted:
         yield "agents", f"{summary.agents_restarted} started again"
     if summary.picture:

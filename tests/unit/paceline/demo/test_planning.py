@@ -7,13 +7,14 @@ from fleet.model_plan.chain import Block, ModelChain
 from fleet.simulator.predicting import Figures
 from paceline.demo import planning
 from paceline.demo.plan_summary import plan_summary, told
-from paceline.demo.planning import planned
+from paceline.demo.planning import Machine, planned
 from tests.unit.fleet.profiles import records
 from wire.manifest import ModelRef
 
 BLOCKS = 9
 WIDE, NARROW = 5_000_000, 1_000
 DEVICES = ("device1", "device2", "device3")
+HERE = Machine(cores=2, others_busy_ratio=0.0)
 
 
 def chain(blocks=BLOCKS, narrow=(2, 5)):
@@ -45,7 +46,7 @@ def profile(blocks=BLOCKS, run=0.090):
 
 def test_it_is_cut_where_little_crosses_and_stages_are_alike():
     """One segment for each agent, in their order."""
-    plan = planned(chain(), profile(), DEVICES, cores=2)
+    plan = planned(chain(), profile(), DEVICES, HERE)
 
     assert plan.cuts == ("o2", "o5")
     assert [stage.device for stage in plan.shown.stages] == list(DEVICES)
@@ -54,7 +55,7 @@ def test_it_is_cut_where_little_crosses_and_stages_are_alike():
 
 def test_whole_models_on_all_agents_are_as_good_on_one_machine():
     """Cores, not agents, are what there is; a split sends more. One frame is soonest on one."""
-    plan = planned(chain(), profile(), DEVICES, cores=2)
+    plan = planned(chain(), profile(), DEVICES, HERE)
     fast, soon = plan.throughput, plan.latency
 
     assert (fast.verdict, soon.verdict) == ("do not split", "do not split")
@@ -70,7 +71,7 @@ def test_whole_models_on_all_agents_are_as_good_on_one_machine():
 
 def test_alone_there_is_nothing_to_split():
     """One agent serves all of it."""
-    plan = planned(chain(), profile(), DEVICES[:1], cores=2)
+    plan = planned(chain(), profile(), DEVICES[:1], HERE)
 
     assert plan.cuts == ()
     assert plan.throughput.split is None
@@ -79,12 +80,12 @@ def test_alone_there_is_nothing_to_split():
 
 def test_more_agents_than_places_to_cut():
     """There is no plan, and the splitter says what is possible."""
-    assert planned(chain(2), profile(2), DEVICES, cores=2) is None
+    assert planned(chain(2), profile(2), DEVICES, HERE) is None
 
 
 def test_predicted_stands_beside_measured():
     """Full, it is as fast as both cores allow; the error is that of what was measured."""
-    plan = planned(chain(), profile(), DEVICES, cores=2)
+    plan = planned(chain(), profile(), DEVICES, HERE)
     measured = Figures(frames_per_second=20, latency_p50_seconds=0.3, latency_p95_seconds=0.3)
 
     summary = plan_summary(plan, 6, measured)
@@ -100,8 +101,18 @@ def test_predicted_stands_beside_measured():
 
 def test_too_few_frames_compare_with_nothing():
     """It is said; and without a plan there is no summary of one."""
-    summary = plan_summary(planned(chain(), profile(), DEVICES, cores=2), 6, None)
+    summary = plan_summary(planned(chain(), profile(), DEVICES, HERE), 6, None)
 
     assert summary.error is None
     assert list(told(summary)) == ["too few frames to compare with what was predicted"]
     assert plan_summary(None, 6, None) is None
+
+
+def test_what_others_use_is_not_there_for_us():
+    """Half of two cores is one; it is said, and nobody takes all."""
+    busy = Machine(cores=2, others_busy_ratio=0.5)
+    plan = planned(chain(), profile(), DEVICES, busy)
+
+    assert plan.predicted(6).frames_per_second == pytest.approx(1 / 0.092, rel=0.05)
+    assert "so does what others use of them now: 50%" in list(planning.lines(plan))
+    assert Machine(cores=2, others_busy_ratio=1.0).free == pytest.approx(0.2)

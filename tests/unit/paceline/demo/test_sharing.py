@@ -55,13 +55,16 @@ def test_what_is_sent_keeps_cores_busy_too():
     assert more == pytest.approx(3 * 10**7 * sharing.HOP_SECONDS_PER_BYTE)
 
 
-@pytest.mark.parametrize(("window", "slower"), [(1, 1.0), (2, 1.0), (3, 1.5), (6, 1.5)])
-def test_stages_are_slower_only_where_more_compute_than_there_are_cores(window, slower):
+@pytest.mark.parametrize(
+    ("window", "cores", "slower"),
+    [(1, 2, 1.0), (2, 2, 1.0), (3, 2, 1.5), (6, 2, 1.5), (1, 0.5, 2.0), (6, 0.5, 6.0)],
+)
+def test_stages_are_slower_only_where_more_compute_than_there_are_cores(window, cores, slower):
     """One frame alone has a core for itself."""
     found = candidate(0.060, 0.060, 0.060, size=0)
     made = chain(worker("d0", 0.060), worker("d1", 0.060), worker("d2", 0.060))
 
-    shared = sharing.on_shared_cores(made, found, 2, window)
+    shared = sharing.on_shared_cores(made, found, cores, window)
 
     times = [stage.workers[0].run_seconds for stage in shared.stages]
     assert times == pytest.approx([0.060 * slower] * 3, rel=0.02)
