@@ -173,6 +173,11 @@ class Shown:
             console.print("\nNext:")
             for line in lines:
                 console.print(f"  {one_line(line)}", soft_wrap=True)
+            console.print(
+                f"or deploy what --json > plan.json kept: paceline deploy {PARTS} --plan plan.json;"
+                " bench pipeline then shows predicted beside measured",
+                style="dim",
+            )
 
     def _words(self) -> Iterator[str]:
         if self.explanation:
