@@ -17,7 +17,7 @@ from fleet.model_plan.codecs import FIGURES
 from fleet.model_plan.explain import Explanation
 from fleet.model_plan.reading import ModelPlanRequest
 from fleet.model_plan.realising import deploy_options
-from fleet.model_plan.setting import WINDOW, Setting
+from fleet.model_plan.setting import WINDOW, DeviceFigures, Setting
 from fleet.planner import instance as instances
 from fleet.simulator import plan_file
 from paceline import finalists_view
@@ -78,7 +78,7 @@ class Shown:
             "finalists": finalists_view.plain(setting, answer),
             "not_measured": self.measured.why_not or None,
             "failures": self._failures(),
-            "shortage": msgspec.to_builtins(answer.shortage) if answer.shortage else None,
+            "shortage": self._short() if answer.shortage else None,
             "computational_complexity": chain.multiply_accumulates,
             "without_rule": chain.without_rule,
             "explanation": msgspec.to_builtins(self.explanation) if self.explanation else None,
@@ -100,6 +100,15 @@ class Shown:
         devices = [self.setting.device(name) for name in chosen.devices]
         known = any(one.measured is chosen for one in self.answer.finalists)
         return all(d.seconds_origin == MEASURED for d in devices) and (known or not chosen.is_split)
+
+    def _short(self) -> Plain:
+        """Return the shortage: what is left for weights beside what each device has in all."""
+        found: Plain = msgspec.to_builtins(self.answer.shortage)
+        memory = {
+            one.id: {"memory_bytes": one.memory.value, "runtime_bytes": one.runtime_bytes}
+            for one in self.setting.devices
+        }
+        return {**found, "devices": memory}
 
     def _failures(self) -> Plain:
         failures = self.measured.outcome.failures if self.measured.outcome else {}
@@ -212,11 +221,10 @@ class Shown:
             f"one device for all of it would need {needed} beside its runtime and {WINDOW} frames"
             " in flight; there is:"
         )
-        known = {device.id for device in self.setting.devices}
-        for device, size in found.available_bytes.items():
-            if device in known:
-                has = "no limit" if size is None else size_text(size)
-                console.print(f"  {one_line(device)}: {has}")
+        for device in self.setting.devices:
+            left = found.available_bytes.get(device.id)
+            has = "no limit" if left is None else size_text(left)
+            console.print(f"  {one_line(device.id)}: {has}{_of_memory(device, left)}")
         if found.nearest_change:
             console.print(one_line(f"nearest change: {found.nearest_change}"))
 
@@ -229,6 +237,16 @@ class Shown:
         if answer.gap is None:
             return f"{size}; the best that was found, nothing proven, planned"
         return f"{size}; at most {answer.gap:.1%} from the best, planned"
+
+
+def _of_memory(device: DeviceFigures, left: int | None) -> str:
+    """Return what else takes a device's memory; empty: nobody knows how much it has."""
+    if device.memory.value is None or left is None:
+        return ""
+    rest = max(0.0, device.memory.value - device.runtime_bytes - left)
+    also = f", frames in flight and storage {size_text(rest)}" if rest >= 1 else ""
+    runtime = size_text(device.runtime_bytes)
+    return f" left of {size_text(device.memory.value)}: the runtime takes {runtime}{also}"
 
 
 def _unit(setting: Setting, goal: str) -> str:

@@ -176,7 +176,11 @@ def _shortage(
     setting: Setting, asked: Asked, tightened: dict[str, int], *, proven: bool
 ) -> Shortage:
     problem = problems.problem(setting, asked.goal, (codecs.RAW,), tightened)
-    return shortage(problem, asked.policy, proven=proven)
+    found = shortage(problem, asked.policy, proven=proven)
+    if not tightened:
+        return found
+    why = "frames in flight are counted as at the cuts that were tried: others may take less"
+    return msgspec.structs.replace(found, reasons=(*found.reasons, why))
 
 
 class _Found(msgspec.Struct, frozen=True):

@@ -43,6 +43,8 @@ class StageFigures(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     """Of each of those."""
     weight_bytes: int
+    again_bytes: int = 0
+    """Of these, weights that an earlier stage holds, too."""
     in_flight_bytes: int
     """Of frames that came and of answers that are kept."""
     memory_bytes: int
@@ -186,7 +188,10 @@ def grouped(
 
 
 def lacking(setting: Setting, found: Candidate) -> dict[str, int]:
-    """Return the devices that have too little memory or storage, and their frames' bytes."""
+    """Return the devices that have too little memory or storage.
+
+    With the bytes that depend on where it is cut: of frames, and of weights that are there twice.
+    """
     short: dict[str, int] = {}
     for stage in found.stages:
         device = setting.device(stage.device)
@@ -196,7 +201,8 @@ def lacking(setting: Setting, found: Candidate) -> dict[str, int]:
         if device.storage.value is not None:
             over.append(2 * stage.weight_bytes - int(device.storage.value))
         if max(over) > 0:
-            short[stage.device] = stage.in_flight_bytes
+            again = round(setting.copied * stage.again_bytes)
+            short[stage.device] = stage.in_flight_bytes + again
     return short
 
 
@@ -231,7 +237,8 @@ def _stage(
     chain = setting.chain
     blocks = chain.blocks[group.first : group.last + 1]
     taken = chain.blocks[group.first - 1].out_bytes if group.first else chain.input_bytes
-    weights = sum(block.weight_bytes for block in blocks)
+    again = chain.again_bytes(group.first, group.last)
+    weights = sum(block.weight_bytes for block in blocks) + again
     activations = max(block.activation_bytes for block in blocks)
     frames = WINDOW * (taken + blocks[-1].out_bytes)
     return StageFigures(
@@ -243,6 +250,7 @@ def _stage(
         share=share,
         seconds=_seconds(group, device, times),
         weight_bytes=weights,
+        again_bytes=again,
         in_flight_bytes=frames,
         memory_bytes=round(weights * setting.copied) + activations + frames + device.runtime_bytes,
     )

@@ -5,6 +5,14 @@ import msgspec
 from wire.manifest import ModelRef
 
 
+class Shared(msgspec.Struct, frozen=True):
+    """A weight that an earlier block needs, too: two stages that have both hold it twice."""
+
+    size_bytes: int
+    first: int
+    """The block that is the first to need it."""
+
+
 class Block(msgspec.Struct, frozen=True, kw_only=True):
     """Operators that stay on one device: between two neighbouring places of the chain."""
 
@@ -15,6 +23,8 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
     multiply_accumulates: int
     weight_bytes: int
     """Weights that it is the first to need."""
+    shared: dict[str, Shared] = {}
+    """Others that it needs, by name; small ones are left out."""
     activation_bytes: int
     """The most that exists at once while it runs, what is passed on included."""
     out_bytes: int
@@ -40,6 +50,18 @@ class ModelChain(msgspec.Struct, frozen=True, kw_only=True):
     without_rule: dict[str, int]
     """Operators of which nobody can say how much work they are, counted as none; by kind."""
     notes: tuple[str, ...] = ()
+    places: dict[str, int] = {}
+    """The block of each operator, by its name in the file and by each tensor that it writes."""
+
+    def again_bytes(self, first: int, last: int) -> int:
+        """Return the weights that blocks need which an earlier stage holds already."""
+        again = {
+            name: weight.size_bytes
+            for block in self.blocks[first : last + 1]
+            for name, weight in block.shared.items()
+            if weight.first < first
+        }
+        return sum(again.values())
 
     @property
     def multiply_accumulates(self) -> int:

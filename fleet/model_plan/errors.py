@@ -59,7 +59,7 @@ class PinError(CodedError):
         self.problem = problem
 
     def __str__(self) -> str:
-        return f"--pin {self.pin}: {self.problem}; give --pin TENSOR=DEVICE"
+        return f"--pin {self.pin}: {self.problem}; give --pin OPERATOR=DEVICE or TENSOR=DEVICE"
 
 
 class UnknownKindError(CodedError):

@@ -1,6 +1,7 @@
 """What is planned with: the model's chain, the fleet, and where each figure is from. Pure."""
 
 from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from typing import Final
 
 import msgspec
@@ -291,15 +292,17 @@ def best_links(
 def _pinned(chain: ModelChain, pins: Mapping[str, str], devices: list[str]) -> dict[int, str]:
     found: dict[int, str] = {}
     for name, device in pins.items():
-        places = [place for place, block in enumerate(chain.blocks) if name in block.operators]
-        if not places:
-            known = chain.blocks[0].operators[0], chain.blocks[-1].operators[0]
+        place = chain.places.get(name)
+        if place is None:
+            near = get_close_matches(name, chain.places, n=3) or list(chain.places)[:3]
+            known = ", ".join(f"{one!r:.80}" for one in near)
             raise PinError(
-                f"{name}={device}", f"no operator writes {name!r:.80} (some do: {known})"
+                f"{name}={device}",
+                f"no operator is called or writes {name!r:.80} (nearest: {known})",
             )
         if device not in devices:
             raise PinError(f"{name}={device}", f"there is no device {device!r:.80}")
-        if found.get(places[0], device) != device:
-            raise PinError(f"{name}={device}", f"it stays together with one on {found[places[0]]}")
-        found[places[0]] = device
+        if found.get(place, device) != device:
+            raise PinError(f"{name}={device}", f"it stays together with one on {found[place]}")
+        found[place] = device
     return found

@@ -14,17 +14,20 @@ from fleet import inputs
 from fleet.cuts import widths
 from fleet.cuts.space import Space
 from fleet.formats import CutRequest, Tell
-from fleet.model_plan.chain import Block, ModelChain
+from fleet.model_plan.chain import Block, ModelChain, Shared
 from fleet.onnx import cuts as onnx_cuts
 from fleet.onnx import look as onnx_look
 from fleet.onnx import shapes as onnx_shapes
 from fleet.onnx import source as onnx_source
 from fleet.onnx import weight_sizes
+from fleet.onnx.graph import Graph
 from fleet.onnx.look import Look
 from fleet.onnx.parts import crossing
 
 MOST_BLOCKS: Final = 1_000
 """A longer chain keeps the narrowest place of each of so many parts."""
+LEAST_SHARED_BYTES: Final = 1 << 10
+"""Smaller weights that several blocks need are not told apart."""
 _FLOAT32: Final = 1
 
 
@@ -62,23 +65,34 @@ def _chain(look: Look) -> ModelChain:
     crossed = widths.along(onnx_cuts.cut_graph_of(graph, facts, order))
     inner = [place for place in range(1, len(order)) if crossed[place].valid]
     places = _fewer(inner, [frontier.size_bytes for frontier in crossed], len(order))
-    weights = weight_sizes.first_needed(look.source, graph, order)
+    needed = weight_sizes.read(look.source, graph)
+    weights = weight_sizes.firsts(needed, order)
     live = [
         crossed[place].size_bytes
         + sum(facts[n].size_bytes for n in graph.operators[index].writes if n in facts)
         for place, index in enumerate(order)
     ]
     given = set(graph.inputs)
-    blocks = []
-    for first, stop in pairwise([0, *places, len(order)]):
+    blocks: list[Block] = []
+    firsts: dict[str, int] = {}
+    parts = list(pairwise([0, *places, len(order)]))
+    for first, stop in parts:
         inside, last = order[first:stop], stop == len(order)
         names = list(graph.outputs) if last else crossing(graph, order[:stop])
+        held = {name: size for index in inside for name, size in needed[index].items()}
+        for name in held:
+            firsts.setdefault(name, len(blocks))
         blocks.append(
             Block(
                 operators=tuple(graph.operators[index].writes[0] for index in inside),
                 kinds=tuple(graph.operators[index].node.op_type for index in inside),
                 multiply_accumulates=sum(work[index] for index in inside),
                 weight_bytes=sum(weights[index] for index in inside),
+                shared={
+                    name: Shared(size, firsts[name])
+                    for name, size in held.items()
+                    if firsts[name] < len(blocks) and size >= LEAST_SHARED_BYTES
+                },
                 activation_bytes=max(live[first:stop]),
                 out_bytes=_bytes(look, names),
                 cut=() if last else tuple(name for name in names if name not in given),
@@ -96,7 +110,15 @@ def _chain(look: Look) -> ModelChain:
         cut_space=space.cut_space if len(places) == every else f"chain of {space.cut_space}",
         without_rule=dict(unknown),
         notes=tuple(_notes(look, space, len(places), every)),
+        places=_places(graph, [order[first:stop] for first, stop in parts]),
     )
+
+
+def _places(graph: Graph, parts: Sequence[Sequence[int]]) -> dict[str, int]:
+    """Return the block of each operator; a tensor's name goes before an operator's."""
+    inside = [(at, graph.operators[index]) for at, part in enumerate(parts) for index in part]
+    found = {one.node.name: at for at, one in inside if one.node.name}
+    return found | {name: at for at, one in inside for name in one.writes}
 
 
 def _order(look: Look, space: Space, work: dict[int, int]) -> list[int]:

@@ -3,7 +3,7 @@
 A weight that is only read by operators on weights alone belongs to whatever reads their results.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from onnx import TensorProto
 
@@ -41,10 +41,14 @@ def read(source: Source, graph: Graph) -> dict[int, dict[str, int]]:
 
 def first_needed(source: Source, graph: Graph, order: Sequence[int]) -> dict[int, int]:
     """Return the bytes of weights that each operator is the first in ``order`` to need."""
-    of_operator = read(source, graph)
+    return firsts(read(source, graph), order)
+
+
+def firsts(needed: Mapping[int, Mapping[str, int]], order: Sequence[int]) -> dict[int, int]:
+    """Return the same of what `read` gave."""
     seen: set[str] = set()
     found: dict[int, int] = {}
     for index in order:
-        found[index] = sum(size for name, size in of_operator[index].items() if name not in seen)
-        seen.update(of_operator[index])
+        found[index] = sum(size for name, size in needed[index].items() if name not in seen)
+        seen.update(needed[index])
     return found

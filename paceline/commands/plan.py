@@ -68,7 +68,8 @@ def plan(  # noqa: PLR0913 one for each option
             time that one frame takes in all (latency), joules (energy) or money (cost) a frame.
         policy: Who places the stages: exact, or another to compare with, such as bottleneck,
             memory_proportional, pipeedge, or a file of yours in fleet/planner/policies/.
-        pin: Where an operator must run, TENSOR=DEVICE by a tensor that it writes; may be repeated.
+        pin: Where an operator must run, OPERATOR=DEVICE by its name in the file, or TENSOR=DEVICE
+            by a tensor that it writes; may be repeated.
         max_stages: How many stages at most.
         replicas: auto: stages of a split may have several devices, for throughput. Several that
             each serve the whole model are always among what is compared.
@@ -157,7 +158,7 @@ def _pins(pins: Sequence[str]) -> dict[str, str]:
     for text in pins:
         name, equals, device = text.rpartition("=")
         if not (name and equals and device):
-            raise PinError(text, "is not TENSOR=DEVICE")
+            raise PinError(text, "is not OPERATOR=DEVICE")
         found[name] = device
     return found
 

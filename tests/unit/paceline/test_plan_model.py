@@ -161,7 +161,17 @@ def test_a_described_device_is_as_fast_as_it_is_said_to_be(place, capsys):
 
 
 def test_a_pinned_operator_stays_where_it_must(place, capsys):
-    """An operator that is pinned runs on its device; an unknown operator or device ends with 3."""
+    """An operator that is pinned runs on its device; an unknown operator or device ends with 3.
+
+    It is called by its name in the file, or by any tensor that it writes.
+    """
+    model = onnx.load(place / "chain.onnx")
+    model.graph.node[2].name = "the second"
+    onnx.save(model, place / "chain.onnx")
+    for device in ("pi-1", "pi-2"):
+        keep(place, device, 0.060)
+    named = planned(place, capsys, "--pin", "the second=pi-2", "--pin", "m0=pi-1")
+    assert [stage["last"] for stage in named["stages"]] == [1, 11]
     found = planned(place, capsys, "--pin", "y=pi-2", "--pin", "m0=pi-1")
 
     assert [stage["device"] for stage in found["stages"]] == ["pi-1", "pi-2"]
@@ -181,6 +191,11 @@ def test_nothing_fits(place, capsys):
     assert found["verdict"] == "infeasible"
     assert found["shortage"]["needed_bytes"] > 6 << 20
     assert "memory more" in found["shortage"]["nearest_change"]
+    assert found["shortage"]["devices"]["pi-1"]["memory_bytes"] == 1 << 20
+    assert found["shortage"]["available_bytes"]["pi-1"] < 1 << 20
+    options = "--fleet", str(place / "fleet.yaml")
+    assert cli.run(["plan", str(place / "chain.onnx"), *options]) == 4
+    assert "left of 1.0 MiB: the runtime takes 4 B" in capsys.readouterr().out
 
 
 def test_goals_that_lack_figures_name_them(place, capsys):
@@ -461,3 +476,21 @@ def test_cuts_that_take_little_memory_are_found(place):
 
     assert found.chosen is not None, found.shortage
     assert [(group.first, group.last) for group in found.chosen.groups] == [(0, 9), (10, 11)]
+
+
+def test_a_weight_that_two_stages_need_counts_in_both(place, capsys):
+    """A stage's memory has a weight that an earlier one has, too; a stage has it once."""
+    model = onnx.load(place / "chain.onnx")
+    model.graph.node[10].input[1] = "w0"  # the last layer has the first one's
+    del model.graph.initializer[LAYERS - 1]
+    onnx.save(model, place / "chain.onnx")
+    for device in ("pi-1", "pi-2"):
+        keep(place, device, 0.060)
+
+    whole = planned(place, capsys, "--max-stages", "1")["single"]["stages"][0]
+    split = planned(place, capsys, "--pin", "m0=pi-1", "--pin", "y=pi-2")["chosen"]["stages"]
+
+    size = WIDTH * WIDTH * 4
+    assert (whole["weight_bytes"], whole["again_bytes"]) == ((LAYERS - 1) * size, 0)
+    assert [stage["again_bytes"] for stage in split] == [0, size]
+    assert sum(stage["weight_bytes"] for stage in split) == LAYERS * size
