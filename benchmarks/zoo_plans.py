@@ -133,7 +133,7 @@ def _planned(
     found = {
         goal: paceline(
             *("plan", str(file), "--offline", fleet, f"--goal={goal}", *dims, seconds),
-            "--measure" if given.measure else "--no-measure",
+            *(["--measure"] if given.measure else []),
             environment=environment,
         )
         for goal in GOALS

@@ -17,7 +17,7 @@ from fleet.model_plan import measured
 from fleet.model_plan.answering import ModelAnswer
 from fleet.model_plan.candidate import Candidate
 from fleet.model_plan.finalists import finalists
-from fleet.model_plan.reading import Infos, ModelPlanRequest
+from fleet.model_plan.reading import ModelPlanRequest
 from fleet.model_plan.setting import Setting
 from fleet.profiles.segments import Placed, SegmentProfiler, SegmentsOutcome
 from fleet.profiles.subject import ProfileRequest
@@ -25,14 +25,10 @@ from paceline.cache import profiles_folder
 from paceline.connection import connected
 from paceline.serving import listen_address
 from paceline.settings import Settings
-from wire.errors import CodedError
 from wire.measuring import MAX_SECONDS
 
 NOBODY: Final = "none"
 """For --serve: somebody else serves the segments."""
-CLOSE: Final = 1.25
-"""A split that by sums takes more than so many times the best without a cut is measured only where
-that is asked for."""
 _GROUP: Final = Group("Measuring", sort_key=1)
 
 
@@ -41,10 +37,9 @@ _GROUP: Final = Group("Measuring", sort_key=1)
 class MeasureOptions:
     """How the best splits are measured as segments."""
 
-    measure: Annotated[bool | None, Parameter(group=_GROUP, show_default=False)] = None
-    """Measure the segments of the five best splits on their devices, and choose by that; neither:
-    where all of those devices answer, there is a signing key, and a split comes near the best
-    without a cut. What was measured is kept, and taken again the next time."""
+    measure: Annotated[bool, Parameter(group=_GROUP, negative=())] = False
+    """Measure the segments of the five best splits on their devices, and choose by that. What was
+    measured is kept, and taken again the next time."""
     again: Annotated[bool, Parameter(group=_GROUP, negative=())] = False
     """Measure segments again, whatever is kept."""
     seconds: Annotated[
@@ -65,7 +60,6 @@ class Measured:
     answer: ModelAnswer
     outcome: SegmentsOutcome | None = None
     """None: nothing was measured."""
-    why_not: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,54 +70,28 @@ class Measurer:
         options: How, and whether at all.
         request: What is planned.
         settings: Of the site.
-        infos: What the fleet's devices said.
         tell: Hears what is being done.
     """
 
     options: MeasureOptions
     request: ModelPlanRequest
     settings: Settings
-    infos: Infos
     tell: Tell
 
     def measure(self, setting: Setting, found: ModelAnswer) -> Measured:
-        """Return the answer by what was measured; by sums where that was not to be.
+        """Return the answer by what was measured; by sums where that is not asked for.
 
         Raises:
-            CodedError: It was asked for and cannot be done at all.
+            CodedError: It cannot be done at all; what keeps single devices from it is in the
+                outcome.
         """
-        if found.split is None:
+        if found.split is None or not self.options.measure:
             return Measured(found)
-        if self.options.measure is None and (reason := self._reason(setting, found)):
-            return Measured(found, why_not=reason)
-        if self.options.measure is False:
-            return Measured(found, why_not="not wanted now")
         self.tell("looking for the next best splits")
         splits = finalists(setting, found)
-        try:
-            outcome = self._outcome([_placed(setting, split) for split in splits])
-        except CodedError as error:
-            if self.options.measure:
-                raise
-            return Measured(found, why_not=str(error))
+        outcome = self._outcome([_placed(setting, split) for split in splits])
         seconds = {segment: one.run_seconds for segment, one in outcome.profiles.items()}
         return Measured(measured.judged(setting, found, splits, seconds, outcome.reasons), outcome)
-
-    def _reason(self, setting: Setting, found: ModelAnswer) -> str:
-        """Return why nothing is measured unless it is asked for; empty: it is measured."""
-        assert found.split is not None, "there is one to be measured"
-        wholes = [one for one in (found.single, found.replicas) if one is not None]
-        best = min((one.objective(found.goal) for one in wholes), default=None)
-        if best is not None and found.split.objective(found.goal) > CLOSE * best:
-            return f"no split comes within {CLOSE - 1:.0%} of the best without a cut"
-        if self.request.offline:
-            return ""
-        silent = {device.base for device in setting.devices} - self.infos.devices.keys()
-        if silent:
-            return f"nothing was heard of {', '.join(sorted(silent))}"
-        if not (self.options.key or keys.default_path(os.environ)).exists():
-            return "there is no signing key that devices could trust"
-        return ""
 
     def _outcome(self, splits: list[Placed]) -> SegmentsOutcome:
         request = ProfileRequest(

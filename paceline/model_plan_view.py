@@ -76,7 +76,6 @@ class Shown:
             "split": answer.split.described() if answer.split else None,
             "measured": chosen is not None and self._is_measured(chosen),
             "finalists": finalists_view.plain(setting, answer),
-            "not_measured": self.measured.why_not or None,
             "failures": self._failures(),
             "shortage": self._short() if answer.shortage else None,
             "computational_complexity": chain.multiply_accumulates,
@@ -140,10 +139,10 @@ class Shown:
                 f"{names} moves outputs a little: paceline verify {PARTS} --codec {names} says how"
                 " much; --codec raw plans without"
             )
-        if self.measured.why_not and self.answer.split:
+        if self.answer.split and not self.answer.finalists:
             yield (
                 "splits are judged by sums of their operators, though a cut ends what a runtime"
-                f" fuses; --measure measures the best as segments ({self.measured.why_not})"
+                " fuses: --measure measures the five best as segments"
             )
         yield from finalists_view.notes(self.measured.outcome)
         if chosen and len(chosen.groups) < len(chosen.stages):

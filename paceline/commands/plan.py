@@ -9,12 +9,11 @@ from typing import Annotated, Final
 from cyclopts import Parameter, validators
 
 from fleet.errors import CodecChoiceError
-from fleet.fleet_file.description import Fleet
 from fleet.model_plan import answering, codecs, reading
 from fleet.model_plan.answering import Asked
 from fleet.model_plan.errors import PinError
 from fleet.model_plan.explain import explained
-from fleet.model_plan.reading import Infos, ModelPlanRequest
+from fleet.model_plan.reading import ModelPlanRequest
 from fleet.planner import instance as instances
 from fleet.planner import planning
 from fleet.planner.errors import PlanRequestError
@@ -107,20 +106,15 @@ def plan(  # noqa: PLR0913 one for each option
         goal=goal, policy=policy, codecs=_codecs(codec), max_stages=max_stages, replicas=replicas
     )
     planning.load(policy)
-    heard: list[Infos] = []
-
-    def infos(fleet: Fleet) -> Infos:
-        heard.append(asked_infos(fleet, loaded))
-        return heard[-1]
-
     with how.output.progress() as tell:
-        setting = reading.read(request, profiles_folder(os.environ), infos, tell)
+        setting = reading.read(
+            request, profiles_folder(os.environ), lambda fleet: asked_infos(fleet, loaded), tell
+        )
         tell("planning")
         began = time.perf_counter()
         answer = answering.answer(setting, asked)
         seconds = time.perf_counter() - began
-        measurer = Measurer(measuring, request, loaded, heard[0] if heard else Infos(), tell)
-        found = measurer.measure(setting, answer)
+        found = Measurer(measuring, request, loaded, tell).measure(setting, answer)
         tell("planning")
         words = explained(setting, by_sums(found.answer)) if explain else None
     shown = Shown(setting, found, words, request, seconds)
@@ -129,17 +123,17 @@ def plan(  # noqa: PLR0913 one for each option
     how.output.result(shown.plain(), shown.show)
     if svg is not None and found.answer.chosen:
         how.output.note(f"drawn in {svg}")
-    return _exit_code(found, how, asked_for=measuring.measure is True)
+    return _exit_code(found, how)
 
 
-def _exit_code(found: Measured, how: OutputOptions, *, asked_for: bool) -> int:
+def _exit_code(found: Measured, how: OutputOptions) -> int:
     """Say what kept devices from measuring; return the exit code."""
     failures = found.outcome.failures if found.outcome else {}
     for error in failures.values():
-        how.output.note(f"error: {error}" if asked_for else f"not measured: {error}")
+        how.output.note(f"error: {error}")
     if found.answer.chosen is None:
         return INFEASIBLE
-    return next((error.exit_code for error in failures.values() if asked_for), 0)
+    return next((error.exit_code for error in failures.values()), 0)
 
 
 def _plan_instance(file: Path, goal: Goal, policy: str, how: OutputOptions) -> int:

@@ -40,7 +40,7 @@ def test_the_best_splits_are_measured(place, command, model, tmp_path):
     """Splits are judged by what their segments took on their devices, beside their sums.
 
     What was measured is not measured again. A device that dies meanwhile is named, and what others
-    measured is kept; without it nothing is measured that was not asked for.
+    measured is kept. Nothing is measured that was not asked for.
     """
     place.start("d1", "d2")
     until(lambda: place.ear.last("info", "d1") and place.ear.last("info", "d2"))
