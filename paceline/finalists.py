@@ -117,7 +117,7 @@ def by_sums(answer: ModelAnswer) -> ModelAnswer:
     """Return the answer with what is chosen as sums of operators say it, to compare plans with."""
     for one in answer.finalists:
         if one.measured is not None and one.measured is answer.chosen:
-            return msgspec.structs.replace(answer, chosen=one.sum)
+            return msgspec.structs.replace(answer, chosen=one.sum, split=one.sum)
     return answer
 
 

@@ -17,10 +17,11 @@ def sentences(setting: Setting, answer: ModelAnswer, found: Explanation) -> Iter
     else:
         yield f"{found.bottleneck} takes most of a frame's way: {found.bottleneck_share:.0%} of it."
     if found.next_best_worse is not None:
-        yield (
-            f"The next best plan, without {found.next_best_without}, is"
-            f" {_change(found.next_best_worse)}: {found.next_best}."
-        )
+        cuts = f", cut at {', '.join(found.next_best_cuts)}" if found.next_best_cuts else ""
+        yield (f"The next best plan is {_change(found.next_best_worse)}: {found.next_best}{cuts}.")
+    if found.spared_worse is not None:
+        how = _change(found.spared_worse)
+        yield f"Without {found.spared}, the best plan is {how}: {found.spared_to}."
     for name, worse in found.neighbours:
         how = "does not fit" if worse is None else f"is {_change(worse)}"
         yield f"Cutting at {name} instead {how}."

@@ -101,7 +101,7 @@ def _answer(setting: Setting, asked: Asked) -> ModelAnswer:
     together = _replicated(setting, wholes, asked)
     splits = [one for one in every if one.is_split]
     if tightened:  # what was forbidden was too much: frames in flight differ from cut to cut
-        splits += _thin(setting, asked)
+        splits = splits or _thin(setting, asked)
         splits = [moves.improved(setting, one, asked.codecs, goal) for one in splits]
     if asked.replicas == "auto" and goal == "throughput":
         splits += _with_replicas(setting, asked, splits)

@@ -11,6 +11,7 @@ from fleet.fleet_file.description import Figure
 from fleet.model_plan.answering import Asked, ModelAnswer, answer
 from fleet.model_plan.candidate import Candidate
 from fleet.model_plan.codecs import FIGURES, RAW
+from fleet.model_plan.finalists import finalists
 from fleet.model_plan.moves import moved
 from fleet.model_plan.setting import DeviceFigures, LinkFigures, Setting
 
@@ -25,9 +26,15 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     bottleneck_share: float
     """Of the objective: of the period for throughput, of all time for latency."""
     next_best: str
-    """The same without a device, as `paceline deploy --to` takes it; empty: there is none."""
-    next_best_without: str
+    """The best of all other plans, as `paceline deploy --to` takes it; empty: there is none."""
+    next_best_cuts: tuple[str, ...]
+    """Where that one is cut, by tensors."""
     next_best_worse: float | None
+    spared: str
+    """The device that can be spared best; empty: none can."""
+    spared_to: str
+    """The best plan without it."""
+    spared_worse: float | None
     neighbours: tuple[tuple[str, float | None], ...]
     """Cuts one block earlier or later, by their tensors: how much worse; None: it does not fit."""
     help_most: str
@@ -44,16 +51,20 @@ def explained(setting: Setting, found: ModelAnswer) -> Explanation | None:
         return None
     asked, worth = found.asked, chosen.objective(found.goal)
     name, share = _bottleneck(chosen, asked)
-    without, other = _next_best(setting, chosen, asked)
+    runner_up = _next_best(setting, found, chosen)
+    without, other = _spared(setting, chosen, asked)
     what, better = _help_most(setting, chosen, asked)
     coded = any(not FIGURES[hop.codec].exact for hop in chosen.hops)
     raw = answer(setting, msgspec.structs.replace(asked, codecs=(RAW,))).chosen if coded else None
     return Explanation(
         bottleneck=name,
         bottleneck_share=share,
-        next_best=other.to if other else "",
-        next_best_without=without,
-        next_best_worse=other.objective(found.goal) / worth - 1 if other else None,
+        next_best=runner_up.to if runner_up else "",
+        next_best_cuts=_cuts(setting, runner_up) if runner_up else (),
+        next_best_worse=runner_up.objective(found.goal) / worth - 1 if runner_up else None,
+        spared=without,
+        spared_to=other.to if other else "",
+        spared_worse=other.objective(found.goal) / worth - 1 if other else None,
         neighbours=tuple(_neighbours(setting, chosen, asked)),
         help_most=what,
         help_most_better=better,
@@ -75,7 +86,22 @@ def _bottleneck(chosen: Candidate, asked: Asked) -> tuple[str, float]:
     return name, seconds / whole
 
 
-def _next_best(setting: Setting, chosen: Candidate, asked: Asked) -> tuple[str, Candidate | None]:
+def _next_best(setting: Setting, found: ModelAnswer, chosen: Candidate) -> Candidate | None:
+    """Return the best plan but the chosen one: without a cut, or another split."""
+    others = [one for one in (found.single, found.replicas, found.split) if one is not None]
+    if found.finalists:
+        others += [one.sum for one in found.finalists]
+    elif chosen.is_split:
+        others += finalists(setting, found)
+    others = [one for one in others if one.groups != chosen.groups]
+    return min(others, key=lambda one: one.objective(found.goal), default=None)
+
+
+def _cuts(setting: Setting, one: Candidate) -> tuple[str, ...]:
+    return tuple("+".join(setting.chain.blocks[group.last].cut) for group in one.groups[:-1])
+
+
+def _spared(setting: Setting, chosen: Candidate, asked: Asked) -> tuple[str, Candidate | None]:
     """Return the device that can be spared best, and the best plan without it."""
     best: tuple[str, Candidate | None] = ("", None)
     for name in chosen.devices:

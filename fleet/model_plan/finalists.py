@@ -1,12 +1,13 @@
 """The splits that are worth measuring: the best by sums of operators, each another one. Pure."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from itertools import islice
 from typing import Final
 
 from fleet.model_plan.answering import ModelAnswer, parts_of
 from fleet.model_plan.candidate import Candidate, candidate, lacking
+from fleet.model_plan.moves import moved
 from fleet.model_plan.setting import Setting
 from fleet.planner import next_best
 from fleet.planner.problem import Goal
@@ -14,6 +15,8 @@ from fleet.planner.problem import Goal
 FINALISTS: Final = 5
 MOST_SEEN: Final = 25
 """Plans that are looked at to find them."""
+NEIGHBOURS: Final = 3
+"""Blocks that a cut of the best split is moved by."""
 MOST_ALIKE: Final = 2
 """Finalists that are kept back by the same stage or hop: if it is slower than its sum, all are."""
 
@@ -25,31 +28,33 @@ def finalists(setting: Setting, found: ModelAnswer) -> tuple[Candidate, ...]:
     """
     if found.split is None:
         return ()
-    picked, others = [found.split], list[Candidate]()
-    limits = Counter([_limit(found.split, found)])
-    seen = {_shape(setting, found.split)}
-    for one in _fitting(setting, found):
-        if len(picked) == FINALISTS:
-            break
-        shape = _shape(setting, one)
-        if shape in seen:
-            continue
+    picked, others = list[Candidate](), list[Candidate]()
+    limits, seen = Counter[Hashable](), set[Hashable]()
+    for one in sorted(_fitting(setting, found, found.split), key=_order(found)):
+        shape, limit = _shape(setting, one), _limit(one, found)
+        if shape not in seen:
+            limits[limit] += 1
+            (picked if limits[limit] <= MOST_ALIKE or limit is None else others).append(one)
         seen.add(shape)
-        limit = _limit(one, found)
-        limits[limit] += 1
-        (picked if limits[limit] <= MOST_ALIKE or limit is None else others).append(one)
-    chosen = (*picked, *others)[:FINALISTS]
-    return tuple(sorted(chosen, key=lambda one: (one.objective(found.goal), one.latency_seconds)))
+    return tuple(sorted([*picked, *others][:FINALISTS], key=_order(found)))
 
 
-def _fitting(setting: Setting, found: ModelAnswer) -> Iterator[Candidate]:
+def _fitting(setting: Setting, found: ModelAnswer, split: Candidate) -> Iterator[Candidate]:
+    """Yield the best split, what it is with one cut elsewhere, and the next best by the planner."""
+    yield split
     goal: Goal = "throughput" if found.goal == "throughput" else "latency"  # a sum is a sum
     asked = found.asked
+    for moves in moved(setting, split, asked.codecs, NEIGHBOURS):
+        yield from (one for one in moves.found.values() if one is not None)
     problems, _ = parts_of(found.problem, asked)
     for plan in islice(next_best.splits(problems, goal, asked.policy), MOST_SEEN):
         one = candidate(setting, plan.stages, asked.codecs)
         if not lacking(setting, one):
             yield one
+
+
+def _order(found: ModelAnswer) -> Callable[[Candidate], tuple[float, float]]:
+    return lambda one: (one.objective(found.goal), one.latency_seconds)
 
 
 def _shape(setting: Setting, one: Candidate) -> Hashable:

@@ -315,6 +315,9 @@ def test_a_plan_is_explained_and_drawn(place, capsys):
     assert said["bottleneck_share"] == pytest.approx(1.0)
     assert {name for name, _ in said["neighbours"]} == {"m2", "m3"}
     assert said["help_most_better"] > 0
+    assert said["next_best_cuts"] in (["m2"], ["m3"])
+    assert 0 <= said["next_best_worse"] <= min(worse for _, worse in said["neighbours"])
+    assert (said["spared"], said["spared_worse"]) == ("", None)  # pins hold both
     assert len(found["words"]) >= 5
     root = ElementTree.parse(picture).getroot()
     text = " ".join(root.itertext())
