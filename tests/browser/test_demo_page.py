@@ -42,7 +42,7 @@ class Demo:
         command = [sys.executable, "-m", "paceline", "demo", "--headless", "--json"]
         self.lines = []
         self.process = subprocess.Popen(
-            [*command, "--seconds", str(SECONDS), "--broker", brokers()[0]],
+            [*command, "--seconds", str(SECONDS), "--broker", brokers()[0], "--window", "1"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

@@ -32,7 +32,8 @@ def test_from_a_model_to_answers_and_back_to_nothing(command, place, chain, tmp_
     assert command("split", chain.model, "--stages", 3, "--out", parts, "--name", "first")[0] == 0
     assert command("verify", parts)[1]["bit_equal"] is True
     code, deployed = command(*deploy)
-    assert (code, [s["device"] for s in deployed["stages"]]) == (0, list(DEVICES))
+    assert code == 0, deployed
+    assert [s["device"] for s in deployed["stages"]] == list(DEVICES)
     code, status = command("status")
     assert (code, [p["state"] for p in status["pipelines"]]) == (0, ["serving"])
     assert status["pipelines"][0]["edges"][1] == {"edge": "0", "link": "mqtt", "codec": "raw"}
