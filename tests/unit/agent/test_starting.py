@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from agent import journal_file
+from agent.__main__ import main
 from agent.journal import Journal
 from wire import signing
 
@@ -28,16 +29,29 @@ def bound_by_permissions():
     return command
 
 
-def start(folder, **config):
-    """Start an agent that cannot start; returns how it ended."""
+def configured(folder, config):
+    """Write an agent's configuration; returns the options that name it."""
     file = folder / "agent.yaml"
     made = {"device": "d1", "broker": {"url": "mqtt://127.0.0.1:9"}, **config}
     file.write_text(yaml.safe_dump(made))
-    agent = [sys.executable, "-I", "-m", "agent", "--config", str(file)]
+    return ["--config", str(file)]
+
+
+def start(folder, **config):
+    """Start an agent that cannot start; returns how it ended."""
+    agent = [sys.executable, "-I", "-m", "agent", *configured(folder, config)]
     return subprocess.run(
         [*bound_by_permissions(), *agent],
         capture_output=True, text=True, timeout=SECONDS, check=False,
     )  # fmt: skip
+
+
+def start_here(capsys, folder, **config):
+    """Do the same in this process, where no permission is needed to tell."""
+    options = configured(folder, config)
+    code = main(options)
+    said = capsys.readouterr()
+    return subprocess.CompletedProcess(options, code, said.out, said.err)
 
 
 def told(ended):
@@ -214,7 +228,9 @@ SAID = {
     [(key, made) for key, cases in NAMED.items() for made in cases],
     ids=lambda value: getattr(value, "__name__", value),
 )
-def test_a_file_that_is_named_and_cannot_be_used_is_told_with_its_place(key, made, tmp_path):
+def test_a_file_that_is_named_and_cannot_be_used_is_told_with_its_place(
+    key, made, tmp_path, capsys
+):
     """The sentence names line, key and file; nothing was begun."""
     path, state = tmp_path / "named", tmp_path / "state"
     made(path)
@@ -222,7 +238,9 @@ def test_a_file_that_is_named_and_cannot_be_used_is_told_with_its_place(key, mad
     value = [str(path)] if key == "trust.keys" else str(path)
     encrypted = {"url": "mqtts://127.0.0.1:9"} if name == "client_cert_file" else {}
     config = {group: {name: value, **encrypted}}
-    sentence = told(start(tmp_path, state_folder=str(state), **config))
+    config["state_folder"] = str(state)
+    real = made is closed or key == "trust.keys"
+    sentence = told(start(tmp_path, **config) if real else start_here(capsys, tmp_path, **config))
 
     place, _, rest = sentence.partition(f": {key}: ")
     assert re.fullmatch(rf"error: {tmp_path}/agent\.yaml:\d+", place)
