@@ -40,7 +40,7 @@ def planned(place, command, tmp_path, monkeypatch):
     measured = "profile", made.model, "--on", "d1,d2", "--seconds", "0.2"
     assert command(*measured, "--serve", place.artifacts)[0] == 0
 
-    options = "--pin", "m0=d1", "--pin", "m5=d2", "--no-measure"
+    options = "--pin", "m0=d1", "--pin", "m5=d2"
     code, plan = command("plan", "chain.onnx", "--fleet", "fleet.yaml", *options)
     assert code == 0
     (tmp_path / "plan.json").write_text(json.dumps(plan))
