@@ -1,15 +1,19 @@
 """What each operator of a model takes as the runtime really runs it. Pure.
 
 A runtime fuses operators into kernels, and says which kernel took how long, but not which operators
-are in it. So an operator that is still a kernel of its own has its kernel's time; what is left of
-the whole is shared by the others as their own times without optimisations are. The sum is what
-the whole takes, as it is served. Across a cut nothing is fused: that is measured on segments.
+are in it. So an operator that is still a kernel of its own has its kernel's time, and one whose
+result a fused kernel is named after has that one's; what is left of the whole is shared by the
+others as their own times without optimisations are. The sum is what the whole takes, as it is
+served. Across a cut nothing is fused: that is measured on segments.
 """
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 
 from fleet.profiles.record import ModelProfile, PartProfile
 from wire.profile_report import OperatorTime
+
+_FUSED: Final = "_nchwc"
 
 
 class OperatorShare(NamedTuple):
@@ -43,7 +47,9 @@ def _of_part(part: PartProfile) -> list[OperatorShare]:
     whole = report.run.p50
     kernels = sum(time.p50 for time in report.kernels)
     scale = whole / kernels if kernels else 0.0
-    own = {place: time.p50 * scale for place, time in kept.items()}
+    last = _last_of_fused(part, report.kernels)
+    last = {place: time for place, time in last.items() if place not in constant | kept.keys()}
+    own = {place: time.p50 * scale for place, time in (kept | last).items()}
     shared = [place for place in moving if place not in own]
     weights = {place: plain[place].p50 if place in plain else 0.0 for place in shared}
     total, rest = sum(weights.values()), max(0.0, whole - sum(own.values()))
@@ -51,11 +57,26 @@ def _of_part(part: PartProfile) -> list[OperatorShare]:
         weights, total = dict.fromkeys(shared, 1.0), float(len(shared))
     found = []
     for place in moving:
-        time = kept.get(place) or plain.get(place)
+        time = kept.get(place) or last.get(place) or plain.get(place)
         seconds = own[place] if place in own else rest * weights[place] / total
         low, high = _spread(seconds, time)
         name, kind = part.operators[place], plain[place].kind if place in plain else ""
-        found.append(OperatorShare(name, kind, seconds, low, high, place in own))
+        found.append(OperatorShare(name, kind, seconds, low, high, place in kept))
+    return found
+
+
+def _last_of_fused(part: PartProfile, kernels: Iterable[OperatorTime]) -> dict[int, OperatorTime]:
+    """Return kernels by the place of the last operator in them, where they are named after it.
+
+    Source: onnxruntime's NCHWc optimiser, which names a convolution, with all that it took in,
+    after the tensor that comes out.
+    """
+    places = {name: place for place, name in enumerate(part.operators) if name}
+    found: dict[int, OperatorTime] = {}
+    for time in kernels:
+        name = time.name.removesuffix(_FUSED)
+        if name != time.name and name in places:
+            found[places[name]] = time
     return found
 
 

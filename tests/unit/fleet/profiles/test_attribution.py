@@ -23,6 +23,16 @@ def test_shares_add_up_to_the_whole():
     assert found == pytest.approx({"a": 0.004, "b": 0.002, "y": 0.004})
 
 
+def test_a_fused_kernel_belongs_to_the_operator_that_it_is_named_after():
+    """The last of those in it; what nobody is named after is shared by the others, as before."""
+    plain = [operator(n, 0.002) for n in range(4)]
+    kernels = [operator(9, 0.006, name="b_nchwc"), operator(10, 0.004, name="Gelu_token_1")]
+    shares = attribution.operators(profile(run=0.010, operators=plain, kernels=kernels))
+
+    assert [share.seconds for share in shares] == pytest.approx([0.002, 0.006, 0.002])
+    assert [share.own_kernel for share in shares] == [False, False, False]
+
+
 def test_which_have_kernels_of_their_own_is_told():
     """Whoever looks for the slowest knows which figures are shares."""
     made = profile(operators=PLAIN, kernels=[operator(3, 0.004), operator(9, 0.006)])
