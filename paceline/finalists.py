@@ -89,7 +89,8 @@ class Measurer:
             return Measured(found)
         self.tell("looking for the next best splits")
         splits = finalists(setting, found)
-        outcome = self._outcome([_placed(setting, split) for split in splits])
+        wholes = [one for one in (found.single, found.replicas) if one is not None]
+        outcome = self._outcome([_placed(setting, one) for one in (*wholes, *splits)])
         seconds = {segment: one.run_seconds for segment, one in outcome.profiles.items()}
         return Measured(measured.judged(setting, found, splits, seconds, outcome.reasons), outcome)
 
@@ -115,10 +116,19 @@ class Measurer:
 
 def by_sums(answer: ModelAnswer) -> ModelAnswer:
     """Return the answer with what is chosen as sums of operators say it, to compare plans with."""
-    for one in answer.finalists:
-        if one.measured is not None and one.measured is answer.chosen:
-            return msgspec.structs.replace(answer, chosen=one.sum, split=one.sum)
-    return answer
+    every = (*answer.wholes, *answer.finalists)
+    sums = {id(one.measured): one.sum for one in every if one.measured is not None}
+
+    def by_sum(one: Candidate | None) -> Candidate | None:
+        return sums.get(id(one), one)
+
+    return msgspec.structs.replace(
+        answer,
+        chosen=by_sum(answer.chosen),
+        single=by_sum(answer.single),
+        replicas=by_sum(answer.replicas),
+        split=by_sum(answer.split),
+    )
 
 
 def _placed(setting: Setting, split: Candidate) -> Placed:

@@ -20,6 +20,11 @@ def plain(setting: Setting, answer: ModelAnswer) -> list[dict[str, Any]]:
     return [_plain(setting, answer, one) for one in answer.finalists]
 
 
+def wholes(setting: Setting, answer: ModelAnswer) -> list[dict[str, Any]]:
+    """Return what ``--json`` prints of the whole model on the same devices, then."""
+    return [_plain(setting, answer, one) for one in answer.wholes]
+
+
 def table(setting: Setting, answer: ModelAnswer, money: str) -> Table:
     """Return a line for each split and one for each of its stages; ``money``: what costs are in."""
     found = Table(box=None, pad_edge=False, header_style="dim")
@@ -28,12 +33,12 @@ def table(setting: Setting, answer: ModelAnswer, money: str) -> Table:
     for title in ("sum", "measured", ""):
         found.add_column(title, justify="right", no_wrap=True)
     goal = answer.goal
-    for one in answer.finalists:
-        chosen = one.measured is not None and one.measured is answer.split
+    for one in (*answer.wholes, *answer.finalists):
+        chosen = one.measured is not None and one.measured is answer.chosen
         measured = one.measured
         found.add_row(
             f"{'▸' if chosen else ' '} {one_line(one.sum.to)}",
-            one_line(", ".join(cuts(setting, one.sum))),
+            one_line(", ".join(cuts(setting, one.sum))) or "the whole model",
             _worth(one.sum, goal, money),
             _worth(measured, goal, money) if measured else "not measured",
             _change(one.sum.objective(goal), measured.objective(goal)) if measured else "",

@@ -76,6 +76,7 @@ class Shown:
             "split": answer.split.described() if answer.split else None,
             "measured": chosen is not None and self._is_measured(chosen),
             "finalists": finalists_view.plain(setting, answer),
+            "wholes": finalists_view.wholes(setting, answer),
             "failures": self._failures(),
             "shortage": self._short() if answer.shortage else None,
             "computational_complexity": chain.multiply_accumulates,

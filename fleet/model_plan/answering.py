@@ -61,6 +61,8 @@ class ModelAnswer(msgspec.Struct, frozen=True, kw_only=True):
     shortage: Shortage | None = None
     finalists: tuple[Finalist, ...] = ()
     """Splits of which segments were measured, or should have been; the best by sums first."""
+    wholes: tuple[Finalist, ...] = ()
+    """What they are compared with, measured at the same time: the best device, and replicas."""
 
     @property
     def goal(self) -> Goal:

@@ -134,7 +134,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Finalist(msgspec.Struct, frozen=True, kw_only=True):
-    """A split, by sums of operators and as it was measured."""
+    """A plan, by sums of operators and as it was measured."""
 
     sum: Candidate
     measured: Candidate | None

@@ -38,6 +38,9 @@ def judged(
 ) -> ModelAnswer:
     """Return the answer with its finalists, and the best of those that were measured as the split.
 
+    The whole model is judged by what it took when they were measured, too: a machine is not
+    always as busy as when it was profiled.
+
     Args:
         setting: Model and fleet.
         found: The answer by sums.
@@ -51,14 +54,22 @@ def judged(
         return msgspec.structs.replace(found, finalists=tuple(finalists))
     goal = found.goal
     split = min(measured, key=lambda one: (one.objective(goal), one.latency_seconds))
-    chosen, verdict = chosen_of(setting, goal, (found.single, found.replicas), split)
+    single, replicas = (
+        _finalist(setting, found, whole, seconds, reasons) if whole else None
+        for whole in (found.single, found.replicas)
+    )
+    wholes = tuple(one.measured or one.sum if one else None for one in (single, replicas))
+    chosen, verdict = chosen_of(setting, goal, wholes, split)
     return msgspec.structs.replace(
         found,
+        single=wholes[0],
+        replicas=wholes[1],
+        wholes=tuple(one for one in (single, replicas) if one is not None),
         split=split,
         chosen=chosen,
         verdict=verdict,
         finalists=tuple(finalists),
-        problem=_as_measured(setting, found.problem, split),
+        problem=_as_measured(setting, found.problem, chosen or split),
     )
 
 
@@ -77,10 +88,10 @@ def _finalist(
     return Finalist(sum=split, measured=grouped(setting, split.groups, found.asked.codecs, times))
 
 
-def _as_measured(setting: Setting, problem: Problem, split: Candidate) -> Problem:
+def _as_measured(setting: Setting, problem: Problem, chosen: Candidate) -> Problem:
     """Return the problem with the stages' operators taking together what their segments took."""
     ops = list(problem.ops)
-    for stage in split.stages:
+    for stage in chosen.stages:
         inside = range(stage.first, stage.last + 1)
         factor = stage.seconds / sum(setting.device(stage.device).seconds[at] for at in inside)
         for at in inside:

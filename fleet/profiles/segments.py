@@ -247,4 +247,4 @@ class _Run:
 
 
 def _named(one: Placed) -> str:
-    return ",".join("+".join(names) for names in one.cuts)
+    return ",".join("+".join(names) for names in one.cuts) or "the whole model"

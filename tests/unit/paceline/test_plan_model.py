@@ -19,7 +19,7 @@ from fleet.model_plan.finalists import finalists
 from fleet.planner.objective import judge
 from fleet.planner.plan import Stage
 from fleet.profiles import store, subject
-from fleet.profiles.record import PartProfile
+from fleet.profiles.record import PartProfile, Segment
 from paceline import cli
 from tests.system.chains import write_model
 from tests.unit.fleet.profiles import records
@@ -412,7 +412,8 @@ def test_measured_segments_choose_the_plan(place, capsys):
     best = finalists(setting, found)
     parts = [dict(measured.segments(setting, split)) for split in best]
     seconds = {part: 0.050 for of_one in parts for part in of_one.values()}
-    seconds |= dict.fromkeys(parts[2].values(), 0.040)
+    seconds |= dict.fromkeys(parts[2].values(), 0.020)
+    seconds[Segment((), (), "pi-1")] = 0.030
     lost = next(iter(set(parts[4].values()) - {s for of_one in parts[:4] for s in of_one.values()}))
     del seconds[lost]
 
@@ -421,11 +422,14 @@ def test_measured_segments_choose_the_plan(place, capsys):
     assert [split.period_seconds for split in best] == sorted(s.period_seconds for s in best)
     assert len(best) == 5
     assert judged.split is judged.finalists[2].measured
-    assert judged.split.period_seconds == 0.040
+    assert judged.chosen is judged.split
+    assert judged.split.period_seconds == 0.020
+    assert judged.single.period_seconds == 0.030  # the whole, measured at the same time
+    assert found.single.period_seconds == pytest.approx(0.060)
     assert judged.finalists[4].measured is None
     assert judged.finalists[4].missing == ("pi-2 went away",)
     stages = [Stage(s.device, s.first, s.last) for s in judged.split.stages]
-    assert judge(judged.problem, stages, "throughput").objective_seconds == pytest.approx(0.040)
+    assert judge(judged.problem, stages, "throughput").objective_seconds == pytest.approx(0.020)
 
 
 def test_offline_the_best_splits_are_measured_here(place, capsys):
@@ -452,6 +456,7 @@ def test_offline_the_best_splits_are_measured_here(place, capsys):
     found = planned(place, capsys, *options)
 
     (one,) = found["finalists"]
+    assert found["wholes"] == []  # the pins are on two devices
     assert [stage["origin"] for stage in one["stages"]] == ["measured", "described by hand"]
     assert one["measured"] >= max(stage["measured_seconds"] for stage in one["stages"])
     assert one["cuts"] == ["m0"]
