@@ -1,5 +1,6 @@
 """``paceline plan --measure``: agents measure the segments of the best splits."""
 
+import contextlib
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +9,7 @@ import psutil
 import pytest
 
 from tests.system.chains import write_model
-from tests.system.place import until
+from tests.system.place import alive, until
 
 FLEET = """\
 devices: {d1: {}, d2: {}}
@@ -30,9 +31,11 @@ def model(tmp_path, monkeypatch):
 
 def child(place, device):
     """Return the id of the process that measures on a device, once it does, or None."""
-    for one in psutil.Process(place.agents[device].pid).children():
-        if "bench" in one.cmdline():
-            return one.pid
+    agent = psutil.Process(place.agents[device].pid)
+    for one in agent.children():
+        with contextlib.suppress(psutil.Error):
+            if "bench" in one.cmdline() and one.nice() > agent.nice():
+                return one.pid
     return None
 
 
@@ -87,6 +90,7 @@ def test_the_best_splits_are_measured(place, command, model, tmp_path):
     assert found["failures"]["d2"]["code"] == "request.lost"
     assert found["feasible"]
     assert all("d2" in one["missing"][0] for one in found["finalists"])
+    until(lambda: not alive(measuring), "the end of its child")
 
     code, found = plan()
     assert (code, found["finalists"]) == (0, [])
