@@ -2,7 +2,9 @@
 
 A frame that travels alone and frames that follow each other tell two things: until a frame is there
 (through a broker its bytes travel twice), and how long it keeps others waiting (they travel at the
-same time). What both ends compute for it is in the first, and was measured for itself.
+same time): its bytes by the goodput of the size that goes best, since smaller ones are measured
+with too few in flight to fill a long way. What both ends compute is in the first, and measured for
+itself.
 """
 
 from collections.abc import Iterable
@@ -47,7 +49,6 @@ def crossing(link: LinkFigures, size_bytes: float) -> Crossing:
         jitter = _at(size_bytes, ((one.bytes, one.seconds.p90 - one.seconds.p50) for one in sizes))
     if link.latency.origin != MEASURED or link.rate.origin != MEASURED:
         return Crossing(latency + transfer + sender + receiver, transfer, jitter, sender, receiver)
-    transfer = _at(size_bytes, _transfers(sizes))
     return Crossing(_at(size_bytes, _alone(report)), transfer, jitter, sender, receiver)
 
 
@@ -68,12 +69,6 @@ def _sender(size: SizeReport) -> float:
 def _receiver(size: SizeReport) -> float:
     alone = size.receiver_alone_cpu_seconds
     return size.receiver_cpu_seconds if alone is None else alone
-
-
-def _transfers(sizes: Iterable[SizeReport]) -> list[tuple[float, float]]:
-    """Return how long each size keeps the link busy; nothing else is known of the smallest."""
-    found = [(float(one.bytes), one.bytes / one.bytes_per_second) for one in sizes]
-    return found if len(found) > 1 else [(0.0, 0.0), *found]
 
 
 def _at(size: float, points: Iterable[tuple[float, float]]) -> float:

@@ -26,6 +26,8 @@ class _Hop(NamedTuple):
     send_seconds: float
     """Of a worker's compute; a client's is part of the link."""
     receive_seconds: float
+    """Of the thread beside it, where it has no core of its own."""
+    decode_seconds: float
 
 
 def pipeline(setting: Setting, chosen: Candidate) -> Pipeline:
@@ -65,15 +67,16 @@ def _hop(setting: Setting, hop: HopFigures, end: int) -> _Hop:
     receiving = found.receiver_cpu_seconds if receives else 0.0
     encoding = hop.raw_bytes * coding.encode_seconds_per_byte
     decoding = hop.raw_bytes * coding.decode_seconds_per_byte
-    # in what a frame took alone is what both ends took for it, each under its quota
-    paid = _elapsed(setting, hop.source, sending) + _elapsed(setting, hop.target, receiving)
+    # what a frame took alone begins with sending it, which the worker pays; receiving goes on
+    # while it travels, so that it is no time of its own
+    paid = _elapsed(setting, hop.source, sending)
     latency = max(0.0, found.seconds - found.transfer_seconds - paid)
     link = Link(
         latency_seconds=latency,
         bytes_per_second=max(size, 1) / max(found.transfer_seconds, _NO_TIME),
         jitter_seconds=min(found.jitter_seconds, MOST_JITTER * latency),
     )
-    return _Hop(hop, size, link, sending + encoding, receiving + decoding)
+    return _Hop(hop, size, link, sending + encoding, receiving, decoding)
 
 
 def _worker(setting: Setting, stage: StageFigures, hops: Iterable[_Hop], place: int) -> Worker:
@@ -90,7 +93,8 @@ def _worker(setting: Setting, stage: StageFigures, hops: Iterable[_Hop], place: 
         quota=quota,
         receive_seconds=_mean((h.figures.share, h.receive_seconds) for h in into),
         send_seconds=_mean((h.figures.share, h.send_seconds) for h in out),
-        handling_seconds=device.handling_seconds,
+        handling_seconds=device.handling_seconds
+        + _mean((h.figures.share, h.decode_seconds) for h in into),
     )
 
 

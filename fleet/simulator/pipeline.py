@@ -31,11 +31,11 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     spread: float = 1.0
     """The ninetieth percentile of its times by their median; 1: they are always the same."""
     receive_seconds: float = 0.0
-    """What receiving a frame costs of its compute."""
+    """What receiving a frame costs of its compute, unless the device is at rest meanwhile."""
     send_seconds: float = 0.0
     """What sending one costs of it."""
     handling_seconds: float = 0.0
-    """What all else costs of it: checks, credit, counts."""
+    """What all else costs of it: checks, credit, counts, decoding."""
     quota: Quota | None = None
     """With one, all its times are of the processor; None: it has a core to itself."""
     inbox_frames: int = INBOX_FRAMES

@@ -16,6 +16,16 @@ def elapsed(quota: Quota, seconds: float) -> float:
     return statistics.fmean(Processor(quota).done_at(at, seconds) - at for at in begins)
 
 
+class OwnCore:
+    """A core that is there for one worker alone."""
+
+    share: Final = 1.0
+
+    def done_at(self, now: float, seconds: float) -> float:
+        """Return when work is done that begins now."""
+        return now + seconds
+
+
 class Processor:
     """Hands out its time in the order that it is asked for.
 
@@ -24,6 +34,8 @@ class Processor:
     """
 
     def __init__(self, quota: Quota) -> None:
+        self.share = quota.seconds / quota.period_seconds
+        """Of a core."""
         self._quota = quota
         self._ends = quota.period_seconds
         """Of the present period."""

@@ -12,7 +12,7 @@ from fleet.simulator.client import Client
 from fleet.simulator.events import Events
 from fleet.simulator.lanes import Lane, Party, Sender, Wire
 from fleet.simulator.pipeline import Load, Pipeline, Worker
-from fleet.simulator.processor import Processor
+from fleet.simulator.processor import OwnCore, Processor
 from fleet.simulator.trace import Trace
 from fleet.simulator.worker import SimulatedWorker
 from wire.hop import PROBE_SECONDS, SUSPECT_PROBES
@@ -89,7 +89,7 @@ class Simulation:
         return self.trace
 
     def _worker(self, worker: Worker) -> SimulatedWorker:
-        extra = worker.receive_seconds + worker.send_seconds + worker.handling_seconds
+        extra = worker.send_seconds + worker.handling_seconds
         run = chance.times(
             worker.run_seconds,
             worker.run_seconds * worker.spread,
@@ -99,11 +99,10 @@ class Simulation:
         return SimulatedWorker(
             self.events,
             self.trace,
-            worker.device,
+            worker,
             _and(run, extra),
-            Processor(worker.quota).done_at if worker.quota else _at_once,
+            Processor(worker.quota) if worker.quota else OwnCore(),
             self._load.deadline_seconds,
-            worker.inbox_frames,
         )
 
     def _connect(self) -> None:
@@ -175,11 +174,6 @@ class Simulation:
         for lane in dead.sender.lanes:
             if isinstance(lane.receiver, SimulatedWorker) and not lane.receiver.dead:
                 lane.receiver.grant()
-
-
-def _at_once(now: float, seconds: float) -> float:
-    """Return when a core of one's own is done."""
-    return now + seconds
 
 
 def _and(draw: chance.Draw, extra_seconds: float) -> Callable[[], float]:

@@ -1,11 +1,12 @@
 """One worker: an inbox, one frame computed at a time, then handed on; it waits while it may not."""
 
 from collections import deque
-from collections.abc import Callable
 
 from fleet.simulator.chance import Draw
 from fleet.simulator.events import Events
 from fleet.simulator.lanes import Frame, Lane, Sender
+from fleet.simulator.pipeline import Worker
+from fleet.simulator.processor import OwnCore, Processor
 from fleet.simulator.trace import Span, Trace
 
 
@@ -15,24 +16,23 @@ class SimulatedWorker:
     Args:
         events: Simulated time.
         trace: Hears what it does.
-        device: Where it is.
+        worker: What it is. It receives by a thread beside: while nothing is computed, that goes on
+            while a frame travels.
         occupied: Draws how much of the processor's time a frame takes.
-        done_at: Tells when so much is done that begins at some instant.
+        processor: Where it does.
         deadline_seconds: After its submission nobody waits for a frame any more.
-        inbox_frames: What it grants to all its senders together.
     """
 
     def __init__(
         self,
         events: Events,
         trace: Trace,
-        device: str,
+        worker: Worker,
         occupied: Draw,
-        done_at: Callable[[float, float], float],
+        processor: Processor | OwnCore,
         deadline_seconds: float,
-        inbox_frames: int,
     ) -> None:
-        self.device = device
+        self.device = device = worker.device
         self.dead = False
         self.lanes: list[Lane] = []
         """From each of its senders."""
@@ -43,9 +43,13 @@ class SimulatedWorker:
         self._blocked = trace.blocked[device,]
         self._steps = trace.steps[device,]
         self._occupied = occupied
-        self._done_at = done_at
+        self._processor = processor
+        self._receive_seconds = worker.receive_seconds
+        self._owed = 0.0
+        """Processor time for receiving that computing has to wait for."""
+        self._rests_since = 0.0
         self._deadline_seconds = deadline_seconds
-        self._inbox_frames = inbox_frames
+        self._inbox_frames = worker.inbox_frames
         self._inbox: deque[tuple[Frame, Lane]] = deque()  # bounded by what was granted
         self._current: tuple[Frame, Lane] | None = None
         self._began = 0.0
@@ -66,6 +70,7 @@ class SimulatedWorker:
     def arrive(self, frame: Frame, lane: Lane) -> None:
         """Take a frame; see `Party`."""
         self._inbox.append((frame, lane))
+        self._owed += self._receive_seconds
         self._steps.append((self._events.now, 1))
         if self._current is None:
             self._next()
@@ -106,7 +111,9 @@ class SimulatedWorker:
                 continue
             now = self._events.now
             self._current, self._began = (frame, lane), now
-            self._events.at(self._done_at(now, self._occupied()), self._computed)
+            rested = (now - self._rests_since) * self._processor.share
+            work, self._owed = self._occupied() + max(0.0, self._owed - rested), 0.0
+            self._events.at(self._processor.done_at(now, work), self._computed)
             return
 
     def _computed(self) -> None:
@@ -114,7 +121,7 @@ class SimulatedWorker:
             return
         now = self._events.now
         self._busy.append(Span(self._began, now, self._current[0].sequence))
-        self._finished = now
+        self._finished = self._rests_since = now
         self._hand_on()
         if self._finished is not None:  # a next stage that died must not hold it for ever
             late_at = self._current[0].submitted + self._deadline_seconds

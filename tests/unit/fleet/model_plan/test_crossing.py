@@ -34,11 +34,11 @@ def link(*sizes, origin=MEASURED, **changes):
 
 
 def test_a_size_between_two_is_on_the_line_between_them():
-    """Alone, back to back, and at both ends; an answer takes half of an empty round trip."""
+    """Alone, and at both ends; an answer takes half of an empty round trip."""
     found = crossing(link((1000, 0.1005, 0.05), (3000, 0.3005, 0.15)), 2000)
 
     assert found.seconds == pytest.approx(0.2)
-    assert found.transfer_seconds == pytest.approx(0.1)
+    assert found.transfer_seconds == pytest.approx(0.002)
     assert found.sender_cpu_seconds == pytest.approx(2e-6)
     assert found.receiver_cpu_seconds == pytest.approx(2e-5)
     assert found.jitter_seconds == pytest.approx(0.10025)
@@ -46,12 +46,16 @@ def test_a_size_between_two_is_on_the_line_between_them():
 
 def test_sizes_beyond_those_that_were_measured_go_on_in_the_same_way():
     """A larger one takes more by the last line; a smaller one never less than nothing."""
-    measured = link((1000, 0.1, 0.05), (3000, 0.3, 0.15))
+    measured = link((1000, 0.1005, 0.05), (3000, 0.3005, 0.15))
 
-    assert crossing(measured, 5000).transfer_seconds == pytest.approx(0.25)
-    assert crossing(measured, 0).transfer_seconds == pytest.approx(0)
+    assert crossing(measured, 5000).seconds == pytest.approx(0.5)
     assert crossing(measured, 0).seconds == pytest.approx(0.0005)
-    assert crossing(link((1000, 0.1, 0.05)), 500).transfer_seconds == pytest.approx(0.025)
+    assert crossing(measured, 0).transfer_seconds == 0
+
+
+def test_a_link_is_busy_by_the_goodput_of_the_size_that_goes_best():
+    """On a long way small ones are too few to fill it."""
+    assert crossing(link((1000, 0.1, 0.05)), 500).transfer_seconds == pytest.approx(0.0005)
 
 
 def test_what_somebody_describes_goes_before_what_was_measured():

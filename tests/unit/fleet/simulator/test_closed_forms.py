@@ -173,6 +173,13 @@ def test_what_sending_and_receiving_cost_keeps_the_device_from_computing():
     assert steady.frames_per_second.value == about(1 / 0.015)
 
 
+def test_a_device_at_rest_receives_while_a_frame_travels():
+    """Then it costs nothing but what the link takes; one that computes all the time has to wait."""
+    alone = simulated(chain(worker("a", 0.010, receive_seconds=0.004)), window=1, rate=20).steady
+
+    assert alone.latency_p95_seconds.value == about(0.010)
+
+
 def test_spread_has_the_percentiles_that_were_given():
     """The median and the ninetieth, of a stage's times."""
     steady = simulated(chain(worker("a", 0.010, spread=1.5)), window=1, frames=20_000, seed=3)
