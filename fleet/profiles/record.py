@@ -74,8 +74,11 @@ class ModelProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     @property
     def run_seconds(self) -> float:
-        """What one frame takes, as it is served; of several parts: one after the other."""
-        return sum(part.report.run.p50 for part in self.parts)
+        """What one frame takes, as it is served; of several parts: one after the other.
+
+        The median; under a quota the mean, since of short runs most do not meet its end.
+        """
+        return sum(_typical(part.report) for part in self.parts)
 
     @property
     def operator_seconds(self) -> float:
@@ -86,6 +89,11 @@ class ModelProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def weight_bytes(self) -> int:
         """Weights of all parts."""
         return sum(part.weight_bytes for part in self.parts)
+
+
+def _typical(report: ProfileReport) -> float:
+    mean = report.run.mean
+    return report.run.p50 if report.cpu_limit is None or mean is None else mean
 
 
 def is_settled(parts: Iterable[PartProfile]) -> bool:
