@@ -35,7 +35,7 @@ PAUSE_SECONDS: Final = 0.004
 """Between frames that travel one at a time: each finds the machine at rest."""
 LOST_SECONDS: Final = 10.0
 """A frame that is not answered for so long is lost."""
-LEAST: Final = 3
+LEAST: Final = 5
 MOST: Final = 300
 """Frames of one size, one at a time; and back to back."""
 MOST_BYTES: Final = 256 << 20
