@@ -5,7 +5,8 @@
 
 Five devices of one machine (`emulation.py`: quotas of the processor over 10 ms, shaped links, a
 mosquitto that has neither) and a place for frames to come from. First models and links are profiled
-alone, by `paceline profile` and `paceline link` on these devices; nothing is fitted afterwards.
+alone, by `paceline profile` and `paceline link` on these devices (at the same time where they share
+nothing), and the stages' segments as `paceline plan --measure` does; nothing is fitted afterwards.
 Then plans that a seed draws are deployed and fed by a client with their window, and what is
 measured in the steady state stands beside what `paceline simulate` says of the same plan.
 
