@@ -133,4 +133,6 @@ def _worth(found: Candidate, goal: Goal, money: str) -> str:
 
 
 def _change(before: float, after: float) -> str:
+    if not before:
+        return ""
     return f"{after / before - 1:+.0%}".replace("%", " %")

@@ -19,6 +19,8 @@ def size_text(size_bytes: float) -> str:
 
 def seconds_text(seconds: float) -> str:
     """Return a short duration, such as ``340 ms`` or ``2.1 s``."""
+    if 0 < seconds < 0.00005:
+        return f"{seconds * 1e6:.3g} us"
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms" if seconds >= 0.0095 else f"{seconds * 1000:.1f} ms"
     return f"{seconds:.1f} s"

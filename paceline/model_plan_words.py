@@ -15,7 +15,9 @@ def sentences(setting: Setting, answer: ModelAnswer, found: Explanation) -> Iter
         share = f"{found.bottleneck_share:.0%}"
         yield f"{found.bottleneck} keeps it back: it is busy {share} of the time."
     else:
-        yield f"{found.bottleneck} takes most of a frame's way: {found.bottleneck_share:.0%} of it."
+        what = {"energy": "energy", "cost": "cost"}.get(answer.goal, "way")
+        share = f"{found.bottleneck_share:.0%}"
+        yield f"{found.bottleneck} takes most of a frame's {what}: {share} of it."
     if found.next_best_worse is not None:
         cuts = f", cut at {', '.join(found.next_best_cuts)}" if found.next_best_cuts else ""
         yield (f"The next best plan is {_change(found.next_best_worse)}: {found.next_best}{cuts}.")

@@ -24,7 +24,7 @@ def show(console: Console, pipeline: Pipeline, load: Load, report: Report) -> No
         if len(report.stretches) > 1:
             console.print(_heading(stretch), style="bold")
         if stretch.steady is None:
-            console.print("  too few frames ended to tell a steady state")
+            console.print("  too few frames ended, or all at once, to tell a steady state")
         else:
             for line in _figures(stretch.steady):
                 console.print(f"  {line}")

@@ -119,7 +119,8 @@ def _advice(
         return Advice(
             add=add, devices=names, throughput=None, latency=None, unknown=unknown, to_know=ways
         )
-    notes = [kind.cannot for kind in kinds.values() if kind.cannot]
+    notes = [*known.chain.notes, *known.notes]
+    notes += [kind.cannot for kind in kinds.values() if kind.cannot]
     setting = _setting(known, devices, links, notes)
     alone = _unreached(setting)
     if alone and (setting.source or setting.sink):
@@ -185,8 +186,9 @@ def _ways(
     peers = {one.id: one.kind.peer or one.id for one in devices}
     for a, b in permutations(ids, 2):
         like = (peers.get(a, a), peers.get(b, b))
-        if like[0] == like[1]:  # two of a kind: as that one's to or from another
-            like = next((way for way in own if like[0] in way), like)
+        if like[0] == like[1]:  # two of a kind: as the fastest to or from that one
+            its = (way for way in own if like[0] in way)
+            like = max(its, key=lambda way: own[way].rate.value or 0.0, default=like)
         if (a, b) in own:
             yield own[a, b]
         elif ("", "") in own:

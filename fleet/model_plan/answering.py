@@ -12,9 +12,10 @@ from fleet.model_plan.candidate import Candidate, Finalist, candidate, lacking
 from fleet.model_plan.setting import Setting
 from fleet.planner import next_best, planning
 from fleet.planner.errors import NotAPlanError
-from fleet.planner.objective import judge
+from fleet.planner.objective import judge, memory_bytes
 from fleet.planner.plan import Plan, Shortage, Stage
 from fleet.planner.problem import Goal, Problem
+from fleet.planner.search import feasible
 from fleet.planner.shortage import shortage
 
 ModelVerdict = Literal["split", "do not split", "infeasible", "cloud only"]
@@ -81,7 +82,7 @@ def answer(setting: Setting, asked: Asked) -> ModelAnswer:
     """
     if setting.codecs is not None:
         listed = tuple(name for name in asked.codecs if name in {codecs.RAW, *setting.codecs})
-        asked = msgspec.structs.replace(asked, codecs=listed)
+        asked = msgspec.structs.replace(asked, codecs=listed or (codecs.RAW,))
     best = _answer(setting, asked)
     raw = (codecs.RAW,)
     exact = tuple(name for name in asked.codecs if codecs.FIGURES[name].exact)
@@ -178,11 +179,23 @@ def _shortage(
     setting: Setting, asked: Asked, tightened: dict[str, int], *, proven: bool
 ) -> Shortage:
     problem = problems.problem(setting, asked.goal, (codecs.RAW,), tightened)
+    if asked.max_stages is not None and feasible(problem):
+        return Shortage(
+            needed_bytes=memory_bytes(problem.ops),
+            available_bytes={device.id: device.memory_bytes for device in problem.devices},
+            reasons=(f"nothing fits in {asked.max_stages} stages, though it does in more",),
+            nearest_change=f"allow more than --max-stages {asked.max_stages}",
+        )
     found = shortage(problem, asked.policy, proven=proven)
-    if not tightened:
-        return found
-    why = "frames in flight are counted as at the cuts that were tried: others may take less"
-    return msgspec.structs.replace(found, reasons=(*found.reasons, why))
+    reasons = list(found.reasons)
+    if setting.pins:
+        pinned = ", ".join(f"block {at} to {name}" for at, name in sorted(setting.pins.items()))
+        reasons.append(f"what is pinned stays where it is: {pinned}")
+    if tightened:
+        reasons.append(
+            "frames in flight are counted as at the cuts that were tried: others may take less"
+        )
+    return msgspec.structs.replace(found, reasons=tuple(reasons))
 
 
 class _Found(msgspec.Struct, frozen=True):
@@ -196,7 +209,7 @@ def _placed(problem: Problem, asked: Asked) -> _Found:
     proven = True
     parts, all_of_them = parts_of(problem, asked)
     for part in parts:
-        found = planning.plan(part, goal, asked.policy)
+        found = planning.plan(part, goal, asked.policy, why=False)
         if part is problem:
             plans = [one.stages for one in (found.plan, found.split) if one is not None]
             return _Found(tuple(dict.fromkeys(plans)), found.gap)
@@ -262,7 +275,12 @@ def chosen_of(
     split: Candidate | None,
 ) -> tuple[Candidate | None, ModelVerdict]:
     """Return the best of the whole model on some devices and a split, and the verdict."""
-    best = _best([one for one in wholes if one is not None], goal)
+    best: Candidate | None = None
+    for one in wholes:  # of equals the first: several alike devices add up to one, but for rounding
+        if one is not None and (
+            best is None or one.objective(goal) < best.objective(goal) * (1 - EQUAL)
+        ):
+            best = one
     wins = split is not None and (
         best is None or split.objective(goal) < best.objective(goal) * (1 - EQUAL)
     )

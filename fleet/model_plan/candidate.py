@@ -94,7 +94,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     joules: float | None
     """Of computing, for each frame; None: watts are not known of every device."""
     cost: float | None
-    """Of one frame."""
+    """Of one frame; None: a price is missing, or in another currency."""
 
     @property
     def devices(self) -> tuple[str, ...]:
@@ -325,11 +325,20 @@ def _cost(
     devices = [setting.device(stage.device) for stage in placed]
     if any(device.cost is None for device in devices):
         return None
+    links = [setting.link(hop.source, hop.target) for hop in hops]
+    money = problems.currency(setting)
+    if not all(
+        [
+            *(problems.countable(one.cost, problems.OF_DEVICES, money) for one in devices),
+            *(problems.countable(one.cost, problems.OF_LINKS, money) for one in links),
+        ]
+    ):
+        return None
     computing = math.fsum(
         problems.frame_cost(device, stage.busy_seconds)
         for device, stage in zip(devices, placed, strict=True)
     )
     return computing + math.fsum(
-        hop.share * problems.hop_cost(setting.link(hop.source, hop.target), hop.raw_bytes)
-        for hop in hops
+        hop.share * problems.hop_cost(link, hop.raw_bytes)
+        for link, hop in zip(links, hops, strict=True)
     )

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 import msgspec
 
 from fleet.fleet_file.description import Figure
+from fleet.model_plan import problems
 from fleet.model_plan.answering import Asked, ModelAnswer, answer
 from fleet.model_plan.candidate import Candidate
 from fleet.model_plan.codecs import FIGURES, RAW
 from fleet.model_plan.finalists import finalists
 from fleet.model_plan.moves import moved
 from fleet.model_plan.setting import DeviceFigures, LinkFigures, Setting
+from fleet.planner.problem import Goal
 
 TWICE = 2.0
 
@@ -24,7 +26,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     bottleneck: str
     """A device, or ``A>B``."""
     bottleneck_share: float
-    """Of the objective: of the period for throughput, of all time for latency."""
+    """Of the objective: of the period for throughput, of all time for latency, of joules, money."""
     next_best: str
     """The best of all other plans, as `paceline deploy --to` takes it; empty: there is none."""
     next_best_cuts: tuple[str, ...]
@@ -45,12 +47,12 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explained(setting: Setting, found: ModelAnswer) -> Explanation | None:
-    """Return what there is to say; None: there is no plan."""
+    """Return what there is to say; None: there is no plan, or it costs nothing at all."""
     chosen = found.chosen
-    if chosen is None:
+    if chosen is None or not chosen.objective(found.goal):
         return None
     asked, worth = found.asked, chosen.objective(found.goal)
-    name, share = _bottleneck(chosen, asked)
+    name, share = _bottleneck(setting, chosen, found.goal)
     runner_up = _next_best(setting, found, chosen)
     without, other = _spared(setting, chosen, asked)
     what, better = _help_most(setting, chosen, asked)
@@ -72,18 +74,24 @@ def explained(setting: Setting, found: ModelAnswer) -> Explanation | None:
     )
 
 
-def _bottleneck(chosen: Candidate, asked: Asked) -> tuple[str, float]:
-    hops = [(f"{hop.source}>{hop.target}", hop) for hop in chosen.hops]
-    if asked.goal == "throughput":
-        busy = [(stage.device, stage.busy_seconds) for stage in chosen.stages]
-        busy += [(name, hop.busy_seconds) for name, hop in hops]
-        whole = chosen.period_seconds
-    else:
-        busy = [(stage.device, stage.busy_seconds) for stage in chosen.stages]
-        busy += [(n, h.share * (h.latency_seconds + h.transfer_seconds)) for n, h in hops]
-        whole = chosen.latency_seconds
-    name, seconds = max(busy, key=lambda one: one[1])
-    return name, seconds / whole
+def _bottleneck(setting: Setting, chosen: Candidate, goal: Goal) -> tuple[str, float]:
+    """Return the device or link that takes most of the objective, and its share of it."""
+    parts: list[tuple[str, float]] = []
+    for stage in chosen.stages:
+        device, busy = setting.device(stage.device), stage.busy_seconds
+        energy, cost = busy * (device.watts.value or 0.0), problems.frame_cost(device, busy)
+        parts.append((stage.device, {"energy": energy, "cost": cost}.get(goal, busy)))
+    for hop in chosen.hops:
+        link = setting.link(hop.source, hop.target)
+        takes = {
+            "throughput": hop.busy_seconds,
+            "latency": hop.share * (hop.latency_seconds + hop.transfer_seconds),
+            "energy": 0.0,
+            "cost": hop.share * problems.hop_cost(link, hop.raw_bytes),
+        }
+        parts.append((f"{hop.source}>{hop.target}", takes[goal]))
+    name, most = max(parts, key=lambda one: one[1])
+    return name, most / chosen.objective(goal)
 
 
 def _next_best(setting: Setting, found: ModelAnswer, chosen: Candidate) -> Candidate | None:

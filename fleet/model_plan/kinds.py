@@ -54,6 +54,8 @@ class Known(NamedTuple):
     """Of the model, by device."""
     command: str
     """What measures the model, without its devices."""
+    notes: tuple[str, ...] = ()
+    """What is left out, or counted as none, of links."""
 
     def names(self) -> list[str]:
         """Return every name that is a kind."""

@@ -19,6 +19,7 @@ from fleet.model_plan.setting import (
     LinkFigures,
     Setting,
 )
+from fleet.planner.instance import LONGEST_NAME
 from fleet.planner.problem import Device, Goal, Link, Op, Problem
 
 SOURCE: Final = "@source"
@@ -33,6 +34,9 @@ _FREE: Final = 1e15
 _HOURS: Final = {"hour": 1.0, "day": 24.0, "month": 730.0}
 _FRAMES: Final = {"frame": 1.0, "million_frames": 1e6}
 _MESSAGES: Final = {"message": 1.0, "million_messages": 1e6}
+OF_DEVICES: Final[Mapping[str, float]] = {**_HOURS, **_FRAMES}
+OF_LINKS: Final[Mapping[str, float]] = {**_MESSAGES, **_FRAMES, "GB": 1.0}
+"""What the prices of devices and of links may be for."""
 
 
 def problem(
@@ -55,7 +59,7 @@ def problem(
     coded = goal in ("throughput", "latency") and allowed != (codecs.RAW,)
     ops = tuple(
         Op(
-            name=block.operators[0],
+            name=_name(block.operators[0], place),
             seconds={
                 device.id: _worth(device, goal, place)
                 for device in setting.devices
@@ -68,7 +72,11 @@ def problem(
         for place, block in enumerate(chain.blocks)
     )
     devices = [
-        Device(id=one.id, memory_bytes=_memory(setting, one, tightened.get(one.id, 0)))
+        Device(
+            id=one.id,
+            memory_bytes=_memory(one, tightened.get(one.id, 0)),
+            storage_bytes=_storage(setting, one, tightened.get(one.id, 0)),
+        )
         for one in setting.devices
     ]
     known = {device.id for device in devices}
@@ -104,7 +112,7 @@ def thin(setting: Setting, goal: Goal, allowed: tuple[str, ...]) -> Iterator[Pro
     that leave the last one.
     """
     sizes = sorted({block.out_bytes for block in setting.chain.blocks[:-1]})
-    for most in sizes[:: -(-len(sizes) // THICKNESSES)]:
+    for most in sizes[:: max(1, -(-len(sizes) // THICKNESSES))]:  # a chain of one block has none
         less = {device.id: 2 * WINDOW * most for device in setting.devices}
         whole = problem(setting, goal, allowed, less)
         ops = tuple(
@@ -141,10 +149,9 @@ def _units(setting: Setting) -> Iterator[str]:
     """Yield prices that cannot be counted for a frame."""
     money = currency(setting)
     priced: list[tuple[str, Price | None, Mapping[str, float]]] = [
-        *((one.id, one.cost, {**_HOURS, **_FRAMES}) for one in setting.devices),
-        *((f"{one.source}>{one.target}", one.cost, {**_MESSAGES, **_FRAMES, "GB": 1.0})
-          for one in setting.links),
-    ]  # fmt: skip
+        *((one.id, one.cost, OF_DEVICES) for one in setting.devices),
+        *((f"{one.source}>{one.target}", one.cost, OF_LINKS) for one in setting.links),
+    ]
     for name, price, known in priced:
         if price is None:
             continue
@@ -153,6 +160,14 @@ def _units(setting: Setting) -> Iterator[str]:
             yield f"cost of {name} for a frame (it is by {per})"
         if unit != money:
             yield f"cost of {name} in {money} (it is in {unit})"
+
+
+def countable(price: Price | None, known: Mapping[str, float], money: str) -> bool:
+    """Whether a price can be counted for a frame, in ``money``; without a price there is none."""
+    if price is None:
+        return True
+    unit, _, per = price.unit.partition("/")
+    return per in known and unit == money
 
 
 def frame_cost(device: DeviceFigures, seconds: float) -> float:
@@ -175,6 +190,12 @@ def hop_cost(link: LinkFigures, size_bytes: float) -> float:
     return link.cost.amount / {**_MESSAGES, **_FRAMES}.get(per, 1.0)
 
 
+def _name(tensor: str, place: int) -> str:
+    """Return what a block is called: by its first tensor, where an instance takes such names."""
+    usual = 0 < len(tensor) <= LONGEST_NAME and tensor.isprintable()
+    return tensor if usual else f"block {place}"
+
+
 def _worth(device: DeviceFigures, goal: Goal, place: int) -> float:
     seconds = device.seconds[place]
     if goal == "energy":
@@ -184,18 +205,22 @@ def _worth(device: DeviceFigures, goal: Goal, place: int) -> float:
     return seconds
 
 
-def _memory(setting: Setting, device: DeviceFigures, less: int) -> int | None:
-    """Return what weights and activations may take; the storage holds two generations of weights.
+def _memory(device: DeviceFigures, less: int) -> int | None:
+    """Return what weights and activations may take."""
+    if device.memory.value is None:
+        return None
+    return max(1, int(device.memory.value) - device.runtime_bytes - less)
 
-    Weights are most of what a stage has, so half of the storage limits them with activations.
+
+def _storage(setting: Setting, device: DeviceFigures, less: int) -> int | None:
+    """Return what weights may take, counted as loaded ones, so that two generations are stored.
+
+    Each block's weights were rounded; what is too much by that is found when it is judged.
     """
-    limits = []
-    if device.memory.value is not None:
-        limits.append(int(device.memory.value) - device.runtime_bytes)
-    if device.storage.value is not None:
-        least = min(block.activation_bytes for block in setting.chain.blocks)
-        limits.append(int(device.storage.value) // 2 + least)
-    return max(1, min(limits) - less) if limits else None
+    if device.storage.value is None:
+        return None
+    half = setting.copied * device.storage.value / 2
+    return max(1, int(half) + len(setting.chain.blocks) - less)
 
 
 def _link(setting: Setting, goal: Goal, link: LinkFigures, allowed: tuple[str, ...]) -> Link:

@@ -71,7 +71,9 @@ def read(
             raise ProfileMissingError(
                 chain.model.name, ["this machine"], reason, f"{command} --offline"
             )
-        fleet = completing.described([next(iter(profiles))])
+        here = measure.machine()  # a cache may have come from another one
+        newest = max(profiles.values(), key=lambda profile: profile.measured_unix_ns).device
+        fleet = completing.described([here if here in profiles else newest])
     said = infos(fleet) if site else Infos()
     ways = links.of_site(kept, site) if site else ()
     whole = completing.completed(fleet, said.devices, profiles, ways)
@@ -103,8 +105,9 @@ def known(request: ModelPlanRequest, kept: Path, tell: Tell) -> tuple[Known, lis
     profiles = {**_profiles(chain, kept, ""), **_profiles(chain, kept, request.site)}
     whole = completing.completed(fleet, {}, profiles, links.of_site(kept, request.site))
     ends = {*(device.id for device in fleet.devices), fleet.source, fleet.sink}
-    ways = list(settings.best_links(chain, whole.links, ends, []))
-    return Known(chain, fleet, profiles, _command(request)), ways
+    notes: list[str] = []
+    ways = list(settings.best_links(chain, whole.links, ends, notes))
+    return Known(chain, fleet, profiles, _command(request), tuple(notes)), ways
 
 
 def _chain(request: ModelPlanRequest, tell: Tell) -> ModelChain:
@@ -114,11 +117,14 @@ def _chain(request: ModelPlanRequest, tell: Tell) -> ModelChain:
 
 
 def _profiles(chain: ModelChain, kept: Path, site: str) -> dict[str, ModelProfile]:
-    """Return the newest profile of each device, for the sizes that are planned for."""
+    """Return the newest profile of each device, for the sizes that are planned for.
+
+    Inputs that nothing reads are in no profile.
+    """
     return {
         profile.device: profile
         for profile in reversed(store.of_model(kept, chain.model.sha256))
-        if profile.question.site == site and profile.sizes == chain.sizes
+        if profile.question.site == site and profile.sizes.items() <= chain.sizes.items()
     }
 
 

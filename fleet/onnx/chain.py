@@ -13,6 +13,7 @@ from typing import Final
 from fleet import inputs
 from fleet.cuts import widths
 from fleet.cuts.space import Space
+from fleet.errors import NoCutError
 from fleet.formats import CutRequest, Tell
 from fleet.model_plan.chain import Block, ModelChain, Shared
 from fleet.onnx import cuts as onnx_cuts
@@ -40,6 +41,7 @@ def chain(path: Path, request: CutRequest, tell: Tell) -> ModelChain:
         tell: Hears what is being done.
 
     Raises:
+        NoCutError: Nothing in it depends on its inputs.
         CodedError: It cannot be read, or run where that must be.
     """
     with (
@@ -61,6 +63,8 @@ def _chain(look: Look) -> ModelChain:
     graph, facts = look.graph, look.facts
     work, unknown = onnx_cuts.work_of(graph, facts)
     space = onnx_cuts.space_of(graph, facts)
+    if not graph.moving:
+        raise NoCutError(look.source.ref.name, 1, 0, space.why)
     order = _order(look, space, work)
     crossed = widths.along(onnx_cuts.cut_graph_of(graph, facts, order))
     inner = [place for place in range(1, len(order)) if crossed[place].valid]

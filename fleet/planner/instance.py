@@ -38,6 +38,7 @@ class _Op(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _Device(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     memory_bytes: int | None = None
+    storage_bytes: int | None = None
     watts: float | None = None
 
 
@@ -114,7 +115,7 @@ def of_tree(given: Any, file: str) -> Problem:
     """
     try:
         found = msgspec.convert(given, _Instance)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, OverflowError) as error:
         problem, _, where = str(error).partition(" - at ")
         raise InstanceError(file, where.strip("`").removeprefix("$."), problem) from error
     for where, problem in _wrong(found):
@@ -127,7 +128,12 @@ def to_tree(problem: Problem) -> dict[str, Any]:
     return {
         "ops": msgspec.to_builtins(problem.ops),
         "devices": [
-            {"id": device.id, "memory_bytes": device.memory_bytes, "watts": device.watts}
+            {
+                "id": device.id,
+                "memory_bytes": device.memory_bytes,
+                "storage_bytes": device.storage_bytes,
+                "watts": device.watts,
+            }
             for device in problem.devices
         ],
         "links": msgspec.to_builtins(problem.links),
@@ -171,6 +177,7 @@ def _wrong(found: _Instance) -> Iterator[tuple[str, str]]:
     for index, device in enumerate(found.devices):
         where = f"devices[{index}]"
         yield from _positive(f"{where}.memory_bytes", device.memory_bytes, LARGEST_MEMORY_BYTES)
+        yield from _positive(f"{where}.storage_bytes", device.storage_bytes, LARGEST_MEMORY_BYTES)
         yield from _positive(f"{where}.watts", device.watts, 1e9)
     for index, op in enumerate(found.ops):
         last = index == len(found.ops) - 1
@@ -233,12 +240,17 @@ def _names(where: str, field: str, names: Sequence[str]) -> Iterator[tuple[str, 
 
 def _positive(where: str, value: float | None, most: float) -> Iterator[tuple[str, str]]:
     if value is not None and not 0 < value <= most:  # nor is not-a-number
-        yield where, f"is {value:g} (expected above 0, at most {most:g})"
+        yield where, f"is {_shown(value)} (expected above 0, at most {most:g})"
 
 
 def _size(where: str, value: int | None) -> Iterator[tuple[str, str]]:
     if value is not None and not 0 <= value <= LARGEST_BYTES:
-        yield where, f"is {value:g} (expected 0 to {LARGEST_BYTES:g})"
+        yield where, f"is {_shown(value)} (expected 0 to {LARGEST_BYTES:g})"
+
+
+def _shown(value: float) -> str:
+    digits = len(str(abs(value))) if isinstance(value, int) else 0
+    return f"a number of {digits} digits" if digits > 300 else f"{value:g}"
 
 
 def _problem(found: _Instance) -> Problem:
@@ -254,7 +266,12 @@ def _problem(found: _Instance) -> Problem:
             for op in found.ops
         ),
         devices=tuple(
-            Device(id=device.id, memory_bytes=device.memory_bytes, watts=device.watts)
+            Device(
+                id=device.id,
+                memory_bytes=device.memory_bytes,
+                storage_bytes=device.storage_bytes,
+                watts=device.watts,
+            )
             for device in found.devices
         ),
         links=tuple(

@@ -29,7 +29,7 @@ def good(problem: Problem, goal: Goal, fewest: int) -> Found:
     policies = [plugins.load("fleet.planner.policies", name)() for name in QUICK]
     quick = [policy.place(problem, goal).stages for policy in policies]
     known = _improved(problem, goal, table, quick, fewest)
-    stages = min(len(problem.devices), len(problem.ops))
+    stages = min(sum(map(len, table.types)), len(problem.ops))
     if known is None and prices.excluded(table, stages, fewest):
         return Found(math.inf, ())
     bound = prices.throughput_bound if goal == "throughput" else prices.latency_bound

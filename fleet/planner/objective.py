@@ -98,9 +98,14 @@ def _stage_seconds(problem: Problem, stage: Stage, stages: Sequence[Stage]) -> f
         if stage.device not in op.seconds:
             reason = f"{stage.device} cannot run operator {op.name!r:.80}"
             raise NotAPlanError(describes(stages), reason)
-    needed, limit = memory_bytes(ops), problem.device[stage.device].memory_bytes
+    device = problem.device[stage.device]
+    needed, limit = memory_bytes(ops), device.memory_bytes
     if limit is not None and needed > limit:
         reason = f"{stage.device} would need {needed} bytes of memory (it has {limit})"
+        raise NotAPlanError(describes(stages), reason)
+    weights, stored = sum(op.weight_bytes for op in ops), device.storage_bytes
+    if stored is not None and weights > stored:
+        reason = f"{stage.device} would store {weights} bytes of weights (it may {stored})"
         raise NotAPlanError(describes(stages), reason)
     return math.fsum(op.seconds[stage.device] for op in ops)
 

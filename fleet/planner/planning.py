@@ -18,8 +18,8 @@ EQUAL: Final = 1e-9
 """A split must be better by more than this share, and a bound is reached within it."""
 
 
-def plan(problem: Problem, goal: Goal, policy: str = DEFAULT_POLICY) -> Answer:
-    """Return what the policy plans, judged.
+def plan(problem: Problem, goal: Goal, policy: str = DEFAULT_POLICY, *, why: bool = True) -> Answer:
+    """Return what the policy plans, judged; without ``why``, not what is missing either.
 
     Raises:
         GoalUnsupportedError: Only throughput and latency can be planned for.
@@ -45,7 +45,7 @@ def plan(problem: Problem, goal: Goal, policy: str = DEFAULT_POLICY) -> Answer:
         single=single,
         split=min(splits, key=lambda plan: plan.objective_seconds, default=None),
         cut_space=problem.cut_space,
-        shortage=None if chosen else shortage(problem, policy, proven=gap == 0.0),
+        shortage=shortage(problem, policy, proven=gap == 0.0) if why and not chosen else None,
     )
 
 

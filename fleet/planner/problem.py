@@ -34,7 +34,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     memory_bytes: int | None = None
     """What weights and activations may take; None: no limit."""
     storage_bytes: int | None = None
-    """Free storage, for the current and the next generation; None: no limit."""
+    """What weights may take of its storage, in one generation; None: no limit."""
     watts: float | None = None
     """What it draws while it computes; None: unknown."""
     cost: float | None = None

@@ -44,6 +44,6 @@ def feasible(problem: Problem) -> bool | None:
 def states(problem: Problem, most_states: int) -> tuple[Tables, tuple[Layer, ...]]:
     """Return the problem's tables and its full space, which has no layers if it is too large."""
     types = device_types(problem)
-    stages = min(len(problem.devices), len(problem.ops))
+    stages = min(sum(map(len, types)), len(problem.ops))
     most_rows = most_states // (len(types) * (len(problem.ops) + 1))
     return tables(problem, types), spaces.full([len(t) for t in types], stages, most_rows)

@@ -40,10 +40,10 @@ def _reasons(problem: Problem) -> Iterator[str]:
     if nowhere:
         more = f" and {len(nowhere) - 1} more" if len(nowhere) > 1 else ""
         yield f"operator {nowhere[0]!r:.80}{more} can run on no device"
+    weights = sum(op.weight_bytes for op in problem.ops)
     memory = [device.memory_bytes for device in problem.devices]
     limited = [size for size in memory if size is not None]
     if len(limited) == len(memory):
-        weights = sum(op.weight_bytes for op in problem.ops)
         if weights > sum(limited):
             yield f"weights take {weights} bytes, all devices have {sum(limited)} together"
         for op in problem.ops:
@@ -53,6 +53,9 @@ def _reasons(problem: Problem) -> Iterator[str]:
                     f" device has {max(limited)}"
                 )
                 break
+    stored = [d.storage_bytes for d in problem.devices if d.storage_bytes is not None]
+    if len(stored) == len(problem.devices) and weights > sum(stored):
+        yield f"weights take {weights} bytes, all devices may store {sum(stored)} together"
     if not any(_linked(problem, problem.source, id_) for id_ in problem.ops[0].seconds):
         yield f"no link leads from source {problem.source} to where the first operator can run"
     if not any(_linked(problem, id_, problem.sink) for id_ in problem.ops[-1].seconds):
@@ -63,7 +66,8 @@ def _nearest_change(problem: Problem) -> str:
     """Return the smallest change to one thing after which something fits; empty: none found."""
     if nowhere := _run_nowhere(problem):
         return f"give a device that runs operator {nowhere[0]!r:.80}"
-    return _more_memory(problem) or _one_link(problem) or _memory_for_all(problem)
+    changes = (_more_memory, _one_link, _memory_for_all, _more_storage)
+    return next((found for change in changes if (found := change(problem))), "")
 
 
 def _run_nowhere(problem: Problem) -> list[str]:
@@ -118,6 +122,18 @@ def _one_link(problem: Problem) -> str:
         link = Link(from_=a, to=b, latency_seconds=NO_TIME_TO_SPEAK_OF, bytes_per_second=1.0)
         if feasible(msgspec.structs.replace(problem, links=(*problem.links, link))):
             return f"make a link from {a} to {b}"
+    return ""
+
+
+def _more_storage(problem: Problem) -> str:
+    """Return the first device that would be enough with more storage; empty: it is not storage."""
+    short = [device for device in problem.devices if device.storage_bytes is not None]
+    for some in (*((device,) for device in short), tuple(short)):
+        freed = {device.id: msgspec.structs.replace(device, storage_bytes=None) for device in some}
+        devices = tuple(freed.get(device.id, device) for device in problem.devices)
+        if freed and feasible(msgspec.structs.replace(problem, devices=devices)):
+            names = ", ".join(freed)
+            return f"free storage on {names}: two generations of its weights must fit"
     return ""
 
 

@@ -99,6 +99,8 @@ def _first_fit(problem: Problem, device: str) -> Sequence[int]:
     """Return, for each end of a stage on the device, the first position that it may begin at."""
     limit = problem.device[device].memory_bytes
     most = float("inf") if limit is None else limit
+    stored = problem.device[device].storage_bytes
+    most_stored = float("inf") if stored is None else stored
     first = weights = 0
     peaks: deque[int] = deque()  # operators whose activation is above that of all behind them
     fits = [0]
@@ -108,7 +110,11 @@ def _first_fit(problem: Problem, device: str) -> Sequence[int]:
             peaks.pop()
         peaks.append(index)
         runs = device in op.seconds
-        while peaks and (not runs or weights + problem.ops[peaks[0]].activation_bytes > most):
+        while peaks and (
+            not runs
+            or weights > most_stored
+            or weights + problem.ops[peaks[0]].activation_bytes > most
+        ):
             weights -= problem.ops[first].weight_bytes
             first += 1
             if peaks[0] < first:

@@ -53,6 +53,12 @@ class LinkProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     report: LinkReport
     schema: int = SCHEMA
 
+    def __post_init__(self) -> None:
+        """Refuse what nobody can plan with; a file that says so is a damaged one."""
+        rates = [size.bytes_per_second for size in self.report.sizes]
+        if not rates or not min(rates) > 0:
+            raise ValueError("a link that carries nothing")
+
     @property
     def latency_seconds(self) -> float:
         """One way, of a frame that carries almost nothing: half a round trip."""

@@ -67,6 +67,11 @@ class ModelProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     parts: tuple[PartProfile, ...]
     schema: int = SCHEMA
 
+    def __post_init__(self) -> None:
+        """Refuse what nobody can plan with; a file that says so is a damaged one."""
+        if not all(part.report.run.p50 > 0 for part in self.parts) or not self.parts:
+            raise ValueError("runs that take no time")
+
     @property
     def device(self) -> str:
         """Where it was measured."""

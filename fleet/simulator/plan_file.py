@@ -63,21 +63,28 @@ class PlanFile(NamedTuple):
     problem: Problem
     stages: tuple[plan.Stage, ...] | None
     """None: it is an instance, and nothing is planned yet."""
+    pipeline: Pipeline | None
+    """What a model's plan would be deployed as, with all that was measured; None: the file does not
+    tell, for it is a plan of an instance, or an instance."""
 
 
-def read(file: Path) -> PlanFile:
-    """Return what is in a file.
+def read(file: Path, inbox_frames: int = INBOX_FRAMES) -> PlanFile:
+    """Return what is in a file, which is read once: it may be a pipe.
+
+    Args:
+        file: What `paceline plan --json` printed, or an instance.
+        inbox_frames: What each worker grants.
 
     Raises:
         InstanceError: It cannot be read, is no JSON, or its problem is none.
-        PlanFileError: It is neither a plan nor an instance.
+        PlanFileError: It is neither a plan nor an instance, or says what cannot be.
         NothingPlannedError: It is the answer that nothing fits.
     """
     found = instances.tree(instances.contents(file), str(file))
     if not isinstance(found, dict) or not {"stages", "ops"} & found.keys():
         raise PlanFileError(str(file), "is neither a plan nor an instance")
     if "stages" not in found:
-        return PlanFile(instances.of_tree(found, str(file)), None)
+        return PlanFile(instances.of_tree(found, str(file)), None, None)
     if "problem" not in found:
         raise PlanFileError(str(file), "is a plan that does not say of what (no field 'problem')")
     problem = instances.of_tree(found["problem"], f"{file}: problem")
@@ -87,26 +94,9 @@ def read(file: Path) -> PlanFile:
         raise PlanFileError(str(file), f"stages: {error}") from error
     if not stages:
         raise NothingPlannedError(str(file))
-    return PlanFile(problem, stages)
-
-
-def measured(file: Path, inbox_frames: int = INBOX_FRAMES) -> Pipeline | None:
-    """Return the pipeline that a plan would be deployed as, with all that was measured.
-
-    Args:
-        file: What `paceline plan MODEL --json` printed.
-        inbox_frames: What each worker grants.
-
-    Returns:
-        None: the file does not tell; it is a plan of an instance, or an instance.
-
-    Raises:
-        InstanceError: It cannot be read, or is no JSON.
-        PlanFileError: It says what cannot be.
-    """
-    found = instances.tree(instances.contents(file), str(file))
-    given = found.get(FIELD) if isinstance(found, dict) else None
-    return None if given is None else of_tree(given, str(file), inbox_frames)
+    given = found.get(FIELD)
+    pipeline = None if given is None else of_tree(given, str(file), inbox_frames)
+    return PlanFile(problem, stages, pipeline)
 
 
 def of_tree(given: Any, file: str, inbox_frames: int = INBOX_FRAMES) -> Pipeline:
@@ -145,7 +135,7 @@ def of_tree(given: Any, file: str, inbox_frames: int = INBOX_FRAMES) -> Pipeline
 
 
 def described(pipeline: Pipeline) -> dict[str, Any]:
-    """Return a pipeline as a plan's file says it: what `measured` reads."""
+    """Return a pipeline as a plan's file says it: what `of_tree` reads."""
     plain: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(pipeline, links={}))
     for stage in plain["stages"]:
         for worker in stage["workers"]:

@@ -81,7 +81,7 @@ class Stretch(msgspec.Struct, frozen=True, kw_only=True):
     longest_pause_seconds: float
     """Without any result."""
     steady: Steady | None
-    """None: too few frames ended."""
+    """None: too few frames ended, or all at once."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,7 +126,7 @@ def _stretch(
 ) -> Stretch:
     count = {outcome: sum(e.outcome == outcome for e in endings) for outcome in _OUTCOMES}
     results = [begin, *(e.ended for e in endings if e.outcome == "result"), end]
-    steady = len(endings) >= FEWEST_FRAMES and endings[-1].ended > endings[0].ended
+    steady = _steady(trace, endings) if len(endings) >= FEWEST_FRAMES else None
     return Stretch(
         began_with=name,
         from_seconds=begin,
@@ -135,14 +135,15 @@ def _stretch(
         errors=count["error"],
         drops=count["drop"],
         longest_pause_seconds=max(later - sooner for sooner, later in pairwise(results)),
-        steady=_steady(trace, endings) if steady else None,
+        steady=steady,
     )
 
 
 _OUTCOMES: Final = ("result", "error", "drop")
 
 
-def _steady(trace: Trace, endings: Sequence[Ending]) -> Steady:
+def _steady(trace: Trace, endings: Sequence[Ending]) -> Steady | None:
+    """Return the steady state; None: all of it ended at one instant, as by a common deadline."""
     first = int(len(endings) * WARM_UP)
     size = (len(endings) - first) // BATCHES
     first = len(endings) - size * BATCHES  # the rest belongs to the warm-up
@@ -150,6 +151,8 @@ def _steady(trace: Trace, endings: Sequence[Ending]) -> Steady:
     batches = [endings[first + size * b : first + size * (b + 1)] for b in range(BATCHES)]
     measured = endings[first:]
     seconds = edges[-1] - edges[0]
+    if not seconds > 0:
+        return None
     results = [[e.latency_seconds for e in batch if e.outcome == "result"] for batch in batches]
     every = [latency for batch in results for latency in batch]
     in_flight = _lengths(trace, IN_FLIGHT, edges)

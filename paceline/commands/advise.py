@@ -48,8 +48,8 @@ def advise(  # noqa: PLR0913 one for each option
 
     Args:
         model: The model, such as model.onnx.
-        have: What there is, CLASSxN: rpi5x2, or several, parted by commas; none: all devices of the
-            fleet file.
+        have: What there is, CLASSxN: rpi5x2, or several, parted by commas; DEVICE of the fleet file
+            is itself; none: all devices of the fleet file.
         add: What may be added, CLASS or CLASSxN; several, parted by | or commas, are each looked
             at by itself.
         fleet: The file that describes classes, devices and links, such as fleet.yaml. A class is
@@ -83,17 +83,22 @@ def advise(  # noqa: PLR0913 one for each option
     how.output.result(
         advice_view.plain(known, found), lambda console: advice_view.show(console, known, found)
     )
-    planned = [one for one in found if not one.unknown]
-    return INFEASIBLE if planned and not any(one.throughput for one in planned) else 0
+    nothing = not any(one.unknown or one.throughput for one in found)
+    return INFEASIBLE if nothing else 0
 
 
 def _there(known: Known, have: Sequence[str]) -> list[Named]:
     """Return the devices that there are: as they are named, or all of the fleet file."""
     if not have:
         return [Named(device.id, known.kind(device.id)) for device in known.fleet.devices]
+    own = {device.id for device in known.fleet.devices}
     found: list[Named] = []
     for text in have:
-        found += advice.named(text, known, {one.id for one in found})
+        taken = {one.id for one in found}
+        if text in own - taken:  # itself, and not another like it
+            found.append(Named(text, known.kind(text)))
+        else:
+            found += advice.named(text, known, taken)
     return found
 
 

@@ -88,6 +88,11 @@ def plan(  # noqa: PLR0913 one for each option
         given = "nothing to plan; give a MODEL, or" if model is None else "give a MODEL or"
         raise PlanRequestError("plan", f"{given} an --instance FILE")
     if instance is not None:
+        _check_instance(
+            fleet=fleet, pin=pin, max_stages=max_stages, replicas=replicas != "none", svg=svg,
+            codec=codec != "auto", explain=explain, offline=offline, dim=dim, input=example,
+            measure=measuring.measure,
+        )  # fmt: skip
         return _plan_instance(instance, goal, policy, how)
     assert model is not None, "one of both is given"
     if svg is not None and svg.suffix.lower() != ".svg":
@@ -136,6 +141,14 @@ def _exit_code(found: Measured, how: OutputOptions) -> int:
     return next((error.exit_code for error in failures.values()), 0)
 
 
+def _check_instance(**given: object) -> None:
+    """Refuse options of a model: an instance is all that is planned."""
+    for name, value in given.items():
+        if value not in (None, False, ()):
+            option = f"--{name.replace('_', '-')}"
+            raise PlanRequestError(option, "is for a MODEL; an --instance says all by itself")
+
+
 def _plan_instance(file: Path, goal: Goal, policy: str, how: OutputOptions) -> int:
     problem = instances.read(file)
     planning.load(policy)  # start-up, which is not planning
@@ -153,6 +166,8 @@ def _pins(pins: Sequence[str]) -> dict[str, str]:
         name, equals, device = text.rpartition("=")
         if not (name and equals and device):
             raise PinError(text, "is not OPERATOR=DEVICE")
+        if found.get(name, device) != device:
+            raise PinError(text, f"{name!r:.80} is pinned to {found[name]}, too")
         found[name] = device
     return found
 

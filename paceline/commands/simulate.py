@@ -77,13 +77,13 @@ def simulate(
 
 
 def _planned(file: Path, goal: Goal, inbox: int) -> tuple[Pipeline, tuple[Stage, ...]]:
-    problem, stages = plan_file.read(file)
+    problem, stages, pipeline = plan_file.read(file, inbox)
     if stages is None:
         answer = planning.plan(problem, goal)
         if answer.plan is None:
             raise NothingPlannedError(str(file))
         stages = answer.plan.stages
-    return plan_file.measured(file, inbox) or built(problem, stages, inbox), stages
+    return pipeline or built(problem, stages, inbox), stages
 
 
 def _described(

@@ -205,6 +205,8 @@ def _moves(setting: Setting, answer: ModelAnswer) -> Iterator[Moved]:
     sums = (one.sum for one in answer.finalists if one.measured is answer.split)
     split, goal = next(sums, answer.split), answer.goal
     worth = split.objective(goal)
+    if not worth:
+        return  # of what costs nothing, nothing is a share
     for one in moved(setting, split, answer.asked.codecs, REACH):
         there = one.found.items()
         yield Moved(one.at, {at: c.objective(goal) / worth - 1 if c else None for at, c in there})

@@ -34,7 +34,8 @@ class PipeEdge:
         alike = defaultdict(list)
         for device in problem.devices:
             seconds = tuple(op.seconds.get(device.id) for op in problem.ops)
-            alike[seconds, device.memory_bytes, cards[device.id]].append(device.id)
+            room = device.memory_bytes, device.storage_bytes
+            alike[seconds, room, cards[device.id]].append(device.id)
         table = tables(problem, tuple(map(tuple, alike.values())))
         cuts = np.array([0.0, *(op.out_bytes for op in problem.ops)])
         bandwidth = np.array([cards[members[0]] for members in table.types])

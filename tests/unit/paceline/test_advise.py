@@ -112,3 +112,38 @@ def test_nothing_fits(place, capsys):
 
     assert (now["throughput"], more["rpi5"]["latency"]) == (None, None)
     assert "nothing fits" in now["notes"][0]
+
+
+def test_a_device_of_the_file_is_itself(place, capsys):
+    """What is there needs no link to itself; one more like it is another one."""
+    now, more, _ = advised(place, capsys, "--have", "pi-1", "--add", "pi-1")
+
+    assert now["devices"] == ["pi-1"]
+    assert now["latency"]["value"] == pytest.approx(0.060)
+    assert more["pi-1"]["devices"] == ["pi-1", "pi-1-1"]
+
+
+def test_nothing_fits_now_and_an_addition_is_unknown(place, capsys):
+    """Not all is known, so it is no failure."""
+    (place / "fleet.yaml").write_text(CLASSES.replace("1GiB", "1MiB"))
+
+    now, more, _ = advised(place, capsys, "--add", "rpi4")
+
+    assert now["throughput"] is None
+    assert more["rpi4"]["throughput"]["origin"] == "unknown"
+
+
+def test_a_link_between_two_of_a_kind_is_the_fastest_that_one_has(place, capsys):
+    """Not the one to a rented device, though the file names it first; what counts as none is said.
+
+    So is a link of which nobody knows how long it takes.
+    """
+    rented = "  rented: {cloud: true, speed: {like: pi-1, times: 1}}\nlinks: "
+    links = '{pi-1<>rented: "1Mbit,90ms", pi-1<>pi-2: "1000Mbit"}'
+    text = CLASSES.replace("links: ", rented).replace('{pi-1<>pi-2: "1000Mbit,0.3ms"}', links)
+    (place / "fleet.yaml").write_text(text)
+
+    _, more, _ = advised(place, capsys, "--have", "pi-1", "--add", "rpi5")
+
+    assert more["rpi5"]["throughput"]["value"] == pytest.approx(2 / 0.060)
+    assert any("counted as none" in note for note in more["rpi5"]["notes"])

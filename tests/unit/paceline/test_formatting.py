@@ -23,10 +23,18 @@ def test_sizes_have_binary_units(size_bytes, text):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.0004, "0.4 ms"), (0.0096, "10 ms"), (0.34, "340 ms"), (0.9999, "1.0 s"), (61.26, "61.3 s")],
+    [
+        (0, "0.0 ms"),
+        (0.0000124, "12.4 us"),
+        (0.0004, "0.4 ms"),
+        (0.0096, "10 ms"),
+        (0.34, "340 ms"),
+        (0.9999, "1.0 s"),
+        (61.26, "61.3 s"),
+    ],
 )
 def test_durations_have_two_or_three_digits(seconds, text):
-    """Milliseconds below a second."""
+    """Milliseconds below a second, microseconds where those would be none."""
     assert seconds_text(seconds) == text
 
 

@@ -81,6 +81,8 @@ def test_what_does_not_fit_exits_with_4_and_says_what_would_help(plan):
         (["--goal", "beauty"], 2, "usage"),
         (["--policy", "best"], 3, "plugin.unknown"),
         (["model.onnx"], 2, "plan.bad_request"),
+        (["--max-stages", "1"], 2, "plan.bad_request"),
+        (["--svg", "plan.svg"], 2, "plan.bad_request"),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused(plan, more, code, error):

@@ -1,6 +1,7 @@
 """``paceline simulate``: what it takes, prints and exits with."""
 
 import json
+import os
 from xml.etree import ElementTree
 
 import pytest
@@ -132,3 +133,17 @@ def test_files_that_are_no_plan_are_refused(paceline, tmp_path, text, code, erro
     found, out, _ = paceline("simulate", "other.json", "--json")
 
     assert (found, json.loads(out)["error"]["code"]) == (code, error)
+
+
+def test_a_plan_may_come_from_a_pipe(paceline):
+    """It is read once."""
+    _, plan, _ = paceline("plan", "--instance", "cluster.json", "--json")
+    reads, writes = os.pipe()
+    try:
+        os.write(writes, plan.encode())
+        os.close(writes)
+        code, _, err = paceline("simulate", f"/dev/fd/{reads}", "--frames", "100", "--json")
+    finally:
+        os.close(reads)
+
+    assert code == 0, err

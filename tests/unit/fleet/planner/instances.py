@@ -64,6 +64,7 @@ def brute_force(problem, fewest=1):
     """
     ops = problem.ops
     memory = {d.id: math.inf if d.memory_bytes is None else d.memory_bytes for d in problem.devices}
+    stored = {d.id: d.storage_bytes or math.inf for d in problem.devices}
     best = {"throughput": math.inf, "latency": math.inf}
 
     def go_on(index, used, device, entered, slowest, total):
@@ -74,6 +75,8 @@ def brute_force(problem, fewest=1):
             op = ops[end]
             weights += op.weight_bytes
             activation = max(activation, op.activation_bytes)
+            if weights > stored[device]:
+                return
             if device not in op.seconds or weights + activation > memory[device]:
                 return
             busy += op.seconds[device]

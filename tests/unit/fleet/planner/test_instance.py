@@ -100,6 +100,8 @@ def test_without_ends_their_sizes_may_be_missing():
         (["devices", 1, "id"], "d0", "devices[1].id", "'d0' is there twice"),
         (["devices", 0, "memory_bytes"], 0, "devices[0].memory_bytes", "is 0"),
         (["devices", 0, "memory_bytes"], -5, "devices[0].memory_bytes", "is -5"),
+        (["devices", 0, "memory_bytes"], 10**400, "devices[0].memory_bytes", "401 digits"),
+        (["devices", 0, "storage_bytes"], 0, "devices[0].storage_bytes", "is 0"),
         (["devices", 0, "watts"], -5, "devices[0].watts", "is -5"),
         (["links", 0, "to"], "d9", "links[0].to", "'d9' is no device"),
         (["links", 0, "from"], "d9", "links[0].from", "'d9' is no device"),

@@ -40,6 +40,40 @@ def test_the_best_split_is_found_where_one_device_is_better(goal):
 
 
 @pytest.mark.parametrize("goal", GOALS)
+def test_storage_limits_weights_alone(goal):
+    """Beside memory, which limits weights and activations together."""
+    limited = 0
+    for seed in range(100):
+        problem = random_problem(seed, most_ops=8)
+        weights = sum(op.weight_bytes for op in problem.ops)
+        devices = tuple(
+            msgspec.structs.replace(
+                device, storage_bytes=int(weights * (0.4, 0.7, 1.0)[(seed + at) % 3]) + 1
+            )
+            for at, device in enumerate(problem.devices)
+        )
+        narrow = msgspec.structs.replace(problem, devices=devices)
+        expected = brute_force(narrow)[goal]
+        limited += expected > brute_force(problem)[goal]
+
+        assert search.best(narrow, goal, 1).bound_seconds == pytest.approx(expected, rel=1e-9), seed
+    assert limited > 10
+
+
+def test_devices_with_other_ways_from_a_source_outside_are_not_alike():
+    """The source may be no device that is planned for, as where a part is planned anew."""
+    link = Link(from_="camera", to="a", latency_seconds=0.0, bytes_per_second=1e6)
+    problem = Problem(
+        ops=(Op(name="op", seconds={"b": 1.0, "a": 1.0}),),
+        devices=(Device(id="b"), Device(id="a")),
+        links=(link,),
+        source="camera",
+    )
+
+    assert [stage.device for stage in search.best(problem, "latency", 1).stages] == ["a"]
+
+
+@pytest.mark.parametrize("goal", GOALS)
 def test_devices_that_are_alike_change_nothing(goal):
     """Two and three devices of one kind, linked alike: brute force tells them apart, we do not."""
     for seed in range(60):
