@@ -84,16 +84,26 @@ def answer(setting: Setting, asked: Asked) -> ModelAnswer:
         listed = tuple(name for name in asked.codecs if name in {codecs.RAW, *setting.codecs})
         asked = msgspec.structs.replace(asked, codecs=listed or (codecs.RAW,))
     best = _answer(setting, asked)
-    raw = (codecs.RAW,)
     exact = tuple(name for name in asked.codecs if codecs.FIGURES[name].exact)
-    for fewer in dict.fromkeys((raw, exact or raw)):
+    for fewer in dict.fromkeys(((codecs.RAW,), exact)):
         if fewer == asked.codecs or best.chosen is None:
             return best
+        if not fewer or not set(fewer) <= set(asked.codecs):
+            continue
         plain = _answer(setting, msgspec.structs.replace(asked, codecs=fewer))
         worth = plain.chosen.objective(asked.goal) if plain.chosen else math.inf
-        if worth * (1 - LEAST_BY_CODECS) <= best.chosen.objective(asked.goal):
-            return plain
+        given_up = 1 - best.chosen.objective(asked.goal) / worth if worth else 0.0
+        if given_up <= LEAST_BY_CODECS:
+            return _less(plain, best, given_up)
     return best
+
+
+def _less(plain: ModelAnswer, best: ModelAnswer, given_up: float) -> ModelAnswer:
+    """Return an answer that is not called optimal where codecs would save a little more."""
+    if given_up <= EQUAL:
+        return plain
+    gap = None if best.gap is None else given_up + (1 - given_up) * best.gap
+    return msgspec.structs.replace(plain, optimal=False, gap=gap)
 
 
 def _answer(setting: Setting, asked: Asked) -> ModelAnswer:

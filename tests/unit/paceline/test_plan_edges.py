@@ -156,6 +156,28 @@ def test_a_codec_that_no_device_lists_is_left_out(place):
     assert {hop.codec for hop in found.chosen.hops} == {"raw"}
 
 
+def test_a_codec_that_saves_little_is_left_out_and_said(place):
+    """Raw is taken where others save less than 1 %, and is not called optimal then."""
+    chain = surveying.chain(place / "chain.onnx", CutRequest())
+    kept = store.of_model(place / "cache" / "profiles", chain.model.sha256)
+    profiles = {profile.device: profile for profile in kept}
+    text = "devices: {pi-1: {}, pi-2: {}}\nlinks: {pi-1>pi-2: {bandwidth: 800Mbit}}\n"
+    fleet, _ = reading.parsed(text, "fleet.yaml")
+    pins = {"m0": "pi-1", "y": "pi-2"}
+    setting = settings.setting(chain, fleet, profiles, {}, pins=pins, command="profile")
+
+    raw, fp16, either = (
+        answering.answer(setting, Asked(goal="latency", codecs=allowed))
+        for allowed in (("raw",), ("fp16",), ("raw", "fp16"))
+    )
+
+    assert [hop.codec for hop in fp16.chosen.hops] == ["fp16"]
+    assert [hop.codec for hop in either.chosen.hops] == ["raw"]
+    assert (raw.optimal, either.optimal) == (True, False)
+    saved = 1 - fp16.chosen.latency_seconds / raw.chosen.latency_seconds
+    assert saved - 1e-9 <= either.gap <= 0.01
+
+
 def test_alike_devices_do_not_answer_sooner_together(place, capsys):
     """For latency the whole model is on one device, whatever sums of shares are rounded to."""
     many = [f"pi-{number}" for number in range(1, 8)]
