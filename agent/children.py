@@ -182,6 +182,7 @@ def _profile(options: argparse.Namespace) -> ProfileReport:
         options=RuntimeOptions(threads=options.threads, weights=options.weights),
         seconds=options.seconds,
         memory_bytes=options.memory_bytes,
+        nice=profiling.NICE if options.nice is None else options.nice,
     )
     return profiling.profile(asked, inputs)
 
@@ -278,6 +279,7 @@ def _parser() -> argparse.ArgumentParser:
     timing.add_argument(
         "--profile", action="store_true", help="tell all: operators, memory, power, spread"
     )
+    timing.add_argument("--nice", type=int, help="with --profile; else below whatever serves")
     timing.add_argument("--memory-bytes", type=_positive, help="what this process may take")
     timing.add_argument("--parent", type=_positive, help="end when this process ends")
     timing.set_defaults(command=_bench, tensors_only=False)

@@ -59,6 +59,8 @@ class Profiling:
     """How long its runs may take altogether; fewer where the figures are known sooner."""
     memory_bytes: int | None = None
     """What this process may take; None: not limited here."""
+    nice: int = NICE
+    """Added to this process's."""
 
 
 def profile(asked: Profiling, inputs: Tensors) -> ProfileReport:
@@ -68,7 +70,7 @@ def profile(asked: Profiling, inputs: Tensors) -> ProfileReport:
         CodedError: The model is refused, or does not run.
         OutOfMemoryError: It takes more than it may.
     """
-    os.nice(NICE)
+    os.nice(asked.nice)
     try:
         return _profiled(asked, inputs)
     except MemoryError as error:

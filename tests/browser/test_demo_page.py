@@ -57,7 +57,7 @@ class Demo:
         until(
             lambda: any(line.startswith("streaming") for line in self.lines),
             lambda: f"the stream; {self.lines}",
-            90,
+            240,
         )
         found = re.search(r"http://127\.0\.0\.1:\d+", "".join(self.lines))
         return found.group(0)
