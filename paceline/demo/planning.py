@@ -1,6 +1,6 @@
 """The demo's plan: where to cut, and what is to be expected. Pure.
 
-This machine was measured once, and its agents are alike. They share its cores, which is counted:
+The model was measured here, on all cores at once, and agents are alike. They share cores, counted:
 see `paceline.demo.sharing`. What is between them is the broker on this machine, described by hand.
 """
 

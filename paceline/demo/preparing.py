@@ -79,7 +79,8 @@ def _planned(model: Path, dims: Mapping[str, int], devices: Sequence[str]) -> De
     """Measure the model while its graph is searched for places to cut, and plan."""
     cores, before = len(os.sched_getaffinity(0)), others.used()
     with ThreadPoolExecutor(1) as beside:
-        measuring = beside.submit(quick.profile, model, dims, MEASURED_SECONDS)
+        copies = min(cores, len(devices))
+        measuring = beside.submit(quick.profile, model, dims, MEASURED_SECONDS, copies)
         chain = survey.chain(model, CutRequest(dims=dims))
         profile = measuring.result()
     busy = others.others_ratio(before, others.used(), cores)
