@@ -86,6 +86,8 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     """How segments' weights are loaded: ``prepacked`` or ``mapped``."""
     commands: tuple[str, ...] = ()
     """Requests that it answers on ``cmd``; empty: an agent that is too old to say."""
+    replicas: bool = False
+    """Whether it may share a stage with others."""
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):

@@ -82,4 +82,5 @@ def info(
         threads=threads_of(config),
         weights=config.runtime.weights,
         commands=commands.KNOWN,
+        replicas=True,
     )

@@ -36,7 +36,8 @@ def grown(setting: Setting, start: Candidate, allowed: Sequence[str]) -> Candida
 
 def pairs(setting: Setting) -> Iterator[Setting]:
     """Yield the setting with two devices joined, for each two that are not pinned to."""
-    free = [one for one in setting.devices if one.id not in setting.pins.values()]
+    pinned = setting.pins.values()
+    free = [one for one in setting.devices if one.replicas and one.id not in pinned]
     for number, (a, b) in enumerate(combinations(free, 2)):
         if number == MOST_PAIRS:
             return
@@ -113,10 +114,12 @@ def _less(a: Figure, b: Figure) -> Figure:
 
 def _one_more(setting: Setting, found: Candidate, allowed: Sequence[str]) -> Iterator[Candidate]:
     """Yield the candidate with each free device beside each stage, where that fits."""
-    free = [device.id for device in setting.devices if device.id not in found.devices]
+    share = {device.id for device in setting.devices if device.replicas}
+    free = [one.id for one in setting.devices if one.replicas and one.id not in found.devices]
     for place, group in enumerate(found.groups):
         pinned = any(group.first <= block <= group.last for block in setting.pins)
-        for device in () if pinned else free:
+        fixed = pinned or not share.issuperset(group.devices)
+        for device in () if fixed else free:
             groups = list(found.groups)
             groups[place] = Group(group.first, group.last, (*group.devices, device))
             if not _linked(setting, groups):

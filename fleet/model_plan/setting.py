@@ -73,6 +73,8 @@ class DeviceFigures(msgspec.Struct, frozen=True, kw_only=True):
     watts: Figure
     cost: Price | None
     cloud: bool
+    replicas: bool = True
+    """Whether it may share a stage; what was not asked may."""
 
 
 class LinkFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,12 +159,18 @@ def setting(
         )
     speeds = {name: fleet.speed(name) for name in runs}
     devices = tuple(
-        device_figures(chain, fleet.device(name), profiles[base], base, times)
+        msgspec.structs.replace(
+            device_figures(chain, fleet.device(name), profiles[base], base, times),
+            replicas=name not in infos or infos[name].replicas,
+        )
         for name, (base, times) in speeds.items()
     )
     ends = {*runs, fleet.source, fleet.sink}
     listed = [link for link in fleet.links if _lists(link, infos, notes)]
     links = tuple(best_links(chain, listed, ends, notes))
+    alone = [device.id for device in devices if not device.replicas]
+    if alone:
+        notes.append(f"{', '.join(alone)}: the agent is too old to share a stage")
     return Setting(
         chain=chain,
         devices=devices,

@@ -400,6 +400,34 @@ def test_what_a_device_does_not_list_is_not_used(place):
     assert [hop.codec for hop in found.chosen.hops] == ["fp16"]
 
 
+def test_a_device_that_does_not_list_replicas_shares_no_stage(place):
+    """Not the whole model, and not a stage of a split; who lists them does."""
+    chain = surveying.chain(place / "chain.onnx", CutRequest())
+    kept = store.of_model(place / "cache" / "profiles", chain.model.sha256)
+    profiles = {profile.device: profile for profile in kept}
+    fleet, _ = reading.parsed(
+        "devices: {pi-1: {}, pi-2: {}}\nlinks: {pi-1<>pi-2: 1Gbit}\n", "f.yaml"
+    )
+
+    without, listed = (
+        answering.answer(
+            settings.setting(
+                chain,
+                fleet,
+                profiles,
+                {"pi-2": Info(device="pi-2", version="1", runtimes=(), replicas=replicas)},
+                pins={},
+                command="profile",
+            ),
+            Asked(replicas="auto"),
+        )
+        for replicas in (False, True)
+    )
+
+    assert (without.replicas, listed.replicas.devices) == (None, ("pi-1", "pi-2"))
+    assert all(len(group.devices) == 1 for group in without.chosen.groups)
+
+
 def test_measured_segments_choose_the_plan(place, capsys):
     """Judged by what segments took, another split wins than by sums; the problem says so, too."""
     keep(place, "pi-2", 0.070)
