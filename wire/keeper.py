@@ -56,7 +56,7 @@ class Keeper:
         self._thread.start()
 
     def wait_up(self, timeout_seconds: float) -> None:
-        """Wait until the connection is up.
+        """Wait until the connection is up, or nobody wants it any more.
 
         Raises:
             BrokerUnreachableError: It is not, after ``timeout_seconds``.
@@ -64,7 +64,7 @@ class Keeper:
             AccessFileError: A file of ours cannot be used.
         """
         ends = time.monotonic() + timeout_seconds
-        while not self.up.wait(_LOOK_SECONDS):
+        while not (self.up.wait(_LOOK_SECONDS) or self.stopping.is_set()):
             trouble = self.attempts.trouble
             if isinstance(trouble, BrokerRefusedError | AccessFileError):
                 raise trouble

@@ -315,11 +315,21 @@ def test_an_interrupted_sender_leaves_no_stream_that_goes_on_in_the_middle(pair)
     """Ctrl-C while a peer takes nothing: the bytes that left are followed by no others."""
     near, far = pair("tcp")
     main = threading.get_ident()
-    stop = threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT))
-    stop.start()
 
-    with pytest.raises(KeyboardInterrupt):
-        near.send([bytes(ENOUGH)])
+    def interrupt():
+        received(far, 1)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    # whoever started us may have had it ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    stop = threading.Thread(target=interrupt)
+    stop.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            near.send([bytes(ENOUGH)])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    stop.join()
 
     assert near.closed
     with pytest.raises(StreamClosedError):

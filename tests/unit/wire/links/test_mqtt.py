@@ -286,7 +286,7 @@ def test_closing_says_goodbye_behind_what_was_sent():
 
 
 def test_closing_from_its_own_thread():
-    """A receiver may have seen enough."""
+    """A receiver may have seen enough, even before the one who opened the link goes on."""
     closed = threading.Event()
 
     def receive(_address, _data):
