@@ -9,13 +9,14 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from agent import orphans
+from agent.default_runtime import on_processor
 from agent.errors import ChildFileError, RuntimeOpenError
 from agent.opening import checked_model
 from agent.runtimes import Runtime, RuntimeOptions, Tensors
@@ -46,6 +47,8 @@ COMMANDS: Final = ("probe", "run-segment", "bench")
 def main(argv: Sequence[str]) -> int:
     """Run one child command and return its exit code; ``argv`` begins with the command."""
     options = _parser().parse_args(argv)
+    if options.command is not _probe:
+        options.runtime = options.runtime or on_processor(options.segment)
     try:
         report = options.command(options)
     except CodedError as error:
@@ -65,27 +68,33 @@ def probe(names: Iterable[str] = ()) -> ProbeReport:
         UnknownPluginError: There is no such runtime.
     """
     wanted = tuple(names) or plugins.names(PACKAGE)
-    return ProbeReport(runtimes=tuple(_probed(name) for name in wanted))
+    return ProbeReport(runtimes=tuple(report for name in wanted for report in _probed(name)))
 
 
-def _probed(name: str) -> RuntimeReport:
+def _probed(name: str) -> Iterator[RuntimeReport]:
+    """Yield a report for each accelerator that the runtime finds; one, where it finds none."""
     runtime: type[Runtime] = plugins.load(PACKAGE, name)
-    capability = runtime.detect()
-    if capability is None:
-        return RuntimeReport(name=name, works=False, reason="library or device is missing")
-    reason = None
-    try:
-        runtime.prove()
-    except CodedError as error:
-        reason = str(error)
-    return RuntimeReport(
-        name=name,
-        works=reason is None,
-        reason=reason,
-        accelerator=capability.accelerator,
-        memory_bytes=capability.memory_bytes,
-        version=capability.version,
-    )
+    found = runtime.detect()
+    if not found:
+        yield RuntimeReport(
+            name=name, works=False, reason="library or device is missing", formats=runtime.FORMATS
+        )
+    for capability in found:
+        reason = None
+        try:
+            runtime.prove(capability.accelerator)
+        except CodedError as error:
+            reason = str(error)
+        yield RuntimeReport(
+            name=name,
+            works=reason is None,
+            reason=reason,
+            accelerator=capability.accelerator,
+            memory_bytes=capability.memory_bytes,
+            version=capability.version,
+            formats=runtime.FORMATS,
+            fallback=runtime.FALLBACK,
+        )
 
 
 def _probe(options: argparse.Namespace) -> ProbeReport:
@@ -108,12 +117,14 @@ def _run_segment(options: argparse.Namespace) -> RunReport:
             kept = {name: results[name] for name in fetch or results}
             given.append(codecs.tensors(kept))
     run_seconds += _again(runtime, inputs, options.again_seconds)
-    operators = runtime.operator_times()
+    operators, actual = runtime.operator_times(), runtime.actual
     runtime.close()
     if options.outputs:
         _write(options.outputs, given)
     return RunReport(
         runtime=options.runtime,
+        accelerator=actual.accelerator,
+        short_of=actual.short_of,
         open_seconds=open_seconds,
         run_seconds=tuple(run_seconds),
         outputs=outputs[0],
@@ -179,7 +190,9 @@ def _profile(options: argparse.Namespace) -> ProfileReport:
     asked = profiling.Profiling(
         segment=options.segment,
         runtime=options.runtime,
-        options=RuntimeOptions(threads=options.threads, weights=options.weights),
+        options=RuntimeOptions(
+            threads=options.threads, weights=options.weights, accelerator=options.accelerator
+        ),
         seconds=options.seconds,
         memory_bytes=options.memory_bytes,
         nice=profiling.NICE if options.nice is None else options.nice,
@@ -197,6 +210,7 @@ def _opened(options: argparse.Namespace, fetch: Sequence[str] = ()) -> tuple[Run
         weights=options.weights,
         tensors_only=options.tensors_only,
         profile=options.profile,
+        accelerator=options.accelerator,
     )
     runtime = plugin.open(segment, settings)
     known = {spec.name for spec in runtime.outputs}
@@ -292,7 +306,8 @@ def _parser() -> argparse.ArgumentParser:
             required=command is running,
             help="file of samples; with --profile, else the golden frame",
         )
-        command.add_argument("--runtime", default="onnx_cpu")
+        command.add_argument("--runtime", help="default: the processor, by the file's format")
+        command.add_argument("--accelerator", default="", help="one that probe found; the first")
         command.add_argument("--threads", type=_positive, default=1)
         command.add_argument("--weights", choices=("prepacked", "mapped"), default="prepacked")
         command.add_argument("--no-optimisations", dest="optimisations", action="store_false")

@@ -36,6 +36,45 @@ class RuntimeFailedError(CodedError):
         return f"runtime {self.runtime}: inference failed ({self.problem}); no result was made"
 
 
+class AcceleratorMissingError(CodedError):
+    """What a segment shall run on is not there, or its library would run it somewhere else."""
+
+    code = "accelerator.missing"
+    exit_code = 3
+
+    def __init__(self, runtime: str, accelerator: str, problem: str) -> None:
+        super().__init__(runtime, accelerator, problem)
+        self.runtime = runtime
+        self.accelerator = accelerator
+        self.problem = problem
+
+    def __str__(self) -> str:
+        where = f" on {self.accelerator}" if self.accelerator else ""
+        return (
+            f"runtime {self.runtime}{where}: {self.problem};"
+            " `paceline doctor` on the device says what to do"
+        )
+
+
+class AcceleratorLostError(CodedError):
+    """The accelerator of a segment went away while it served."""
+
+    code = "accelerator.lost"
+    retryable = True
+
+    def __init__(self, runtime: str, accelerator: str, problem: str) -> None:
+        super().__init__(runtime, accelerator, problem)
+        self.runtime = runtime
+        self.accelerator = accelerator
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"runtime {self.runtime}: {self.accelerator or 'its accelerator'} is lost"
+            f" ({self.problem}); send the frame again: the device goes on without it"
+        )
+
+
 class ChildFileError(CodedError):
     """A file named on a child's command line cannot be read or written."""
 

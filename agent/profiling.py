@@ -96,7 +96,7 @@ def _profiled(asked: Profiling, inputs: Tensors) -> ProfileReport:
     plugin: type[Runtime] = plugins.load("agent.runtimes", asked.runtime)
     with data_limit.held(asked.memory_bytes):
         segment = checked_model(asked.segment)
-    capability = plugin.detect()  # imports its library
+    found = plugin.detect()  # imports its library
     data_limit.hold(asked.memory_bytes)
     power = Power()
     idle_watts = power.now()
@@ -124,7 +124,7 @@ def _profiled(asked: Profiling, inputs: Tensors) -> ProfileReport:
     operators = _operators(plugin, segment, asked, inputs, optimisations=False)
     return ProfileReport(
         runtime=asked.runtime,
-        version=(capability.version if capability else None) or "",
+        version=(found[0].version if found else None) or "",
         threads=asked.options.threads,
         weights=asked.options.weights,
         open_seconds=open_seconds,

@@ -36,6 +36,8 @@ _SAID_CHARACTERS: Final = 300
 class RunOptions:
     """How a child shall run a model."""
 
+    runtime: str = ""
+    """A file of `agent.runtimes`; empty: the processor's, by the model's format."""
     optimisations: bool = False
     threads: int = os.cpu_count() or 1
     mapped: bool = False
@@ -84,6 +86,7 @@ def run(
             file.writelines(samples.encode([codecs.tensors(sample) for sample in inputs]))
         arguments = ["--segment", str(model), "--inputs", str(given)]
         arguments += ["--threads", str(options.threads)]
+        arguments += ["--runtime", options.runtime] if options.runtime else []
         arguments += [] if options.optimisations else ["--no-optimisations"]
         arguments += ["--weights", "mapped"] if options.mapped else []
         arguments += ["--tensors-only"] if options.tensors_only else []

@@ -45,7 +45,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RuntimeInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """One runtime of a device, as its own proof showed it."""
+    """One runtime of a device on one of its accelerators, as its own proof showed it."""
 
     runtime: str
     accelerator: str = "none"
@@ -55,6 +55,10 @@ class RuntimeInfo(msgspec.Struct, frozen=True, kw_only=True):
     """A real inference gave the right answer in a child process."""
     reason: str | None = None
     """Why not, when not."""
+    formats: tuple[str, ...] = ()
+    """Of segments that it opens; empty: none, or an agent that is too old to say."""
+    fallback: str = ""
+    """The runtime that takes over where this one cannot."""
 
 
 class Info(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,6 +169,10 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
     transfer: Transfer = Transfer()
     batching: Batching = ONE_BY_ONE
+    accelerator: str = ""
+    """One that ``info`` lists for the runtime, such as ``usb:0``; empty: the first."""
+    require_accelerator: bool = False
+    """Whether to fail rather than to run on the runtime's fallback."""
 
     @property
     def key(self) -> str:
@@ -197,6 +205,9 @@ class ReportedAssignment(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     runtime_asked: str
     runtime_actual: str | None = None
+    accelerator_actual: str = ""
+    degraded: Reason | None = None
+    """Why it does not run, or not wholly, as it was asked to."""
     restarts: Int64 = 0
     reason: Reason | None = None
     since_unix_ns: Int64 = 0

@@ -23,10 +23,14 @@ class RuntimeReport(msgspec.Struct, frozen=True, kw_only=True):
     accelerator: str | None = None
     memory_bytes: int | None = None
     version: str | None = None
+    formats: tuple[str, ...] = ()
+    """Of segments that it opens."""
+    fallback: str = ""
+    """The runtime that takes over where this one cannot."""
 
 
 class ProbeReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``probe`` found."""
+    """What ``probe`` found: one or more for each runtime, by its accelerators."""
 
     runtimes: tuple[RuntimeReport, ...]
 
@@ -35,6 +39,10 @@ class RunReport(msgspec.Struct, frozen=True, kw_only=True):
     """What ``run-segment`` did."""
 
     runtime: str
+    accelerator: str = ""
+    """What really ran it."""
+    short_of: str = ""
+    """Why that is less than was asked for; empty: it is all that was."""
     open_seconds: float
     run_seconds: tuple[float, ...]
     """One number a sample; then those of ``--again-seconds``."""

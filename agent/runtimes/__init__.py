@@ -3,12 +3,17 @@
 To add one: write ``agent/runtimes/<name>.py`` with a class that fits ``Runtime`` and ``PLUGIN =
 ThatClass``. Import the vendor library inside its methods, never at the top: the file must import
 on any machine. The contract tests find it by itself.
+
+Libraries like to fall back to the processor without a word. So what was asked for and what really
+runs are told apart: ``open`` raises ``AcceleratorMissingError`` rather than run elsewhere, the
+worker then opens ``FALLBACK`` where the assignment allows it, and says so; and ``actual`` names
+what runs the operators, as far as the library can be made to say it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 from numpy.typing import NDArray
 
@@ -20,14 +25,25 @@ Tensors = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """What the accelerator offers, as told to the fleet."""
+    """One accelerator that a runtime can use, as told to the fleet."""
 
     runtime: str
     accelerator: str
+    """Such as ``cpu``, ``gpu:0``, ``usb:0``; what ``RuntimeOptions.accelerator`` may name."""
     memory_bytes: int | None
     """Memory the accelerator can give to weights; None: not limited by itself."""
     version: str | None = None
     """The vendor library's version, where there is a library."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actual:
+    """What really runs an opened segment."""
+
+    accelerator: str
+    """As in ``Capability``."""
+    short_of: str = ""
+    """Why that is less than was asked for, in a sentence's words; empty: it is all that was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +61,8 @@ class RuntimeOptions:
     """Whether to leave out outputs that are no tensors of our types, instead of refusing them."""
     profile: bool = False
     """Whether to time each operator; see ``Runtime.operator_times``."""
+    accelerator: str = ""
+    """One of those that ``detect`` found; empty: the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +82,25 @@ class OperatorTimes:
 class Runtime(Protocol):
     """Runs one segment. Calls come from one thread, never two at once."""
 
+    FORMATS: ClassVar[tuple[str, ...]]
+    """Formats of segments that it opens; empty: it reads none."""
+    FALLBACK: ClassVar[str]
+    """The runtime that opens the same segments where this one cannot; empty: there is none."""
+
     @classmethod
-    def detect(cls) -> Capability | None:
-        """Return what is here, or None if library or device is missing."""
+    def detect(cls) -> tuple[Capability, ...]:
+        """Return what is here, the best first; nothing if library or device is missing."""
         ...
 
     @classmethod
-    def prove(cls) -> None:
+    def prove(cls, accelerator: str = "") -> None:
         """Run a tiny inference with a known answer; a broken library may end the process.
 
+        Args:
+            accelerator: One of those that ``detect`` found; empty: the first.
+
         Raises:
+            AcceleratorMissingError: It would run somewhere else.
             RuntimeOpenError: It cannot load anything.
             RuntimeFailedError: It gave no answer, or a wrong one.
         """
@@ -88,9 +115,15 @@ class Runtime(Protocol):
             options: How to load it.
 
         Raises:
+            AcceleratorMissingError: It would run somewhere else than was asked.
             RuntimeOpenError: It cannot be loaded.
             MemoryError: There is not enough for it.
         """
+        ...
+
+    @property
+    def actual(self) -> Actual:
+        """What runs the segment; a library may be able to tell only after the first run."""
         ...
 
     @property
@@ -114,6 +147,7 @@ class Runtime(Protocol):
             The outputs by name, in memory of their own: valid as long as the caller keeps them.
 
         Raises:
+            AcceleratorLostError: There is no result, and the accelerator will give none any more.
             RuntimeFailedError: There is no result.
             MemoryError: There was not enough for it.
         """

@@ -1,25 +1,29 @@
 """A runtime that returns its inputs: for tests, dry runs and measuring transport."""
 
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
-from agent.runtimes import Capability, OperatorTimes, RuntimeOptions, Tensors
+from agent.runtimes import Actual, Capability, OperatorTimes, RuntimeOptions, Tensors
 from wire.tensors import TensorSpec
 
 
 class IdentityRuntime:
     """Outputs are the inputs, unchanged."""
 
+    FORMATS: ClassVar[tuple[str, ...]] = ()
+    FALLBACK: ClassVar[str] = ""
+
+    actual = Actual("none")
     inputs: tuple[TensorSpec, ...] = ()
     outputs: tuple[TensorSpec, ...] = ()
 
     @classmethod
-    def detect(cls) -> Capability | None:
+    def detect(cls) -> tuple[Capability, ...]:
         """Return a capability; identity runs anywhere."""
-        return Capability("identity", "none", memory_bytes=None)
+        return (Capability("identity", "none", memory_bytes=None),)
 
     @classmethod
-    def prove(cls) -> None:
+    def prove(cls, accelerator: str = "") -> None:
         """Do nothing: there is nothing that could be broken."""
 
     @classmethod

@@ -8,13 +8,13 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 import msgspec
 import numpy as np
 
 from agent.errors import RuntimeFailedError, RuntimeOpenError
-from agent.runtimes import Capability, OperatorTimes, RuntimeOptions, Tensors
+from agent.runtimes import Actual, Capability, OperatorTimes, RuntimeOptions, Tensors
 from wire.tensors import TensorSpec
 
 NAME: Final = "onnx_cpu"
@@ -65,19 +65,24 @@ _PROOF: Final = bytes.fromhex(
 class OnnxCpuRuntime:
     """One onnxruntime session on CPU threads."""
 
+    FORMATS: ClassVar[tuple[str, ...]] = ("onnx",)
+    FALLBACK: ClassVar[str] = ""
+
+    actual = Actual("cpu")
+
     @classmethod
-    def detect(cls) -> Capability | None:
-        """Return what is here, or None where onnxruntime cannot be imported."""
+    def detect(cls) -> tuple[Capability, ...]:
+        """Return what is here: nothing where onnxruntime cannot be imported."""
         try:
             ort = _onnxruntime()
         except ImportError:
-            return None
+            return ()
         if PROVIDER not in ort.get_available_providers():
-            return None
-        return Capability(NAME, "cpu", memory_bytes=None, version=ort.__version__)
+            return ()
+        return (Capability(NAME, "cpu", memory_bytes=None, version=ort.__version__),)
 
     @classmethod
-    def prove(cls) -> None:
+    def prove(cls, accelerator: str = "") -> None:  # noqa: ARG003 the port's shape
         """Multiply two small matrices and compare; see ``Runtime``."""
         session = _session(_PROOF, _options(_imported("its proof"), RuntimeOptions()), "its proof")
         runtime = cls(session, "its proof")

@@ -51,6 +51,8 @@ async def _probe(*options: str) -> tuple[RuntimeInfo, ...]:
             memory_bytes=found.memory_bytes,
             proved=found.works,
             reason=found.reason,
+            formats=found.formats,
+            fallback=found.fallback,
         )
         for found in report.runtimes
     )

@@ -16,7 +16,7 @@ NAMES = plugins.names("agent.runtimes")
 def runtime(request):
     """Each runtime that is usable on this machine."""
     plugin = plugins.load("agent.runtimes", request.param)
-    if plugin.detect() is None:
+    if not plugin.detect():
         pytest.skip(f"{request.param}: no library or no device here")
     return plugin
 
@@ -40,15 +40,30 @@ def segment(tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_detection_is_an_answer(name):
-    """A capability under the file's name, or None; never an exception."""
+    """Capabilities under the file's name, each another accelerator, or none; no exception."""
     found = plugins.load("agent.runtimes", name).detect()
 
-    assert found is None or (isinstance(found, Capability) and found.runtime == name)
+    assert all(isinstance(one, Capability) and one.runtime == name for one in found)
+    assert len({one.accelerator for one in found}) == len(found)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_who_takes_over_reads_the_same_segments(name):
+    """A runtime's fallback is there, opens all its formats, and needs no accelerator itself."""
+    plugin = plugins.load("agent.runtimes", name)
+    if not plugin.FALLBACK:
+        return
+
+    fallback = plugins.load("agent.runtimes", plugin.FALLBACK)
+
+    assert set(plugin.FORMATS) <= set(fallback.FORMATS)
+    assert fallback.FALLBACK == ""
 
 
 def test_the_proof_holds(runtime):
-    """What is detected here gives the right answer here."""
-    runtime.prove()
+    """What is detected here gives the right answer here, on each accelerator."""
+    for found in runtime.detect():
+        runtime.prove(found.accelerator)
 
 
 def test_a_run_answers_and_its_outputs_stay(runtime, segment):
@@ -65,6 +80,8 @@ def test_a_run_answers_and_its_outputs_stay(runtime, segment):
     opened.close()
 
     assert kept == [[1.0, 1.0]]
+    assert opened.actual.accelerator == runtime.detect()[0].accelerator
+    assert opened.actual.short_of == ""
     assert isinstance(opened.inputs, tuple)
     assert isinstance(opened.outputs, tuple)
 
@@ -73,7 +90,7 @@ def test_a_run_answers_and_its_outputs_stay(runtime, segment):
 def test_what_is_no_segment_is_a_named_error(runtime, tmp_path, content):
     """A runtime that reads segments refuses what is none; one that reads nothing takes anything."""
     (tmp_path / "segment.onnx").write_bytes(content)
-    if runtime.detect().runtime == "identity":
+    if not runtime.FORMATS:
         runtime.open(tmp_path, RuntimeOptions()).close()
         return
 

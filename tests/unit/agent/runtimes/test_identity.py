@@ -23,4 +23,4 @@ def test_it_runs_anywhere():
     """It is detected and proved on every machine."""
     IdentityRuntime.prove()
 
-    assert IdentityRuntime.detect().runtime == "identity"
+    assert [one.runtime for one in IdentityRuntime.detect()] == ["identity"]
