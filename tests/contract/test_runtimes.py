@@ -7,6 +7,7 @@ from onnx import TensorProto, helper
 
 from agent.errors import RuntimeOpenError
 from agent.runtimes import Capability, RuntimeOptions
+from tests.fixtures import tflite_models
 from wire import plugins
 
 NAMES = plugins.names("agent.runtimes")
@@ -23,7 +24,7 @@ def runtime(request):
 
 @pytest.fixture
 def segment(tmp_path):
-    """A segment whose output is its input, for the runtimes that read ONNX."""
+    """A segment whose output is its input, in each format that runtimes read."""
     value = helper.make_tensor_value_info
     graph = helper.make_graph(
         [helper.make_node("Identity", ["x"], ["x_out"])],
@@ -35,6 +36,7 @@ def segment(tmp_path):
     onnx.save(
         helper.make_model(graph, opset_imports=opset, ir_version=9), tmp_path / "segment.onnx"
     )
+    (tmp_path / "segment.tflite").write_bytes(tflite_models.identity())
     return tmp_path
 
 
@@ -89,7 +91,8 @@ def test_a_run_answers_and_its_outputs_stay(runtime, segment):
 @pytest.mark.parametrize("content", [b"", b"junk" * 100])
 def test_what_is_no_segment_is_a_named_error(runtime, tmp_path, content):
     """A runtime that reads segments refuses what is none; one that reads nothing takes anything."""
-    (tmp_path / "segment.onnx").write_bytes(content)
+    for suffix in runtime.FORMATS:
+        (tmp_path / f"segment.{suffix}").write_bytes(content)
     if not runtime.FORMATS:
         runtime.open(tmp_path, RuntimeOptions()).close()
         return

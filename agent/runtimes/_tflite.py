@@ -1,0 +1,198 @@
+"""What the TFLite runtimes share: one interpreter, opened by path and called by tensor names.
+
+The interpreter is LiteRT's, else that of its predecessor tflite-runtime; they have the same shape.
+Neither checks a model's file: that it is sound was proved before (``agent.opening``).
+"""
+
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from agent.errors import RuntimeFailedError, RuntimeOpenError
+from agent.runtimes import Capability, RuntimeOptions, Tensors
+from wire.tensors import ELEMENT_TYPES, TensorSpec
+
+TWIN_FILE: Final = "segment.tflite"
+"""What runs on the processor."""
+COMPILED_FILE: Final = "segment_edgetpu.tflite"
+COMPILED_OPERATOR: Final = "edgetpu-custom-op"
+"""The one operator that Coral's compiler makes of all that it takes."""
+
+_DTYPES: Final = {np.dtype(kind.name): number for number, kind in ELEMENT_TYPES.items()}
+_NO_MEMORY: Final = ("annot allocate memory", "bad_alloc", "ailed to allocate memory")
+_NOT_MAPPED: Final = "failed to map segment from shared object"
+
+
+def library() -> Any:
+    """Import and return the interpreter's module.
+
+    Raises:
+        ImportError: There is neither of them, or it does not load.
+    """
+    try:
+        from ai_edge_litert import interpreter  # noqa: PLC0415 the file must import without it
+    except ModuleNotFoundError:
+        from tflite_runtime import interpreter  # noqa: PLC0415
+    return interpreter
+
+
+def version() -> str | None:
+    """Return the installed interpreter's name and version."""
+    for name in ("ai-edge-litert", "tflite-runtime"):
+        try:
+            return f"{name} {metadata.version(name)}"
+        except metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def imported(runtime: str, segment: str) -> Any:
+    """Import and return the interpreter's module.
+
+    Raises:
+        RuntimeOpenError: It cannot be imported.
+        MemoryError: There is not enough for it.
+    """
+    try:
+        return library()
+    except ImportError as error:
+        check_memory(error)
+        problem = f"no LiteRT here: {error}; install paceline[coral]"
+        raise RuntimeOpenError(runtime, segment, problem) from error
+
+
+class Interpreter:
+    """One model, opened; called from one thread at a time."""
+
+    def __init__(
+        self,
+        runtime: str,
+        model: Path | bytes,
+        options: RuntimeOptions,
+        delegates: Sequence[Any] = (),
+    ) -> None:
+        """Open ``model``, by path so that the file is mapped, and allocate its tensors.
+
+        Raises:
+            RuntimeOpenError: The library refuses it.
+            MemoryError: There is not enough for it.
+        """
+        self.runtime = runtime
+        self.segment = "its proof" if isinstance(model, bytes) else str(model)
+        module = imported(runtime, self.segment)
+        resolver = module.OpResolverType
+        plain = not options.optimisations or options.weights == "mapped"
+        file: dict[str, Any]
+        file = {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
+        try:
+            self._interpreter: Any = module.Interpreter(
+                **file,
+                num_threads=options.threads,
+                experimental_delegates=list(delegates) or None,
+                experimental_op_resolver_type=(
+                    resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES if plain else resolver.AUTO
+                ),
+            )
+            self._interpreter.allocate_tensors()
+        except Exception as error:  # they have no other common base
+            check_memory(error)
+            raise RuntimeOpenError(runtime, self.segment, _explained(error)) from error
+        taken, given = (
+            self._interpreter.get_input_details(),
+            self._interpreter.get_output_details(),
+        )
+        if options.tensors_only:
+            given = [detail for detail in given if np.dtype(detail["dtype"]) in _DTYPES]
+        self.inputs = self._specs(taken)
+        self.outputs = self._specs(given)
+        self._taken = [(detail["name"], detail["index"]) for detail in taken]
+        self._given = [(detail["name"], detail["index"]) for detail in given]
+        self._shapes = {detail["name"]: tuple(map(int, detail["shape"])) for detail in taken}
+
+    def _specs(self, details: Sequence[Any]) -> tuple[TensorSpec, ...]:
+        specs = []
+        for detail in details:
+            name, kind = detail["name"], np.dtype(detail["dtype"])
+            if kind not in _DTYPES:
+                problem = f"{name!r} is {kind}, which may not cross a cut"
+                raise RuntimeOpenError(self.runtime, self.segment, problem)
+            sizes = detail["shape_signature"] if len(detail["shape_signature"]) else detail["shape"]
+            shape = tuple("" if size < 0 else int(size) for size in sizes)
+            specs.append(TensorSpec(name=name, dtype=_DTYPES[kind], shape=shape))
+        names = [spec.name for spec in specs]
+        if len(set(names)) < len(names):
+            problem = f"several tensors have the same name ({names})"
+            raise RuntimeOpenError(self.runtime, self.segment, problem)
+        return tuple(specs)
+
+    def run(self, inputs: Tensors) -> Tensors:
+        """Run once; outputs are in memory of their own.
+
+        Raises:
+            RuntimeFailedError: There is no result.
+            MemoryError: There was not enough for it.
+        """
+        if self._interpreter is None:
+            raise RuntimeFailedError(self.runtime, "the segment is closed")
+        missing = [name for name, _ in self._taken if name not in inputs]
+        if missing:
+            raise RuntimeFailedError(self.runtime, f"inputs {missing} are missing")
+        try:
+            self._fit(inputs)
+            for name, index in self._taken:
+                self._interpreter.set_tensor(index, inputs[name])
+            self._interpreter.invoke()
+            return {name: self._interpreter.get_tensor(index) for name, index in self._given}
+        except Exception as error:  # they have no other common base
+            check_memory(error)
+            raise RuntimeFailedError(self.runtime, sentence(error)) from error
+
+    def _fit(self, inputs: Tensors) -> None:
+        """Allocate for the shapes of ``inputs``, where they are not those of the run before."""
+        shapes = {name: inputs[name].shape for name, _ in self._taken}
+        if shapes == self._shapes:
+            return
+        before, self._shapes = self._shapes, {}  # until all of it worked
+        for name, index in self._taken:
+            if shapes[name] != before.get(name):
+                self._interpreter.resize_tensor_input(index, shapes[name], strict=True)
+        self._interpreter.allocate_tensors()
+        self._shapes = shapes
+
+    def close(self) -> None:
+        """Give the interpreter's memory back; closing twice is harmless."""
+        self._interpreter = None
+
+
+def capability(runtime: str, accelerator: str, memory_bytes: int | None) -> Capability:
+    """Return a capability with the installed interpreter's version."""
+    return Capability(runtime, accelerator, memory_bytes=memory_bytes, version=version())
+
+
+def check_memory(error: Exception) -> None:
+    """Raise MemoryError when that is what ``error`` says in the words of the linker or of C++.
+
+    Raises:
+        MemoryError: There was not enough: the segment is not to blame.
+    """
+    text = str(error)
+    short = text.endswith(_NOT_MAPPED) or any(words in text for words in _NO_MEMORY)
+    if short or isinstance(error, MemoryError):
+        raise MemoryError(sentence(error)) from error
+
+
+def sentence(error: Exception) -> str:
+    """Return what ``error`` says, on one line of bounded length: its last words count."""
+    return " ".join(str(error).split())[-400:]
+
+
+def _explained(error: Exception) -> str:
+    if COMPILED_OPERATOR in str(error):
+        return (
+            f"it is compiled for a Coral Edge TPU ({COMPILED_OPERATOR}): only tflite_edgetpu runs"
+            f" it, with such a device; {TWIN_FILE} beside it runs on the processor"
+        )
+    return sentence(error)
