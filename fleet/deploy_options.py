@@ -13,6 +13,9 @@ class DeployOptions(msgspec.Struct, frozen=True, kw_only=True):
     link: str | None = None
     """As `fleet.edge_links` understands it; None: the settings say."""
 
+    runtime: str | None = None
+    """As `fleet.control.runtime_choice` understands it; None: the best that the devices have."""
+
     @property
     def devices(self) -> tuple[str, ...]:
         """One for each segment."""
@@ -23,4 +26,5 @@ class DeployOptions(msgspec.Struct, frozen=True, kw_only=True):
         """Return it as it is written in a command."""
         codec = f" --codec {self.codec}" if self.codec else ""
         link = f" --link {self.link}" if self.link else ""
-        return f"--to {self.to}{codec}{link}"
+        runtime = f" --runtime {self.runtime}" if self.runtime else ""
+        return f"--to {self.to}{codec}{link}{runtime}"

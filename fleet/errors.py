@@ -220,6 +220,24 @@ class LinkChoiceError(CodedError):
         )
 
 
+class RuntimeChoiceError(CodedError):
+    """Runtimes are not chosen as they can be."""
+
+    code = "runtime.bad_choice"
+    exit_code = 2
+
+    def __init__(self, text: str, problem: str) -> None:
+        super().__init__(text, problem)
+        self.text = text
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"--runtime {self.text}: {self.problem}; write one runtime, or one for a stage or a"
+            " device, such as onnx_cpu or auto,1=tflite_edgetpu@usb:0"
+        )
+
+
 class CodecRefusedError(CodedError):
     """A codec moves the outputs further than the user allows."""
 

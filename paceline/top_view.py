@@ -157,8 +157,9 @@ def _stage(stage: StageView, fed_by: str | None, *, is_limit: bool, wide: bool) 
         state,
     ]
     if wide:
-        actual = stage.runtime_actual or stage.runtime_asked
-        cells += [Text(one_line(stage.segment)), Text(one_line(actual))]
+        asked, actual = stage.runtime_asked, stage.runtime_actual or stage.runtime_asked
+        runtime = Text(one_line(actual)) if actual == asked else Text(f"→ {actual}", "yellow")
+        cells += [Text(one_line(stage.segment)), runtime]
         cells.append(Text(one_line(fed_by)) if fed_by else _NOTHING)
     cells += [Text(_number(stage.frames_per_second)), _time(stage.run_seconds_p50)]
     if wide:

@@ -1,8 +1,8 @@
 """From a manifest and a placement to assignments and the route. Pure."""
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise, product
-from types import MappingProxyType
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import msgspec
@@ -13,6 +13,7 @@ from fleet.control.deploy_errors import (
     ReplicasError,
     UnknownSegmentError,
 )
+from fleet.control.runtime_choice import ON_PROCESSOR, Chosen
 from wire import link_names
 from wire.codec_names import DEFAULT
 from wire.manifest import INPUT, OUTPUT, Edge, Manifest, Segment
@@ -29,13 +30,27 @@ from wire.messages import (
 )
 from wire.tensors import batch_dimension, describe
 
-RUNTIMES: Final[Mapping[str, str]] = MappingProxyType({"onnx": "onnx_cpu"})
-"""The runtime that runs a segment of each format."""
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """With what segments are run and frames are sent."""
+
+    codecs: Sequence[str] = ()
+    """One for each edge that enters a stage (see `fleet.edge_codecs`); none: all is raw."""
+    batching: Batching = ONE_BY_ONE
+    """Of every segment that can run several frames at once."""
+    links: Sequence[str] = ()
+    """Of each stage, carries what it sends (see `fleet.edge_links`); none: the broker does."""
+    runtimes: Sequence[Chosen] = ()
+    """Of each assignment (see `fleet.control.runtime_choice`); none: the processor's."""
+
+
+AS_USUAL: Final = Means()
 
 
 def runtime_of(segment: Segment) -> str:
-    """Return the runtime for a segment; a format that only its runtime knows is named like it."""
-    return RUNTIMES.get(segment.format, segment.format)
+    """Return what runs a segment anywhere; an unknown format is named like its runtime."""
+    return ON_PROCESSOR.get(segment.format, segment.format)
 
 
 def check_placement(manifest: Manifest, pipeline: str, devices: Sequence[str]) -> None:
@@ -82,9 +97,7 @@ def assignments(
     pipeline: str,
     generation: int,
     devices: Sequence[str],
-    codecs: Sequence[str] = (),
-    batching: Batching = ONE_BY_ONE,
-    links: Sequence[str] = (),
+    means: Means = AS_USUAL,
 ) -> tuple[Assignment, ...]:
     """Return one assignment for each device of each segment, by stage.
 
@@ -93,9 +106,7 @@ def assignments(
         pipeline: Its name.
         generation: Its generation.
         devices: One entry for each segment: a device, or several replicas as ``d2+d3``.
-        codecs: One for each edge that enters a stage (see `fleet.edge_codecs`); none: all is raw.
-        batching: Of every segment that can run several frames at once.
-        links: Of each stage, carries what it sends (see `fleet.edge_links`); none: the broker does.
+        means: With what; those of `AS_USUAL` run anywhere.
     """
     peers = [
         tuple(Peer(device=device, stage=stage) for device in replicas)
@@ -103,33 +114,37 @@ def assignments(
     ]
     made: list[Assignment] = []
     for stage, segment in enumerate(manifest.segments):
-        made += len(peers[stage]) * [
-            Assignment(
-                pipeline=pipeline,
-                generation=generation,
-                stage=stage,
-                segment=segment.name,
-                format=segment.format,
-                files=segment.files,
-                contract=Contract(
-                    receives=manifest.edges[stage].tensors,
-                    sends=manifest.edges[stage + 1].tensors,
-                    inputs=segment.inputs,
-                    outputs=segment.outputs,
-                    tolerance=segment.tolerance,
-                ),
-                runtime=runtime_of(segment),
-                peers=Peers(
-                    upstream=peers[stage - 1] if stage else (),
-                    downstream=next(iter(peers[stage + 1 :]), ()),
-                ),
-                transfer=Transfer(
-                    link=next(iter(links[stage:]), link_names.DEFAULT),
-                    codec=next(iter(codecs[stage + 1 :]), DEFAULT),
-                ),
-                batching=batching,
+        for _ in peers[stage]:
+            chosen = next(iter(means.runtimes[len(made) :]), Chosen(runtime_of(segment)))
+            made.append(
+                Assignment(
+                    pipeline=pipeline,
+                    generation=generation,
+                    stage=stage,
+                    segment=segment.name,
+                    format=segment.format,
+                    files=segment.files,
+                    contract=Contract(
+                        receives=manifest.edges[stage].tensors,
+                        sends=manifest.edges[stage + 1].tensors,
+                        inputs=segment.inputs,
+                        outputs=segment.outputs,
+                        tolerance=segment.tolerance,
+                    ),
+                    runtime=chosen.runtime,
+                    accelerator=chosen.accelerator,
+                    require_accelerator=chosen.required,
+                    peers=Peers(
+                        upstream=peers[stage - 1] if stage else (),
+                        downstream=next(iter(peers[stage + 1 :]), ()),
+                    ),
+                    transfer=Transfer(
+                        link=next(iter(means.links[stage:]), link_names.DEFAULT),
+                        codec=next(iter(means.codecs[stage + 1 :]), DEFAULT),
+                    ),
+                    batching=means.batching,
+                )
             )
-        ]
     return tuple(made)
 
 
@@ -139,7 +154,7 @@ def route(
     generation: int,
     epoch: int,
     devices: Sequence[str],
-    codecs: Sequence[str] = (),
+    means: Means = AS_USUAL,
 ) -> Route:
     """Return what clients need to feed this generation; see `assignments`."""
     return Route(
@@ -149,16 +164,22 @@ def route(
         manifest=manifest.digest,
         stages=tuple(
             RouteStage(
-                stage=stage, device=device, segment=segment.name, runtime=runtime_of(segment)
+                stage=stage,
+                device=device,
+                segment=segment.name,
+                runtime=means.runtimes[place].runtime if means.runtimes else runtime_of(segment),
             )
-            for stage, replicas in enumerate(placement(devices))
-            for segment, device in product(manifest.segments[stage : stage + 1], replicas)
+            for place, (stage, segment, device) in enumerate(
+                (stage, manifest.segments[stage], device)
+                for stage, replicas in enumerate(placement(devices))
+                for device in replicas
+            )
         ),
         receives=manifest.edges[0].tensors,
         outputs=manifest.outputs,
         preprocess=manifest.preprocess,
         postprocess=manifest.postprocess,
-        codec=next(iter(codecs), DEFAULT),
+        codec=next(iter(means.codecs), DEFAULT),
     )
 
 

@@ -22,7 +22,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from fleet import artifacts, edge_codecs, edge_links, split_folder
-from fleet.control import assignments, deploy_plan, deploy_progress, readiness
+from fleet.control import assignments, deploy_plan, deploy_progress, readiness, runtime_choice
 from fleet.control.control_writer import write_retained
 from fleet.control.deploy_errors import (
     DeployFailedError,
@@ -37,6 +37,7 @@ from fleet.control.direct_links import TOKEN_BYTES, Links
 from fleet.control.observe import GRACE_SECONDS, Observer
 from fleet.control.orders import Orders
 from fleet.control.reading import await_devices, read_ordered
+from fleet.control.runtime_choice import Chosen
 from wire import ids, link_names, messages
 from wire.codec_names import DEFAULT
 from wire.errors import BrokerUnreachableError, CodedError
@@ -69,6 +70,10 @@ class DeployRequest:
     """Of every segment that can run several frames at once."""
     link: str = link_names.DEFAULT
     """What carries frames from stage to stage, as `fleet.edge_links` understands it."""
+    runtime: str = runtime_choice.AUTO
+    """What runs the segments, as `fleet.control.runtime_choice` understands it."""
+    require_accelerator: bool = False
+    """Whether devices shall fail rather than fall back to their processors."""
     serve: str | None = None
     """``HOST:PORT`` to serve the artifacts at until all is done; None: somebody else does."""
     trusted: tuple[Ed25519PublicKey, ...] = ()
@@ -125,6 +130,7 @@ def deploy(
         DamagedSplitError: Its files are not those of the manifest.
         PlacementError: Not one device for each segment.
         CodecChoiceError: Codecs are chosen for edges that are not there.
+        RuntimeChoiceError: Runtimes are chosen for stages or devices that are not there.
         LinkChoiceError: Links are chosen for stages that send to none.
         UnknownPluginError: There is no such codec or link.
         DevicesAbsentError: Devices are not there.
@@ -158,7 +164,9 @@ def checked(request: DeployRequest) -> Target:
     assignments.check_placement(manifest, name, request.devices)
     codecs = edge_codecs.parsed(request.codecs, len(manifest.segments))
     links = edge_links.parsed(request.link, len(manifest.segments))
-    target = Target(name, manifest, request.devices, codecs, request.batching, links)
+    places = assignments.placement(request.devices)
+    runtimes = runtime_choice.parsed(request.runtime, places, required=request.require_accelerator)
+    target = Target(name, manifest, request.devices, codecs, request.batching, links, runtimes)
     for device in target.hosts:
         ids.checked(device, "device")
     if request.batching.max_frames > 1:
@@ -240,7 +248,7 @@ class _Deploying:
             self.seen.wait(lambda: all(self.seen.device(d).status for d in left), GRACE_SECONDS)
             ordered |= read_ordered(self.seen, left, site, keys, force=force, must_answer=False)
         plan = deploy_plan.plan_deploy(
-            self.target, site, ordered, route, time.time_ns(), self._links()
+            self.target, site, ordered, route, time.time_ns(), self._links(), self._runtimes()
         )
         unable = readiness.inabilities(
             plan.assignments, self.target.hosts, self.seen.devices(), plan.route.codec
@@ -254,6 +262,14 @@ class _Deploying:
         told = {device: self.seen.device(device).info for device in self.target.hosts}
         certificates = {device: info.certificate for device, info in told.items() if info}
         return Links(secrets.token_hex(TOKEN_BYTES), certificates)
+
+    def _runtimes(self) -> tuple[Chosen, ...]:
+        """Return what runs the segments, by what their devices have proved."""
+        infos = {device: self.seen.device(device).info for device in self.target.hosts}
+        places = assignments.placement(self.target.devices)
+        return runtime_choice.chosen(
+            self.target.manifest.segments, places, infos, self.target.runtimes
+        )
 
     def _write_route(self, route: Route) -> None:
         topic = self.request.topics.topic("route", pipeline=route.pipeline)

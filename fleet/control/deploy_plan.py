@@ -16,10 +16,12 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from fleet.control import assignments
+from fleet.control.assignments import Means
 from fleet.control.deploy_errors import OrdersLostError, OrdersUnknownError
 from fleet.control.device_state import DeviceState
 from fleet.control.direct_links import Links, linked
 from fleet.control.proof import proved
+from fleet.control.runtime_choice import AS_USUAL, Chosen, Wish
 from wire.manifest import Manifest
 from wire.messages import ONE_BY_ONE, Assignment, Batching, Desired, Reported, Route
 
@@ -53,6 +55,8 @@ class Target:
     batching: Batching = ONE_BY_ONE
     links: tuple[str, ...] = ()
     """What carries the frames that each stage sends; none: the broker does."""
+    runtimes: Wish = AS_USUAL
+    """What shall run the segments."""
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -134,6 +138,7 @@ def plan_deploy(
     route: Route | None,
     unix_ns: int,
     links: Links | None = None,
+    runtimes: Sequence[Chosen] = (),
 ) -> DeployPlan:
     """Return what to write so that ``target`` serves.
 
@@ -144,13 +149,14 @@ def plan_deploy(
         route: The pipeline's route as it is; None: it has none.
         unix_ns: When this is said.
         links: What direct links between the stages need; None: there are none.
+        runtimes: What runs each segment on each of its devices; none: the processors do.
     """
     pipeline = target.pipeline
     epoch = _next_epoch(devices.values(), route)
     generation = _next_generation(pipeline, devices.values(), route, epoch)
     what = (target.manifest, pipeline, generation)
-    how = (target.codecs, target.batching, target.links)
-    made = linked(assignments.assignments(*what, target.devices, *how), links or Links())
+    means = Means(target.codecs, target.batching, target.links, runtimes)
+    made = linked(assignments.assignments(*what, target.devices, means), links or Links())
     write = _Writer(site, epoch, unix_ns)
     make, withdraw, settle = [], [], []
     for name, before in devices.items():
@@ -168,7 +174,7 @@ def plan_deploy(
         made,
         tuple(make),
         tuple(withdraw),
-        assignments.route(*what, epoch, target.devices, target.codecs),
+        assignments.route(*what, epoch, target.devices, means),
         tuple(settle),
         tuple(name for name, before in devices.items() if before.was_lost),
     )

@@ -26,6 +26,12 @@ class StageStatus(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str | None = None
     runtime: str | None = None
     """The one that runs it; None: none does."""
+    runtime_asked: str | None = None
+    """The one that was ordered; None: the device does not report the stage."""
+    accelerator: str = ""
+    """What that runtime really runs it on; empty: none does, or an agent too old to say."""
+    degraded: Reason | None = None
+    """Why it does not run, or not wholly, as it was ordered to."""
     restarts: int = 0
     reason: Reason | None = None
     since_unix_ns: int | None = None
@@ -51,8 +57,8 @@ class PipelineStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     pipeline: str
     state: Literal["serving", "degraded", "down", "not_deployed"]
-    """``degraded``: every stage serves, but not on all of its devices; ``down``: a stage serves on
-    none; ``not_deployed``: it has no route."""
+    """``degraded``: every stage serves, but not on all of its devices, or on less than was asked
+    for; ``down``: a stage serves on none; ``not_deployed``: it has no route."""
     generation: int | None
     """The one that the route names."""
     epoch: int | None
@@ -146,6 +152,9 @@ def _status(found: ReportedAssignment, state: DeviceState) -> StageStatus:
         phase=found.phase,
         outcome=found.outcome,
         runtime=found.runtime_actual,
+        runtime_asked=found.runtime_asked,
+        accelerator=found.accelerator_actual,
+        degraded=found.degraded,
         restarts=found.restarts,
         reason=found.reason,
         since_unix_ns=found.since_unix_ns or None,
@@ -166,6 +175,6 @@ def _state(
     for stage in stages:
         serves = stage.phase == "serving" and stage.device_state == "online"
         serving.setdefault(stage.stage, []).append(serves)
-    if all(map(all, serving.values())):
+    if all(map(all, serving.values())) and not any(stage.degraded for stage in stages):
         return "serving"
     return "degraded" if all(map(any, serving.values())) else "down"

@@ -55,11 +55,23 @@ def _inability(assignment: Assignment, info: Info, codecs: Sequence[str]) -> str
     missing = [name for name in codecs if name not in {*info.codecs, DEFAULT}]
     if missing:
         return f"has no codec {missing[0]} (it has {', '.join(info.codecs) or DEFAULT})"
-    for runtime in info.runtimes:
-        if runtime.runtime == assignment.runtime:
-            if runtime.proved:
-                return None
-            why = runtime.reason or "no reason given"
-            return f"its runtime {runtime.runtime} does not work ({why})"
-    names = ", ".join(runtime.runtime for runtime in info.runtimes) or "none"
-    return f"has no runtime {assignment.runtime} for segment {assignment.segment} (it has {names})"
+    return _cannot_run(assignment, info)
+
+
+def _cannot_run(assignment: Assignment, info: Info) -> str | None:
+    asked, where = assignment.runtime, assignment.accelerator
+    found = [one for one in info.runtimes if one.runtime == asked]
+    if not found:
+        names = ", ".join(dict.fromkeys(one.runtime for one in info.runtimes)) or "none"
+        return f"has no runtime {asked} for segment {assignment.segment} (it has {names})"
+    formats = found[0].formats
+    if formats and assignment.format not in formats:
+        reads = ", ".join(formats)
+        return f"its runtime {asked} reads {reads}, not {assignment.format} ({assignment.segment})"
+    at = [one for one in found if where in {"", one.accelerator}]
+    if not at:
+        has = ", ".join(one.accelerator for one in found)
+        return f"its runtime {asked} has no {where} (it has {has})"
+    if any(one.proved for one in at):
+        return None
+    return f"its runtime {asked} does not work ({at[0].reason or 'no reason given'})"

@@ -1,11 +1,11 @@
 """A device as it is shown: what is wrong with it, and what to do next. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from fleet.hub.known_device import KnownDevice, Presence
 from fleet.hub.views import URGENCY, DeviceView, NextStep, ProblemView, State
-from wire.messages import ReportedAssignment
+from wire.messages import Reason, ReportedAssignment, RuntimeInfo
 
 FAILED: Final = "failed"
 _GONE: Final[dict[Presence, str]] = {
@@ -36,7 +36,7 @@ def device_view(known: KnownDevice, now: float, unix_ns: int) -> DeviceView:
         version=info.version if info else None,
         machine=info.machine or None if info else None,
         system=info.system or None if info else None,
-        runtimes=tuple(r.runtime for r in info.runtimes if r.proved) if info else (),
+        runtimes=tuple(_runtimes(info.runtimes)) if info else (),
         memory_limit=info.memory_limit if info else None,
         insecure=info.insecure if info else False,
         cpu_ratio=seen.cpu_ratio,
@@ -88,6 +88,8 @@ def _problems(known: KnownDevice, presence: Presence) -> Iterator[ProblemView]:
     for found in reported.assignments if reported else ():
         if found.phase == FAILED and (found.reason is None or found.reason.code not in codes):
             yield _failed(known, found)
+        if found.degraded is not None and found.degraded.code not in codes:
+            yield _degraded(known, found, found.degraded)
 
 
 def _failed(known: KnownDevice, found: ReportedAssignment) -> ProblemView:
@@ -97,6 +99,22 @@ def _failed(known: KnownDevice, found: ReportedAssignment) -> ProblemView:
         message=f"{_key(found)}: {why.message if why else 'it failed'}",
         since_unix_ns=known.by_our_clock(found.since_unix_ns),
     )
+
+
+def _degraded(known: KnownDevice, found: ReportedAssignment, why: Reason) -> ProblemView:
+    return ProblemView(
+        code=why.code,
+        message=f"{_key(found)}: {why.message}",
+        severity="warning",
+        since_unix_ns=known.by_our_clock(found.since_unix_ns),
+    )
+
+
+def _runtimes(found: Iterable[RuntimeInfo]) -> Iterator[str]:
+    for one in found:
+        if one.proved:
+            on = "" if one.accelerator in {"cpu", "none"} else f" {one.accelerator}"
+            yield f"{one.runtime}{on}"
 
 
 def _state(problems: tuple[ProblemView, ...], presence: Presence) -> State:

@@ -64,6 +64,10 @@ def pipeline_view(
     )
 
 
+_PASSES: Final = {"ok", "warning"}
+"""States of a stage that gives answers."""
+
+
 def urgency(view: PipelineView) -> tuple[int, str]:
     """Return what pipelines are sorted by: problems first, then by name."""
     return URGENCY[view.state], view.pipeline
@@ -95,6 +99,7 @@ def _stage(
         presence=presence,
         runtime_asked=stage.runtime,
         runtime_actual=found.runtime_actual if found else None,
+        accelerator=found.accelerator_actual if found else "",
         reason=reason,
         since_unix_ns=since,
         restarts=found.restarts if found else 0,
@@ -204,11 +209,13 @@ def _reason(
             return None
         text = f"{stage.device} reports no such stage: it was ordered away or its state was lost"
         return ProblemView(code="stage.missing", message=text)
-    if found.phase == SERVING or found.reason is None:
+    why = found.degraded if found.phase == SERVING else found.reason
+    if why is None:
         return None
     return ProblemView(
-        code=found.reason.code,
-        message=found.reason.message,
+        code=why.code,
+        message=why.message,
+        severity="warning" if why is found.degraded else "error",
         since_unix_ns=since_unix_ns,
     )
 
@@ -226,7 +233,9 @@ def _stage_state(
         return "error" if heard else "busy"
     if found.phase == FAILED:
         return "error"
-    return "ok" if found.phase == SERVING else "busy"
+    if found.phase != SERVING:
+        return "busy"
+    return "warning" if found.degraded else "ok"
 
 
 def _condition(
@@ -236,7 +245,7 @@ def _condition(
         return "not_deployed"
     if all(stage.state == "ok" for stage in stages):
         return "serving"
-    passes = all(any(one.state == "ok" for one in replicas) for replicas in by_stage(stages))
+    passes = all(any(one.state in _PASSES for one in replicas) for replicas in by_stage(stages))
     return "degraded" if passes else "down"
 
 

@@ -68,7 +68,7 @@ class DeviceView(View, frozen=True, kw_only=True):
     machine: str | None = None
     system: str | None = None
     runtimes: tuple[str, ...] = ()
-    """Those that it proved."""
+    """Those that it proved, with their accelerators: ``onnx_cpu``, ``tflite_edgetpu usb:0``."""
     memory_limit: str | None = None
     insecure: bool = False
     cpu_ratio: float | None = None
@@ -99,8 +99,10 @@ class StageView(View, frozen=True, kw_only=True):
     """Of its device: see `DeviceView`."""
     runtime_asked: str
     runtime_actual: str | None
+    accelerator: str = ""
+    """What that runtime really runs it on; empty: none does, or an agent too old to say."""
     reason: ProblemView | None = None
-    """Why it does not serve, with since when."""
+    """Why it does not serve, or not on what was asked for (a warning), with since when."""
     since_unix_ns: int | None = None
     """Since when it is in this phase; told by the device, corrected by how wrong its clock is."""
     restarts: int = 0

@@ -15,6 +15,7 @@ from fleet.codec_effects.report import Bounds
 from fleet.control import deploy as deployer
 from fleet.control.deploy import Deployment, DeployRequest
 from fleet.control.deployments import Promise
+from fleet.control.runtime_choice import AUTO
 from fleet.deploy_options import DeployOptions
 from fleet.errors import BadRequestError
 from fleet.simulator.predicting import Prediction
@@ -46,6 +47,8 @@ def deploy(  # noqa: PLR0913 one for each option
     timeout: Timeout = 120.0,
     codec: str | None = None,
     link: str | None = None,
+    runtime: str | None = None,
+    require_accelerator: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     bounds: BoundOptions = BoundOptions(),  # noqa: B008 frozen
     examples: Annotated[Path | None, Parameter(name="--inputs")] = None,
     max_batch: Count = 1,
@@ -73,6 +76,11 @@ def deploy(  # noqa: PLR0913 one for each option
             sees them), paho (the same by another library, much slower), tcp or uds (direct), or
             auto (the best that both devices reach); one for what each stage sends: 0=tcp,1=mqtt.
             Else that of the settings, or mqtt.
+        runtime: What runs the segments: auto (the best that each device has proved: a Coral for
+            what was compiled for it, a GPU, OpenVINO, else the processor), a runtime such as
+            onnx_cpu, or one for a stage or a device: auto,1=onnx_tensorrt,d2=tflite_edgetpu@usb:1.
+            Else auto, or what the plan was made for.
+        require_accelerator: Let a device fail where it would fall back to its processor.
         bounds: How far the codec may move the outputs: tried before anything is written, as by
             paceline verify --codec.
         examples: A folder of .npz files to try it with; else inputs are made up.
@@ -101,6 +109,8 @@ def deploy(  # noqa: PLR0913 one for each option
         codecs=options.codec or loaded.codec,
         batching=Batching(max_frames=max_batch, max_wait_seconds=max_wait),
         link=options.link or loaded.link,
+        runtime=runtime or options.runtime or AUTO,
+        require_accelerator=require_accelerator,
         serve=address,
         trusted=keys.trusted(trust),
         force=force,

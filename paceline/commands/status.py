@@ -185,9 +185,9 @@ def _show_pipeline(console: Console, pipeline: PipelineStatus, now_unix_ns: int)
     if len(pipeline.edges) > 1:
         console.print(Text(f"  edges: {', '.join(map(_edge, pipeline.edges))}", "dim"))
     for stage in rows:
-        if stage.reason is not None:
+        for reason in filter(None, (stage.reason, stage.degraded)):
             where = f"  {stage.device} {stage.segment}: "
-            told = f"{stage.reason.code}: {stage.reason.message}"
+            told = f"{reason.code}: {reason.message}"
             console.print(Text(where).append(told, style="yellow"))
     insecure = sorted({stage.device for stage in rows if stage.insecure})
     if insecure:
@@ -213,10 +213,20 @@ def _cells(stage: StageStatus, now_unix_ns: int) -> tuple[Text, ...]:
         _styled(stage.device_state, stage.device_state),
         _styled(stage.phase, stage.phase),
         _styled(outcome, stage.outcome or ""),
-        Text(stage.runtime or ""),
+        _runtime(stage),
         Text(str(stage.generation)),
         Text("" if age is None else age_text(age)),
     )
+
+
+def _runtime(stage: StageStatus) -> Text:
+    """Return what runs it, beside what was asked for where that is another."""
+    if stage.runtime is None:
+        return Text("")
+    on = f" ({stage.accelerator})" if stage.accelerator not in {"", "cpu", "none"} else ""
+    other = stage.runtime_asked not in {None, stage.runtime}
+    text = f"{stage.runtime_asked} → {stage.runtime}" if other else stage.runtime
+    return Text(f"{text}{on}", style="yellow" if stage.degraded else "")
 
 
 def _styled(text: str, state: str) -> Text:

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.control import assignments
+from fleet.control.assignments import Means
 from fleet.control.deploy_errors import (
     BatchError,
     PlacementError,
     ReplicasError,
     UnknownSegmentError,
 )
+from fleet.control.runtime_choice import Chosen
 from wire import manifest as manifests
 from wire.manifest import Answer, Edge, File, Manifest, ModelRef, Picture, Segment
 from wire.messages import Batching, Peer
@@ -56,6 +58,20 @@ def manifest(count, **more):
     )
 
 
+def test_what_was_chosen_runs_each_segment_on_each_device():
+    """The route says the runtimes as well; without a choice the processor runs them."""
+    chosen = (Chosen("onnx_cuda", "gpu:1", required=True), Chosen("onnx_cpu"), Chosen("onnx_cuda"))
+
+    made = assignments.assignments(manifest(2), "p", 4, ("a", "b+c"), Means(runtimes=chosen))
+    route = assignments.route(manifest(2), "p", 4, 1, ("a", "b+c"), Means(runtimes=chosen))
+    usual = assignments.assignments(manifest(1), "p", 4, ("a",))[0]
+
+    assert [a.runtime for a in made] == [s.runtime for s in route.stages]
+    assert [s.runtime for s in route.stages] == ["onnx_cuda", "onnx_cpu", "onnx_cuda"]
+    assert (made[0].accelerator, made[0].require_accelerator) == ("gpu:1", True)
+    assert (usual.runtime, usual.accelerator, usual.require_accelerator) == ("onnx_cpu", "", False)
+
+
 def test_neighbours_are_peers_and_the_ends_have_none():
     """Each stage hears from the one before and sends to the one behind; clients are no peers."""
     first, middle, last = assignments.assignments(manifest(3), "p", 4, ("a", "b", "a"))
@@ -96,7 +112,7 @@ def test_batches_need_a_segment_that_can():
     some = msgspec.structs.replace(chain, segments=(chain.segments[0], free))
     batching = Batching(max_frames=4, max_wait_seconds=0.01)
     assignments.check_batching(some, "p")
-    made = assignments.assignments(some, "p", 1, ("a", "b"), batching=batching)
+    made = assignments.assignments(some, "p", 1, ("a", "b"), Means(batching=batching))
 
     assert [a.batching for a in made] == [batching, batching]
 
@@ -181,7 +197,7 @@ def test_every_stage_is_told_the_link():
     """MQTT, unless another is asked for."""
     devices = ("a", "b", "c")
     usual = assignments.assignments(manifest(3), "p", 4, devices)
-    made = assignments.assignments(manifest(3), "p", 4, devices, links=("auto",) * 3)
+    made = assignments.assignments(manifest(3), "p", 4, devices, Means(links=("auto",) * 3))
 
     assert {one.transfer.link for one in usual} == {"mqtt"}
     assert {one.transfer.link for one in made} == {"auto"}
@@ -190,8 +206,8 @@ def test_every_stage_is_told_the_link():
 def test_each_stage_sends_with_its_codec():
     """The entry's is the route's; what goes to clients is raw."""
     codecs, devices = ("fp16", "int8_channel", "raw+zstd"), ("a", "b", "c")
-    made = assignments.assignments(manifest(3), "p", 4, devices, codecs)
-    route = assignments.route(manifest(3), "p", 4, 1, devices, codecs)
+    made = assignments.assignments(manifest(3), "p", 4, devices, Means(codecs))
+    route = assignments.route(manifest(3), "p", 4, 1, devices, Means(codecs))
 
     assert route.codec == "fp16"
     assert [one.transfer.codec for one in made] == ["int8_channel", "raw+zstd", "raw"]

@@ -94,6 +94,28 @@ def test_a_pipeline_with_replicas_is_degraded_while_some_serve(b, c, expected):
     assert pipeline_status("p", route, states).state == expected
 
 
+def test_a_stage_on_less_than_was_asked_for_degrades_its_pipeline():
+    """It answers, and the reason is shown beside what was asked for and what runs."""
+    why = Reason(code="accelerator.lost", message="the stick was pulled")
+    fallen = msgspec.structs.replace(
+        running(1),
+        runtime_asked="tflite_edgetpu",
+        runtime_actual="tflite_cpu",
+        accelerator_actual="cpu",
+        degraded=why,
+    )
+
+    found = pipeline_status("p", ROUTE, {"a": device("a", running(0)), "b": device("b", fallen)})
+    stage = found.stages[1]
+
+    assert found.state == "degraded"
+    assert (stage.runtime_asked, stage.runtime, stage.degraded) == (
+        "tflite_edgetpu",
+        "tflite_cpu",
+        why,
+    )
+
+
 def test_a_stage_that_nobody_reports_is_missing():
     """The route says where it should be."""
     found = pipeline_status("p", ROUTE, {"a": device("a", running(0)), "b": DeviceState("b")})

@@ -57,6 +57,10 @@ def test_a_device_that_is_online_and_known_is_there():
         (info(RuntimeInfo(runtime="identity", proved=True)), "(it has identity)"),
         (info(RuntimeInfo(runtime="onnx_cpu", reason="no module")), "does not work (no module)"),
         (info(CPU, wire=(2, 3)), "speaks protocol versions 2 to 3 (we speak 1 to 1)"),
+        (
+            info(RuntimeInfo(runtime="onnx_cpu", proved=True, formats=("tflite",))),
+            "its runtime onnx_cpu reads tflite, not onnx (s0)",
+        ),
         (None, "has not said what it is"),
     ],
 )
@@ -65,6 +69,29 @@ def test_a_device_that_cannot_run_its_segment_says_why(told, problem):
     states = {"a": DeviceState("a", ONLINE, told)}
 
     assert problem in readiness.inabilities([ASSIGNMENT], ["a"], states)["a"]
+
+
+@pytest.mark.parametrize(
+    ("at", "problem"),
+    [
+        ("usb:0", None),
+        ("usb:1", "its runtime tflite_edgetpu does not work (no answer)"),
+        ("usb:2", "its runtime tflite_edgetpu has no usb:2 (it has usb:0, usb:1)"),
+        ("", None),
+    ],
+)
+def test_an_accelerator_that_is_asked_for_must_be_proved(at, problem):
+    """One of several is enough where none is named."""
+    sticks = (
+        RuntimeInfo(runtime="tflite_edgetpu", accelerator="usb:0", proved=True),
+        RuntimeInfo(runtime="tflite_edgetpu", accelerator="usb:1", reason="no answer"),
+    )
+    states = {"a": DeviceState("a", ONLINE, info(*sticks))}
+    asked = msgspec.structs.replace(ASSIGNMENT, runtime="tflite_edgetpu", accelerator=at)
+
+    found = readiness.inabilities([asked], ["a"], states)
+
+    assert found == ({} if problem is None else {"a": problem})
 
 
 def test_versions_that_overlap_are_enough():

@@ -32,7 +32,9 @@ def info(device):
     return TOPICS.device("info", device), Info(device=device, version="0.1", runtimes=(runtime,))
 
 
-def reported(device, *stages, phase="serving", reason=None, pipeline="p", generation=7):
+def reported(
+    device, *stages, phase="serving", reason=None, pipeline="p", generation=7, degraded=None
+):
     """Return what a device does: those stages of one pipeline."""
     assignments = tuple(
         ReportedAssignment(
@@ -46,6 +48,7 @@ def reported(device, *stages, phase="serving", reason=None, pipeline="p", genera
             runtime_asked="onnx_cpu",
             runtime_actual="onnx_cpu" if phase == "serving" else None,
             reason=Reason(code=reason, message="it is so") if reason else None,
+            degraded=Reason(code=degraded, message="it was pulled") if degraded else None,
         )
         for stage in stages
     )

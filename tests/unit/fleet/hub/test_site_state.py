@@ -216,6 +216,16 @@ def test_failed_stage_shows_its_own_reason(served):
     assert device.next_step.command == "paceline status p"
 
 
+def test_stage_on_less_than_was_asked_for_is_a_warning(served):
+    """It answers, so nothing is down; stage, pipeline and device say why it is slower."""
+    take(served, telling.reported("d1", 0, degraded="accelerator.lost"), 6.0)
+    view, device = _pipeline(served, 6.0), served.device("d1", 6.0, T0)
+
+    assert (view.condition, view.state, view.stages[0].state) == ("degraded", "warning", "warning")
+    assert view.stages[0].reason.code == "accelerator.lost"
+    assert (device.state, device.problems[0].message) == ("warning", "p.7-0: it was pulled")
+
+
 def test_stage_on_its_way_is_busy_and_no_alarm(served):
     """Loading is no fault."""
     take(served, telling.reported("d1", 0, phase="loading"), 6.0)

@@ -1,0 +1,151 @@
+"""Which runtime and accelerator runs each segment on each device. Pure.
+
+``auto`` is for every stage; ``onnx_cpu,1=onnx_cuda,coral7=tflite_edgetpu@usb:1`` is onnx_cuda for
+stage 1 wherever it runs, the second stick of device coral7 for whatever it runs, and onnx_cpu for
+all else. What names a device goes before what names a stage.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from fleet.errors import RuntimeChoiceError
+from wire.ids import is_id
+from wire.manifest import Segment
+from wire.messages import Info, RuntimeInfo
+
+AUTO: Final = "auto"
+"""The best that a device has proved for a segment's format."""
+ON_PROCESSOR: Final[Mapping[str, str]] = MappingProxyType(
+    {"onnx": "onnx_cpu", "tflite": "tflite_cpu"}
+)
+"""What runs a segment of each format anywhere."""
+EDGETPU: Final = "tflite_edgetpu"
+EDGETPU_FILE: Final = "segment_edgetpu.tflite"
+PREFERRED: Final = (EDGETPU, "onnx_cuda", "onnx_openvino", *ON_PROCESSOR.values())
+"""Chosen without being asked for, the best first. TensorRT is not among them: it builds an engine
+for minutes, and for one set of sizes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What runs one segment on one device."""
+
+    runtime: str
+    accelerator: str = ""
+    """As `RuntimeInfo.accelerator`; empty: the first."""
+    required: bool = False
+    """Whether to fail rather than to fall back."""
+
+    @classmethod
+    def parsed(cls, text: str, asked: str) -> "Chosen":
+        """Return what ``runtime@accelerator`` says; ``asked`` is what it is a part of.
+
+        Raises:
+            RuntimeChoiceError: It says neither.
+        """
+        runtime, at, accelerator = text.strip().partition("@")
+        if not is_id(runtime) or (at and not accelerator):
+            raise RuntimeChoiceError(asked, f"{text!r:.40} names no runtime")
+        return cls(runtime, accelerator)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was asked for."""
+
+    required: bool = False
+    """Whether devices shall fail rather than fall back."""
+    usual: Chosen = Chosen(AUTO)
+    by_stage: Mapping[int, Chosen] = field(default_factory=dict)
+    by_device: Mapping[str, Chosen] = field(default_factory=dict)
+
+    def of(self, stage: int, device: str) -> Chosen:
+        """Return what was asked for one stage on one device."""
+        return self.by_device.get(device) or self.by_stage.get(stage) or self.usual
+
+
+AS_USUAL: Final = Wish()
+
+
+def parsed(text: str, placement: Sequence[Sequence[str]], *, required: bool = False) -> Wish:
+    """Return the wish that ``text`` says.
+
+    Args:
+        text: See above.
+        placement: The devices of each stage.
+        required: See `Wish`.
+
+    Raises:
+        RuntimeChoiceError: It cannot be understood, or names a stage or device that is not there.
+    """
+    usual: Chosen | None = None
+    by_stage: dict[int, Chosen] = {}
+    by_device: dict[str, Chosen] = {}
+    devices = {device for replicas in placement for device in replicas}
+    for part in text.split(","):
+        where, equals, what = (piece.strip() for piece in part.rpartition("="))
+        chosen = Chosen.parsed(what, text)
+        twice = RuntimeChoiceError(text, f"{where or 'all'} has two runtimes")
+        if not equals:
+            if usual is not None:
+                raise twice
+            usual = chosen
+        elif where in devices:
+            if by_device.setdefault(where, chosen) is not chosen:
+                raise twice
+        elif where.isdecimal() and int(where) < len(placement):
+            if by_stage.setdefault(int(where), chosen) is not chosen:
+                raise twice
+        else:
+            there = f"stages are 0 to {len(placement) - 1}, devices {', '.join(sorted(devices))}"
+            raise RuntimeChoiceError(text, f"{where!r:.48} is no stage and no device ({there})")
+    return Wish(required, usual or Chosen(AUTO), by_stage, by_device)
+
+
+def chosen(
+    segments: Sequence[Segment],
+    placement: Sequence[Sequence[str]],
+    infos: Mapping[str, Info | None],
+    wish: Wish,
+) -> tuple[Chosen, ...]:
+    """Return what runs each segment on each of its devices, by stage and in their order.
+
+    Segments on one device get an accelerator each, as long as it has so many: an Edge TPU is one
+    process's alone, so what comes after the last one is left to the processor.
+    """
+    busy = {device: Counter[str]() for replicas in placement for device in replicas}
+    found = []
+    for stage, (segment, devices) in enumerate(zip(segments, placement, strict=True)):
+        for device in devices:
+            info = infos.get(device)
+            proved = [one for one in info.runtimes if one.proved] if info else []
+            asked = wish.of(stage, device)
+            runtime = asked.runtime
+            if runtime == AUTO:
+                runtime = _best(segment, proved, busy[device])
+            there = [one for one in proved if one.runtime == runtime]
+            least = min(there, key=lambda one: busy[device][_name(one)], default=None)
+            taken = asked.accelerator or (least.accelerator if least else "")
+            busy[device][f"{runtime}@{taken}"] += 1
+            accelerator = taken if len(there) > 1 else asked.accelerator
+            found.append(Chosen(runtime, accelerator, wish.required))
+    return tuple(found)
+
+
+def _best(segment: Segment, proved: Sequence[RuntimeInfo], busy: Counter[str]) -> str:
+    """Return the best runtime that a device has proved for the segment."""
+    compiled = any(file.name == EDGETPU_FILE for file in segment.files)
+    for runtime in PREFERRED:
+        for one in proved:
+            free = runtime != EDGETPU or (compiled and not busy[_name(one)])
+            if one.runtime == runtime and segment.format in one.formats and free:
+                return runtime
+    # nobody says better; a format that only its runtime knows is named like it
+    return ON_PROCESSOR.get(segment.format, segment.format)
+
+
+def _name(found: RuntimeInfo) -> str:
+    return f"{found.runtime}@{found.accelerator}"

@@ -1,0 +1,141 @@
+"""What runs each segment on each device: asked for, or the best that was proved."""
+
+import pytest
+
+from fleet.control import runtime_choice
+from fleet.control.runtime_choice import AS_USUAL, EDGETPU_FILE, Chosen
+from fleet.errors import RuntimeChoiceError
+from wire.manifest import File, Segment
+from wire.messages import Info, RuntimeInfo
+
+
+def segment(number, kind="onnx", *files):
+    """Return a segment of this format."""
+    return Segment(
+        name=f"s{number}",
+        format=kind,
+        files=tuple(File(name=name, sha256="0" * 64, size_bytes=1) for name in files),
+        inputs=(),
+        outputs=(),
+        operators=1,
+        weight_bytes=1,
+        peak_bytes=1,
+    )
+
+
+def device(*proved):
+    """Return what a device says that proved runtimes, each as ``runtime@accelerator``."""
+    formats = {"onnx": ("onnx",), "tflite": ("tflite",), "strange": ("strange",)}
+    return Info(
+        device="d",
+        version="1",
+        runtimes=tuple(
+            RuntimeInfo(
+                runtime=name.partition("@")[0],
+                accelerator=name.partition("@")[2] or "cpu",
+                proved=not name.startswith("-"),
+                formats=formats.get(name.partition("_")[0], ()),
+            )
+            for name in proved
+        ),
+    )
+
+
+COMPILED = ("segment.tflite", EDGETPU_FILE)
+
+
+@pytest.mark.parametrize(
+    ("found", "kind", "files", "best"),
+    [
+        (("onnx_cpu",), "onnx", (), "onnx_cpu"),
+        (("onnx_cpu", "onnx_cuda@gpu:0"), "onnx", (), "onnx_cuda"),
+        (("onnx_cpu", "onnx_openvino@CPU"), "onnx", (), "onnx_openvino"),
+        (("onnx_cpu", "onnx_tensorrt@gpu:0"), "onnx", (), "onnx_cpu"),
+        (("tflite_cpu", "tflite_edgetpu@usb:0"), "tflite", COMPILED, "tflite_edgetpu"),
+        (("tflite_cpu", "tflite_edgetpu@usb:0"), "tflite", ("segment.tflite",), "tflite_cpu"),
+        (("onnx_cpu", "tflite_edgetpu@usb:0"), "onnx", (), "onnx_cpu"),
+        ((), "tflite", (), "tflite_cpu"),
+        ((), "identity", (), "identity"),
+    ],
+)
+def test_the_best_that_a_device_proved(found, kind, files, best):
+    """Not TensorRT, which builds for minutes; a Coral only for what was compiled for it."""
+    made = runtime_choice.chosen(
+        [segment(0, kind, *files)], [("d",)], {"d": device(*found)}, AS_USUAL
+    )
+
+    assert made == (Chosen(best),)
+
+
+def test_what_was_not_proved_is_not_chosen():
+    """A library alone is not enough."""
+    broken = Info(
+        device="d",
+        version="1",
+        runtimes=(RuntimeInfo(runtime="onnx_cuda", formats=("onnx",), reason="no driver"),),
+    )
+
+    assert runtime_choice.chosen([segment(0)], [("d",)], {"d": broken}, AS_USUAL) == (
+        Chosen("onnx_cpu"),
+    )
+
+
+def test_segments_on_one_host_get_an_accelerator_each():
+    """Two sticks take two segments; the third is left to the processor: a stick is not shared."""
+    host = device("tflite_cpu", "tflite_edgetpu@usb:0", "tflite_edgetpu@usb:1")
+    segments = [segment(n, "tflite", *COMPILED) for n in range(3)]
+
+    made = runtime_choice.chosen(segments, [("d",)] * 3, {"d": host}, AS_USUAL)
+
+    assert made == (
+        Chosen("tflite_edgetpu", "usb:0"),
+        Chosen("tflite_edgetpu", "usb:1"),
+        Chosen("tflite_cpu"),
+    )
+
+
+def test_one_stick_is_not_given_away_twice():
+    """Also where there is one alone, whose name needs no saying."""
+    host = device("tflite_cpu", "tflite_edgetpu@usb:0")
+    segments = [segment(n, "tflite", *COMPILED) for n in range(2)]
+
+    made = runtime_choice.chosen(segments, [("d",)] * 2, {"d": host}, AS_USUAL)
+
+    assert made == (Chosen("tflite_edgetpu"), Chosen("tflite_cpu"))
+
+
+def test_a_device_goes_before_a_stage_before_all():
+    """Replicas of one stage may be asked for different things."""
+    places = [("a",), ("b", "c")]
+    wish = runtime_choice.parsed(
+        "onnx_cpu,1=onnx_cuda,c=onnx_tensorrt@gpu:1", places, required=True
+    )
+
+    made = runtime_choice.chosen([segment(0), segment(1)], places, {}, wish)
+
+    assert made == (
+        Chosen("onnx_cpu", "", required=True),
+        Chosen("onnx_cuda", "", required=True),
+        Chosen("onnx_tensorrt", "gpu:1", required=True),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "'' names no runtime"),
+        ("onnx_cpu,onnx_cuda", "all has two runtimes"),
+        ("a=onnx_cpu,a=onnx_cpu", "a has two runtimes"),
+        ("2=onnx_cpu", "'2' is no stage and no device (stages are 0 to 1, devices a, b)"),
+        ("z=onnx_cpu", "'z' is no stage and no device"),
+        ("onnx_cpu@", "names no runtime"),
+        ("Onnx CPU", "names no runtime"),
+    ],
+)
+def test_what_cannot_be_understood_is_a_named_error(text, problem):
+    """The error shows what was written and an example."""
+    with pytest.raises(RuntimeChoiceError) as caught:
+        runtime_choice.parsed(text, [("a",), ("b",)])
+
+    assert problem in str(caught.value)
+    assert "such as onnx_cpu" in str(caught.value)
