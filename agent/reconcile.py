@@ -21,6 +21,8 @@ MAX_ASSIGNMENTS: Final = 64
 MAX_REPLICAS: Final = 64
 MAX_BATCH: Final = 256
 MAX_BATCH_WAIT_SECONDS: Final = 1.0
+MOST_QUANTA: Final = 16
+"""How many steps a quantised element may be off at most."""
 MAX_LIMIT: Final = (1 << 62) - 1
 """What an assignment may ask for at most, whatever its unit: the kernel takes no more."""
 
@@ -171,6 +173,8 @@ def _contract_problem(contract: Contract) -> str | None:
         return f"nothing brings or makes the tensors {sorted(missing)!r:.200}"
     if min(contract.tolerance.absolute, contract.tolerance.relative) < 0:
         return "the tolerance is negative"
+    if not 0 <= contract.quanta <= MOST_QUANTA:
+        return f"it allows to be {contract.quanta} steps off (0 to {MOST_QUANTA})"
     return None
 
 

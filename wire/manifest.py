@@ -67,6 +67,9 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     peak_bytes: int
     """Estimate of weights and live activations together."""
     tolerance: Tolerance = Tolerance()
+    quanta: int | msgspec.UnsetType = msgspec.UNSET
+    """How many steps elements of 8 and 16 bits may be off on a device: kernels for quantised
+    tensors round in different places. Not set, and not written: none."""
 
     @property
     def digest(self) -> str:

@@ -143,6 +143,8 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     tolerance: Tolerance = Tolerance()
+    quanta: Int64 = 0
+    """See `wire.manifest.Segment.quanta`."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

@@ -111,7 +111,8 @@ class Serving:
 
     def warm_up(self) -> float:
         """Run the golden frame; see ``agent.worker.warmup``."""
-        return warm_up(self._runtime, self._order.folder, self._order.assignment.contract.tolerance)
+        contract = self._order.assignment.contract
+        return warm_up(self._runtime, self._order.folder, contract.tolerance, contract.quanta)
 
     def open_input(self) -> None:
         """Listen on the lane; returns when the broker for tensors has acknowledged it.

@@ -1,7 +1,7 @@
 """The golden frame: a segment that does not give the expected tensors here never serves."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,8 @@ from agent.runtimes import Runtime
 from wire import codecs, frame, golden
 from wire.errors import CodedError, FrameError
 from wire.manifest import Tolerance
+
+_QUANTISED: Final = (np.int8, np.uint8, np.int16, np.uint16)
 
 
 class GoldenFrameError(CodedError):
@@ -30,7 +32,7 @@ class GoldenFrameError(CodedError):
         )
 
 
-def warm_up(runtime: Runtime, folder: Path, tolerance: Tolerance) -> float:
+def warm_up(runtime: Runtime, folder: Path, tolerance: Tolerance, quanta: int = 0) -> float:
     """Run the golden frame and return the largest absolute difference of an element.
 
     Raises:
@@ -45,13 +47,20 @@ def warm_up(runtime: Runtime, folder: Path, tolerance: Tolerance) -> float:
         raise GoldenFrameError(golden.FILE_NAME, f"cannot be read ({error})") from error
     got = runtime.run(arrays)
     return max(
-        (difference(name, got.get(name), array, tolerance) for name, array in wanted.items()),
+        (
+            difference(name, got.get(name), array, tolerance, quanta)
+            for name, array in wanted.items()
+        ),
         default=0.0,
     )
 
 
 def difference(
-    name: str, got: NDArray[Any] | None, wanted: NDArray[Any], tolerance: Tolerance
+    name: str,
+    got: NDArray[Any] | None,
+    wanted: NDArray[Any],
+    tolerance: Tolerance,
+    quanta: int = 0,
 ) -> float:
     """Return the largest absolute difference between two arrays.
 
@@ -67,9 +76,7 @@ def difference(
     if not got.size:
         return 0.0
     if not np.issubdtype(wanted.dtype, np.floating):
-        if not np.array_equal(got, wanted):
-            raise GoldenFrameError(name, "differs (expected to be equal)")
-        return 0.0
+        return _steps(name, got, wanted, quanta if wanted.dtype in _QUANTISED else 0)
     a, b = got.astype(np.float64), wanted.astype(np.float64)
     allowed = np.isclose(a, b, rtol=tolerance.relative, atol=tolerance.absolute, equal_nan=True)
     gap = np.abs(np.subtract(a, b, where=np.isfinite(a) & np.isfinite(b), out=np.zeros_like(a)))
@@ -82,3 +89,19 @@ def difference(
             " of the expected value)",
         )
     return float(gap.max())
+
+
+def _steps(name: str, got: NDArray[Any], wanted: NDArray[Any], allowed: int) -> float:
+    """Return by how many steps two arrays of whole numbers differ.
+
+    Raises:
+        GoldenFrameError: By more than is allowed.
+    """
+    if not allowed:
+        if not np.array_equal(got, wanted):
+            raise GoldenFrameError(name, "differs (expected to be equal)")
+        return 0.0
+    steps = int(np.abs(got.astype(np.int64) - wanted.astype(np.int64)).max())
+    if steps > allowed:
+        raise GoldenFrameError(name, f"differs by up to {steps} steps (at most {allowed})")
+    return float(steps)

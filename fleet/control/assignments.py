@@ -130,6 +130,7 @@ def assignments(
                         inputs=segment.inputs,
                         outputs=segment.outputs,
                         tolerance=segment.tolerance,
+                        quanta=segment.quanta or 0,
                     ),
                     runtime=chosen.runtime,
                     accelerator=chosen.accelerator,

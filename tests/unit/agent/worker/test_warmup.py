@@ -56,6 +56,22 @@ def test_beyond_it(got, wanted, problem):
         difference("y", got, wanted, WITHIN)
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16])
+def test_quantised_elements_may_be_some_steps_off(kind):
+    """Accelerators round in other places; how far they may be off came with the segment."""
+    got, wanted = np.array([5, 100, 7], kind), np.array([5, 99, 9], kind)
+
+    assert difference("y", got, wanted, WITHIN, quanta=2) == 2.0
+    with pytest.raises(GoldenFrameError, match=r"by up to 2 steps \(at most 1\)"):
+        difference("y", got, wanted, WITHIN, quanta=1)
+
+
+def test_other_whole_numbers_are_exact_all_the_same():
+    """A class or an index is no quantised value."""
+    with pytest.raises(GoldenFrameError, match="expected to be equal"):
+        difference("y", np.array([1], np.int32), np.array([2], np.int32), WITHIN, quanta=2)
+
+
 @given(st.lists(st.floats(width=32), min_size=1, max_size=5))
 def test_an_array_equals_itself(values):
     """Whatever is in it, with no tolerance at all."""

@@ -69,6 +69,7 @@ def test_what_was_chosen_runs_each_segment_on_each_device():
     assert [a.runtime for a in made] == [s.runtime for s in route.stages]
     assert [s.runtime for s in route.stages] == ["onnx_cuda", "onnx_cpu", "onnx_cuda"]
     assert (made[0].accelerator, made[0].require_accelerator) == ("gpu:1", True)
+    assert usual.contract.quanta == 0
     assert (usual.runtime, usual.accelerator, usual.require_accelerator) == ("onnx_cpu", "", False)
 
 
