@@ -19,14 +19,13 @@ from typing import Final
 
 import msgspec
 
-from fleet import chunks
+from fleet import chunks, formats
 from fleet.errors import (
     BadRequestError,
     FolderInUseError,
     NotWrittenError,
-    UnknownFormatError,
 )
-from fleet.formats import CutModel, CutRequest, ModelFormat, Tell, known
+from fleet.formats import CutModel, CutRequest, Tell
 from fleet.split_folder import (
     CHUNKS_FILE,
     MANIFEST_FILE,
@@ -34,7 +33,7 @@ from fleet.split_folder import (
     SEGMENTS_FOLDER,
     SplitReport,
 )
-from wire import ids, manifest, plugins
+from wire import ids, manifest
 from wire.errors import ManifestError
 from wire.manifest import INPUT, OUTPUT, SCHEMA, Answer, Edge, Manifest, Picture
 from wire.tensors import TensorSpec
@@ -68,10 +67,7 @@ def split(
         CodedError: The model cannot be read, run or cut so, or ``out`` holds something else;
             nothing was written.
     """
-    suffix = model.suffix.removeprefix(".").lower()
-    if suffix not in known():
-        raise UnknownFormatError(str(model), known())
-    plugin: ModelFormat = plugins.load("fleet.formats", suffix)()
+    plugin = formats.for_model(model)
     name = _name(model, presentation)
     with _replacing(out) as folder:
         segments = folder / SEGMENTS_FOLDER

@@ -11,11 +11,10 @@ from typing import Any, Protocol, runtime_checkable
 import msgspec
 from numpy.typing import NDArray
 
-from fleet import golden_files, split_folder
+from fleet import formats, golden_files, split_folder
 from fleet.errors import DamagedSplitError, UnknownFormatError
-from fleet.formats import CutRequest, ModelFormat, Tell, known
+from fleet.formats import CutRequest, Tell
 from fleet.model_plan.chain import ModelChain
-from wire import plugins
 from wire.errors import FrameError
 from wire.manifest import Manifest, ModelRef
 from wire.tensors import TensorSpec
@@ -143,9 +142,9 @@ def survey(model: Path, request: SurveyRequest, tell: Tell = lambda _: None) -> 
         UnknownFormatError: No format that can look at models reads files of that suffix.
         CodedError: The model cannot be read, or run where it must be.
     """
-    plugin = _plugin(model)
+    plugin = formats.for_model(model)
     if not isinstance(plugin, Surveying):
-        raise UnknownFormatError(str(model), known())
+        raise UnknownFormatError(str(model), formats.known())
     return plugin.survey(model, request, tell)
 
 
@@ -155,7 +154,7 @@ def is_model_of(model: Path, made: Manifest) -> bool:
     Raises:
         CodedError: The model cannot be read.
     """
-    return _plugin(model).identify(model).sha256 == made.model.sha256
+    return formats.for_model(model).identify(model).sha256 == made.model.sha256
 
 
 def request_of_split(folder: Path, made: Manifest, *, time: bool = False) -> SurveyRequest:
@@ -198,15 +197,7 @@ def chain(model: Path, request: CutRequest, tell: Tell = lambda _: None) -> Mode
         UnknownFormatError: No format reads it, or none that can be looked at does.
         CodedError: It cannot be read, or run where it must be.
     """
-    plugin = _plugin(model)
+    plugin = formats.for_model(model)
     if not isinstance(plugin, Chaining):
-        raise UnknownFormatError(str(model), known())
+        raise UnknownFormatError(str(model), formats.known())
     return plugin.chain(model, request, tell)
-
-
-def _plugin(model: Path) -> ModelFormat:
-    suffix = model.suffix.removeprefix(".").lower()
-    if suffix not in known():
-        raise UnknownFormatError(str(model), known())
-    plugin: ModelFormat = plugins.load("fleet.formats", suffix)()
-    return plugin

@@ -13,7 +13,8 @@ from fleet.control.deploy_errors import (
     ReplicasError,
     UnknownSegmentError,
 )
-from fleet.control.runtime_choice import ON_PROCESSOR, Chosen
+from fleet.control.runtime_choice import Chosen
+from fleet.formats import RUNTIMES
 from wire import link_names
 from wire.codec_names import DEFAULT
 from wire.manifest import INPUT, OUTPUT, Edge, Manifest, Segment
@@ -50,7 +51,7 @@ AS_USUAL: Final = Means()
 
 def runtime_of(segment: Segment) -> str:
     """Return what runs a segment anywhere; an unknown format is named like its runtime."""
-    return ON_PROCESSOR.get(segment.format, segment.format)
+    return RUNTIMES.get(segment.format, segment.format)
 
 
 def check_placement(manifest: Manifest, pipeline: str, devices: Sequence[str]) -> None:

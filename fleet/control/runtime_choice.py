@@ -8,23 +8,19 @@ all else. What names a device goes before what names a stage.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Final
 
 from fleet.errors import RuntimeChoiceError
+from fleet.formats import RUNTIMES
 from wire.ids import is_id
 from wire.manifest import Segment
 from wire.messages import Info, RuntimeInfo
 
 AUTO: Final = "auto"
 """The best that a device has proved for a segment's format."""
-ON_PROCESSOR: Final[Mapping[str, str]] = MappingProxyType(
-    {"onnx": "onnx_cpu", "tflite": "tflite_cpu"}
-)
-"""What runs a segment of each format anywhere."""
 EDGETPU: Final = "tflite_edgetpu"
 EDGETPU_FILE: Final = "segment_edgetpu.tflite"
-PREFERRED: Final = (EDGETPU, "onnx_cuda", "onnx_openvino", *ON_PROCESSOR.values())
+PREFERRED: Final = (EDGETPU, "onnx_cuda", "onnx_openvino", *RUNTIMES.values())
 """Chosen without being asked for, the best first. TensorRT is not among them: it builds an engine
 for minutes, and for one set of sizes."""
 
@@ -144,7 +140,7 @@ def _best(segment: Segment, proved: Sequence[RuntimeInfo], busy: Counter[str]) -
             if one.runtime == runtime and segment.format in one.formats and free:
                 return runtime
     # nobody says better; a format that only its runtime knows is named like it
-    return ON_PROCESSOR.get(segment.format, segment.format)
+    return RUNTIMES.get(segment.format, segment.format)
 
 
 def _name(found: RuntimeInfo) -> str:

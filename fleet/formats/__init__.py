@@ -6,17 +6,26 @@ made for it by ``fleet.split``.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 from fleet.chunks import Chunk
+from fleet.errors import UnknownFormatError
 from wire import plugins
 from wire.manifest import ModelRef, Segment
 from wire.tensors import TensorSpec
 
+if TYPE_CHECKING:
+    from fleet.model_graph.open_model import OpenModel
+
 Tell = Callable[[str], None]
 """Hears what is being done, for people who wait."""
+
+RUNTIMES: Final[Mapping[str, str]] = MappingProxyType({"onnx": "onnx_cpu", "tflite": "tflite_cpu"})
+"""The runtime that runs segments of each format on a processor."""
 
 AUTO: Final = 0
 """Stages as many as are worth it."""
@@ -69,6 +78,18 @@ class CutModel:
     """What a reader of the report should know."""
 
 
+class FileOperator(NamedTuple):
+    """One operator of a segment, by its place in the file."""
+
+    writes: str
+    """The first tensor that it writes; empty: none."""
+    constant: bool
+    """Whether it depends on weights alone: a runtime computes it once."""
+    kind: str
+    multiply_accumulates: int = 0
+    """Counted where the format's runtime tells no operator's time."""
+
+
 class ModelFormat(Protocol):
     """Reads one format of models."""
 
@@ -90,6 +111,40 @@ class ModelFormat(Protocol):
             CodedError: The model cannot be read, run or cut so; the folder's content is void.
         """
         ...
+
+    def opened(self, model: Path) -> AbstractContextManager["OpenModel"]:
+        """Give ``model`` open, until the block ends.
+
+        Raises:
+            CodedError: The model cannot be read.
+        """
+        ...
+
+    def operators(self, segment: Path) -> tuple[FileOperator, ...]:
+        """Return the operators of a segment that was written to a folder, in the file's order."""
+        ...
+
+
+def for_model(model: Path) -> "ModelFormat":
+    """Return the format that reads ``model``, which its suffix says.
+
+    Raises:
+        UnknownFormatError: No format reads files of that suffix.
+    """
+    suffix = model.suffix.removeprefix(".").lower()
+    if suffix not in known():
+        raise UnknownFormatError(str(model), known())
+    return named(suffix)
+
+
+def named(name: str) -> "ModelFormat":
+    """Return the format that manifests call ``name``.
+
+    Raises:
+        UnknownPluginError: There is none.
+    """
+    made: ModelFormat = plugins.load(__name__, name)()
+    return made
 
 
 def segment_names(count: int) -> tuple[str, ...]:

@@ -6,16 +6,14 @@ rule is not guessed: it counts nothing, and whoever asks is told its name.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate
 from math import prod
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from onnx import NodeProto
 
-from fleet.onnx.graph import Graph, Operator
-from fleet.onnx.parts import Interface
-from fleet.onnx.shapes import TensorFacts
+from fleet.model_graph.facts import TensorFacts
+from fleet.model_graph.graph import Operator
 
 Sizes = tuple[int, ...]
 
@@ -43,7 +41,9 @@ class _Call(NamedTuple):
 Rule = Callable[[_Call], int]
 
 
-def multiply_accumulates(operator: Operator, facts: Mapping[str, TensorFacts]) -> int | None:
+def multiply_accumulates(
+    operator: Operator[NodeProto], facts: Mapping[str, TensorFacts]
+) -> int | None:
     """Return the work of ``operator`` for the sizes in ``facts``; None: there is no rule for it."""
     node = operator.node
     rule = _RULES.get((node.domain if node.domain != "ai.onnx" else "", node.op_type))
@@ -55,24 +55,6 @@ def multiply_accumulates(operator: Operator, facts: Mapping[str, TensorFacts]) -
         return rule(_Call(node, reads, written))
     except (IndexError, ValueError, KeyError):  # the shape of an operand is not known
         return None
-
-
-def peak_activation_bytes(
-    graph: Graph, operators: Sequence[int], face: Interface, facts: Mapping[str, TensorFacts]
-) -> int:
-    """Return the most bytes of activations that exist at once while ``operators`` run in order."""
-    last = len(operators)
-    born = dict.fromkeys(face.inputs, 0)
-    needed = dict.fromkeys(face.outputs, last)
-    for place, index in enumerate(operators):
-        born |= dict.fromkeys(graph.operators[index].writes, place)
-        needed |= {name: max(place, needed.get(name, 0)) for name in graph.operators[index].reads}
-    change = [0] * (last + 2)
-    for name, begins in born.items():
-        size_bytes = facts[name].size_bytes if name in facts else 0
-        change[begins] += size_bytes
-        change[max(begins, needed.get(name, 0)) + 1] -= size_bytes
-    return max(accumulate(change))
 
 
 def _known(name: str, facts: Mapping[str, TensorFacts]) -> bool:

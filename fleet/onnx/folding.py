@@ -18,11 +18,11 @@ from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 from fleet import children
 from fleet.children import RunOptions
 from fleet.errors import ChildFailedError
+from fleet.model_graph.facts import TensorFacts
+from fleet.model_graph.open_model import Part
+from fleet.model_graph.parts import with_constants
 from fleet.onnx import segments as onnx_segments
 from fleet.onnx.graph import Graph
-from fleet.onnx.parts import with_constants
-from fleet.onnx.segments import Part
-from fleet.onnx.shapes import TensorFacts
 from fleet.onnx.source import Source
 from wire.tensors import ELEMENT_TYPES
 

@@ -1,21 +1,24 @@
-"""What a cut must know of an ONNX graph: who makes and who reads each tensor.
+"""The graph of an ONNX model: see `fleet.model_graph.graph`.
 
 An operator that has graphs inside (If, Loop, Scan) stays whole; what its bodies capture from
-outside counts as its inputs. What is computed from weights alone is *constant*: it never crosses
-a cut, each segment computes what it uses. Operators that no output depends on are left out.
+outside counts as its inputs.
 
 Pure: reads the protobuf, changes nothing.
 """
 
-import heapq
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final, TypeAlias
 
 from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto
 
-from wire.model.errors import ModelMalformedError
+from fleet.model_graph import graph as model_graph
+from fleet.model_graph.graph import Ends, Found
+from fleet.onnx.cost import multiply_accumulates
 
+Graph: TypeAlias = model_graph.Graph[NodeProto]
+Operator: TypeAlias = model_graph.Operator[NodeProto]
+
+OWN_DOMAINS: Final = ("", "ai.onnx")
 RANDOM: Final = frozenset(
     {
         "Bernoulli",
@@ -30,49 +33,6 @@ RANDOM: Final = frozenset(
 """Operators that may give another value each time they run, whatever they read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Operator:
-    """One node of the graph, whole."""
-
-    node: NodeProto
-    reads: tuple[str, ...]
-    """Inputs and captures, each once."""
-    writes: tuple[str, ...]
-    constant: bool
-    """Whether it depends on weights alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Graph:
-    """A graph's operators in topological order, those that outputs depend on."""
-
-    operators: tuple[Operator, ...]
-    maker: Mapping[str, int]
-    """Index of the operator that writes a tensor."""
-    inputs: tuple[str, ...]
-    """Without those that initializers give a value."""
-    outputs: tuple[str, ...]
-    initializers: frozenset[str]
-
-    @property
-    def moving(self) -> tuple[int, ...]:
-        """Indices of the operators that are not constant, in order."""
-        return tuple(i for i, operator in enumerate(self.operators) if not operator.constant)
-
-    def is_constant(self, tensor: str) -> bool:
-        """Whether ``tensor`` depends on weights alone."""
-        if tensor in self.initializers:
-            return True
-        return tensor in self.maker and self.operators[self.maker[tensor]].constant
-
-    def rank(self, tensor: str) -> tuple[int, int]:
-        """Return a sort key: inputs first, then the order in which tensors are made."""
-        if tensor in self.maker:
-            index = self.maker[tensor]
-            return index, self.operators[index].writes.index(tensor)
-        return -1, self.inputs.index(tensor)
-
-
 def read(graph: GraphProto, source: str, functions: Sequence[FunctionProto] = ()) -> Graph:
     """Return what there is to know of ``graph``; ``functions`` are those of its model.
 
@@ -81,28 +41,22 @@ def read(graph: GraphProto, source: str, functions: Sequence[FunctionProto] = ()
     """
     initializers = frozenset(_initializers(graph))
     given = tuple(value.name for value in graph.input if value.name not in initializers)
-    outputs = tuple(value.name for value in graph.output)
-    nodes = list(graph.node)
-    reads = [tuple(dict.fromkeys(_reads(node))) for node in nodes]
-    maker = _makers(nodes, {*initializers, *given}, source)
-    known = {*initializers, *given, *maker}
-    for name in [*outputs, *(name for names in reads for name in names)]:
-        if name not in known:
-            raise ModelMalformedError(source, f"tensor {name!r:.80}", "nothing makes it")
-    order = _topological(reads, maker, source)
-    wanted = ancestors(outputs, reads, maker)
-    constants = set(initializers)
     random = _random_functions(functions)
-    operators: list[Operator] = []
-    for index in (i for i in order if i in wanted):
-        node = nodes[index]
-        writes = tuple(name for name in node.output if name)
-        constant = all(name in constants for name in reads[index]) and not _is_random(node, random)
-        if constant:
-            constants.update(writes)
-        operators.append(Operator(node, reads[index], writes, constant))
-    made = {name: i for i, operator in enumerate(operators) for name in operator.writes}
-    return Graph(tuple(operators), made, given, outputs, initializers)
+    found = [
+        Found(
+            node=node,
+            reads=tuple(dict.fromkeys(_reads(node))),
+            writes=tuple(name for name in node.output if name),
+            varies=_is_random(node, random),
+            kind=node.op_type if node.domain in OWN_DOMAINS else f"{node.domain}.{node.op_type}",
+            name=node.name,
+        )
+        for node in graph.node
+    ]
+    outputs = tuple(value.name for value in graph.output)
+    return model_graph.graph_of(
+        found, Ends(given, outputs, initializers), source, multiply_accumulates
+    )
 
 
 def captures(node: NodeProto) -> Iterator[str]:
@@ -163,51 +117,3 @@ def _is_random(node: NodeProto, functions: Collection[tuple[str, str]]) -> bool:
     if node.op_type in RANDOM or (node.domain, node.op_type) in functions:
         return True
     return any(_is_random(inner, functions) for body in bodies(node) for inner in body.node)
-
-
-def _makers(nodes: Sequence[NodeProto], taken: Collection[str], source: str) -> dict[str, int]:
-    maker: dict[str, int] = {}
-    for index, node in enumerate(nodes):
-        for name in node.output:
-            if name in maker or name in taken:
-                raise ModelMalformedError(source, f"tensor {name!r:.80}", "is made twice")
-            if name:
-                maker[name] = index
-    return maker
-
-
-def _topological(
-    reads: Sequence[Sequence[str]], maker: Mapping[str, int], source: str
-) -> list[int]:
-    """Return all nodes, the file's order kept wherever it is a valid one."""
-    waits = [len({maker[name] for name in names if name in maker}) for names in reads]
-    readers: list[list[int]] = [[] for _ in reads]
-    for index, names in enumerate(reads):
-        for before in {maker[name] for name in names if name in maker}:
-            readers[before].append(index)
-    ready = [index for index, count in enumerate(waits) if not count]
-    order: list[int] = []
-    while ready:
-        index = heapq.heappop(ready)
-        order.append(index)
-        for after in readers[index]:
-            waits[after] -= 1
-            if not waits[after]:
-                heapq.heappush(ready, after)
-    if len(order) < len(reads):
-        raise ModelMalformedError(source, "graph", "some nodes depend on themselves")
-    return order
-
-
-def ancestors(
-    tensors: Iterable[str], reads: Sequence[Sequence[str]], maker: Mapping[str, int]
-) -> set[int]:
-    """Return the operators that ``tensors`` depend on, given what each reads."""
-    found: set[int] = set()
-    waiting = [maker[name] for name in tensors if name in maker]
-    while waiting:
-        index = waiting.pop()
-        if index not in found:
-            found.add(index)
-            waiting += [maker[name] for name in reads[index] if name in maker]
-    return found

@@ -4,8 +4,7 @@ The segment keeps the model's names, opsets and functions. The same operators in
 bytes out.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -18,41 +17,19 @@ from onnx import (
 )
 
 from fleet import digests, weights
-from fleet.chunks import Chunk
+from fleet.model_graph.facts import TensorFacts
+from fleet.model_graph.open_model import Part, SegmentFiles
 from fleet.onnx import functions as onnx_functions
-from fleet.onnx import shapes, weight_sizes
+from fleet.onnx import weight_sizes
 from fleet.onnx.graph import Graph
-from fleet.onnx.parts import Interface, with_constants
-from fleet.onnx.shapes import TensorFacts
 from fleet.onnx.source import Source
 from fleet.onnx.stored import Held, Stored
-from wire.manifest import File
 from wire.model.skeleton import is_inline
 
 MODEL_FILE: Final = "segment.onnx"
 WEIGHTS_FILE: Final = "weights.bin"
 _WEIGHTS_ARE_INPUTS_BEFORE: Final = 4
 """Up to IR version 3 every initializer is also listed as an input."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What becomes one segment."""
-
-    name: str
-    operators: Sequence[int]
-    """Indices in the graph, constant ones included, in order."""
-    inputs: Mapping[str, TensorFacts]
-    outputs: Mapping[str, TensorFacts]
-    metadata: Mapping[str, str]
-
-
-class SegmentFiles(NamedTuple):
-    """What was written for one segment."""
-
-    files: tuple[File, ...]
-    chunks: tuple[Chunk, ...]
-    weight_bytes: int
 
 
 def write(folder: Path, source: Source, graph: Graph, part: Part) -> SegmentFiles:
@@ -83,35 +60,6 @@ def write_scratch(
         weights.copy(folder / WEIGHTS_FILE, laid.placed, laid.pieces)
     made = _model(source, graph, part, laid)
     (folder / MODEL_FILE).write_bytes(made.SerializeToString(deterministic=True))
-
-
-def open_part(
-    source: Source,
-    graph: Graph,
-    name: str,
-    inside: Collection[int],
-    face: Interface,
-    known: Mapping[str, TensorFacts],
-) -> Part:
-    """Return a part to run here and now, whose shapes are left open but for the model's inputs.
-
-    What was inferred may be wrong; what runs is right.
-    """
-    declared = shapes.declared(source.model)
-
-    def facts(tensor: str) -> TensorFacts:
-        if tensor in graph.inputs:
-            return declared[tensor]
-        found = known.get(tensor) or declared.get(tensor)
-        return TensorFacts(found.dtype if found else 0)
-
-    return Part(
-        name=name,
-        operators=with_constants(graph, inside, face.outputs),
-        inputs={tensor: facts(tensor) for tensor in face.inputs},
-        outputs={tensor: facts(tensor) for tensor in face.outputs},
-        metadata={},
-    )
 
 
 class _Layout(NamedTuple):

@@ -5,6 +5,8 @@ are in it. So an operator that is still a kernel of its own has its kernel's tim
 result a fused kernel is named after has that one's; what is left of the whole is shared by the
 others as their own times without optimisations are. The sum is what the whole takes, as it is
 served. Across a cut nothing is fused: that is measured on segments.
+
+A runtime that tells no operator's time leaves the whole to be shared by multiply-accumulates.
 """
 
 from collections.abc import Iterable
@@ -30,6 +32,8 @@ class OperatorShare(NamedTuple):
     """The ninetieth."""
     own_kernel: bool
     """Whether the runtime left it as it is; else its time is a share of what was fused."""
+    by_work: bool = False
+    """Whether it is a share by multiply-accumulates, since the runtime tells no operator's time."""
 
 
 def operators(profile: ModelProfile) -> tuple[OperatorShare, ...]:
@@ -51,7 +55,11 @@ def _of_part(part: PartProfile) -> list[OperatorShare]:
     last = {place: time for place, time in last.items() if place not in constant | kept.keys()}
     own = {place: time.p50 * scale for place, time in (kept | last).items()}
     shared = [place for place in moving if place not in own]
-    weights = {place: plain[place].p50 if place in plain else 0.0 for place in shared}
+    by_work = bool(part.multiply_accumulates)
+    if by_work:
+        weights = {place: float(part.multiply_accumulates[place]) for place in shared}
+    else:
+        weights = {place: plain[place].p50 if place in plain else 0.0 for place in shared}
     total, rest = sum(weights.values()), max(0.0, whole - sum(own.values()))
     if not total and shared:
         weights, total = dict.fromkeys(shared, 1.0), float(len(shared))
@@ -60,8 +68,10 @@ def _of_part(part: PartProfile) -> list[OperatorShare]:
         time = kept.get(place) or last.get(place) or plain.get(place)
         seconds = own[place] if place in own else rest * weights[place] / total
         low, high = _spread(seconds, time)
-        name, kind = part.operators[place], plain[place].kind if place in plain else ""
-        found.append(OperatorShare(name, kind, seconds, low, high, place in kept))
+        kind = part.kinds[place] if part.kinds else ""
+        kind = plain[place].kind if place in plain else kind
+        name, own_kernel = part.operators[place], place in kept
+        found.append(OperatorShare(name, kind, seconds, low, high, own_kernel, by_work))
     return found
 
 

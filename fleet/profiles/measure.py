@@ -17,7 +17,7 @@ from fleet.control.reading import PING_SECONDS, await_devices
 from fleet.control.requests import Requests
 from fleet.profiles import store, subject
 from fleet.profiles.pages import Pages
-from fleet.profiles.record import ModelProfile, PartProfile, Question
+from fleet.profiles.record import ModelProfile, PartProfile, Question, part_profile
 from fleet.profiles.subject import Part, ProfileRequest, Subject
 from wire import ids
 from wire.errors import CodedError
@@ -237,13 +237,9 @@ def here(part: Part, threads: int, seconds: float, scratch: Path) -> ProfileRepo
 
 def measured_part(part: Part, report: ProfileReport) -> PartProfile:
     """Return what is kept of a segment and what a device said of it."""
-    return PartProfile(
-        name=part.segment.name,
-        operators=part.operators,
-        constant=part.constant,
-        weight_bytes=part.segment.weight_bytes,
-        peak_bytes=part.segment.peak_bytes,
-        report=report,
+    segment = part.segment
+    return part_profile(
+        segment.name, part.operators, segment.weight_bytes, segment.peak_bytes, report
     )
 
 

@@ -15,21 +15,19 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from fleet import children, inputs
-from fleet.onnx import look as onnx_look
-from fleet.onnx import shapes as onnx_shapes
-from fleet.onnx import source as onnx_source
-from fleet.profiles.record import ModelProfile, PartProfile, Question
+from fleet import children, formats, inputs
+from fleet.formats import RUNTIMES
+from fleet.model_graph.open_model import file_operators
+from fleet.profiles.record import ModelProfile, Question, part_profile
 from wire import codecs, samples
 from wire.profile_report import ProfileReport, Spread
 
-RUNTIME: Final = "onnx_cpu"
 THREADS: Final = 1
 GRACE_SECONDS: Final = 120.0
 
 
 def profile(model: Path, dims: Mapping[str, int], seconds: float, copies: int = 1) -> ModelProfile:
-    """Return what an ONNX model takes with one thread; inputs are made up.
+    """Return what a model takes with one thread; inputs are made up.
 
     Args:
         model: Its file.
@@ -40,41 +38,42 @@ def profile(model: Path, dims: Mapping[str, int], seconds: float, copies: int = 
     Raises:
         CodedError: It cannot be read, or does not run.
     """
-    with onnx_source.opened(model) as source:
-        graph = onnx_look.read(source)
-        specs = onnx_shapes.input_specs(source.model, graph.inputs, source.ref.name)
-        sample = inputs.made(specs, dims, seed=0)
+    with formats.for_model(model).opened(model) as found:
+        sample = inputs.made(found.inputs, dims, seed=0)
+        runtime = RUNTIMES[found.format]
+
+        def measured(_: int) -> ProfileReport:
+            return _measured(model, sample, seconds, runtime)
+
         with ThreadPoolExecutor(copies) as beside:
-            reports = list(beside.map(lambda _: _measured(model, sample, seconds), range(copies)))
-        report = _in_service(reports)
-        part = PartProfile(
-            name=source.ref.name,
-            operators=tuple(operator.writes[0] for operator in graph.operators),
-            constant=tuple(n for n, operator in enumerate(graph.operators) if operator.constant),
-            weight_bytes=source.weight_bytes,
-            peak_bytes=source.weight_bytes + report.memory.activation_bytes,
-            report=report,
+            report = _in_service(list(beside.map(measured, range(copies))))
+        part = part_profile(
+            found.ref.name,
+            file_operators(found),
+            found.weight_bytes,
+            found.weight_bytes + report.memory.activation_bytes,
+            report,
         )
         question = Question(
-            model=source.ref.sha256, sample="", site="", device="here", runtime=RUNTIME,
+            model=found.ref.sha256, sample="", site="", device="here", runtime=runtime,
             version=report.version, threads=THREADS, weights=report.weights,
         )  # fmt: skip
         return ModelProfile(
             question=question,
-            model=source.ref,
+            model=found.ref,
             sizes=sample.sizes,
             measured_unix_ns=time.time_ns(),
             parts=(part,),
         )
 
 
-def _measured(model: Path, sample: inputs.Sample, seconds: float) -> ProfileReport:
+def _measured(model: Path, sample: inputs.Sample, seconds: float, runtime: str) -> ProfileReport:
     with tempfile.TemporaryDirectory(prefix="paceline-profile-") as name:
         given = Path(name, "inputs")
         with given.open("wb") as file:
             file.writelines(samples.encode([codecs.tensors(sample.arrays)]))
         arguments = ["--profile", "--segment", str(model), "--inputs", str(given)]
-        arguments += ["--threads", str(THREADS), "--seconds", str(seconds), "--runtime", RUNTIME]
+        arguments += ["--threads", str(THREADS), "--seconds", str(seconds), "--runtime", runtime]
         arguments += ["--nice", "0"]  # somebody waits, and nothing serves yet
         limit_seconds = GRACE_SECONDS + 3 * seconds
         return children.call(

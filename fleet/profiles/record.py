@@ -1,10 +1,11 @@
 """A model's profile on one device: what was measured there, of which operators. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 
+from fleet.formats import FileOperator
 from wire.manifest import ModelRef
 from wire.profile_report import ProfileReport
 
@@ -50,6 +51,9 @@ class PartProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """By their places in the part's file: the first tensor that each writes."""
     constant: tuple[int, ...]
     """Places of those that depend on weights alone: a runtime computes them once."""
+    kinds: tuple[str, ...] = ()
+    multiply_accumulates: tuple[int, ...] = ()
+    """Both by place, where the runtime does not tell what each operator takes; else empty."""
     weight_bytes: int
     peak_bytes: int
     """Estimate of weights and live activations together, as in a manifest."""
@@ -94,6 +98,27 @@ class ModelProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     def weight_bytes(self) -> int:
         """Weights of all parts."""
         return sum(part.weight_bytes for part in self.parts)
+
+
+def part_profile(
+    name: str,
+    operators: Sequence[FileOperator],
+    weight_bytes: int,
+    peak_bytes: int,
+    report: ProfileReport,
+) -> PartProfile:
+    """Return what is kept of a file's operators and what was measured of it."""
+    silent = not report.operators
+    return PartProfile(
+        name=name,
+        operators=tuple(one.writes for one in operators),
+        constant=tuple(place for place, one in enumerate(operators) if one.constant),
+        kinds=tuple(one.kind for one in operators) if silent else (),
+        multiply_accumulates=tuple(o.multiply_accumulates for o in operators) if silent else (),
+        weight_bytes=weight_bytes,
+        peak_bytes=peak_bytes,
+        report=report,
+    )
 
 
 def _typical(report: ProfileReport) -> float:

@@ -8,14 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import onnx
-
-from fleet import digests, golden_files, split, split_folder
-from fleet.errors import BadRequestError, UnknownFormatError
-from fleet.formats import CutRequest, ModelFormat, Tell, known
-from fleet.onnx import graph as onnx_graph
-from fleet.onnx.segments import MODEL_FILE
-from wire import canonical, plugins
+from fleet import digests, formats, golden_files, split, split_folder
+from fleet.errors import BadRequestError
+from fleet.formats import CutRequest, FileOperator, Tell
+from wire import canonical
 from wire.manifest import Manifest, ModelRef, Segment
 
 MOST_PARTS: Final = 64
@@ -44,9 +40,8 @@ class Part:
 
     segment: Segment
     folder: Path
-    operators: tuple[str, ...]
-    """By place: the first tensor that each writes."""
-    constant: tuple[int, ...]
+    operators: tuple[FileOperator, ...]
+    """By place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +87,7 @@ def identified(model: Path) -> ModelRef:
         UnknownFormatError: No format reads files of that suffix.
         CodedError: It cannot be read.
     """
-    suffix = model.suffix.removeprefix(".").lower()
-    if suffix not in known():
-        raise UnknownFormatError(str(model), known())
-    plugin: ModelFormat = plugins.load("fleet.formats", suffix)()
-    return plugin.identify(model)
+    return formats.for_model(model).identify(model)
 
 
 def sample_of(request: ProfileRequest) -> str:
@@ -138,18 +129,7 @@ def prepared(request: ProfileRequest, folder: Path, tell: Tell) -> Subject:
 def part_of(folder: Path, segment: Segment) -> Part:
     """Return a segment of the split in ``folder``, ready to be measured."""
     place = split_folder.segment_folder(folder, segment)
-    model = onnx.load(place / MODEL_FILE, load_external_data=False)
-    graph = onnx_graph.read(model.graph, segment.name, model.functions)
-    moving = {
-        name for operator in graph.operators if not operator.constant for name in operator.writes
-    }
-    written = [[name for name in node.output if name] for node in model.graph.node]
-    return Part(
-        segment,
-        place,
-        tuple(names[0] if names else "" for names in written),
-        tuple(at for at, names in enumerate(written) if not moving.intersection(names)),
-    )
+    return Part(segment, place, formats.named(segment.format).operators(place))
 
 
 def sizes_of(made: Manifest, parts: tuple[Part, ...]) -> dict[str, tuple[int, ...]]:

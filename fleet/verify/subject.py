@@ -8,11 +8,10 @@ from typing import Any, Final
 import msgspec
 from numpy.typing import NDArray
 
-from fleet import golden_files, inputs, split_folder
+from fleet import formats, golden_files, inputs, split_folder
 from fleet.compare import HALF
 from fleet.errors import BadExampleError, BadRequestError, DamagedSplitError
-from fleet.formats import ModelFormat
-from wire import golden, plugins
+from wire import golden
 from wire.errors import CodedError, FrameError
 from wire.manifest import Edge, Manifest, ModelRef, Segment, Tolerance
 
@@ -169,5 +168,4 @@ def _has_half(edges: Sequence[Edge]) -> bool:
 
 
 def _identified(model: Path, manifest: Manifest) -> ModelRef:
-    plugin: ModelFormat = plugins.load("fleet.formats", manifest.segments[0].format)()
-    return plugin.identify(model)
+    return formats.named(manifest.segments[0].format).identify(model)

@@ -11,15 +11,15 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from fleet.formats import segment_names
-from fleet.onnx import cuts as onnx_cuts
+from fleet.model_graph import cuts as onnx_cuts
+from fleet.model_graph import parts as onnx_parts
+from fleet.model_graph.facts import TensorFacts
+from fleet.model_graph.open_model import Part
+from fleet.model_graph.parts import Interface
 from fleet.onnx import graph as onnx_graph
-from fleet.onnx import parts as onnx_parts
 from fleet.onnx import segments as onnx_segments
 from fleet.onnx import shapes as onnx_shapes
 from fleet.onnx import source as onnx_source
-from fleet.onnx.parts import Interface
-from fleet.onnx.segments import Part
-from fleet.onnx.shapes import TensorFacts
 from wire import codecs
 
 F, I64, U8, BOOL, F16 = (

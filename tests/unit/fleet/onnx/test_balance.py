@@ -6,8 +6,8 @@ from onnx import helper
 from fleet import measured, split_folder
 from fleet.errors import NoCutError
 from fleet.formats import AUTO, CutRequest
-from fleet.onnx import balance as onnx_balance
-from fleet.onnx.balance import corrected
+from fleet.model_graph import balance as onnx_balance
+from fleet.model_graph.balance import corrected
 from fleet.split import split
 from tests.unit.fleet.conftest import F, model, node, value, weight
 

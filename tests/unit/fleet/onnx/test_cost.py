@@ -4,9 +4,9 @@ import onnx
 import pytest
 from onnx import helper
 
+from fleet.model_graph.facts import TensorFacts
 from fleet.onnx.cost import _RULES, multiply_accumulates
 from fleet.onnx.graph import Operator
-from fleet.onnx.shapes import TensorFacts
 
 IMAGE, FILTERS = (1, 3, 32, 32), (8, 3, 5, 5)
 

@@ -5,7 +5,7 @@ from onnx import helper
 
 from fleet.errors import BadRequestError, InvalidCutError, NoCutError, UnknownTensorError
 from fleet.formats import CutRequest
-from fleet.onnx import cuts as onnx_cuts
+from fleet.model_graph import cuts as onnx_cuts
 from fleet.onnx import graph as onnx_graph
 from fleet.onnx import shapes as onnx_shapes
 

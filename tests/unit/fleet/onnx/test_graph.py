@@ -3,9 +3,9 @@
 import pytest
 from onnx import TensorProto, helper
 
+from fleet.model_graph import parts as onnx_parts
+from fleet.model_graph.parts import Interface
 from fleet.onnx import graph as onnx_graph
-from fleet.onnx import parts as onnx_parts
-from fleet.onnx.parts import Interface
 from wire.model.errors import ModelMalformedError
 
 node = helper.make_node

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from fleet.onnx import cost as onnx_cost
+from fleet.model_graph import facts as tensor_facts
+from fleet.model_graph.facts import TensorFacts
+from fleet.model_graph.parts import Interface
+from fleet.model_graph.peak import peak_activation_bytes
 from fleet.onnx import graph as onnx_graph
 from fleet.onnx import shapes as onnx_shapes
-from fleet.onnx.parts import Interface
-from fleet.onnx.shapes import TensorFacts
 from wire.model.errors import ModelError
 from wire.tensors import TensorSpec
 
@@ -92,7 +93,7 @@ def test_a_model_that_inference_refuses_is_not_an_error(make_model):
 )
 def test_only_what_a_run_agrees_with_is_kept(shapes, expected):
     """A wrong number, a made-up name or another rank leaves the dimension open."""
-    assert onnx_shapes.agreeing(shapes, [({"N": 6, "M": 3}, (6, 8))]) == expected
+    assert tensor_facts.agreeing(shapes, [({"N": 6, "M": 3}, (6, 8))]) == expected
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_what_another_run_contradicts_is_not_kept(shape, expected):
     """A number that was one example's size, or a name that had that size by chance."""
     runs = [({"N": 6, "M": 6}, (6, 8)), ({"N": 7, "M": 9}, (7, 8))]
 
-    assert onnx_shapes.agreeing([shape], runs) == expected
+    assert tensor_facts.agreeing([shape], runs) == expected
 
 
 def test_the_peak_is_what_exists_at_once():
@@ -120,7 +121,7 @@ def test_the_peak_is_what_exists_at_once():
     shapes = {"x": (1,), "a": (100,), "b": (10,), "y": (1,)}
     sizes = {name: TensorFacts(1, shape) for name, shape in shapes.items()}
 
-    peak = onnx_cost.peak_activation_bytes(graph, (0, 1, 2), Interface(("x",), ("y",)), sizes)
+    peak = peak_activation_bytes(graph, (0, 1, 2), Interface(("x",), ("y",)), sizes)
 
     assert peak == 4 * (1 + 100 + 10)
 

@@ -39,7 +39,7 @@ def test_a_model_is_one_part_with_its_operators(model, tmp_path):
         ProfileRequest(model=model, dims={"N": 3}), tmp_path / "parts", lambda _: None
     )
     (part,) = made.parts
-    moving = [name for at, name in enumerate(part.operators) if at not in part.constant]
+    moving = [one.writes for one in part.operators if not one.constant]
 
     assert made.sizes == {"x": (3, 4)}
     assert moving == ["a", "b", "y"]
@@ -52,12 +52,7 @@ def test_parts_hold_all_operators_between_them(model, tmp_path):
     made = subject.prepared(
         ProfileRequest(model=model, parts=2), tmp_path / "parts", lambda _: None
     )
-    moving = [
-        name
-        for part in made.parts
-        for at, name in enumerate(part.operators)
-        if at not in part.constant
-    ]
+    moving = [one.writes for part in made.parts for one in part.operators if not one.constant]
 
     assert len(made.parts) == 2
     assert moving == ["a", "b", "y"]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fleet import children
 from fleet.children import RunOptions
 from fleet.compare import HALF, compare
-from fleet.onnx.cuts import Plan
+from fleet.model_graph.cuts import Plan
 
 Arrays = Mapping[str, NDArray[Any]]
 

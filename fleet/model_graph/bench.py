@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from fleet import children
 from fleet.children import RunOptions
-from fleet.onnx import segments as onnx_segments
-from fleet.onnx.parts import Interface, interface
-from fleet.onnx.reference import Reference
+from fleet.model_graph import open_model
+from fleet.model_graph.parts import Interface, interface
+from fleet.model_graph.reference import Reference
 
 MEASURE_SECONDS: Final = 0.25
 """How long each part is run again for its time."""
@@ -69,10 +69,9 @@ class Bench:
         return self._seconds[inside]
 
     def _measured(self, place: Path, inside: frozenset[int], face: Interface) -> float:
-        source, graph = self.reference.source, self.reference.graph
-        facts = self.reference.facts
-        part = onnx_segments.open_part(source, graph, "measured", inside, face, facts)
-        onnx_segments.write_scratch(place, source, graph, part)
+        model, facts = self.reference.model, self.reference.facts
+        part = open_model.open_part(model, "measured", inside, face, facts)
+        model.write_scratch(place, part)
         options = RunOptions(
             optimisations=True,
             threads=self.threads,

@@ -1,29 +1,27 @@
-"""An ONNX model as a chain of blocks: every place along one order that may be cut.
+"""A model as a chain of blocks: every place along one order that may be cut.
 
 The order goes through the narrowest places of the whole graph, so that of the downsets that a chain
 can hold those are in it that carry little. Where the graph is a chain, that is all of them.
 """
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fleet import inputs
 from fleet.cuts import widths
 from fleet.cuts.space import Space
 from fleet.errors import NoCutError
 from fleet.formats import CutRequest, Tell
+from fleet.model_graph import cuts as graph_cuts
+from fleet.model_graph import look as looks
+from fleet.model_graph import weight_sizes
+from fleet.model_graph.graph import Graph
+from fleet.model_graph.look import Look
+from fleet.model_graph.open_model import OpenModel
+from fleet.model_graph.parts import crossing
 from fleet.model_plan.chain import Block, ModelChain, Shared
-from fleet.onnx import cuts as onnx_cuts
-from fleet.onnx import look as onnx_look
-from fleet.onnx import shapes as onnx_shapes
-from fleet.onnx import source as onnx_source
-from fleet.onnx import weight_sizes
-from fleet.onnx.graph import Graph
-from fleet.onnx.look import Look
-from fleet.onnx.parts import crossing
 
 MOST_BLOCKS: Final = 1_000
 """A longer chain keeps the narrowest place of each of so many parts."""
@@ -32,44 +30,39 @@ LEAST_SHARED_BYTES: Final = 1 << 10
 _FLOAT32: Final = 1
 
 
-def chain(path: Path, request: CutRequest, tell: Tell) -> ModelChain:
-    """Return the model at ``path`` as a chain.
+def chain(model: OpenModel, request: CutRequest, scratch: Path, tell: Tell) -> ModelChain:
+    """Return ``model`` as a chain.
 
     Args:
-        path: The file.
+        model: To be looked at.
         request: Sizes of dynamic dimensions, or an example; nothing else of it is used.
+        scratch: A folder to run it from, where that must be.
         tell: Hears what is being done.
 
     Raises:
         NoCutError: Nothing in it depends on its inputs.
         CodedError: It cannot be read, or run where that must be.
     """
-    with (
-        onnx_source.opened(path) as source,
-        tempfile.TemporaryDirectory(prefix="paceline-plan-") as scratch,
-    ):
-        graph = onnx_look.read(source)
-        specs = onnx_shapes.input_specs(source.model, graph.inputs, source.ref.name)
-        sample = inputs.requested(specs, request)
-        look = onnx_look.first(source, sample, Path(scratch))
-        if look.missing():
-            look = onnx_look.folded(source, sample, Path(scratch))
-            look.closer(tell, time=False)
-        tell("searching for places to cut")
-        return _chain(look)
+    sample = inputs.requested(model.inputs, request)
+    look = looks.first(model, sample, scratch)
+    if look.missing():
+        look = looks.folded(model, sample, scratch)
+        look.closer(tell, time=False)
+    tell("searching for places to cut")
+    return _chain(look)
 
 
 def _chain(look: Look) -> ModelChain:
     graph, facts = look.graph, look.facts
-    work, unknown = onnx_cuts.work_of(graph, facts)
-    space = onnx_cuts.space_of(graph, facts)
+    work, unknown = graph_cuts.work_of(graph, facts)
+    space = graph_cuts.space_of(graph, facts)
     if not graph.moving:
-        raise NoCutError(look.source.ref.name, 1, 0, space.why)
+        raise NoCutError(look.model.ref.name, 1, 0, space.why)
     order = _order(look, space, work)
-    crossed = widths.along(onnx_cuts.cut_graph_of(graph, facts, order))
+    crossed = widths.along(graph_cuts.cut_graph_of(graph, facts, order))
     inner = [place for place in range(1, len(order)) if crossed[place].valid]
     places = _fewer(inner, [frontier.size_bytes for frontier in crossed], len(order))
-    needed = weight_sizes.read(look.source, graph)
+    needed = weight_sizes.read(look.model)
     weights = weight_sizes.firsts(needed, order)
     live = [
         crossed[place].size_bytes
@@ -89,7 +82,7 @@ def _chain(look: Look) -> ModelChain:
         blocks.append(
             Block(
                 operators=tuple(graph.operators[index].writes[0] for index in inside),
-                kinds=tuple(graph.operators[index].node.op_type for index in inside),
+                kinds=tuple(graph.operators[index].kind for index in inside),
                 multiply_accumulates=sum(work[index] for index in inside),
                 weight_bytes=sum(weights[index] for index in inside),
                 shared={
@@ -105,7 +98,7 @@ def _chain(look: Look) -> ModelChain:
         )
     every = len(space.places) - 2
     return ModelChain(
-        model=look.source.ref,
+        model=look.model.ref,
         sizes=look.sample.sizes,
         blocks=tuple(blocks),
         input_bytes=_bytes(look, graph.inputs),
@@ -118,10 +111,10 @@ def _chain(look: Look) -> ModelChain:
     )
 
 
-def _places(graph: Graph, parts: Sequence[Sequence[int]]) -> dict[str, int]:
+def _places(graph: Graph[Any], parts: Sequence[Sequence[int]]) -> dict[str, int]:
     """Return the block of each operator; a tensor's name goes before an operator's."""
     inside = [(at, graph.operators[index]) for at, part in enumerate(parts) for index in part]
-    found = {one.node.name: at for at, one in inside if one.node.name}
+    found = {one.name: at for at, one in inside if one.name}
     return found | {name: at for at, one in inside for name in one.writes}
 
 

@@ -1,4 +1,4 @@
-"""Run a whole ONNX model in children and look inside: any of its tensors can be asked for.
+"""Run a whole model in children and look inside: any of its tensors can be asked for.
 
 A model of many weights is run in pieces, one child after the other, so that no more than a part of
 it is ever in memory. Where the pieces end has nothing to do with where the model is cut.
@@ -16,13 +16,11 @@ from fleet import children
 from fleet.children import RunOptions
 from fleet.errors import ChildFailedError, NeedsExampleError, NotRunnableError
 from fleet.inputs import Sample
-from fleet.onnx import segments as onnx_segments
-from fleet.onnx import weight_sizes
-from fleet.onnx.graph import Graph
-from fleet.onnx.parts import interface
-from fleet.onnx.segments import Part
-from fleet.onnx.shapes import TensorFacts
-from fleet.onnx.source import Source
+from fleet.model_graph import open_model, weight_sizes
+from fleet.model_graph.facts import TensorFacts
+from fleet.model_graph.graph import Graph
+from fleet.model_graph.open_model import OpenModel, Part
+from fleet.model_graph.parts import interface
 from wire.tensors import TensorSpec
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -48,23 +46,29 @@ class Seen:
     sizes: dict[str, TensorSpec] = field(default_factory=dict)
     """Types and shapes of the tensors that were asked for."""
     operator_seconds: dict[int, float] = field(default_factory=dict)
-    """By the operator's index in the graph, where they were timed."""
+    """By the operator's index in the graph, where they were timed and the runtime tells."""
+    run_seconds: list[float] = field(default_factory=list)
+    """Of each piece, once through it."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A model, its graph, and a folder of its own to run it from."""
+    """A model, and a folder of its own to run it from."""
 
-    source: Source
-    graph: Graph
+    model: OpenModel
     folder: Path
     facts: dict[str, TensorFacts] = field(default_factory=dict)
     """What is known of types; pieces end where everything that crosses may travel."""
 
     @property
+    def graph(self) -> Graph[Any]:
+        """The model's."""
+        return self.model.graph
+
+    @property
     def is_large(self) -> bool:
         """Whether the model is run in pieces."""
-        return self.source.weight_bytes > PIECE_BYTES
+        return self.model.weight_bytes > PIECE_BYTES
 
     def run(
         self,
@@ -76,7 +80,8 @@ class Reference:
     ) -> tuple[Seen, ...]:
         """Run the model with each sample; return ``values`` as arrays, and ``sizes`` without them.
 
-        With ``profile`` each operator is timed, optimisations off, in one thread.
+        With ``profile`` it is timed in one thread: each operator, with optimisations off, where
+        the runtime tells that; else the whole, as it is served.
 
         Raises:
             NeedsExampleError: It does not run with the values or sizes that were made up.
@@ -93,6 +98,7 @@ class Reference:
             run = self._run_piece(part, samples[0], have, keep, profile=profile)
             shapes = (run.report.outputs, *run.report.more_outputs)
             for at, one in enumerate(seen):
+                one.run_seconds.append(min(run.report.run_seconds[len(have) :], default=0.0))
                 have[at] |= run.outputs[at] if run.outputs else {}
                 one.sizes.update((spec.name, spec) for spec in shapes[at] if spec.name in sizes)
                 have[at] = {n: a for n, a in have[at].items() if n in later or n in values}
@@ -107,18 +113,18 @@ class Reference:
 
     def leaves_mapped(self, part: Part) -> bool:
         """Whether a part has too much of a large model's weights to hold them twice."""
-        if not self.is_large or self.source.weight_bytes > HUGE_BYTES:
+        if not self.is_large or self.model.weight_bytes > HUGE_BYTES:
             return self.is_large
-        held = weight_sizes.used(self.source, self.graph, part.operators, part.outputs)
-        return sum(held.values()) * _MAPPED_PARTS > self.source.weight_bytes
+        held = weight_sizes.used(self.model, part.operators, part.outputs)
+        return sum(held.values()) * _MAPPED_PARTS > self.model.weight_bytes
 
     @cached_property
     def pieces(self) -> tuple[frozenset[int], ...]:
         """The moving operators in the pieces that the model is run in."""
         if not self.is_large:
             return (frozenset(self.graph.moving),)
-        limit = max(PIECE_BYTES, self.source.weight_bytes // _PARTS)
-        reads = weight_sizes.read(self.source, self.graph)
+        limit = max(PIECE_BYTES, self.model.weight_bytes // _PARTS)
+        reads = weight_sizes.read(self.model)
         read_bytes = {index: sum(sizes.values()) for index, sizes in reads.items()}
         return tuple(pieces_of(self.graph, self.facts, read_bytes, limit))
 
@@ -129,9 +135,8 @@ class Reference:
         face = interface(self.graph, done, inside)
         made = [name for index in sorted(inside) for name in self.graph.operators[index].writes]
         shown = [name for name in made if name in wanted and name not in face.outputs]
-        return onnx_segments.open_part(
-            self.source,
-            self.graph,
+        return open_model.open_part(
+            self.model,
             f"piece{number}",
             inside,
             replace(face, outputs=(*face.outputs, *shown)),
@@ -154,22 +159,29 @@ class Reference:
         folder = self.folder / part.name
         seen = folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
-        onnx_segments.write_scratch(folder, self.source, self.graph, part, keep_weights=seen)
+        self.model.write_scratch(folder, part, keep_weights=seen)
         feeds = [{name: arrays[name] for name in part.inputs} for arrays in have]
         options = RunOptions(mapped=self.leaves_mapped(part), tensors_only=True)
         if profile:
-            options = replace(options, profile=True, threads=1, again_seconds=PROFILE_SECONDS)
+            served = not self.model.times_operators
+            options = replace(
+                options,
+                profile=True,
+                threads=1,
+                again_seconds=PROFILE_SECONDS,
+                optimisations=served,
+            )
         try:
             return children.run(folder, feeds, options, fetch=list(keep))
         except ChildFailedError as error:
-            model = self.source.ref.name
+            model = self.model.ref.name
             if sample.made_up and error.child_code == "runtime.failed":
                 raise NeedsExampleError(model, sample.guessed, error.reason) from error
             raise NotRunnableError(model, error.reason) from error
 
 
 def pieces_of(
-    graph: Graph, facts: Facts, read_bytes: Mapping[int, int], limit_bytes: int
+    graph: Graph[Any], facts: Facts, read_bytes: Mapping[int, int], limit_bytes: int
 ) -> Iterator[frozenset[int]]:
     """Yield the moving operators in pieces that read at most ``limit_bytes`` of weights each.
 
@@ -189,7 +201,7 @@ def pieces_of(
     yield frozenset(order[begins:])
 
 
-def _possible_ends(graph: Graph, facts: Facts) -> list[bool]:
+def _possible_ends(graph: Graph[Any], facts: Facts) -> list[bool]:
     """Return, for each place in the order, whether all that is alive behind it may travel."""
     order = graph.moving
     last_read = {name: at for at, i in enumerate(order) for name in graph.operators[i].reads}

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from fleet import inputs, sizes
 from fleet.errors import NeedsExampleError, NotRunnableError
 from fleet.inputs import Sample
-from fleet.onnx.reference import Reference, Seen
+from fleet.model_graph.reference import Reference, Seen
 from wire.tensors import TensorSpec
 
 OTHER_SIZES: Final = 2

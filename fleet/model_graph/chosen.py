@@ -8,9 +8,9 @@ import msgspec
 from fleet import measured
 from fleet.formats import CutRequest, Tell
 from fleet.measured import Measured
-from fleet.onnx.balance import Balanced, Balancer
-from fleet.onnx.bench import Bench
-from fleet.onnx.look import Look
+from fleet.model_graph.balance import Balanced, Balancer
+from fleet.model_graph.bench import Bench
+from fleet.model_graph.look import Look
 from wire.errors import CodedError
 
 RULES: Final = 1
@@ -38,7 +38,7 @@ def chosen(look: Look, request: CutRequest, scratch: Path, tell: Tell) -> Balanc
     memory = request.memory if measures else None
     question = measured.key(
         _Question(
-            model=look.source.ref.sha256,
+            model=look.model.ref.sha256,
             sizes=look.sample.sizes,
             stages=request.stages,
             threads=request.threads,
@@ -59,7 +59,7 @@ def chosen(look: Look, request: CutRequest, scratch: Path, tell: Tell) -> Balanc
 
 
 def _balancer(look: Look, tell: Tell) -> Balancer:
-    return Balancer(look.source, look.graph, look.facts, tell)
+    return Balancer(look, tell)
 
 
 def _answer(made: Balanced) -> Measured:

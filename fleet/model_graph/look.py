@@ -3,24 +3,25 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
 from fleet.formats import Tell
 from fleet.inputs import Sample
-from fleet.onnx import folding as onnx_folding
-from fleet.onnx import graph as onnx_graph
-from fleet.onnx import shapes as onnx_shapes
-from fleet.onnx.graph import Graph
-from fleet.onnx.reference import Reference
-from fleet.onnx.shapes import TensorFacts
-from fleet.onnx.source import Source
+from fleet.model_graph.facts import TensorFacts
+from fleet.model_graph.graph import Graph
+from fleet.model_graph.open_model import OpenModel
+from fleet.model_graph.reference import Reference
+
+SHARED: Final = (
+    "the runtime tells no operator's time: what the whole takes was shared by multiply-accumulates"
+)
 
 
 @dataclass(slots=True)
 class Look:
     """A model with one sample, and what is known of its tensors and operators so far."""
 
-    source: Source
-    graph: Graph
+    model: OpenModel
     sample: Sample
     facts: dict[str, TensorFacts]
     """Types and sizes of tensors, for the sample."""
@@ -28,6 +29,13 @@ class Look:
     seconds: Mapping[int, float] = field(default_factory=dict)
     """Of each operator, by index; empty where they were not timed."""
     was_run: bool = False
+    notes: tuple[str, ...] = ()
+    """What people should know of the times."""
+
+    @property
+    def graph(self) -> Graph[Any]:
+        """The model's."""
+        return self.model.graph
 
     def missing(self) -> list[str]:
         """Return the tensors whose type or sizes are not known."""
@@ -51,30 +59,30 @@ class Look:
         tell("timing the model's operators" if time else "running the model for its shapes")
         (seen,) = self.reference.run([self.sample], sizes=missing, profile=time)
         self.facts.update((s.name, TensorFacts(s.dtype, s.shape)) for s in seen.sizes.values())
-        self.seconds = seen.operator_seconds
         self.was_run = True
+        self.seconds = seen.operator_seconds
+        if time and not self.model.times_operators:
+            self.seconds = self._shared(sum(seen.run_seconds))
+            self.notes = (SHARED,)
+
+    def _shared(self, seconds: float) -> dict[int, float]:
+        """Return what the whole takes, shared by operators as they are work."""
+        work = {i: self.graph.work(i, self.facts) or 0 for i in self.graph.moving}
+        total = sum(work.values())
+        if not total:
+            return dict.fromkeys(work, seconds / max(len(work), 1))
+        return {index: seconds * one / total for index, one in work.items()}
 
 
-def read(source: Source) -> Graph:
-    """Return the graph of a model.
-
-    Raises:
-        ModelError: It is none that can be run.
-    """
-    return onnx_graph.read(source.model.graph, source.ref.name, source.model.functions)
-
-
-def first(source: Source, sample: Sample, scratch: Path) -> Look:
+def first(model: OpenModel, sample: Sample, scratch: Path) -> Look:
     """Return what inference knows of the model; ``scratch`` is a folder to run it from."""
-    graph = read(source)
-    facts = onnx_shapes.infer(source.model, sample.sizes)
-    reference = Reference(source, graph, scratch / "reference", facts)
-    return Look(source, graph, sample, facts, reference)
+    facts = model.infer(sample.sizes)
+    return Look(model, sample, facts, Reference(model, scratch / "reference", facts))
 
 
-def folded(source: Source, sample: Sample, scratch: Path) -> Look:
+def folded(model: OpenModel, sample: Sample, scratch: Path) -> Look:
     """Return the same after what depends on weights alone was computed, where that is small."""
-    look = first(source, sample, scratch)
-    if onnx_folding.fold(source, look.graph, look.facts, scratch):
-        look = first(source, sample, scratch)
+    look = first(model, sample, scratch)
+    if model.fold(look.facts, scratch):
+        look = first(model, sample, scratch)
     return look

@@ -1,10 +1,9 @@
-"""Look at an ONNX model without cutting it; see `fleet.survey`.
+"""Look at a model without cutting it; see `fleet.survey`.
 
 Sizes come from shape inference. Only where it does not know all, or operators are to be timed, the
 model is run, once.
 """
 
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,48 +13,37 @@ from fleet import inputs
 from fleet.cuts import widths
 from fleet.cuts.space import Space
 from fleet.formats import Tell
-from fleet.onnx import cuts as onnx_cuts
-from fleet.onnx import look as onnx_look
-from fleet.onnx import shapes as onnx_shapes
-from fleet.onnx import source as onnx_source
-from fleet.onnx import weight_sizes
-from fleet.onnx.cost import multiply_accumulates
-from fleet.onnx.graph import Operator
-from fleet.onnx.look import Look
-from fleet.onnx.parts import crossing
-from fleet.onnx.shapes import TensorFacts
-from fleet.onnx.source import Source
+from fleet.model_graph import cuts as graph_cuts
+from fleet.model_graph import facts as tensor_facts
+from fleet.model_graph import look as looks
+from fleet.model_graph import weight_sizes
+from fleet.model_graph.facts import TensorFacts
+from fleet.model_graph.look import Look
+from fleet.model_graph.open_model import OpenModel
+from fleet.model_graph.parts import crossing
 from fleet.survey import Along, CutPlace, ModelSurvey, OperatorKind, SurveyRequest
 from wire.tensors import TensorSpec
 
-_OWN_DOMAINS = ("", "ai.onnx")
 
-
-def survey(path: Path, request: SurveyRequest, tell: Tell) -> ModelSurvey:
-    """Return what there is to know of the model at ``path``.
+def survey(model: OpenModel, request: SurveyRequest, scratch: Path, tell: Tell) -> ModelSurvey:
+    """Return what there is to know of ``model``; ``scratch`` is a folder to run it from.
 
     Raises:
-        CodedError: It cannot be read, or run where it must be.
+        CodedError: It cannot be run where it must be.
     """
-    with (
-        onnx_source.opened(path) as source,
-        tempfile.TemporaryDirectory(prefix="paceline-show-") as scratch,
-    ):
-        seen = _seen(source, request, Path(scratch), tell)
-        return _Survey(seen).made(request.cuts, tell)
+    seen = _seen(model, request, scratch, tell)
+    return _Survey(seen).made(request.cuts, tell)
 
 
-def _seen(source: Source, request: SurveyRequest, scratch: Path, tell: Tell) -> Look:
+def _seen(model: OpenModel, request: SurveyRequest, scratch: Path, tell: Tell) -> Look:
     """Look at the model: by inference where that does, for it takes no time."""
-    graph = onnx_look.read(source)
-    specs = onnx_shapes.input_specs(source.model, graph.inputs, source.ref.name)
     if request.arrays is not None:
-        sample = inputs.given(specs, request.arrays, "the golden frames")
+        sample = inputs.given(model.inputs, request.arrays, "the golden frames")
     else:
-        sample = inputs.requested(specs, request.sampling)
-    seen = onnx_look.first(source, sample, scratch)
+        sample = inputs.requested(model.inputs, request.sampling)
+    seen = looks.first(model, sample, scratch)
     if request.time or seen.missing():
-        seen = onnx_look.folded(source, sample, scratch)
+        seen = looks.folded(model, sample, scratch)
         seen.closer(tell, time=request.time)
     return seen
 
@@ -68,11 +56,11 @@ class _Survey:
 
     def made(self, cuts: Sequence[Sequence[str]] | None, tell: Tell) -> ModelSurvey:
         """Describe all of it, with the places of ``cuts`` or the narrowest there are."""
-        work, unknown = onnx_cuts.work_of(self.seen.graph, self.seen.facts)
+        work, unknown = graph_cuts.work_of(self.seen.graph, self.seen.facts)
         space: Space | None = None
         if cuts is None:
             tell("searching for narrow places")
-            space = onnx_cuts.space_of(self.seen.graph, self.seen.facts)
+            space = graph_cuts.space_of(self.seen.graph, self.seen.facts)
             way = space.spent(self._way(work))
             places = [space.before(place) for place in widths.narrowest(space, way)]
         else:
@@ -80,22 +68,17 @@ class _Survey:
         order = widths.in_order(self.seen.graph.moving, places)
         along = self._along(order, work)
         return ModelSurvey(
-            model=self.seen.source.ref,
-            inputs=onnx_shapes.input_specs(
-                self.seen.source.model, self.seen.graph.inputs, self.seen.source.ref.name
-            ),
+            model=self.seen.model.ref,
+            inputs=self.seen.model.inputs,
             outputs=self._outputs(),
             sizes=self.seen.sample.sizes,
-            opsets={
-                opset.domain or "ai.onnx": opset.version
-                for opset in self.seen.source.model.opset_import
-            },
+            opsets=dict(self.seen.model.opsets),
             operators=len(order),
             weight_bytes=sum(along.weight_bytes),
             kinds=tuple(self._kinds(order, along)),
             along=along,
             places=tuple(self._place(inside, along) for inside in places),
-            cut_space=space.cut_space if space else onnx_cuts.NAMED,
+            cut_space=space.cut_space if space else graph_cuts.NAMED,
             notes=tuple(self._notes(space, unknown, found=bool(places))),
         )
 
@@ -110,21 +93,19 @@ class _Survey:
         if not made:
             return []
         downsets = [frozenset[int]()]
-        for inside in onnx_cuts.segments_at(self.seen.graph, self.seen.facts, made)[:-1]:
+        for inside in graph_cuts.segments_at(self.seen.graph, self.seen.facts, made)[:-1]:
             downsets.append(downsets[-1] | inside)
         return downsets[1:]
 
     def _along(self, order: Sequence[int], work: Mapping[int, int]) -> Along:
         operators = [self.seen.graph.operators[index] for index in order]
-        crossed = widths.along(onnx_cuts.cut_graph_of(self.seen.graph, self.seen.facts, order))
+        crossed = widths.along(graph_cuts.cut_graph_of(self.seen.graph, self.seen.facts, order))
         ends = (0, len(crossed) - 1)
         return Along(
-            names=tuple(map(_kind, operators)),
+            names=tuple(operator.kind for operator in operators),
             writes=tuple(operator.writes[0] if operator.writes else "" for operator in operators),
             multiply_accumulates=tuple(work[index] for index in order),
-            weight_bytes=tuple(
-                weight_sizes.first_needed(self.seen.source, self.seen.graph, order).values()
-            ),
+            weight_bytes=tuple(weight_sizes.first_needed(self.seen.model, order).values()),
             seconds=tuple(self.seen.seconds.get(i, 0.0) for i in order)
             if self.seen.seconds
             else (),
@@ -142,7 +123,7 @@ class _Survey:
         without = {
             place
             for place, index in enumerate(order)
-            if multiply_accumulates(self.seen.graph.operators[index], self.seen.facts) is None
+            if self.seen.graph.work(index, self.seen.facts) is None
         }
 
         def importance(name: str) -> tuple[float, int, int, str]:
@@ -177,12 +158,12 @@ class _Survey:
 
     def _outputs(self) -> tuple[TensorSpec, ...]:
         """Return the outputs as declared, or where nothing is declared as they are."""
-        declared = onnx_shapes.declared(self.seen.source.model)
+        declared = self.seen.model.declared()
         specs = []
         for name in self.seen.graph.outputs:
             said, found = declared[name], self.seen.facts.get(name, TensorFacts())
             best = said if said.dtype and said.shape is not None else found
-            specs.append(onnx_shapes.spec(name, best))
+            specs.append(tensor_facts.spec(name, best))
         return tuple(specs)
 
     def _notes(self, space: Space | None, unknown: Counter[str], *, found: bool) -> Iterator[str]:
@@ -191,25 +172,19 @@ class _Survey:
             yield f"sizes guessed: {guesses} (--dim says others)"
         if self.seen.was_run and not self.seen.seconds:
             yield "run once for its shapes: inference does not know all of them"
-        written_out = self.seen.source.functions_written_out
-        if written_out:
-            yield f"functions written out where they are called: {written_out}"
-        left = len(self.seen.source.model.graph.node) - len(self.seen.graph.operators)
+        yield from self.seen.model.notes
+        yield from self.seen.notes
+        left = self.seen.model.operators_in_file - len(self.seen.graph.operators)
         if left:
             yield f"operators that no output depends on, left out: {left}"
         constant = len(self.seen.graph.operators) - len(self.seen.graph.moving)
         if constant:
             yield f"operators on weights alone, not counted: {constant}"
-        yield from onnx_cuts.note_of(unknown)
+        yield from graph_cuts.note_of(unknown)
         if space is not None:
             yield from space.notes
             if not found:
                 yield space.why
-
-
-def _kind(operator: Operator) -> str:
-    node = operator.node
-    return node.op_type if node.domain in _OWN_DOMAINS else f"{node.domain}.{node.op_type}"
 
 
 def _share(values: Sequence[float], end: int) -> float:

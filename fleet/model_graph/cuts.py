@@ -1,4 +1,4 @@
-"""Choose the cuts of an ONNX graph: the best there are, or where the user says.
+"""Choose the cuts of a graph: the best there are, or where the user says.
 
 Pure: decides, writes nothing.
 """
@@ -6,6 +6,7 @@ Pure: decides, writes nothing.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fleet.cuts import choice as cut_choice
 from fleet.cuts import graph as cut_graph
@@ -15,10 +16,9 @@ from fleet.cuts.places import Limits
 from fleet.cuts.space import Space
 from fleet.errors import BadRequestError, InvalidCutError, NoCutError, UnknownTensorError
 from fleet.formats import CutRequest
-from fleet.onnx.cost import multiply_accumulates
-from fleet.onnx.graph import Graph
-from fleet.onnx.parts import Interface, closure, crossing, interface
-from fleet.onnx.shapes import TensorFacts
+from fleet.model_graph.facts import TensorFacts
+from fleet.model_graph.graph import Graph
+from fleet.model_graph.parts import Interface, closure, crossing, interface
 
 Facts = Mapping[str, TensorFacts]
 
@@ -47,7 +47,7 @@ class Plan:
         return tuple(dict.fromkeys(name for names in self.crossings for name in names))
 
 
-def plan(graph: Graph, facts: Facts, request: CutRequest, model: str) -> Plan:
+def plan(graph: Graph[Any], facts: Facts, request: CutRequest, model: str) -> Plan:
     """Return the cuts that ``request`` asks for.
 
     Raises:
@@ -70,13 +70,13 @@ def plan(graph: Graph, facts: Facts, request: CutRequest, model: str) -> Plan:
     return plan_of(graph, segments, work, space)
 
 
-def work_of(graph: Graph, facts: Facts) -> tuple[dict[int, int], Counter[str]]:
+def work_of(graph: Graph[Any], facts: Facts) -> tuple[dict[int, int], Counter[str]]:
     """Return the multiply-accumulates of each moving operator, and the names without a rule.
 
     Those without a rule count nothing; the second value says how often each occurs.
     """
-    found = {i: multiply_accumulates(graph.operators[i], facts) for i in graph.moving}
-    unknown = (graph.operators[i].node.op_type for i, work in found.items() if work is None)
+    found = {i: graph.work(i, facts) for i in graph.moving}
+    unknown = (graph.operators[i].kind for i, work in found.items() if work is None)
     return {i: work or 0 for i, work in found.items()}, Counter(unknown)
 
 
@@ -88,7 +88,7 @@ def note_of(unknown: Mapping[str, int]) -> tuple[str, ...]:
     return (f"operators without a rule, counted as no work: {names}",)
 
 
-def space_for(graph: Graph, facts: Facts, stages: int) -> Space:
+def space_for(graph: Graph[Any], facts: Facts, stages: int) -> Space:
     """Return where ``graph`` may be cut into ``stages``, if it can be at all.
 
     Where not all places could be looked at, those of whole orders may allow more segments.
@@ -100,12 +100,12 @@ def space_for(graph: Graph, facts: Facts, stages: int) -> Space:
     return along if cut_choice.largest(along) > cut_choice.largest(space) else space
 
 
-def space_of(graph: Graph, facts: Facts, limits: Limits = cut_places.LIMITS) -> Space:
+def space_of(graph: Graph[Any], facts: Facts, limits: Limits = cut_places.LIMITS) -> Space:
     """Return where ``graph`` may be cut; its operators keep their indices."""
     return cut_places.find(cut_graph_of(graph, facts, graph.moving), limits)
 
 
-def cut_graph_of(graph: Graph, facts: Facts, order: Sequence[int]) -> CutGraph:
+def cut_graph_of(graph: Graph[Any], facts: Facts, order: Sequence[int]) -> CutGraph:
     """Return what a search for cuts must know of ``graph``, its moving operators in ``order``."""
     operators = [
         Operator((index,), graph.operators[index].reads, graph.operators[index].writes)
@@ -131,7 +131,9 @@ def chosen(
     return cut_choice.segments_of(space, choice)
 
 
-def segments_at(graph: Graph, facts: Facts, at: Sequence[Sequence[str]]) -> list[frozenset[int]]:
+def segments_at(
+    graph: Graph[Any], facts: Facts, at: Sequence[Sequence[str]]
+) -> list[frozenset[int]]:
     """Return the segments between cuts behind these tensors and all that they depend on.
 
     Raises:
@@ -154,7 +156,7 @@ def segments_at(graph: Graph, facts: Facts, at: Sequence[Sequence[str]]) -> list
 
 
 def plan_of(
-    graph: Graph,
+    graph: Graph[Any],
     segments: Sequence[frozenset[int]],
     work: Mapping[int, int],
     space: Space | None = None,
@@ -180,7 +182,7 @@ def _movable(name: str, facts: Facts) -> bool:
     return name in facts and facts[name].movable and facts[name].sizes is not None
 
 
-def _tensors(graph: Graph, cut: str) -> list[str]:
+def _tensors(graph: Graph[Any], cut: str) -> list[str]:
     """Return the tensors that ``cut`` names; a tensor's own name may contain a plus sign."""
     names = [cut] if cut in graph.maker else [name.strip() for name in cut.split("+")]
     for name in names:
@@ -193,7 +195,7 @@ def _tensors(graph: Graph, cut: str) -> list[str]:
     return names
 
 
-def _check(graph: Graph, facts: Facts, cut: str, done: frozenset[int]) -> None:
+def _check(graph: Graph[Any], facts: Facts, cut: str, done: frozenset[int]) -> None:
     names = crossing(graph, done)
     stuck = [name for name in names if not _movable(name, facts)]
     if stuck:

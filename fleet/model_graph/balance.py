@@ -16,14 +16,12 @@ from fleet.cuts import choice as cut_choice
 from fleet.cuts.space import Space
 from fleet.formats import AUTO, CutRequest
 from fleet.measured import Measured
-from fleet.onnx import cuts as onnx_cuts
-from fleet.onnx import weight_sizes
-from fleet.onnx.bench import Bench
-from fleet.onnx.cuts import Plan
-from fleet.onnx.graph import Graph
-from fleet.onnx.reference import HUGE_BYTES
-from fleet.onnx.shapes import TensorFacts
-from fleet.onnx.source import Source
+from fleet.model_graph import cuts as graph_cuts
+from fleet.model_graph import weight_sizes
+from fleet.model_graph.bench import Bench
+from fleet.model_graph.cuts import Plan
+from fleet.model_graph.look import Look
+from fleet.model_graph.reference import HUGE_BYTES
 
 Costs = Mapping[int, float]
 """By the index of each moving operator."""
@@ -52,18 +50,14 @@ class Balanced:
 
 @dataclass(frozen=True)
 class Balancer:
-    """Chooses the cuts of one graph.
+    """Chooses the cuts of one model.
 
     Args:
-        source: The model.
-        graph: Of the model.
-        facts: Types and sizes of its tensors for the sample.
+        look: What is known of it.
         tell: Hears what is being done.
     """
 
-    source: Source
-    graph: Graph
-    facts: Mapping[str, TensorFacts]
+    look: Look
     tell: Callable[[str], None]
 
     def chosen(self, request: CutRequest, timed: Costs, bench: Bench) -> Balanced:
@@ -76,31 +70,31 @@ class Balancer:
 
         Raises:
             NoCutError: There are not so many cuts.
-            CodedError: The request cannot be met; see `fleet.onnx.cuts.plan`.
+            CodedError: The request cannot be met; see `fleet.model_graph.cuts.plan`.
         """
-        model = self.source.ref.name
+        model = self.look.model.ref.name
         if request.at:
-            return Balanced(onnx_cuts.plan(self.graph, self.facts, request, model))
+            return Balanced(graph_cuts.plan(self.look.graph, self.look.facts, request, model))
         self.tell("searching for cuts")
-        space = onnx_cuts.space_for(self.graph, self.facts, int(request.stages))
+        space = graph_cuts.space_for(self.look.graph, self.look.facts, int(request.stages))
         costs, notes = self._costs(request.balance, timed)
         auto = request.stages == AUTO
         stages = auto_stages(space, costs) if auto else int(request.stages)
         if auto:
             why = "the most" if stages == MOST_AUTO else "one more would help little"
             notes = (*notes, f"stages chosen: {stages} ({why})")
-        if self.source.weight_bytes > HUGE_BYTES and request.balance == "time":
+        if self.look.model.weight_bytes > HUGE_BYTES and request.balance == "time":
             notes = (*notes, "the model is large: operators were timed, candidates not measured")
         elif request.balance == "time" and stages > 1:
             return self._by_time(space, costs, stages, bench, notes)
         if (
             stages == 1
-            and not self.graph.moving
-            and any(map(self.graph.is_constant, self.graph.outputs))
+            and not self.look.graph.moving
+            and any(map(self.look.graph.is_constant, self.look.graph.outputs))
         ):
             segments = [frozenset[int]()]  # from weights alone: the same answer for any input
         else:
-            segments = onnx_cuts.chosen(space, costs, stages, model)
+            segments = graph_cuts.chosen(space, costs, stages, model)
         return Balanced(self._plan(segments, space), notes=notes)
 
     def recalled(self, found: Measured) -> Balanced:
@@ -109,8 +103,8 @@ class Balancer:
         Raises:
             CodedError: They are not cuts of this graph.
         """
-        cuts_at = [[name for name in cut if name in self.graph.maker] for cut in found.cuts]
-        segments = onnx_cuts.segments_at(self.graph, self.facts, cuts_at)
+        cuts_at = [[name for name in cut if name in self.look.graph.maker] for cut in found.cuts]
+        segments = graph_cuts.segments_at(self.look.graph, self.look.facts, cuts_at)
         plan = replace(self._plan(segments), cut_space=found.cut_space, notes=())
         return Balanced(plan, found.seconds, (*found.notes, RECALLED))
 
@@ -119,7 +113,7 @@ class Balancer:
     ) -> Balanced:
         found: dict[tuple[frozenset[int], ...], Balanced] = {}
         for number in range(1, ROUNDS + 1):
-            segments = onnx_cuts.chosen(space, costs, stages, self.source.ref.name)
+            segments = graph_cuts.chosen(space, costs, stages, self.look.model.ref.name)
             if tuple(segments) in found:
                 break
             self.tell(f"measuring {stages} segments (candidate {number} of at most {ROUNDS})")
@@ -137,26 +131,28 @@ class Balancer:
 
         def sent(one: Balanced) -> tuple[int, int, float]:
             crossing = [name for names in one.plan.crossings for name in names]
-            size = sum(self.facts[name].size_bytes for name in crossing)
+            size = sum(self.look.facts[name].size_bytes for name in crossing)
             return size, len(crossing), max(one.seconds)
 
         return min((one for one in found if max(one.seconds) <= limit), key=sent)
 
     def _plan(self, segments: Sequence[frozenset[int]], space: Space | None = None) -> Plan:
         work, _ = self._work
-        return onnx_cuts.plan_of(self.graph, segments, work, space)
+        return graph_cuts.plan_of(self.look.graph, segments, work, space)
 
     @cached_property
     def _work(self) -> tuple[dict[int, int], Counter[str]]:
-        return onnx_cuts.work_of(self.graph, self.facts)
+        return graph_cuts.work_of(self.look.graph, self.look.facts)
 
     def _costs(self, balance: str, timed: Costs) -> tuple[Costs, tuple[str, ...]]:
         if balance == "time":
-            return {index: timed.get(index, 0.0) for index in self.graph.moving}, ()
+            return {index: timed.get(index, 0.0) for index in self.look.graph.moving}, tuple(
+                self.look.notes
+            )
         if balance == "bytes":
-            return weight_sizes.first_needed(self.source, self.graph, self.graph.moving), ()
+            return weight_sizes.first_needed(self.look.model, self.look.graph.moving), ()
         work, unknown = self._work
-        return work, onnx_cuts.note_of(unknown)
+        return work, graph_cuts.note_of(unknown)
 
 
 def auto_stages(space: Space, costs: Costs) -> int:

@@ -7,8 +7,9 @@ Pure: changes nothing.
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from fleet.onnx.graph import Graph, ancestors
+from fleet.model_graph.graph import Graph, ancestors
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +20,15 @@ class Interface:
     outputs: tuple[str, ...]
 
 
-def closure(graph: Graph, tensors: Iterable[str]) -> frozenset[int]:
+def closure(graph: Graph[Any], tensors: Iterable[str]) -> frozenset[int]:
     """Return the moving operators that ``tensors`` depend on."""
     found = ancestors(tensors, [operator.reads for operator in graph.operators], graph.maker)
     return frozenset(index for index in found if not graph.operators[index].constant)
 
 
-def with_constants(graph: Graph, inside: Collection[int], extra: Iterable[str] = ()) -> list[int]:
+def with_constants(
+    graph: Graph[Any], inside: Collection[int], extra: Iterable[str] = ()
+) -> list[int]:
     """Return ``inside`` and the constant operators it needs, and ``extra`` too, in order."""
     found = set(inside)
     waiting = [name for index in inside for name in graph.operators[index].reads]
@@ -38,7 +41,7 @@ def with_constants(graph: Graph, inside: Collection[int], extra: Iterable[str] =
     return sorted(found)
 
 
-def interface(graph: Graph, done: Collection[int], inside: Collection[int]) -> Interface:
+def interface(graph: Graph[Any], done: Collection[int], inside: Collection[int]) -> Interface:
     """Return what the segment of operators ``inside`` takes and gives, after ``done`` have run.
 
     The last segment also gives the outputs that are constant.
@@ -62,7 +65,7 @@ def interface(graph: Graph, done: Collection[int], inside: Collection[int]) -> I
     )
 
 
-def crossing(graph: Graph, done: Collection[int]) -> tuple[str, ...]:
+def crossing(graph: Graph[Any], done: Collection[int]) -> tuple[str, ...]:
     """Return the tensors that exist after ``done`` have run and are still needed, in order."""
     later = set(graph.moving).difference(done)
     needed = {name for index in later for name in graph.operators[index].reads}
@@ -72,5 +75,5 @@ def crossing(graph: Graph, done: Collection[int]) -> tuple[str, ...]:
     return tuple(sorted(needed & exist, key=graph.rank))
 
 
-def _rank(graph: Graph, name: str) -> tuple[int, int]:
+def _rank(graph: Graph[Any], name: str) -> tuple[int, int]:
     return (-1, 0) if name in graph.initializers else graph.rank(name)
