@@ -1,0 +1,32 @@
+"""TFLite models: read, run once for reference, cut, and write as segments."""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from fleet.formats import FileOperator
+from fleet.model_graph.graph_format import GraphFormat
+from fleet.model_graph.open_model import OpenModel, file_operators
+from fleet.tflite import open_model
+from fleet.tflite import source as tflite_source
+from fleet.tflite.segments import MODEL_FILE
+from wire.manifest import ModelRef
+
+
+class TfliteFormat(GraphFormat):
+    """Cuts TFLite models; see ``ModelFormat``."""
+
+    def identify(self, model: Path) -> ModelRef:
+        """Return the model's name and digest; see ``ModelFormat``."""
+        return tflite_source.identify(model)
+
+    def opened(self, model: Path) -> AbstractContextManager[OpenModel]:
+        """Give ``model`` open; see `GraphFormat`."""
+        return open_model.opened(model)
+
+    def operators(self, segment: Path) -> tuple[FileOperator, ...]:
+        """Return the operators of a segment's folder; see ``ModelFormat``."""
+        with open_model.opened(segment / MODEL_FILE) as found:
+            return file_operators(found)
+
+
+PLUGIN = TfliteFormat

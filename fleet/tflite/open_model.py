@@ -1,0 +1,178 @@
+"""An open TFLite model, as `fleet.model_graph` looks at it, runs it and cuts it."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from fleet.cuts.graph import MAX_TENSORS
+from fleet.model_graph import facts as tensor_facts
+from fleet.model_graph.facts import Size, TensorFacts
+from fleet.model_graph.open_model import Part, SegmentFiles
+from fleet.tflite import graph, segments, source
+from fleet.tflite.graph import Graph
+from fleet.tflite.schema import element_types
+from fleet.tflite.source import Source, indices
+from wire.manifest import ModelRef
+from wire.model.errors import ModelError
+from wire.tensors import TensorSpec
+
+FORMAT: Final = "tflite"
+BATCH: Final = "batch"
+"""What the first dimension is called where it varies; files name no dimension."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator["TfliteModel"]:
+    """Give the model at ``path``; see `fleet.tflite.source.opened`.
+
+    Raises:
+        CodedError: No such file, no model, or one that is refused (``model.*``).
+    """
+    with source.opened(path) as found:
+        yield TfliteModel(found)
+
+
+@dataclass
+class TfliteModel:
+    """A TFLite model while its file is open; see `fleet.model_graph.open_model.OpenModel`."""
+
+    source: Source
+    format: str = FORMAT
+    times_operators: bool = False
+    graph: Graph = field(init=False)
+    inputs: tuple[TensorSpec, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.graph = graph.read(self.source)
+        self.inputs = self._ends(self.graph.inputs, "input")
+
+    @property
+    def ref(self) -> ModelRef:
+        """Its name and digest."""
+        return self.source.ref
+
+    @property
+    def weight_bytes(self) -> int:
+        """Of all its constants."""
+        used = {tensor.buffer for tensor in self.source.graph.tensors}
+        data = [self.source.model.buffers[index].data for index in used]
+        return sum(len(one) for one in data if one is not None)
+
+    @cached_property
+    def weights(self) -> Mapping[str, int]:
+        """Bytes of each constant, in the order of the file."""
+        found = {}
+        for index, name in enumerate(self.source.names):
+            data = self.source.data(index)
+            if name in self.graph.initializers:
+                found[name] = len(data) if data is not None else 0
+        return found
+
+    @property
+    def opsets(self) -> Mapping[str, int]:
+        """The version of the schema."""
+        return {FORMAT: self.source.model.version}
+
+    @property
+    def operators_in_file(self) -> int:
+        """How many there are, those that no output depends on included."""
+        return len(self.source.graph.operators)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What people should know of how it is read."""
+        count = self.source.renamed
+        return (f"tensors without a name of their own, which got one: {count}",) if count else ()
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """What of it no segment carries, for people."""
+        return (*self.notes, *segments.losses(self.source))
+
+    def check_outputs(self) -> None:
+        """Check that what the model gives may travel.
+
+        Raises:
+            ModelError: There are too many outputs, or one is of a type that may not.
+        """
+        self._ends(self.graph.outputs, "output")
+
+    def declared(self) -> Mapping[str, TensorFacts]:
+        """Return what inputs and outputs declare, by name."""
+        return {name: self._symbolic[name] for name in (*self.graph.outputs, *self.graph.inputs)}
+
+    def infer(self, sizes: Mapping[str, tuple[int, ...]] | None = None) -> dict[str, TensorFacts]:
+        """Return what is known of all tensors without a run.
+
+        The file tells shapes for the sizes that it was converted with; of others only the inputs'
+        are known, and the constants'.
+        """
+        if sizes is None:
+            return dict(self._symbolic)
+        static = self._static
+        if all(static[name].shape == size for name, size in sizes.items()):
+            return dict(static)
+        found = {
+            name: facts if name in self.graph.initializers else TensorFacts(facts.dtype)
+            for name, facts in static.items()
+        }
+        return found | {name: TensorFacts(static[name].dtype, sizes[name]) for name in sizes}
+
+    def fold(self, facts: Mapping[str, TensorFacts], near: Path) -> bool:  # noqa: ARG002
+        """Leave all as it is: what depends on constants alone every interpreter computes once."""
+        return False
+
+    def write(self, folder: Path, part: Part) -> SegmentFiles:
+        """Write a segment into ``folder``; see `fleet.tflite.segments.write`."""
+        return segments.write(folder, self.source, self.graph, part)
+
+    def write_scratch(self, folder: Path, part: Part, *, keep_weights: bool = False) -> None:  # noqa: ARG002
+        """Write a segment to run it here, its constants in the one file that there is."""
+        segments.write_scratch(folder, self.source, self.graph, part)
+
+    @cached_property
+    def _static(self) -> dict[str, TensorFacts]:
+        """Types and shapes as the file has them."""
+        tensors = zip(self.source.names, self.source.graph.tensors, strict=True)
+        return {name: TensorFacts(_dtype(tensor), _sizes(tensor)) for name, tensor in tensors}
+
+    @cached_property
+    def _symbolic(self) -> dict[str, TensorFacts]:
+        """The same, with names for what varies."""
+        tensors = zip(self.source.names, self.source.graph.tensors, strict=True)
+        return {name: TensorFacts(_dtype(tensor), _shape(tensor)) for name, tensor in tensors}
+
+    def _ends(self, names: tuple[str, ...], what: str) -> tuple[TensorSpec, ...]:
+        source = self.ref.name
+        if len(names) > MAX_TENSORS:
+            rule = f"has {len(names)} {what}s (at most {MAX_TENSORS} travel in one frame)"
+            raise ModelError(source, "", rule)
+        for name in names:
+            if not self._symbolic[name].movable:
+                rule = "is of a type that may not travel in frames"
+                raise ModelError(source, f"{what} {name!r:.80}", rule)
+        return tuple(tensor_facts.spec(name, self._symbolic[name]) for name in names)
+
+
+def _dtype(tensor: Any) -> int:
+    return element_types().get(tensor.type, 0)
+
+
+def _sizes(tensor: Any) -> tuple[int, ...] | None:
+    """Return the sizes in the file; None where it does not say whether it is a scalar."""
+    sizes = tuple(indices(tensor.shape))
+    known = bool(sizes) or tensor.hasRank or tensor.buffer > 0
+    return sizes if known else None
+
+
+def _shape(tensor: Any) -> tuple[Size, ...] | None:
+    sizes = _sizes(tensor)
+    signature = indices(tensor.shapeSignature)
+    if sizes is None or len(signature) != len(sizes):
+        return sizes
+    return tuple(
+        size if size >= 0 else BATCH if axis == 0 else "" for axis, size in enumerate(signature)
+    )
