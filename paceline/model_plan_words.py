@@ -39,7 +39,12 @@ def sentences(setting: Setting, answer: ModelAnswer, found: Explanation) -> Iter
         )
     for device in setting.devices:
         summed = answer.chosen and answer.chosen.is_split and not answer.finalists
-        if summed and answer.chosen and device.id in answer.chosen.devices:
+        if (
+            summed
+            and device.operators_sum_seconds
+            and answer.chosen
+            and device.id in answer.chosen.devices
+        ):
             alone = seconds_text(device.operators_sum_seconds)
             yield (
                 f"On {device.id} the whole model takes {seconds_text(device.whole_seconds)}, its"

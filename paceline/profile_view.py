@@ -7,6 +7,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from fleet.formats import UNTIMED
 from fleet.profiles import attribution
 from fleet.profiles.attribution import OperatorShare
 from fleet.profiles.measure import Outcome
@@ -144,7 +145,7 @@ def _slowest(profile: ModelProfile, top: int) -> Table:
 
 
 def _operator(share: OperatorShare, whole: float) -> list[str]:
-    fused = "" if share.own_kernel else "fused"
+    fused = "" if share.own_kernel else "by work" if share.by_work else "fused"
     return [
         f"  {one_line(share.kind)}",
         time_text(share.seconds),
@@ -177,6 +178,8 @@ def _notes(found: Outcome) -> Iterator[str]:
         if len(reports) > 1:
             parts = "segments" if profile.question.split else "parts"
             yield f"{profile.device}: in {len(reports)} {parts}, one after the other"
+        if any(part.multiply_accumulates for part in profile.parts):
+            yield f"{profile.device}: {UNTIMED}"
         if summed:
             yield (
                 f"{profile.device}: its operators one by one, not fused, take {time_text(summed)}:"

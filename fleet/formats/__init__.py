@@ -27,6 +27,11 @@ Tell = Callable[[str], None]
 RUNTIMES: Final[Mapping[str, str]] = MappingProxyType({"onnx": "onnx_cpu", "tflite": "tflite_cpu"})
 """The runtime that runs segments of each format on a processor."""
 
+UNTIMED: Final = (
+    "the runtime tells no operator's time: what the whole takes was shared by multiply-accumulates"
+)
+"""What people are told where that is so."""
+
 AUTO: Final = 0
 """Stages as many as are worth it."""
 
@@ -135,6 +140,16 @@ def for_model(model: Path) -> "ModelFormat":
     if suffix not in known():
         raise UnknownFormatError(str(model), known())
     return named(suffix)
+
+
+def runtime_for(model: Path) -> str:
+    """Return the runtime that runs ``model`` on a processor, which its suffix says.
+
+    Raises:
+        UnknownFormatError: No format reads files of that suffix.
+    """
+    for_model(model)
+    return RUNTIMES[model.suffix.removeprefix(".").lower()]
 
 
 def named(name: str) -> "ModelFormat":

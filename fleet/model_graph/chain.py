@@ -99,6 +99,7 @@ def _chain(look: Look) -> ModelChain:
     every = len(space.places) - 2
     return ModelChain(
         model=look.model.ref,
+        format=look.model.format,
         sizes=look.sample.sizes,
         blocks=tuple(blocks),
         input_bytes=_bytes(look, graph.inputs),

@@ -3,18 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from fleet.formats import Tell
+from fleet.formats import UNTIMED, Tell
 from fleet.inputs import Sample
 from fleet.model_graph.facts import TensorFacts
 from fleet.model_graph.graph import Graph
 from fleet.model_graph.open_model import OpenModel
 from fleet.model_graph.reference import Reference
-
-SHARED: Final = (
-    "the runtime tells no operator's time: what the whole takes was shared by multiply-accumulates"
-)
 
 
 @dataclass(slots=True)
@@ -63,7 +59,7 @@ class Look:
         self.seconds = seen.operator_seconds
         if time and not self.model.times_operators:
             self.seconds = self._shared(sum(seen.run_seconds))
-            self.notes = (SHARED,)
+            self.notes = (UNTIMED,)
 
     def _shared(self, seconds: float) -> dict[int, float]:
         """Return what the whole takes, shared by operators as they are work."""

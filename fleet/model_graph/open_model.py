@@ -69,7 +69,7 @@ class OpenModel(Protocol):
 
     @property
     def opsets(self) -> Mapping[str, int]:
-        """Versions of the sets of operators that it uses, by domain."""
+        """Versions of the sets of operators that it uses, by domain; none: the format has none."""
         ...
 
     @property
@@ -161,7 +161,7 @@ def open_part(
 
 def file_operators(model: OpenModel) -> tuple[FileOperator, ...]:
     """Return the operators of ``model``; their work where its runtime tells no operator's time."""
-    facts = {} if model.times_operators else model.infer()
+    facts = {} if model.times_operators else model.infer({})
     work = [
         0 if model.times_operators else model.graph.work(index, facts) or 0
         for index in range(len(model.graph.operators))

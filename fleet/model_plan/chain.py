@@ -2,6 +2,7 @@
 
 import msgspec
 
+from fleet.formats import RUNTIMES
 from wire.manifest import ModelRef
 
 
@@ -39,6 +40,7 @@ class ModelChain(msgspec.Struct, frozen=True, kw_only=True):
     """A model, ready to be planned."""
 
     model: ModelRef
+    format: str = "onnx"
     sizes: dict[str, tuple[int, ...]]
     """Of each input."""
     blocks: tuple[Block, ...]
@@ -52,6 +54,11 @@ class ModelChain(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     places: dict[str, int] = {}
     """The block of each operator, by its name in the file and by each tensor that it writes."""
+
+    @property
+    def runtime(self) -> str:
+        """Return what runs its segments on a processor."""
+        return RUNTIMES[self.format]
 
     def again_bytes(self, first: int, last: int) -> int:
         """Return the weights that blocks need which an earlier stage holds already."""

@@ -14,7 +14,7 @@ from fleet.fleet_file import completing
 from fleet.fleet_file.description import Device, Fleet
 from fleet.model_plan.chain import ModelChain
 from fleet.model_plan.errors import UnknownKindError
-from fleet.model_plan.setting import RUNTIME, DeviceFigures, device_figures
+from fleet.model_plan.setting import DeviceFigures, device_figures
 from fleet.profiles.record import ModelProfile
 
 KNOWN: Final[Mapping[str, str]] = {
@@ -88,8 +88,9 @@ class Known(NamedTuple):
         is_class = one.id not in devices
         members = [d.id for d in devices.values() if d.kind == one.id] if is_class else [one.id]
         peer = members[0] if members else None
-        if one.runtimes is not None and RUNTIME not in one.runtimes:
-            return Kind(name=one.id, peer=peer, cannot=f"{one.id} does not run {RUNTIME}")
+        runtime = self.chain.runtime
+        if one.runtimes is not None and runtime not in one.runtimes:
+            return Kind(name=one.id, peer=peer, cannot=f"{one.id} does not run {runtime}")
         if one.speed is not None and one.speed.like in devices:
             base, times = self.fleet.speed(one.speed.like)
             times *= one.speed.times

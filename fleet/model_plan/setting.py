@@ -25,8 +25,6 @@ from wire.link_report import LinkReport
 from wire.messages import Info
 from wire.profile_report import ProfileReport
 
-RUNTIME: Final = "onnx_cpu"
-"""What runs segments of ONNX models."""
 SHORTEST_SECONDS: Final = 1e-9
 """An operator that takes no time to speak of takes this."""
 WINDOW: Final = 8
@@ -146,13 +144,13 @@ def setting(
     notes: list[str] = []
     runs = []
     for device in fleet.devices:
-        if device.runtimes is not None and RUNTIME not in device.runtimes:
-            notes.append(f"{device.id} does not run {RUNTIME}, and is left out")
+        if device.runtimes is not None and chain.runtime not in device.runtimes:
+            notes.append(f"{device.id} does not run {chain.runtime}, and is left out")
         else:
             runs.append(device.id)
     missing = sorted({fleet.speed(name)[0] for name in runs} - profiles.keys())
     if missing or not runs:
-        reason = "no profile of it is kept" if runs else f"no device runs {RUNTIME}"
+        reason = "no profile of it is kept" if runs else f"no device runs {chain.runtime}"
         to_measure = missing or [device.id for device in fleet.devices]
         raise ProfileMissingError(
             chain.model.name, to_measure, reason, f"{command} --on {','.join(to_measure)}"

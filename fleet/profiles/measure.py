@@ -29,7 +29,6 @@ from wire.reports import ProbeReport
 
 OFFLINE_GRACE_SECONDS: Final = 120.0
 READY_SECONDS: Final = 3.0
-RUNTIME: Final = "onnx_cpu"
 
 Tell = Callable[[str], None]
 
@@ -64,6 +63,7 @@ class Profiler:
     _model: ModelRef | None = None
     _sample: str = ""
     _split: str = ""
+    _runtimes: tuple[str, ...] = ()
 
     def offline(self) -> Outcome:
         """Measure on this machine.
@@ -76,7 +76,7 @@ class Profiler:
         question = self._question(
             site="",
             device=machine(),
-            version=version_here(),
+            version=version_here(self._runtimes),
             threads=threads,
             weights="prepacked",
         )
@@ -112,7 +112,7 @@ class Profiler:
             device: self._question(
                 site=site,
                 device=device,
-                version=version(infos[device]),
+                version=version(infos[device], self._runtimes),
                 threads=infos[device].threads,
                 weights=infos[device].weights,
             )
@@ -169,6 +169,7 @@ class Profiler:
     def _divide(self, memory_bytes: int) -> None:
         """Look at the model, and divide it where it would not fit into memory."""
         self.tell("reading the model")
+        self._runtimes = subject.runtimes_of(self.request)
         if (split := subject.split_of(self.request)) is not None:
             self._model, self._split = split.model, split.digest
             return
@@ -184,7 +185,7 @@ class Profiler:
             model=self._model.sha256,
             sample=self._sample,
             split=self._split,
-            runtime=RUNTIME,
+            runtime="+".join(self._runtimes),
             **changes,
         )
 
@@ -248,16 +249,17 @@ def machine() -> str:
     return ids.id_from(platform.node().split(".")[0], "machine")
 
 
-def version(info: Info) -> str:
-    """Return the version of the runtime that a device has; empty: it has none."""
-    versions = [one.version for one in info.runtimes if one.runtime == RUNTIME]
-    return (versions[0] if versions else None) or ""
+def version(info: Info, runtimes: Sequence[str]) -> str:
+    """Return the versions of runtimes that a device has; empty: it has none."""
+    versions = {one.runtime: one.version or "" for one in info.runtimes}
+    return "+".join(versions.get(runtime, "") for runtime in runtimes)
 
 
-def version_here() -> str:
-    """Return the version of the runtime that this machine has."""
-    report = children.call("probe", ["--runtime", RUNTIME], ProbeReport, limit_seconds=60.0)
-    return report.runtimes[0].version or ""
+def version_here(runtimes: Sequence[str]) -> str:
+    """Return the versions of runtimes that this machine has."""
+    asked = [argument for runtime in runtimes for argument in ("--runtime", runtime)]
+    report = children.call("probe", asked, ProbeReport, limit_seconds=60.0)
+    return "+".join(one.version or "" for one in report.runtimes)
 
 
 def _of(number: int, parts: Sequence[Part]) -> str:

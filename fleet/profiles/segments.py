@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from fleet import artifacts, split
+from fleet import artifacts, formats, split
 from fleet.control.assignments import runtime_of
 from fleet.control.requests import Requests
 from fleet.formats import CutRequest, Tell
@@ -99,14 +99,15 @@ class SegmentProfiler:
         infos = measure.device_infos(requests, devices, self.tell)
         site = f"{requests.topics.root}/{requests.topics.site}"
         model = subject.identified(self.request.model).sha256
+        runtime = formats.runtime_for(self.request.model)
         questions = {
             device: Question(
                 model=model,
                 sample=subject.sample_of(self.request),
                 site=site,
                 device=device,
-                runtime=measure.RUNTIME,
-                version=measure.version(infos[device]),
+                runtime=runtime,
+                version=measure.version(infos[device], [runtime]),
                 threads=infos[device].threads,
                 weights=infos[device].weights,
             )
@@ -125,13 +126,14 @@ class SegmentProfiler:
         """Measure on this machine, whose id alone may be among the devices."""
         threads = len(os.sched_getaffinity(0))
         device = measure.machine()
+        runtime = formats.runtime_for(self.request.model)
         question = Question(
             model=subject.identified(self.request.model).sha256,
             sample=subject.sample_of(self.request),
             site="",
             device=device,
-            runtime=measure.RUNTIME,
-            version=measure.version_here(),
+            runtime=runtime,
+            version=measure.version_here([runtime]),
             threads=threads,
             weights="prepacked",
         )

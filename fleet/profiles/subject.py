@@ -10,7 +10,7 @@ from typing import Final
 
 from fleet import digests, formats, golden_files, split, split_folder
 from fleet.errors import BadRequestError
-from fleet.formats import CutRequest, FileOperator, Tell
+from fleet.formats import RUNTIMES, CutRequest, FileOperator, Tell
 from wire import canonical
 from wire.manifest import Manifest, ModelRef, Segment
 
@@ -88,6 +88,19 @@ def identified(model: Path) -> ModelRef:
         CodedError: It cannot be read.
     """
     return formats.for_model(model).identify(model)
+
+
+def runtimes_of(request: ProfileRequest) -> tuple[str, ...]:
+    """Return the runtimes that run the model, or the segments of the split, of a request.
+
+    Raises:
+        UnknownFormatError: No format reads the model's file.
+        CodedError: There is no split in the folder.
+    """
+    found = split_of(request)
+    if found is None:
+        return (formats.runtime_for(request.model),)
+    return tuple(sorted({RUNTIMES.get(one.format, one.format) for one in found.segments}))
 
 
 def sample_of(request: ProfileRequest) -> str:

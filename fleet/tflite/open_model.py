@@ -42,6 +42,7 @@ class TfliteModel:
     source: Source
     format: str = FORMAT
     times_operators: bool = False
+    opsets: Mapping[str, int] = field(default_factory=dict)
     graph: Graph = field(init=False)
     inputs: tuple[TensorSpec, ...] = field(init=False)
 
@@ -70,11 +71,6 @@ class TfliteModel:
             if name in self.graph.initializers:
                 found[name] = len(data) if data is not None else 0
         return found
-
-    @property
-    def opsets(self) -> Mapping[str, int]:
-        """The version of the schema."""
-        return {FORMAT: self.source.model.version}
 
     @property
     def operators_in_file(self) -> int:

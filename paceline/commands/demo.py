@@ -25,7 +25,7 @@ def demo(  # noqa: PLR0913 each is an option of the command
     Args:
         headless: No live table; ends by itself.
         seconds: How long to stream; else until Ctrl-C, or 10 s headless or without a terminal.
-        model: Any ONNX model; else text detection with real weights.
+        model: Any ONNX or TFLite model; else text detection with real weights.
         devices: How many agents, and segments.
         broker: Which broker to start.
         window: Frames in flight at most; else two for each device.

@@ -44,7 +44,7 @@ def prepare(
     """Fetch the model, measure, plan and cut it, and make what is fed.
 
     Args:
-        given: Any ONNX model; None: the demo's own.
+        given: Any model that can be cut; None: the demo's own.
         name: Of the pipeline.
         devices: One for each segment.
         scratch: A folder for what is written.

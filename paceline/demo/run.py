@@ -69,7 +69,7 @@ class DemoOptions:
     as_json: bool = False
     """The summary as one line of JSON on stdout; everything else goes to stderr."""
     model: Path | None = None
-    """Any ONNX model; None: text detection with real weights."""
+    """Any ONNX or TFLite model; None: text detection with real weights."""
     devices: int = 3
     broker: str = "auto"
     """``auto``, ``mosquitto`` or ``rumqttd``."""

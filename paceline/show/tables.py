@@ -140,8 +140,9 @@ def places_table(places: Sequence[CutPlace]) -> Table:
 
 def _totals(survey: ModelSurvey) -> Iterator[str]:
     opsets = ", ".join(f"{name} {version}" for name, version in survey.opsets.items())
+    opsets = f", opset {opsets}" if opsets else ""
     work = work_text(sum(survey.along.multiply_accumulates))
-    yield f"{survey.model.name} (sha256 {survey.model.sha256[:12]}), opset {opsets}"
+    yield f"{survey.model.name} (sha256 {survey.model.sha256[:12]}){opsets}"
     yield (
         f"{survey.operators} operators, {size_text(survey.weight_bytes)} of weights,"
         f" {work} multiply-accumulates"
