@@ -1,17 +1,26 @@
 """What must be true of a model's files before a runtime is imported to open them.
 
 A runtime follows what a file points to: links of either kind lead it outside the folder, and
-external references lead it anywhere. So the files are ordinary ones with one name each, and the
-scan has found nothing in them that we do not allow.
+references lead it anywhere. So the files are ordinary ones with one name each, and the scan of
+their format has found nothing in them that we do not allow.
 """
 
 from pathlib import Path
 from typing import Final
 
+from agent.default_runtime import TFLITE
 from wire.model.errors import ModelError
-from wire.model.files import scan_segment, scan_source
+from wire.model.files import (
+    scan_segment,
+    scan_source,
+    scan_tflite_segment,
+    scan_tflite_source,
+)
 
-MODEL_FILE: Final = "segment.onnx"
+ONNX_FILE: Final = "segment.onnx"
+TFLITE_FILE: Final = "segment.tflite"
+EDGETPU_FILE: Final = "segment_edgetpu.tflite"
+"""The same segment as ``segment.tflite``, compiled for an Edge TPU."""
 
 
 def checked_segment(folder: Path) -> Path:
@@ -19,11 +28,18 @@ def checked_segment(folder: Path) -> Path:
 
     Raises:
         ModelError: A file is missing, or is not an ordinary file with one link, or the scan
-            refuses it (``model.*``).
+            refuses it (``model.*``); or the folder holds models of two formats.
     """
     if folder.is_symlink():
         raise ModelError(str(folder), "", "is a symbolic link")
-    scan_segment(folder / MODEL_FILE)
+    tflite = [name for name in (TFLITE_FILE, EDGETPU_FILE) if _is_named(folder / name)]
+    if tflite and _is_named(folder / ONNX_FILE):
+        raise ModelError(str(folder), "", f"holds {ONNX_FILE} and {tflite[0]} (expected one)")
+    if not tflite:
+        scan_segment(folder / ONNX_FILE)
+    else:
+        for name in dict.fromkeys((TFLITE_FILE, *tflite)):
+            scan_tflite_segment(folder / name)
     return folder
 
 
@@ -37,5 +53,13 @@ def checked_model(path: Path) -> Path:
     """
     if path.is_dir():
         return checked_segment(path)
-    scan_source(path)
+    if path.suffix.lower() == TFLITE:
+        scan_tflite_source(path)
+    else:
+        scan_source(path)
     return path
+
+
+def _is_named(path: Path) -> bool:
+    """Whether something of that name is there, even a link that leads nowhere."""
+    return path.is_symlink() or path.exists()

@@ -1,6 +1,6 @@
 """Segments on the device's disk, each in a folder named by its digest.
 
-    store/<segment digest>/{segment.onnx, weights.bin, golden.frame}   complete, 0700, files 0400
+    store/<segment digest>/{golden.frame and the model's files}        complete, 0700, files 0400
     store/partial/<sha256>                                             a download under way
     store/partial/<segment digest>.segment/                            its files that are complete
     store/partial/<random>.removed/                                    being deleted

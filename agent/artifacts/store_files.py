@@ -11,7 +11,9 @@ from typing import Final
 from agent.artifacts.store_errors import BadFilesError, SegmentCorruptError
 from wire.manifest import File, files_digest
 
-NAMES: Final = frozenset({"segment.onnx", "weights.bin", "golden.frame", "segment.tflite"})
+NAMES: Final = frozenset(
+    {"golden.frame", "segment.onnx", "segment.tflite", "segment_edgetpu.tflite", "weights.bin"}
+)
 """The only names that a segment's files may have."""
 MAX_FILE_BYTES: Final = 1 << 40
 BLOCK_BYTES: Final = 1 << 20

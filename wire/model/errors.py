@@ -24,8 +24,9 @@ class ModelError(CodedError):
     exit_code = 3
     advice = "use another model file"
 
-    def __init__(self, source: str, place: str, rule: str) -> None:
+    def __init__(self, source: str, place: str, rule: str, *, advice: str = "") -> None:
         super().__init__(source, place, rule)
+        self.advice = advice or type(self).advice
         self.source = source
         """The file's name as the caller gave it."""
         self.place = place
@@ -38,7 +39,7 @@ class ModelError(CodedError):
 
 
 class ModelMalformedError(ModelError):
-    """The file is no ONNX model, is truncated, or contradicts itself."""
+    """The file is no model of its format, is truncated, or contradicts itself."""
 
     code = "model.malformed"
     advice = "export or fetch the model again"
