@@ -19,7 +19,7 @@ from fleet.tflite.errors import NotCuttableError
 from fleet.tflite.schema import IDENTIFIER, kind_of, schema, text
 from wire.manifest import ModelRef
 from wire.model.errors import ModelMalformedError
-from wire.model.files import map_model, scan_source
+from wire.model.files import map_model, scan_tflite_source
 
 COMPILED: Final = "edgetpu-custom-op"
 """What Coral's compiler makes of the operators that it takes."""
@@ -63,7 +63,7 @@ def identify(path: Path) -> ModelRef:
     Raises:
         ModelError: No such file, no model, or one that the scan refuses (``model.*``).
     """
-    scan_source(path)
+    scan_tflite_source(path)
     file = digests.file(path)
     return ModelRef(name=path.name, sha256=file.sha256, size_bytes=file.size_bytes)
 
