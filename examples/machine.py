@@ -73,9 +73,26 @@ class Machine:
         if code:
             sys.exit(f"paceline {arguments[0]} ended with {code}")
 
-    def deploy(self, parts: str, name: str, site: str) -> None:
-        """Put a split model on all devices of a site."""
-        to = ",".join(self._sites[site])
+    def told(self, *arguments: object) -> str:
+        """Show a command, run it, and return what it printed."""
+        command = self._shown(arguments)
+        done = subprocess.run(
+            command,
+            env=self.environment,
+            cwd=self.folder,
+            check=False,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        if done.returncode:
+            sys.exit(f"paceline {arguments[0]} ended with {done.returncode}")
+        return done.stdout
+
+    def deploy(
+        self, parts: str, name: str, site: str, devices: Sequence[str] | None = None
+    ) -> None:
+        """Put a split model on all devices of a site, or on some."""
+        to = ",".join(devices or self._sites[site])
         where = ("--site", site) if len(self._sites) > 1 else ()
         self.paceline(
             "deploy", parts, "--to", to, "--name", name, *where, "--serve", self._artifacts

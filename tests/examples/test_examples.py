@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,21 @@ def test_it_runs(name, tmp_path):
     assert process.returncode == 0, out + err
     assert re.search(SAYS[name], out), out + err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_keras_helps_without_tensorflow():
+    """`scripts/test-extra keras` runs it, in the environment that its own first lines describe."""
+    script = EXAMPLES / "keras_submodels.py"
+    done = subprocess.run(
+        [sys.executable, script, "--help"], check=False, capture_output=True, text=True
+    )
+    header = re.search(r"(?m)^# /// script\n((?:# .*\n)+?)# ///$", script.read_text())
+    described = tomllib.loads(re.sub(r"(?m)^# ", "", header[1]))
+
+    assert done.returncode == 0, done.stderr
+    assert "uv run examples/keras_submodels.py" in done.stdout
+    assert any(package.startswith("tensorflow") for package in described["dependencies"])
+    assert "[keras_submodels.py](keras_submodels.py)" in (EXAMPLES / "README.md").read_text()
 
 
 def test_a_changed_audit_is_found(tmp_path, monkeypatch):
