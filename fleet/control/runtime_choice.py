@@ -6,7 +6,7 @@ all else. What names a device goes before what names a stage.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -121,7 +121,10 @@ def chosen(
             asked = wish.of(stage, device)
             runtime = asked.runtime
             if runtime == AUTO:
-                runtime = _best(segment, proved, busy[device])
+                free = [
+                    one for one in proved if one.runtime != EDGETPU or not busy[device][_name(one)]
+                ]
+                runtime = best(segment.format, free, compiled=is_compiled(segment))
             there = [one for one in proved if one.runtime == runtime]
             least = min(there, key=lambda one: busy[device][_name(one)], default=None)
             taken = asked.accelerator or (least.accelerator if least else "")
@@ -131,16 +134,30 @@ def chosen(
     return tuple(found)
 
 
-def _best(segment: Segment, proved: Sequence[RuntimeInfo], busy: Counter[str]) -> str:
-    """Return the best runtime that a device has proved for the segment."""
-    compiled = any(file.name == EDGETPU_FILE for file in segment.files)
+def best(kind: str, runtimes: Iterable[RuntimeInfo], *, compiled: bool = False) -> str:
+    """Return the best runtime for segments of a format; the processor's where none was proved.
+
+    Args:
+        kind: The format.
+        runtimes: What a device has.
+        compiled: Whether the segments are compiled for an Edge TPU.
+    """
+    proved = {one.runtime for one in runtimes if one.proved and kind in one.formats}
+    return best_of(kind, proved, compiled=compiled)
+
+
+def best_of(kind: str, names: Collection[str], *, compiled: bool = False) -> str:
+    """Return the best of these runtimes, which read the format; see `best`."""
     for runtime in PREFERRED:
-        for one in proved:
-            free = runtime != EDGETPU or (compiled and not busy[_name(one)])
-            if one.runtime == runtime and segment.format in one.formats and free:
-                return runtime
+        if runtime in names and (compiled or runtime != EDGETPU):
+            return runtime
     # nobody says better; a format that only its runtime knows is named like it
-    return RUNTIMES.get(segment.format, segment.format)
+    return RUNTIMES.get(kind, kind)
+
+
+def is_compiled(segment: Segment) -> bool:
+    """Whether a segment is compiled for an Edge TPU."""
+    return any(file.name == EDGETPU_FILE for file in segment.files)
 
 
 def _name(found: RuntimeInfo) -> str:

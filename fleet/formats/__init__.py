@@ -136,20 +136,19 @@ def for_model(model: Path) -> "ModelFormat":
     Raises:
         UnknownFormatError: No format reads files of that suffix.
     """
-    suffix = model.suffix.removeprefix(".").lower()
-    if suffix not in known():
-        raise UnknownFormatError(str(model), known())
-    return named(suffix)
+    return named(suffix_of(model))
 
 
-def runtime_for(model: Path) -> str:
-    """Return the runtime that runs ``model`` on a processor, which its suffix says.
+def suffix_of(model: Path) -> str:
+    """Return the name of the format that reads ``model``, which its suffix says.
 
     Raises:
         UnknownFormatError: No format reads files of that suffix.
     """
-    for_model(model)
-    return RUNTIMES[model.suffix.removeprefix(".").lower()]
+    suffix = model.suffix.removeprefix(".").lower()
+    if suffix not in known():
+        raise UnknownFormatError(str(model), known())
+    return suffix
 
 
 def named(name: str) -> "ModelFormat":

@@ -49,6 +49,10 @@ class StageFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Of frames that came and of answers that are kept."""
     memory_bytes: int
     """Weights as they are loaded, activations, the runtime, and frames in flight."""
+    runtime: str = ""
+    """Whose times these are."""
+    says_runtime: bool = False
+    """Whether a deploy must be told so, for the device itself would choose another."""
 
     @property
     def busy_seconds(self) -> float:
@@ -253,6 +257,8 @@ def _stage(
         again_bytes=again,
         in_flight_bytes=frames,
         memory_bytes=round(weights * setting.copied) + activations + frames + device.runtime_bytes,
+        runtime=device.runtime,
+        says_runtime=device.says_runtime,
     )
 
 

@@ -1,13 +1,15 @@
 """Reads what a plan of a model needs: the model, the fleet file, and what is kept of both."""
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
 from fleet import survey as surveying
+from fleet.control import runtime_choice
 from fleet.fleet_file import completing, reading
 from fleet.fleet_file.description import Fleet
 from fleet.formats import CutRequest, Tell
@@ -63,7 +65,9 @@ def read(
     fleet = reading.read(request.fleet) if request.fleet is not None else None
     chain = _chain(request, tell)
     site = "" if fleet is None or request.offline else request.site
-    profiles = _profiles(chain, kept, site)
+    said = infos(fleet) if site and fleet is not None else Infos()
+    has = _runtimes(fleet, said.devices) if fleet is not None else {}
+    profiles = _profiles(chain, kept, site, has)
     command = _command(request)
     if fleet is None:
         if not profiles:
@@ -74,7 +78,6 @@ def read(
         here = measure.machine()  # a cache may have come from another one
         newest = max(profiles.values(), key=lambda profile: profile.measured_unix_ns).device
         fleet = completing.described([here if here in profiles else newest])
-    said = infos(fleet) if site else Infos()
     ways = links.of_site(kept, site) if site else ()
     whole = completing.completed(fleet, said.devices, profiles, ways)
     try:
@@ -116,16 +119,36 @@ def _chain(request: ModelPlanRequest, tell: Tell) -> ModelChain:
     return surveying.chain(request.model, cut, tell)
 
 
-def _profiles(chain: ModelChain, kept: Path, site: str) -> dict[str, ModelProfile]:
-    """Return the newest profile of each device, for the sizes that are planned for.
+def _profiles(
+    chain: ModelChain,
+    kept: Path,
+    site: str,
+    runtimes: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> dict[str, ModelProfile]:
+    """Return the profile of each device, for the sizes that are planned for.
 
-    Inputs that nothing reads are in no profile.
+    Of several it is that of the runtime that a deploy would choose, else the newest; never one
+    of a runtime that the device has not, or no more. Inputs that nothing reads are in no profile.
     """
-    return {
-        profile.device: profile
-        for profile in reversed(store.of_model(kept, chain.model.sha256))
-        if profile.question.site == site and profile.sizes.items() <= chain.sizes.items()
-    }
+    found: dict[str, ModelProfile] = {}
+    for profile in reversed(store.of_model(kept, chain.model.sha256)):
+        device, runtime = profile.device, profile.question.runtime
+        if profile.question.site != site or not profile.sizes.items() <= chain.sizes.items():
+            continue
+        has = runtimes.get(device)
+        if has is not None and runtime not in has:
+            continue
+        usual = runtime_choice.best_of(chain.format, has or ())
+        if device not in found or runtime == usual or found[device].question.runtime != usual:
+            found[device] = profile
+    return found
+
+
+def _runtimes(fleet: Fleet, infos: Mapping[str, Info]) -> dict[str, Collection[str]]:
+    """Return the runtimes of each device, where they are described, or it has proved them."""
+    told = {name: {r.runtime for r in info.runtimes if r.proved} for name, info in infos.items()}
+    said = {device.id: device.runtimes for device in fleet.devices if device.runtimes is not None}
+    return {**told, **said}
 
 
 def _others(chain: ModelChain, kept: Path, site: str) -> str:

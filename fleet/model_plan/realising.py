@@ -16,11 +16,13 @@ def deploy_options(chosen: Candidate) -> DeployOptions:
     codecs = [next((hop.codec for hop in hops), codec_names.DEFAULT) for hops in sent]
     links = [_one({hop.link for hop in hops}) for hops in sent]
     coded = [f"{stage}={name}" for stage, name in enumerate(codecs) if name != codec_names.DEFAULT]
+    runtimes = {s.device: s.runtime for s in chosen.stages if s.says_runtime}
     said = [link or link_names.DEFAULT for link in links]
     return DeployOptions(
         to=chosen.to,
         codec=",".join(coded) or None,
         link=edge_links.text(said) if any(links) else None,
+        runtime=",".join(f"{device}={name}" for device, name in runtimes.items()) or None,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from fleet.control import runtime_choice
 from fleet.fleet_file.description import (
     BY_HAND,
     MEASURED,
@@ -73,6 +74,10 @@ class DeviceFigures(msgspec.Struct, frozen=True, kw_only=True):
     cloud: bool
     replicas: bool = True
     """Whether it may share a stage; what was not asked may."""
+    runtime: str = ""
+    """What ran the model; several, parted by ``+``, ran parts of different formats."""
+    says_runtime: bool = False
+    """Whether a deploy must be told, for the device itself would choose another."""
 
 
 class LinkFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,8 +149,10 @@ def setting(
     notes: list[str] = []
     runs = []
     for device in fleet.devices:
-        if device.runtimes is not None and chain.runtime not in device.runtimes:
-            notes.append(f"{device.id} does not run {chain.runtime}, and is left out")
+        base = profiles.get(fleet.speed(device.id)[0])
+        runtime = base.question.runtime if base else chain.runtime
+        if device.runtimes is not None and runtime not in device.runtimes:
+            notes.append(f"{device.id} does not run {runtime}, and is left out")
         else:
             runs.append(device.id)
     missing = sorted({fleet.speed(name)[0] for name in runs} - profiles.keys())
@@ -160,6 +167,7 @@ def setting(
         msgspec.structs.replace(
             device_figures(chain, fleet.device(name), profiles[base], base, times),
             replicas=name not in infos or infos[name].replicas,
+            says_runtime=_says(chain, profiles[base], infos.get(name)),
         )
         for name, (base, times) in speeds.items()
     )
@@ -226,7 +234,14 @@ def device_figures(
         watts=device.watts,
         cost=device.cost,
         cloud=device.cloud,
+        runtime=profile.question.runtime,
     )
+
+
+def _says(chain: ModelChain, profile: ModelProfile, info: Info | None) -> bool:
+    """Whether a device would choose another runtime than the one that was measured."""
+    there = info.runtimes if info else ()
+    return profile.question.runtime != runtime_choice.best(chain.format, there)
 
 
 def _period(report: ProfileReport) -> float | None:

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from fleet import artifacts, children
-from fleet.control.assignments import runtime_of
 from fleet.control.examine import DeviceSilentError
 from fleet.control.reading import PING_SECONDS, await_devices
 from fleet.control.requests import Requests
 from fleet.profiles import store, subject
 from fleet.profiles.pages import Pages
 from fleet.profiles.record import ModelProfile, PartProfile, Question, part_profile
-from fleet.profiles.subject import Part, ProfileRequest, Subject
+from fleet.profiles.subject import Kind, Part, ProfileRequest, Subject
 from wire import ids
 from wire.errors import CodedError
 from wire.manifest import ModelRef
@@ -63,7 +62,7 @@ class Profiler:
     _model: ModelRef | None = None
     _sample: str = ""
     _split: str = ""
-    _runtimes: tuple[str, ...] = ()
+    _kinds: tuple[Kind, ...] = ()
 
     def offline(self) -> Outcome:
         """Measure on this machine.
@@ -73,10 +72,12 @@ class Profiler:
         """
         threads = len(os.sched_getaffinity(0))
         self._divide(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        runtimes = self._runtimes()
         question = self._question(
+            runtimes,
             site="",
             device=machine(),
-            version=version_here(self._runtimes),
+            version=version_here(runtimes),
             threads=threads,
             weights="prepacked",
         )
@@ -87,7 +88,7 @@ class Profiler:
             reports = []
             for number, part in enumerate(made.parts, start=1):
                 self.tell(f"measuring here{_of(number, made.parts)}")
-                reports.append(here(part, threads, self.request.seconds, Path(scratch)))
+                reports.append(here(part, threads, self.request, Path(scratch)))
             profile = self._made(question, made, reports)
         store.keep(self.kept, profile)
         return Outcome((profile,))
@@ -110,9 +111,10 @@ class Profiler:
         site = f"{requests.topics.root}/{requests.topics.site}"
         questions = {
             device: self._question(
+                self._runtimes(infos[device]),
                 site=site,
                 device=device,
-                version=version(infos[device], self._runtimes),
+                version=version(infos[device], self._runtimes(infos[device])),
                 threads=infos[device].threads,
                 weights=infos[device].weights,
             )
@@ -125,7 +127,8 @@ class Profiler:
         if left:
             with tempfile.TemporaryDirectory(prefix="paceline-profile-") as scratch:
                 made = subject.prepared(self.request, Path(scratch, "parts"), self.tell)
-                reports, failures = self._served(requests, made, left, serve)
+                going = {device: infos[device] for device in left}
+                reports, failures = self._served(requests, made, going, serve)
             for device, of_parts in reports.items():
                 measured[device] = self._made(questions[device], made, of_parts)
                 store.keep(self.kept, measured[device])
@@ -133,7 +136,7 @@ class Profiler:
         return Outcome(tuple(found.values()), frozenset(set(devices) - set(left)), failures)
 
     def _served(
-        self, requests: Requests, made: Subject, devices: Sequence[str], serve: str | None
+        self, requests: Requests, made: Subject, devices: Mapping[str, Info], serve: str | None
     ) -> tuple[dict[str, list[ProfileReport]], dict[str, CodedError]]:
         if serve is None:
             return self._asked(requests, made, devices)
@@ -141,7 +144,7 @@ class Profiler:
             return self._asked(requests, made, devices)
 
     def _asked(
-        self, requests: Requests, made: Subject, devices: Sequence[str]
+        self, requests: Requests, made: Subject, devices: Mapping[str, Info]
     ) -> tuple[dict[str, list[ProfileReport]], dict[str, CodedError]]:
         """Return the reports of every part by device, and what kept the others from it."""
         reports: dict[str, list[ProfileReport]] = {device: [] for device in devices}
@@ -149,13 +152,8 @@ class Profiler:
         for number, part in enumerate(made.parts, start=1):
             going = [device for device in devices if device not in failures]
             pages = Pages(going, partial(self._progress, _of(number, made.parts)))
-            order = ProfileOrder(
-                segment=part.segment.name,
-                files=part.segment.files,
-                runtime=runtime_of(part.segment),
-                seconds=self.request.seconds,
-            )
-            asked = requests.ask_all(PROFILE, dict.fromkeys(going, order), pages.heard)
+            orders = {d: order_of(part, self.request, devices[d]) for d in going}
+            asked = requests.ask_all(PROFILE, orders, pages.heard)
             for device, one in asked.items():
                 if one.failure is not None:
                     failures[device] = one.failure
@@ -169,7 +167,7 @@ class Profiler:
     def _divide(self, memory_bytes: int) -> None:
         """Look at the model, and divide it where it would not fit into memory."""
         self.tell("reading the model")
-        self._runtimes = subject.runtimes_of(self.request)
+        self._kinds = subject.kinds_of(self.request)
         if (split := subject.split_of(self.request)) is not None:
             self._model, self._split = split.model, split.digest
             return
@@ -179,13 +177,19 @@ class Profiler:
             self.request = replace(self.request, parts=parts)
         self._sample = subject.sample_of(self.request)
 
-    def _question(self, **changes: Any) -> Question:
+    def _runtimes(self, info: Info | None = None) -> tuple[str, ...]:
+        """Return what runs the model on a device; None: here."""
+        there = info.runtimes if info else ()
+        found = [subject.runtime_for(self.request, kind, there) for kind in self._kinds]
+        return tuple(dict.fromkeys(found))
+
+    def _question(self, runtimes: Sequence[str], **changes: Any) -> Question:
         assert self._model is not None, "it is looked at before anything is asked"
         return Question(
             model=self._model.sha256,
             sample=self._sample,
             split=self._split,
-            runtime="+".join(self._runtimes),
+            runtime="+".join(runtimes),
             **changes,
         )
 
@@ -222,15 +226,27 @@ def device_infos(requests: Requests, devices: Sequence[str], tell: Tell) -> dict
     return {device: info for device, info in infos.items() if info is not None}
 
 
-def here(part: Part, threads: int, seconds: float, scratch: Path) -> ProfileReport:
+def order_of(part: Part, request: ProfileRequest, info: Info) -> ProfileOrder:
+    """Return what a device is told to measure a segment."""
+    kind = subject.kind_of(part.segment)
+    return ProfileOrder(
+        segment=part.segment.name,
+        files=part.segment.files,
+        runtime=subject.runtime_for(request, kind, info.runtimes),
+        seconds=request.seconds,
+    )
+
+
+def here(part: Part, threads: int, request: ProfileRequest, scratch: Path) -> ProfileReport:
     """Measure a segment in a child on this machine.
 
     Raises:
         CodedError: It does not run, or not in time.
     """
     arguments = ["--profile", "--segment", str(part.folder), "--threads", str(threads)]
-    arguments += ["--seconds", str(seconds), "--runtime", runtime_of(part.segment)]
-    limit_seconds = OFFLINE_GRACE_SECONDS + 3 * seconds
+    runtime = subject.runtime_for(request, subject.kind_of(part.segment))
+    arguments += ["--seconds", str(request.seconds), "--runtime", runtime]
+    limit_seconds = OFFLINE_GRACE_SECONDS + 3 * request.seconds
     return children.call(
         "bench", arguments, ProfileReport, limit_seconds=limit_seconds, scratch=scratch
     )
@@ -251,7 +267,7 @@ def machine() -> str:
 
 def version(info: Info, runtimes: Sequence[str]) -> str:
     """Return the versions of runtimes that a device has; empty: it has none."""
-    versions = {one.runtime: one.version or "" for one in info.runtimes}
+    versions = {one.runtime: one.version or "" for one in reversed(info.runtimes)}
     return "+".join(versions.get(runtime, "") for runtime in runtimes)
 
 
@@ -259,7 +275,8 @@ def version_here(runtimes: Sequence[str]) -> str:
     """Return the versions of runtimes that this machine has."""
     asked = [argument for runtime in runtimes for argument in ("--runtime", runtime)]
     report = children.call("probe", asked, ProbeReport, limit_seconds=60.0)
-    return "+".join(one.version or "" for one in report.runtimes)
+    versions = {one.name: one.version or "" for one in reversed(report.runtimes)}
+    return "+".join(versions.get(runtime, "") for runtime in runtimes)
 
 
 def _of(number: int, parts: Sequence[Part]) -> str:

@@ -15,8 +15,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from fleet import artifacts, formats, split
-from fleet.control.assignments import runtime_of
+from fleet import artifacts, split
 from fleet.control.requests import Requests
 from fleet.formats import CutRequest, Tell
 from fleet.profiles import measure, store, subject
@@ -26,7 +25,8 @@ from fleet.profiles.subject import Part, ProfileRequest
 from wire import canonical
 from wire.errors import CodedError
 from wire.manifest import Manifest
-from wire.measuring import PROFILE, ProfileOrder
+from wire.measuring import PROFILE
+from wire.messages import Info
 from wire.profile_report import ProfileReport
 
 
@@ -99,15 +99,19 @@ class SegmentProfiler:
         infos = measure.device_infos(requests, devices, self.tell)
         site = f"{requests.topics.root}/{requests.topics.site}"
         model = subject.identified(self.request.model).sha256
-        runtime = formats.runtime_for(self.request.model)
+        (kind,) = subject.kinds_of(self.request)
+        runtimes = {
+            device: subject.runtime_for(self.request, kind, info.runtimes)
+            for device, info in infos.items()
+        }
         questions = {
             device: Question(
                 model=model,
                 sample=subject.sample_of(self.request),
                 site=site,
                 device=device,
-                runtime=runtime,
-                version=measure.version(infos[device], [runtime]),
+                runtime=runtimes[device],
+                version=measure.version(infos[device], [runtimes[device]]),
                 threads=infos[device].threads,
                 weights=infos[device].weights,
             )
@@ -116,9 +120,9 @@ class SegmentProfiler:
 
         def ask(folder: Path, parts: Mapping[str, Part], tell: Tell) -> Reports:
             if serve is None:
-                return self._asked(requests, parts, tell)
+                return self._asked(requests, parts, infos, tell)
             with artifacts.serve([folder], serve):
-                return self._asked(requests, parts, tell)
+                return self._asked(requests, parts, infos, tell)
 
         return self._run(splits, _Run(self, questions, ask))
 
@@ -126,7 +130,8 @@ class SegmentProfiler:
         """Measure on this machine, whose id alone may be among the devices."""
         threads = len(os.sched_getaffinity(0))
         device = measure.machine()
-        runtime = formats.runtime_for(self.request.model)
+        (kind,) = subject.kinds_of(self.request)
+        runtime = subject.runtime_for(self.request, kind)
         question = Question(
             model=subject.identified(self.request.model).sha256,
             sample=subject.sample_of(self.request),
@@ -141,7 +146,7 @@ class SegmentProfiler:
         def ask(folder: Path, parts: Mapping[str, Part], tell: Tell) -> Reports:
             tell("measuring here")
             try:
-                found = measure.here(parts[device], threads, self.request.seconds, folder.parent)
+                found = measure.here(parts[device], threads, self.request, folder.parent)
             except CodedError as error:
                 return {}, {device: error}
             return {device: found}, {}
@@ -153,15 +158,16 @@ class SegmentProfiler:
             run.measure(one, f"split {number} of {len(splits)}")
         return run.outcome
 
-    def _asked(self, requests: Requests, parts: Mapping[str, Part], tell: Tell) -> Reports:
+    def _asked(
+        self,
+        requests: Requests,
+        parts: Mapping[str, Part],
+        infos: Mapping[str, Info],
+        tell: Tell,
+    ) -> Reports:
         pages = Pages(parts, tell)
         orders = {
-            device: ProfileOrder(
-                segment=part.segment.name,
-                files=part.segment.files,
-                runtime=runtime_of(part.segment),
-                seconds=self.request.seconds,
-            )
+            device: measure.order_of(part, self.request, infos[device])
             for device, part in parts.items()
         }
         asked = requests.ask_all(PROFILE, orders, pages.heard)

@@ -3,16 +3,19 @@
 One segment is the whole model; one that is too large for a device is measured in parts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from fleet import digests, formats, golden_files, split, split_folder
+from fleet.control import runtime_choice
+from fleet.control.runtime_choice import AUTO
 from fleet.errors import BadRequestError
-from fleet.formats import RUNTIMES, CutRequest, FileOperator, Tell
+from fleet.formats import CutRequest, FileOperator, Tell
 from wire import canonical
 from wire.manifest import Manifest, ModelRef, Segment
+from wire.messages import RuntimeInfo
 
 MOST_PARTS: Final = 64
 LOADING: Final = 3
@@ -32,6 +35,8 @@ class ProfileRequest:
     """1: as many as fit into memory."""
     seconds: float = 10.0
     """How long the runs of one part may take."""
+    runtime: str = AUTO
+    """What runs them; see `runtime_for`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +95,16 @@ def identified(model: Path) -> ModelRef:
     return formats.for_model(model).identify(model)
 
 
-def runtimes_of(request: ProfileRequest) -> tuple[str, ...]:
-    """Return the runtimes that run the model, or the segments of the split, of a request.
+class Kind(NamedTuple):
+    """What a runtime must be able to run."""
+
+    format: str
+    compiled: bool = False
+    """Whether for an Edge TPU."""
+
+
+def kinds_of(request: ProfileRequest) -> tuple[Kind, ...]:
+    """Return of what kinds the model is, or the segments of the split, of a request.
 
     Raises:
         UnknownFormatError: No format reads the model's file.
@@ -99,8 +112,26 @@ def runtimes_of(request: ProfileRequest) -> tuple[str, ...]:
     """
     found = split_of(request)
     if found is None:
-        return (formats.runtime_for(request.model),)
-    return tuple(sorted({RUNTIMES.get(one.format, one.format) for one in found.segments}))
+        return (Kind(formats.suffix_of(request.model)),)
+    return tuple(sorted({kind_of(segment) for segment in found.segments}))
+
+
+def kind_of(segment: Segment) -> Kind:
+    """Return of what kind a segment is."""
+    return Kind(segment.format, runtime_choice.is_compiled(segment))
+
+
+def runtime_for(request: ProfileRequest, kind: Kind, runtimes: Iterable[RuntimeInfo] = ()) -> str:
+    """Return what runs a kind of segment: what is asked for, or what a deploy would choose.
+
+    Args:
+        request: Says which, or ``AUTO``.
+        kind: What must be run.
+        runtimes: What the device has; none: it is run on the processor.
+    """
+    if request.runtime != AUTO:
+        return request.runtime
+    return runtime_choice.best(kind.format, runtimes, compiled=kind.compiled)
 
 
 def sample_of(request: ProfileRequest) -> str:

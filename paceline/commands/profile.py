@@ -11,6 +11,7 @@ from cyclopts import Parameter, validators
 from fleet import keys
 from fleet.control.observe import Observer
 from fleet.control.requests import Requests
+from fleet.control.runtime_choice import AUTO
 from fleet.errors import BadRequestError
 from fleet.profiles.measure import Outcome, Profiler
 from fleet.profiles.subject import MOST_PARTS, ProfileRequest
@@ -44,6 +45,7 @@ def profile(  # noqa: PLR0913 one for each option
     example: Annotated[Path | None, Parameter(name="--input")] = None,
     parts: Parts = 1,
     seconds: Seconds = 10.0,
+    runtime: str = AUTO,
     top: Annotated[int, Parameter(validator=validators.Number(gte=0, lte=1000))] = 10,
     serve: str | None = None,
     key: Path | None = None,
@@ -67,6 +69,8 @@ def profile(  # noqa: PLR0913 one for each option
         parts: Measure the model in so many parts, one after the other; 1: in as many as memory
             asks for.
         seconds: How long the runs may take; fewer where the median is known to 3 % sooner.
+        runtime: What runs it, such as onnx_cpu or onnx_cuda; auto: what a deploy would choose, the
+            best that each device has proved. With --offline auto is the processor.
         top: How many of the slowest operators are shown.
         serve: HOST:PORT where the devices fetch the model (their artifacts.origin); none: it is
             served elsewhere. Else as for paceline deploy.
@@ -84,6 +88,7 @@ def profile(  # noqa: PLR0913 one for each option
         example=example,
         parts=parts,
         seconds=seconds,
+        runtime=runtime,
     )
     out = how.output
     with out.progress() as tell:

@@ -108,6 +108,30 @@ def test_replicas_of_the_whole_model_beat_a_split_that_sends_more(place, capsys)
     assert found["next"][1] == "paceline deploy parts --to pi-1+pi-2"
 
 
+def test_a_deploy_is_told_the_runtime_that_was_measured(place, capsys):
+    """Where the devices would choose another one by themselves."""
+    keep(place, "pi-2", 0.005, runtime="onnx_tensorrt")
+    (place / "fleet.yaml").write_text(
+        FLEET.replace("pi-2: {", "pi-2: {runtimes: [onnx_tensorrt], ")
+    )
+
+    found = planned(place, capsys, "--goal", "latency")
+
+    assert [stage["runtime"] for stage in found["chosen"]["stages"]] == ["onnx_tensorrt"]
+    assert found["next"][1] == "paceline deploy parts --to pi-2 --runtime pi-2=onnx_tensorrt"
+
+
+def test_a_runtime_that_a_device_has_no_more_is_not_planned_with(place, capsys):
+    """As of a Coral that was pulled: what it was measured with before counts."""
+    keep(place, "pi-2", 0.005, runtime="onnx_cuda")
+    (place / "fleet.yaml").write_text(FLEET.replace("pi-2: {", "pi-2: {runtimes: [onnx_cpu], "))
+
+    found = planned(place, capsys, "--goal", "latency")
+
+    assert [stage["runtime"] for stage in found["chosen"]["stages"]] == ["onnx_cpu"]
+    assert "--runtime" not in found["next"][1]
+
+
 def test_a_split_for_latency_does_not_pay_on_a_slow_link(place, capsys):
     """One device alone answers sooner than two with a slow link between."""
     (place / "fleet.yaml").write_text(FLEET.replace("940Mbit", "1Mbit"))
