@@ -5,8 +5,7 @@ from typing import Any, Final, TypeAlias
 from fleet.model_graph import graph as model_graph
 from fleet.model_graph.graph import Ends, Found
 from fleet.tflite.cost import multiply_accumulates
-from fleet.tflite.source import Source, indices
-from wire.model.errors import ModelMalformedError
+from fleet.tflite.source import Source
 
 Graph: TypeAlias = model_graph.Graph[Any]
 """Its nodes are `OperatorT`."""
@@ -21,43 +20,29 @@ def read(source: Source) -> Graph:
     Raises:
         ModelMalformedError: A tensor is made twice, or by nobody, or of itself.
     """
-    names, graph, file = source.names, source.graph, source.ref.name
-    count = len(graph.tensors)
-    taken, given = indices(graph.inputs), indices(graph.outputs)
-    reads = [indices(operator.inputs) for operator in graph.operators]
-    writes = [indices(operator.outputs) for operator in graph.operators]
-    for index in [*taken, *given, *(i for found in (*reads, *writes) for i in found)]:
-        if not -1 <= index < count:
-            raise ModelMalformedError(file, f"tensor {index}", "there is none")
+    names, graph = source.names, source.graph
     found = [
         Found(
-            node=operator,
-            reads=tuple(dict.fromkeys(names[i] for i in read if i >= 0)),
-            writes=tuple(names[i] for i in written if i >= 0),
-            varies=kind in RANDOM,
-            kind=kind,
+            node=node,
+            reads=_named(source, operator.inputs),
+            writes=_named(source, operator.outputs),
+            varies=source.kind(index) in RANDOM,
+            kind=source.kind(index),
         )
-        for operator, kind, read, written in zip(
-            graph.operators, source.kinds, reads, writes, strict=True
+        for index, (node, operator) in enumerate(
+            zip(source.model.subgraphs[0].operators or (), graph.operators, strict=True)
         )
     ]
-    made = {index for written in writes for index in written}
+    variable = {*graph.inputs, *(index for one in graph.operators for index in one.outputs)}
     constants = frozenset(
         names[index]
-        for index in range(count)
-        if index not in made and index not in taken and _is_constant(source, index)
+        for index, tensor in enumerate(graph.tensors)
+        if index not in variable and (source.data(index) is not None or 0 in tensor.shape)
     )
-    ends = Ends(
-        tuple(dict.fromkeys(names[i] for i in taken if i >= 0)),
-        tuple(dict.fromkeys(names[i] for i in given if i >= 0)),
-        constants,
-    )
-    return model_graph.graph_of(found, ends, file, multiply_accumulates)
+    ends = Ends(_named(source, graph.inputs), _named(source, graph.outputs), constants)
+    return model_graph.graph_of(found, ends, source.ref.name, multiply_accumulates)
 
 
-def _is_constant(source: Source, index: int) -> bool:
-    """Whether a tensor that nobody makes has a value: bytes, or no elements at all."""
-    data = source.data(index)
-    if data is not None and len(data):
-        return True
-    return 0 in indices(source.graph.tensors[index].shape)
+def _named(source: Source, indices: tuple[int, ...]) -> tuple[str, ...]:
+    """Return the names of tensors, each once; -1 stands for one that is left out."""
+    return tuple(dict.fromkeys(source.names[index] for index in indices if index >= 0))

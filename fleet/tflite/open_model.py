@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from fleet.cuts.graph import MAX_TENSORS
 from fleet.model_graph import facts as tensor_facts
@@ -13,11 +13,12 @@ from fleet.model_graph.facts import Size, TensorFacts
 from fleet.model_graph.open_model import Part, SegmentFiles
 from fleet.tflite import graph, segments, source
 from fleet.tflite.graph import Graph
-from fleet.tflite.schema import element_types
-from fleet.tflite.source import Source, indices
+from fleet.tflite.source import Source
 from wire.manifest import ModelRef
 from wire.model.errors import ModelError
 from wire.tensors import TensorSpec
+from wire.tflite.element_types import ELEMENT_TYPES
+from wire.tflite.structure import Tensor
 
 FORMAT: Final = "tflite"
 BATCH: Final = "batch"
@@ -58,9 +59,11 @@ class TfliteModel:
     @property
     def weight_bytes(self) -> int:
         """Of all its constants."""
-        used = {tensor.buffer for tensor in self.source.graph.tensors}
-        data = [self.source.model.buffers[index].data for index in used]
-        return sum(len(one) for one in data if one is not None)
+        sizes = {
+            tensor.buffer: 0 if (data := self.source.data(index)) is None else len(data)
+            for index, tensor in enumerate(self.source.graph.tensors)
+        }
+        return sum(sizes.values())
 
     @cached_property
     def weights(self) -> Mapping[str, int]:
@@ -69,7 +72,7 @@ class TfliteModel:
         for index, name in enumerate(self.source.names):
             data = self.source.data(index)
             if name in self.graph.initializers:
-                found[name] = len(data) if data is not None else 0
+                found[name] = 0 if data is None else len(data)
         return found
 
     @property
@@ -132,14 +135,22 @@ class TfliteModel:
     @cached_property
     def _static(self) -> dict[str, TensorFacts]:
         """Types and shapes as the file has them."""
-        tensors = zip(self.source.names, self.source.graph.tensors, strict=True)
-        return {name: TensorFacts(_dtype(tensor), _sizes(tensor)) for name, tensor in tensors}
+        return {
+            name: TensorFacts(_dtype(tensor), tensor.shape if known else None)
+            for name, tensor, known in self._tensors()
+        }
 
     @cached_property
     def _symbolic(self) -> dict[str, TensorFacts]:
         """The same, with names for what varies."""
-        tensors = zip(self.source.names, self.source.graph.tensors, strict=True)
-        return {name: TensorFacts(_dtype(tensor), _shape(tensor)) for name, tensor in tensors}
+        return {
+            name: TensorFacts(_dtype(tensor), _shape(tensor) if known else None)
+            for name, tensor, known in self._tensors()
+        }
+
+    def _tensors(self) -> Iterator[tuple[str, Tensor, bool]]:
+        for index, tensor in enumerate(self.source.graph.tensors):
+            yield self.source.names[index], tensor, self.source.has_shape(index)
 
     def _ends(self, names: tuple[str, ...], what: str) -> tuple[TensorSpec, ...]:
         source = self.ref.name
@@ -153,22 +164,13 @@ class TfliteModel:
         return tuple(tensor_facts.spec(name, self._symbolic[name]) for name in names)
 
 
-def _dtype(tensor: Any) -> int:
-    return element_types().get(tensor.type, 0)
+def _dtype(tensor: Tensor) -> int:
+    return ELEMENT_TYPES[tensor.type].onnx or 0
 
 
-def _sizes(tensor: Any) -> tuple[int, ...] | None:
-    """Return the sizes in the file; None where it does not say whether it is a scalar."""
-    sizes = tuple(indices(tensor.shape))
-    known = bool(sizes) or tensor.hasRank or tensor.buffer > 0
-    return sizes if known else None
-
-
-def _shape(tensor: Any) -> tuple[Size, ...] | None:
-    sizes = _sizes(tensor)
-    signature = indices(tensor.shapeSignature)
-    if sizes is None or len(signature) != len(sizes):
-        return sizes
+def _shape(tensor: Tensor) -> tuple[Size, ...]:
+    """Return the shape, its first dimension named where it varies, others that do left open."""
+    found = tensor.signature or tensor.shape
     return tuple(
-        size if size >= 0 else BATCH if axis == 0 else "" for axis, size in enumerate(signature)
+        size if size >= 0 else BATCH if axis == 0 else "" for axis, size in enumerate(found)
     )

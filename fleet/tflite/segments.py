@@ -15,8 +15,9 @@ from fleet import digests
 from fleet.errors import NotWrittenError
 from fleet.model_graph.open_model import Part, SegmentFiles
 from fleet.tflite.graph import Graph
-from fleet.tflite.schema import IDENTIFIER, VERSION, schema, text
-from fleet.tflite.source import Source, indices
+from fleet.tflite.schema import schema, text
+from fleet.tflite.source import Source
+from wire.tflite.schema import IDENTIFIER, VERSION
 
 MODEL_FILE: Final = "segment.tflite"
 SIGNATURE: Final = b"serving_default"
@@ -150,7 +151,7 @@ def _tensors(operators: Iterable[Any]) -> set[int]:
         index
         for operator in operators
         for vector in (operator.inputs, operator.outputs, operator.intermediates)
-        for index in indices(vector)
+        for index in _numbers(vector)
     }
     return {index for index in found if index >= 0}
 
@@ -162,7 +163,7 @@ def _moved(operator: Any, renumbered: dict[int, int], codes: dict[int, int]) -> 
     for vector in ("inputs", "outputs", "intermediates"):
         found = getattr(operator, vector)
         if found is not None:
-            numbers = [renumbered[index] if index >= 0 else -1 for index in indices(found)]
+            numbers = [renumbered[index] if index >= 0 else -1 for index in _numbers(found)]
             setattr(made, vector, _vector(numbers))
     made.debugMetadataIndex = -1
     return made
@@ -172,11 +173,11 @@ def _tensor(
     source: Source, index: int, part: Part, placed: list[Any], buffers: dict[int, int]
 ) -> Any:
     """Return a tensor as the segment has it; its constant is added to ``placed`` once."""
-    made = copy.copy(source.graph.tensors[index])
+    made = copy.copy(source.model.subgraphs[0].tensors[index])
     name = source.names[index]
     made.name = name.encode()
     data = source.data(index)
-    if data is None or not len(data):
+    if data is None:
         made.buffer = 0
     else:
         if made.buffer not in buffers:
@@ -185,7 +186,7 @@ def _tensor(
         made.buffer = buffers[made.buffer]
     facts = part.inputs.get(name) or part.outputs.get(name)
     if facts is not None and made.buffer == 0:
-        sizes = indices(made.shape)
+        sizes = source.graph.tensors[index].shape
         shape = facts.shape if facts.shape is not None else ("",) * len(sizes)
         made.shapeSignature = _signature(shape, sizes)
     return made
@@ -222,6 +223,10 @@ def _metadata(source: Source, part: Part, placed: list[Any]) -> list[Any]:
         made.append(schema().MetadataT(name=name, buffer=len(placed)))
         placed.append(schema().BufferT(data=data))
     return made
+
+
+def _numbers(vector: Any) -> list[int]:
+    return [] if vector is None else [int(number) for number in vector]
 
 
 def _vector(numbers: Sequence[int]) -> Any:

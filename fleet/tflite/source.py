@@ -1,39 +1,28 @@
-"""Read a TFLite model from outside: mapped, scanned, in the form of LiteRT's object API.
+"""Read a TFLite model from outside: its structure by our own reader, its objects by LiteRT's API.
 
 Constants stay views of the mapped file, those that newer writers keep behind the flatbuffer too.
 """
 
 import os
-import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from fleet import digests
 from fleet.errors import ModelChangedError
-from fleet.tflite.errors import NotCuttableError
-from fleet.tflite.schema import IDENTIFIER, kind_of, schema, text
+from fleet.tflite import cuttable
+from fleet.tflite.schema import schema
 from wire.manifest import ModelRef
 from wire.model.errors import ModelMalformedError
-from wire.model.files import map_model, scan_tflite_source
-
-COMPILED: Final = "edgetpu-custom-op"
-"""What Coral's compiler makes of the operators that it takes."""
-STATE: Final = frozenset(
-    {"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE", "HASHTABLE"}
-    | {"HASHTABLE_FIND", "HASHTABLE_IMPORT", "HASHTABLE_SIZE"}
-)
-CONTROL: Final = frozenset({"IF", "WHILE", "CALL", "STABLEHLO_WHILE", "STABLEHLO_CASE"})
-_INLINE: Final = 1
-"""A buffer's offset beyond this means that its bytes are outside the flatbuffer."""
-_BROKEN: Final = (
-    struct.error, IndexError, ValueError, TypeError, AttributeError, OverflowError, MemoryError,
-)  # fmt: skip
-"""What generated code raises for bytes that are no such file."""
+from wire.model.files import map_model, opened_model
+from wire.model.tflite_scan import scan_tflite
+from wire.tflite import structure
+from wire.tflite.errors import FlatbufferError
+from wire.tflite.structure import FIRST_OUTSIDE, Graph, Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +30,38 @@ class Source:
     """A model as it is cut: one graph without state."""
 
     model: Any
-    """A `ModelT`."""
-    graph: Any
-    """Its one `SubGraphT`."""
-    kinds: tuple[str, ...]
-    """Of each operator."""
+    """A `ModelT`: what is written into segments."""
+    structure: structure.Model
     names: tuple[str, ...]
     """Of each tensor: its own, made unique."""
-    renamed: int
-    """How many tensors had no name, or one that another has too."""
     ref: ModelRef
+
+    @property
+    def graph(self) -> Graph:
+        """Its one graph."""
+        return self.structure.graphs[0]
+
+    @property
+    def renamed(self) -> int:
+        """How many tensors had no name, or one that another has too."""
+        return sum(
+            tensor.name != name for tensor, name in zip(self.graph.tensors, self.names, strict=True)
+        )
 
     def data(self, tensor: int) -> Any | None:
         """Return a constant's bytes as an array; None: the tensor is no constant."""
-        return self.model.buffers[self.graph.tensors[tensor].buffer].data
+        found = self.model.buffers[self.graph.tensors[tensor].buffer].data
+        return found if found is not None and len(found) else None
+
+    def kind(self, operator: int) -> str:
+        """Return what an operator is, such as ``CONV_2D``."""
+        return self.structure.codes[self.graph.operators[operator].code].name
+
+    def has_shape(self, tensor: int) -> bool:
+        """Whether the file says what shape a tensor has: none is that of a scalar, or unknown."""
+        found = self.model.subgraphs[0].tensors[tensor]
+        shape = self.graph.tensors[tensor].shape
+        return bool(shape or found.hasRank) or self.data(tensor) is not None
 
 
 def identify(path: Path) -> ModelRef:
@@ -62,10 +69,9 @@ def identify(path: Path) -> ModelRef:
 
     Raises:
         ModelError: No such file, no model, or one that the scan refuses (``model.*``).
+        NotCuttableError: It holds what cannot be parted.
     """
-    scan_tflite_source(path)
-    file = digests.file(path)
-    return ModelRef(name=path.name, sha256=file.sha256, size_bytes=file.size_bytes)
+    return _identified(path, memoryview(map_model(path)))
 
 
 @contextmanager
@@ -75,142 +81,67 @@ def opened(path: Path) -> Iterator[Source]:
     Raises:
         ModelError: No such file, no model, or one that the scan refuses (``model.*``).
         NotCuttableError: It holds what cannot be parted.
-        SchemaMissingError: What reads it is not installed.
+        SchemaMissingError: What writes it is not installed.
         ModelChangedError: When the block ends: somebody wrote to the file meanwhile.
     """
-    before = path.stat() if path.exists() else None
-    ref = identify(path)
-    yield read(memoryview(map_model(path)), ref)
-    if before is None or _stamp(path.stat()) != _stamp(before):
-        raise ModelChangedError(path.name, "")
+    with opened_model(path) as file:
+        before = _stamp(file)
+        data = memoryview(map_model(path))
+        yield _read(data, _identified(path, data))
+        if _stamp(file) != before:
+            raise ModelChangedError(path.name, "")
 
 
-def read(data: memoryview, ref: ModelRef) -> Source:
-    """Return the model whose file has the bytes ``data``; they must outlive it.
+def _identified(path: Path, data: memoryview) -> ModelRef:
+    cuttable.check(_structure(data, path.name), path.name)
+    scan_tflite(data, source=path.name)
+    file = digests.file(path)
+    return ModelRef(name=path.name, sha256=file.sha256, size_bytes=file.size_bytes)
 
-    Raises:
-        ModelMalformedError: It is none.
-        NotCuttableError: It holds what cannot be parted.
-    """
-    if bytes(data[4:8]) != IDENTIFIER:
-        raise ModelMalformedError(ref.name, "", "is no TFLite file")
+
+def _structure(data: memoryview, source: str) -> structure.Model:
     try:
-        model = schema().ModelT.InitFromObj(schema().Model.GetRootAs(data, 0))
-        _take_in(model, data, ref.name)
-        kinds = {
-            id(graph): tuple(kind_of(model.operatorCodes[op.opcodeIndex]) for op in graph.operators)
-            for graph in _completed(model)
-        }
-    except _BROKEN as error:
-        raise ModelMalformedError(ref.name, "", f"cannot be read ({error})") from error
-    every = [kind for found in kinds.values() for kind in found]
-    _check(model, every, ref.name)
-    graph = model.subgraphs[0]
-    names = _unique([text(tensor.name) for tensor in graph.tensors], _ends(graph))
-    renamed = sum(text(t.name) != name for t, name in zip(graph.tensors, names, strict=True))
-    return Source(model, graph, kinds[id(graph)], names, renamed, ref)
+        return structure.read(data)
+    except FlatbufferError as error:
+        raise ModelMalformedError(source, error.place, error.problem) from error
 
 
-def indices(found: Any) -> list[int]:
-    """Return a vector of tensor indices as numbers; what is left out is -1."""
-    return [] if found is None else [int(index) for index in found]
-
-
-def _stamp(found: os.stat_result) -> tuple[int, int, int]:
-    return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _completed(model: Any) -> list[Any]:
-    """Fill in what a file may leave out, and return the graphs."""
-    model.subgraphs = model.subgraphs or []
-    model.buffers = model.buffers or []
-    for graph in model.subgraphs:
-        graph.tensors, graph.operators = graph.tensors or [], graph.operators or []
-    return list(model.subgraphs)
-
-
-def _take_in(model: Any, data: memoryview, source: str) -> None:
-    """Make what lies behind the flatbuffer a part of the model, without copying it."""
-    if model.externalBuffers:
-        problem = "keeps weights in other files"
-        raise NotCuttableError(source, problem, "export it as one file")
-    for buffer in model.buffers or ():
-        if buffer.offset > _INLINE:
-            buffer.data = _outside(data, buffer.offset, buffer.size, source)
+def _read(data: memoryview, ref: ModelRef) -> Source:
+    found = _structure(data, ref.name)
+    model = schema().ModelT.InitFromObj(schema().Model.GetRootAs(data, 0))
+    for buffer in model.buffers:
+        if buffer.offset >= FIRST_OUTSIDE:
+            buffer.data = np.frombuffer(data, np.uint8, buffer.size, buffer.offset)
             buffer.offset = buffer.size = 0
-    for graph in model.subgraphs or ():
-        for operator in graph.operators or ():
-            if operator.largeCustomOptionsOffset > _INLINE:
-                at, size = operator.largeCustomOptionsOffset, operator.largeCustomOptionsSize
-                operator.customOptions = _outside(data, at, size, source)
-                operator.largeCustomOptionsOffset = operator.largeCustomOptionsSize = 0
+    for operator in model.subgraphs[0].operators or ():
+        if operator.largeCustomOptionsOffset >= FIRST_OUTSIDE:
+            at, size = operator.largeCustomOptionsOffset, operator.largeCustomOptionsSize
+            operator.customOptions = np.frombuffer(data, np.uint8, size, at)
+            operator.largeCustomOptionsOffset = operator.largeCustomOptionsSize = 0
+    graph = found.graphs[0]
+    return Source(model, found, _unique(graph.tensors, (*graph.inputs, *graph.outputs)), ref)
 
 
-def _outside(data: memoryview, offset: int, size: int, source: str) -> Any:
-    if offset + size > len(data):
-        place = f"bytes {offset} to {offset + size}"
-        raise ModelMalformedError(source, place, "lie beyond the file's end")
-    return np.frombuffer(data, np.uint8, size, offset)
+def _stamp(file: int) -> tuple[int, int]:
+    found = os.fstat(file)
+    return found.st_size, found.st_mtime_ns
 
 
-def _check(model: Any, kinds: list[str], source: str) -> None:
-    """Refuse by name what cannot be parted."""
-    if COMPILED in kinds:
-        problem = f"is compiled for a Coral Edge TPU already ({COMPILED}), one operator in all"
-        advice = "cut the model that was compiled, with --for edgetpu; each segment is compiled"
-        raise NotCuttableError(source, problem, advice)
-    if not model.subgraphs:
-        raise ModelMalformedError(source, "", "holds no graph")
-    state = [kind for kind in dict.fromkeys(kinds) if kind in STATE]
-    if state:
-        named = ", ".join(f"{kind} ({kinds.count(kind)})" for kind in state)
-        problem = f"keeps state from one frame to the next, by {named}"
-        raise NotCuttableError(source, problem, "run it whole, on one device")
-    variables = [text(t.name) for g in model.subgraphs for t in g.tensors if t.isVariable]
-    if variables:
-        graph = model.subgraphs[0]
-        keepers = _readers(model, graph)
-        by = f" of {', '.join(keepers)}" if keepers else ""
-        problem = f"keeps state from one frame to the next, in variables{by} ({variables[0]!r:.80}"
-        problem += f" and {len(variables) - 1} more)" if len(variables) > 1 else ")"
-        raise NotCuttableError(source, problem, "run it whole, on one device")
-    control = [kind for kind in dict.fromkeys(kinds) if kind in CONTROL]
-    if control:
-        problem = f"has control flow ({', '.join(control)}), whose branches are graphs of their own"
-        raise NotCuttableError(source, problem, "export it without, or run it whole")
-    if len(model.subgraphs) > 1:
-        names = ", ".join(f"{text(graph.name)!r:.80}" for graph in model.subgraphs[:3])
-        problem = f"holds {len(model.subgraphs)} graphs ({names}), and one can be cut"
-        raise NotCuttableError(source, problem, "export each as a model of its own")
+def _unique(tensors: Sequence[Tensor], first: Sequence[int]) -> tuple[str, ...]:
+    """Return the tensors' names, those changed that are empty or repeated.
 
-
-def _readers(model: Any, graph: Any) -> list[str]:
-    """Return the kinds of operators that read variables."""
-    found = {
-        kind_of(model.operatorCodes[operator.opcodeIndex])
-        for operator in graph.operators
-        for index in indices(operator.inputs)
-        if index >= 0 and graph.tensors[index].isVariable
-    }
-    return sorted(found)
-
-
-def _ends(graph: Any) -> list[int]:
-    return [*indices(graph.inputs), *indices(graph.outputs)]
-
-
-def _unique(names: list[str], first: list[int]) -> tuple[str, ...]:
-    """Return ``names``, those that are empty or repeated changed; ``first`` ones keep theirs."""
-    order = list(dict.fromkeys([*first, *range(len(names))]))
-    taken = set(names)
-    given: dict[int, str] = {}
-    used: set[str] = set()
-    for index in order:
-        name = names[index] or f"tensor_{index}"
-        number = 1
-        while name in used or (name != names[index] and name in taken):
+    Where a name is repeated, inputs and outputs are the ``first`` to keep it.
+    """
+    own = [tensor.name for tensor in tensors]
+    taken = set(own)
+    found: dict[int, str] = {}
+    given: set[str] = set()
+    for index in dict.fromkeys([*(i for i in first if i >= 0), *range(len(own))]):
+        base, number = own[index] or f"tensor_{index}", 1
+        name = base
+        while name in given or (name in taken and name != own[index]):
             number += 1
-            name = f"{names[index] or f'tensor_{index}'}_{number}"
-        given[index] = name
-        used.add(name)
-    return tuple(given[index] for index in range(len(names)))
+            name = f"{base}_{number}"
+        found[index] = name
+        given.add(name)
+    return tuple(found[index] for index in range(len(own)))

@@ -1,0 +1,56 @@
+"""Whether a TFLite model can be parted: what is refused, by name. Pure."""
+
+from collections import Counter
+from typing import Final
+
+from fleet.tflite.errors import NotCuttableError
+from wire.model.tflite_operators import REFUSED
+from wire.tflite.operators import EDGETPU_CUSTOM_OP
+from wire.tflite.structure import Model
+
+_WHOLE: Final = "a segment answers one frame without the one before: run the whole on one device"
+
+
+def check(model: Model, source: str) -> None:
+    """Refuse by name what cannot be parted.
+
+    Raises:
+        NotCuttableError: It is compiled already, keeps state, has control flow or several graphs.
+    """
+    kinds = Counter(
+        model.codes[operator.code].name
+        for graph in model.graphs
+        for operator in graph.operators
+        if operator.code < len(model.codes)
+    )
+    if EDGETPU_CUSTOM_OP in kinds:
+        problem = f"is compiled for a Coral Edge TPU: {EDGETPU_CUSTOM_OP} stands for its operators"
+        advice = "cut the model that was compiled (--for edgetpu), and compile each segment"
+        raise NotCuttableError(source, problem, advice)
+    reasons: dict[str, list[str]] = {}
+    for kind, count in kinds.items():
+        if kind in REFUSED:
+            reasons.setdefault(REFUSED[kind], []).append(f"{kind} ({count})")
+    if reasons:
+        said = ", and ".join(f"{why}, by {', '.join(who)}" for why, who in reasons.items())
+        raise NotCuttableError(source, said, _WHOLE)
+    keepers = _keepers(model)
+    if keepers:
+        raise NotCuttableError(source, f"keeps state between frames, by {keepers}", _WHOLE)
+    if len(model.graphs) > 1:
+        problem = f"holds {len(model.graphs)} graphs, and one can be cut"
+        raise NotCuttableError(source, problem, "export each as a model of its own")
+
+
+def _keepers(model: Model) -> str:
+    """Return the operators that keep something in tensors of theirs, for people; empty: none."""
+    found: Counter[str] = Counter()
+    for graph in model.graphs:
+        variables = {i for i, tensor in enumerate(graph.tensors) if tensor.is_variable}
+        for operator in graph.operators:
+            if variables.intersection(operator.inputs) and operator.code < len(model.codes):
+                found[model.codes[operator.code].name] += 1
+        if variables and not found:
+            name = graph.tensors[min(variables)].name
+            return f"the tensor {name!r:.80}"
+    return ", ".join(f"{kind} ({count})" for kind, count in found.items())
