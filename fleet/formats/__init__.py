@@ -27,6 +27,11 @@ Tell = Callable[[str], None]
 RUNTIMES: Final[Mapping[str, str]] = MappingProxyType({"onnx": "onnx_cpu", "tflite": "tflite_cpu"})
 """The runtime that runs segments of each format on a processor."""
 
+OPTIMISATIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {"tflite": "TFLite: optimisations off are LiteRT's own kernels, on are XNNPACK's"}
+)
+"""What optimisations are in a format's runtime, for people who compare."""
+
 UNTIMED: Final = (
     "the runtime tells no operator's time: what the whole takes was shared by multiply-accumulates"
 )
@@ -122,6 +127,13 @@ class ModelFormat(Protocol):
 
         Raises:
             CodedError: The model cannot be read.
+        """
+        ...
+
+    def runnable(self, model: Path, folder: Path) -> Path:
+        """Return what runs as the whole of ``model``: itself, or a copy written to ``folder``.
+
+        A copy, where two of its inputs and outputs have one name, so that a runtime cannot tell.
         """
         ...
 

@@ -34,6 +34,10 @@ class GraphFormat(ABC):
     def operators(self, segment: Path) -> tuple[FileOperator, ...]:
         """Return the operators of a segment's folder; see ``ModelFormat``."""
 
+    def runnable(self, model: Path, folder: Path) -> Path:  # noqa: ARG002 others may write one
+        """Return ``model`` itself; see ``ModelFormat``."""
+        return model
+
     def cut(
         self, model: Path, request: CutRequest, folder: Path, tell: Tell = lambda _: None
     ) -> CutModel:

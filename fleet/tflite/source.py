@@ -48,6 +48,16 @@ class Source:
             tensor.name != name for tensor, name in zip(self.graph.tensors, self.names, strict=True)
         )
 
+    @property
+    def names_ends(self) -> bool:
+        """Whether the file itself gives each of its inputs, and of its outputs, another name."""
+        ends = (self.graph.inputs, self.graph.outputs)
+        own = [[self.graph.tensors[index].name for index in side] for side in ends]
+        return all(
+            len(set(names)) == len(names) and names == [self.names[index] for index in side]
+            for names, side in zip(own, ends, strict=True)
+        )
+
     def data(self, tensor: int) -> Any | None:
         """Return a constant's bytes as an array; None: the tensor is no constant."""
         found = self.model.buffers[self.graph.tensors[tensor].buffer].data

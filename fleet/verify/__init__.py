@@ -6,7 +6,8 @@ in bits: runtimes without instructions for it compute in float32, and round wher
 visible. Where the model is no longer at hand the golden frames stand in for it.
 """
 
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -15,8 +16,9 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from fleet import sizes
+from fleet import formats, sizes
 from fleet.errors import BadRequestError, OutputsDifferError
+from fleet.formats import OPTIMISATIONS
 from fleet.metrics import Metric
 from fleet.verify import cases
 from fleet.verify.cases import Case
@@ -81,6 +83,19 @@ def verify(
     """
     metric: Metric = plugins.load(METRICS, request.metric)()
     subject = opened(folder, model)
+    with tempfile.TemporaryDirectory(prefix="paceline-") as scratch:
+        if subject.whole is not None:
+            runs = formats.named(subject.format).runnable(subject.whole, Path(scratch))
+            subject = replace(subject, runnable=runs if runs != subject.whole else None)
+        return _verified(subject, metric, request, progress)
+
+
+def _verified(
+    subject: Subject,
+    metric: Metric,
+    request: VerifyRequest,
+    progress: Callable[[Progress], None],
+) -> VerifyReport:
     if request.examples and subject.whole is None:
         problem = f"its reference is the model, and {subject.why_no_model}"
         raise BadRequestError(str(request.examples[0]), f"{problem} (name it with --model)")
@@ -96,7 +111,7 @@ def verify(
     verification = Verification(runs, metric)
     results = [result for group in grouped for result in verification.verified(group)]
     results = _located(verification, made, results)
-    found = _report(subject, request, results, notes)
+    found = _report(subject, request, results, (*notes, *_honest(subject)))
     if not found.passes:
         raise _error(subject, found)
     return found
@@ -114,6 +129,15 @@ def _cases(
         only = ", at their sizes alone" if golden.sizes and request.sizes > 1 else ""
         notes.append(f"{subject.why_no_model}; golden frames stood in for it{only}")
     return (golden, *others.cases), tuple(notes)
+
+
+def _honest(subject: Subject) -> Iterator[str]:
+    """Yield what people should know of what is compared with what."""
+    for format_ in dict.fromkeys(segment.format for segment in subject.manifest.segments):
+        if format_ in OPTIMISATIONS:
+            yield OPTIMISATIONS[format_]
+    if subject.runnable is not None:
+        yield "two of the model's inputs or outputs have one name: a copy with others was run"
 
 
 def _located(

@@ -13,7 +13,10 @@ from typing import Final
 import onnx
 from onnx import GraphProto, ModelProto, ValueInfoProto
 
+from fleet import formats
 from fleet.errors import ChildFailedError, ChildTimeoutError
+from fleet.model_graph import open_model
+from fleet.model_graph.parts import Interface
 from fleet.verify import choices, reasons
 from fleet.verify.runs import Runs
 from fleet.verify.subject import Arrays, Subject
@@ -21,7 +24,7 @@ from fleet.verify.ties import Choice
 
 MAX_MODEL_BYTES: Final = 256 << 20
 """Of the model's file and its weights beside it."""
-FORMAT: Final = "onnx"
+ONNX: Final = "onnx"
 
 
 class HiddenError(Exception):
@@ -56,9 +59,25 @@ def values(runs: Runs, sample: Arrays, tensors: Sequence[str], *, optimisations:
 @contextmanager
 def _opened_up(subject: Subject, tensors: Sequence[str]) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="paceline-") as folder:
-        path = Path(folder, "inside.onnx")
-        _write(path, _read(subject, weights=True), tensors)
-        yield path
+        if subject.format == ONNX:
+            path = Path(folder, "inside.onnx")
+            _write(path, _read(subject, weights=True), tensors)
+            yield path
+        else:
+            _write_whole(Path(folder), subject, tensors)
+            yield Path(folder)
+
+
+def _write_whole(folder: Path, subject: Subject, tensors: Sequence[str]) -> None:
+    """Write a model that is no ONNX as one segment that gives ``tensors`` too."""
+    with formats.named(subject.format).opened(_whole(subject)) as model:
+        graph = model.graph
+        for name in tensors:
+            if name not in graph.maker:
+                raise HiddenError(f"the model has no tensor {name!r:.80}")
+        face = Interface(graph.inputs, tuple(dict.fromkeys([*graph.outputs, *tensors])))
+        part = open_model.open_part(model, "inside", graph.moving, face, model.infer())
+        model.write_scratch(folder, part)
 
 
 def _write(path: Path, model: ModelProto, tensors: Sequence[str]) -> None:
@@ -79,14 +98,19 @@ def _tensors(graph: GraphProto) -> set[str]:
     return found
 
 
-def _read(subject: Subject, *, weights: bool) -> ModelProto:
+def _whole(subject: Subject) -> Path:
     if subject.whole is None:
         raise HiddenError("the model is not at hand")
     if subject.whole_bytes > MAX_MODEL_BYTES:
         raise HiddenError(f"the model is larger than {MAX_MODEL_BYTES >> 20} MB")
-    if subject.manifest.segments[0].format != FORMAT:
-        raise HiddenError("only ONNX models are looked into")
+    return subject.whole
+
+
+def _read(subject: Subject, *, weights: bool) -> ModelProto:
+    path = _whole(subject)
+    if subject.format != ONNX:
+        raise HiddenError("only ONNX models are looked into for what chose it")
     try:
-        return onnx.load(subject.whole, load_external_data=weights)
+        return onnx.load(path, load_external_data=weights)
     except Exception as error:  # protobuf's own class has no type stubs
         raise HiddenError(f"the model cannot be read ({error})") from error

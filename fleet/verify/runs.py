@@ -59,7 +59,8 @@ class Runs:
             ChildTimeoutError: It did not end in time.
         """
         assert self.subject.whole is not None
-        return self.run(self.subject.whole, samples, "whole model", optimisations, fetch)
+        model = self.subject.runnable or self.subject.whole
+        return self.run(model, samples, "whole model", optimisations, fetch)
 
     def chain(
         self, samples: Sequence[Arrays], *, optimisations: bool, look: Look | None = None

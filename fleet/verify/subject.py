@@ -27,10 +27,17 @@ class Subject:
     folder: Path
     manifest: Manifest
     whole: Path | None
+    runnable: Path | None = None
+    """What is run as the whole model, where that is a copy."""
     whole_bytes: int = 0
     """Of the model's file and its weights beside it."""
     why_no_model: str = ""
     """A sentence for where there is no whole model."""
+
+    @property
+    def format(self) -> str:
+        """Of the model, as far as its segments tell."""
+        return self.manifest.segments[0].format
 
     @property
     def half(self) -> bool:
@@ -148,7 +155,7 @@ def opened(folder: Path, model: Path | None) -> Subject:
         if ref.sha256 != manifest.model.sha256:
             problem = f"{model} is not {manifest.model.name} that was cut"
             raise BadRequestError("--model", problem)
-        return Subject(folder, manifest, model, ref.size_bytes)
+        return Subject(folder, manifest, model, whole_bytes=ref.size_bytes)
     report = split_folder.read_report(folder)
     path = Path(report.source) if report else None
     if path is None or not path.is_file():
@@ -156,7 +163,7 @@ def opened(folder: Path, model: Path | None) -> Subject:
     try:
         ref = _identified(path, manifest)
         if ref.sha256 == manifest.model.sha256:
-            return Subject(folder, manifest, path, ref.size_bytes)
+            return Subject(folder, manifest, path, whole_bytes=ref.size_bytes)
     except CodedError:
         pass  # a file that is no model any more is as good as another one
     why = f"{path} is no longer the model that was cut"
