@@ -20,6 +20,7 @@ from typing import Final
 import msgspec
 
 from fleet import chunks, formats
+from fleet.edgetpu.target import EdgeTpu
 from fleet.errors import (
     BadRequestError,
     FolderInUseError,
@@ -58,10 +59,13 @@ def split(
     request: CutRequest = CutRequest(),  # noqa: B008 frozen, so sharing it is harmless
     presentation: Presentation = Presentation(),
     tell: Tell = lambda _: None,
+    *,
+    edgetpu: EdgeTpu | None = None,
 ) -> Manifest:
     """Cut ``model`` as ``request`` says and write the folder ``out``; return its manifest.
 
-    A folder that an earlier split wrote is replaced. ``tell`` hears what is being done.
+    A folder that an earlier split wrote is replaced. ``tell`` hears what is being done. With
+    ``edgetpu`` the segments are compiled for the Edge TPU, where that can be done here.
 
     Raises:
         CodedError: The model cannot be read, run or cut so, or ``out`` holds something else;
@@ -69,10 +73,13 @@ def split(
     """
     plugin = formats.for_model(model)
     name = _name(model, presentation)
+    verdicts = edgetpu.checked(model) if edgetpu else ()
     with _replacing(out) as folder:
         segments = folder / SEGMENTS_FOLDER
         segments.mkdir()
         cut = plugin.cut(model, request, segments, tell)
+        if edgetpu:
+            cut = edgetpu.finished(cut, segments, verdicts, tell)
         made = _manifest(name, cut, presentation)
         (folder / MANIFEST_FILE).write_bytes(manifest.encode(made))
         (folder / CHUNKS_FILE).write_bytes(chunks.encode(cut.chunks))
@@ -129,6 +136,7 @@ def _report(model: Path, cut: CutModel, balance: str) -> SplitReport:
         balance=balance,
         segment_seconds=cut.seconds,
         notes=cut.notes,
+        edgetpu=cut.edgetpu,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from fleet import digests
+from fleet.edgetpu.report import EdgeTpuReport
 from fleet.errors import DamagedSplitError
 from wire import manifest
 from wire.manifest import Manifest, Segment
@@ -32,6 +33,8 @@ class SplitReport(msgspec.Struct, frozen=True, kw_only=True):
     segment_seconds: tuple[float, ...] = ()
     """What each segment took, where it was measured."""
     notes: tuple[str, ...] = ()
+    edgetpu: EdgeTpuReport | None = None
+    """Where it was split for the Edge TPU."""
 
 
 def segment_folder(folder: Path, segment: Segment) -> Path:

@@ -55,10 +55,13 @@ def largest(space: Space) -> int:
     return min(int(np.maximum.reduceat(longest, blocks).sum()), MAX_SEGMENTS)
 
 
-def choose(space: Space, costs: Mapping[int, float], segments: int) -> Choice | None:
+def choose(
+    space: Space, costs: Mapping[int, float], segments: int, slack: float = SLACK
+) -> Choice | None:
     """Return the best cuts into exactly ``segments``, or None when there are not so many.
 
-    ``costs`` are by the caller's numbers of the operators, finite and not negative.
+    ``costs`` are by the caller's numbers of the operators, finite and not negative; ``slack`` is
+    how much more the costliest segment may cost than it must, to send less.
     """
     if not 1 <= segments <= min(MAX_SEGMENTS, len(space.places) - 1):
         return None
@@ -66,7 +69,7 @@ def choose(space: Space, costs: Mapping[int, float], segments: int) -> Choice | 
     fastest = search.fastest(segments)
     if fastest >= FAR:
         return None
-    places = search.leanest(segments, int(fastest * SLACK * _ROUNDING))
+    places = search.leanest(segments, int(fastest * slack * _ROUNDING))
     chosen = np.array(places, np.int64)
     return Choice(
         places=places,

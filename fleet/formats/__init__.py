@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 from fleet.chunks import Chunk
+from fleet.edgetpu.report import EdgeTpuReport
 from fleet.errors import UnknownFormatError
 from wire import plugins
 from wire.manifest import ModelRef, Segment
@@ -86,6 +87,8 @@ class CutModel:
     """Ranges of each segment's weights that can be found again, by the segment's name."""
     notes: tuple[str, ...] = ()
     """What a reader of the report should know."""
+    edgetpu: EdgeTpuReport | None = None
+    """What there is to say of the Edge TPU, where the model was split for it."""
 
 
 class FileOperator(NamedTuple):

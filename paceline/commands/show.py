@@ -87,7 +87,7 @@ def _show_folder(
             survey = surveying.survey(at_hand, request, tell)
         _draw(svg, pictures.of_split(survey, made, report))
     found = {**described(folder, made, report), "svg": str(svg) if svg else None}
-    output.result(found, lambda console: show_split(console, made, report))
+    output.result(found, lambda console: show_split(console, folder, made, report))
     if svg is not None:
         output.note(f"drawn in {svg}")
     return 0

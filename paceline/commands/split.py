@@ -14,8 +14,10 @@ from fleet.errors import BadRequestError
 from fleet.formats import AUTO, CutRequest
 from paceline.cache import measured_folder
 from paceline.dimensions import dimension
+from paceline.edgetpu_options import EdgeTpuOptions
 from paceline.options import OutputOptions
 from paceline.pictures.preprocess import check
+from paceline.show import edgetpu as edgetpu_view
 from paceline.show.tables import described, segments_table
 from wire.manifest import Answer, Manifest, Picture
 
@@ -40,6 +42,7 @@ def split(  # noqa: PLR0913 one for each option
     preprocess: Path | None = None,
     postprocess: Path | None = None,
     seed: int = 0,
+    edge: EdgeTpuOptions = EdgeTpuOptions(),  # noqa: B008 frozen
     how: OutputOptions = OutputOptions(),  # noqa: B008 frozen
 ) -> int:
     """Cut a model into segments.
@@ -59,9 +62,13 @@ def split(  # noqa: PLR0913 one for each option
         preprocess: A JSON file that says how a picture becomes the input.
         postprocess: A JSON file that says what people want to see of the outputs.
         seed: For made-up inputs.
+        edge: For an Edge TPU.
         how: How to answer.
     """
     cuts = _cuts(at)
+    edgetpu = edge.edgetpu
+    if edgetpu and stages is None and not cuts:
+        stages = "auto"
     request = CutRequest(
         stages=_stages(stages, cuts),
         at=cuts,
@@ -79,7 +86,7 @@ def split(  # noqa: PLR0913 one for each option
         postprocess=_block("--postprocess", postprocess, Answer),
     )
     with how.output.progress() as tell:
-        made = splitting.split(model, out, request, presentation, tell)
+        made = splitting.split(model, out, request, presentation, tell, edgetpu=edgetpu)
     report = split_folder.read_report(out)
     how.output.result(
         described(out, made, report),
@@ -149,5 +156,7 @@ def _show(
         given = {spec.name for spec in made.inputs}
         again = ",".join("+".join(n for n in cut if n not in given) for cut in report.cuts)
         console.print(f"the same cuts again: --at {again}", style="dim")
+    if report and report.edgetpu:
+        edgetpu_view.show(console, out, report.edgetpu)
     devices = ",".join(f"DEVICE{n + 1}" for n in range(len(made.segments)))
     console.print(f"\nWritten to {out}. Next: paceline deploy {out} --to {devices}")

@@ -13,6 +13,7 @@ from fleet.split_folder import SplitReport
 from fleet.survey import CutPlace, ModelSurvey, OperatorKind
 from paceline.formatting import seconds_text, size_text, work_text
 from paceline.output import one_line
+from paceline.show import edgetpu as edgetpu_view
 from wire.manifest import Manifest
 from wire.tensors import ELEMENT_TYPES, TensorSpec
 
@@ -30,7 +31,7 @@ def show_model(console: Console, survey: ModelSurvey) -> None:
         console.print(f"note: {one_line(note)}", style="dim")
 
 
-def show_split(console: Console, made: Manifest, report: SplitReport | None) -> None:
+def show_split(console: Console, folder: Path, made: Manifest, report: SplitReport | None) -> None:
     """Print what a split wrote."""
     stages = len(made.segments)
     console.print(
@@ -44,10 +45,13 @@ def show_split(console: Console, made: Manifest, report: SplitReport | None) -> 
     console.print(segments_table(made, report))
     for note in report.notes if report else ():
         console.print(f"note: {one_line(note)}", style="dim")
+    if report and report.edgetpu:
+        edgetpu_view.show(console, folder, report.edgetpu)
 
 
 def described(folder: Path, made: Manifest, report: SplitReport | None) -> dict[str, object]:
     """Return what ``--json`` prints of a split."""
+    edgetpu = report.edgetpu if report else None
     return {
         "folder": str(folder),
         "pipeline": made.name,
@@ -68,6 +72,7 @@ def described(folder: Path, made: Manifest, report: SplitReport | None) -> dict[
         "segment_seconds": report.segment_seconds if report else None,
         "multiply_accumulates": report.multiply_accumulates if report else None,
         "notes": report.notes if report else (),
+        **({"edgetpu": edgetpu_view.described(folder, edgetpu)} if edgetpu else {}),
     }
 
 

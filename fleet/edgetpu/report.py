@@ -1,0 +1,42 @@
+"""What `split.json` says of a split for the Edge TPU."""
+
+import msgspec
+
+from fleet.edgetpu.check import KindVerdict
+from fleet.edgetpu.log import CompilerLog
+
+TWIN = "segment.tflite"
+COMPILED = "segment_edgetpu.tflite"
+"""The same segment for the Edge TPU, beside its twin."""
+
+
+class SegmentReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One segment, as it is expected and as it was compiled."""
+
+    name: str
+    expected_edgetpu: int
+    """Operators that map by the published rules."""
+    expected_cpu: int
+    weight_bytes: int
+    expected_off_chip_bytes: int
+    """Of its weights, what does not fit the Edge TPU's memory."""
+    compiled: bool = False
+    log: CompilerLog | None = None
+    """None: it was not compiled, or without a log."""
+
+
+class EdgeTpuReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A model for the Edge TPU."""
+
+    source: str
+    """Where the rules are from."""
+    read: str
+    """The day they were read."""
+    runtime: int
+    """The version of the Edge TPU runtime that they are applied for."""
+    min_runtime: int | None = None
+    """The oldest that was asked for; None: nobody asked."""
+    operators: tuple[KindVerdict, ...]
+    """Of the whole model."""
+    cautions: tuple[str, ...]
+    segments: tuple[SegmentReport, ...] = ()
