@@ -50,6 +50,9 @@ class CutRequest:
     """How many segments, or ``AUTO``; ignored where ``at`` says it."""
     balance: Literal["time", "flops", "bytes"] = "time"
     """What is made equal: measured seconds, multiply-accumulates, or bytes of weights."""
+    most_weight_bytes: int | None = None
+    """What a segment's weights may take, where they can; ``AUTO`` is then the fewest segments for
+    that. None: no bound."""
     threads: int = 1
     """How many threads a segment is measured with."""
     memory: Path | None = None

@@ -4,6 +4,8 @@ By time, the operators are timed one by one first. That says where to look; then
 the candidates are measured, and what they took corrects the estimate for the next candidate, until
 one comes up again. Of those measured, the rule of `fleet.cuts.choice` decides: the slowest segment
 as fast as can be; within 5 % of that, the least to send.
+
+Where weights have to fit some memory, that comes before the balance; see `fleet.cuts.bounded`.
 """
 
 from collections import Counter
@@ -13,6 +15,7 @@ from functools import cached_property
 from typing import Final
 
 from fleet.cuts import choice as cut_choice
+from fleet.cuts.bounded import Bound
 from fleet.cuts.space import Space
 from fleet.formats import AUTO, CutRequest
 from fleet.measured import Measured
@@ -78,15 +81,18 @@ class Balancer:
         self.tell("searching for cuts")
         space = graph_cuts.space_for(self.look.graph, self.look.facts, int(request.stages))
         costs, notes = self._costs(request.balance, timed)
-        auto = request.stages == AUTO
-        stages = auto_stages(space, costs) if auto else int(request.stages)
-        if auto:
+        bound = self._bound(request.most_weight_bytes)
+        stages = int(request.stages)
+        if request.stages == AUTO:
+            stages = bound.least_stages(space) if bound else auto_stages(space, costs)
             why = "the most" if stages == MOST_AUTO else "one more would help little"
+            if bound:
+                why = f"the fewest whose weights fit in {bound.most / 2**20:.3g} MiB, as far as they can"
             notes = (*notes, f"stages chosen: {stages} ({why})")
         if self.look.model.weight_bytes > HUGE_BYTES and request.balance == "time":
             notes = (*notes, "the model is large: operators were timed, candidates not measured")
         elif request.balance == "time" and stages > 1:
-            return self._by_time(space, costs, stages, bench, notes)
+            return self._by_time(space, costs, stages, bound, bench, notes)
         if (
             stages == 1
             and not self.look.graph.moving
@@ -94,7 +100,7 @@ class Balancer:
         ):
             segments = [frozenset[int]()]  # from weights alone: the same answer for any input
         else:
-            segments = graph_cuts.chosen(space, costs, stages, model)
+            segments = graph_cuts.chosen(space, costs, stages, model, bound)
         return Balanced(self._plan(segments, space), notes=notes)
 
     def recalled(self, found: Measured) -> Balanced:
@@ -109,11 +115,17 @@ class Balancer:
         return Balanced(plan, found.seconds, (*found.notes, RECALLED))
 
     def _by_time(
-        self, space: Space, costs: Costs, stages: int, bench: Bench, notes: tuple[str, ...]
+        self,
+        space: Space,
+        costs: Costs,
+        stages: int,
+        bound: Bound | None,
+        bench: Bench,
+        notes: tuple[str, ...],
     ) -> Balanced:
         found: dict[tuple[frozenset[int], ...], Balanced] = {}
         for number in range(1, ROUNDS + 1):
-            segments = graph_cuts.chosen(space, costs, stages, self.look.model.ref.name)
+            segments = graph_cuts.chosen(space, costs, stages, self.look.model.ref.name, bound)
             if tuple(segments) in found:
                 break
             self.tell(f"measuring {stages} segments (candidate {number} of at most {ROUNDS})")
@@ -139,6 +151,11 @@ class Balancer:
     def _plan(self, segments: Sequence[frozenset[int]], space: Space | None = None) -> Plan:
         work, _ = self._work
         return graph_cuts.plan_of(self.look.graph, segments, work, space)
+
+    def _bound(self, most: int | None) -> Bound | None:
+        if most is None:
+            return None
+        return Bound(weight_sizes.first_needed(self.look.model, self.look.graph.moving), most)
 
     @cached_property
     def _work(self) -> tuple[dict[int, int], Counter[str]]:

@@ -24,6 +24,7 @@ class _Question(msgspec.Struct, frozen=True, kw_only=True):
     sizes: dict[str, tuple[int, ...]]
     stages: int
     threads: int
+    most_weight_bytes: int | None
     rules: int = RULES
 
 
@@ -42,6 +43,7 @@ def chosen(look: Look, request: CutRequest, scratch: Path, tell: Tell) -> Balanc
             sizes=look.sample.sizes,
             stages=request.stages,
             threads=request.threads,
+            most_weight_bytes=request.most_weight_bytes,
         )
     )
     if memory and not request.remeasure and (found := measured.recall(memory, question)):

@@ -11,6 +11,7 @@ from typing import Any
 from fleet.cuts import choice as cut_choice
 from fleet.cuts import graph as cut_graph
 from fleet.cuts import places as cut_places
+from fleet.cuts.bounded import Bound
 from fleet.cuts.graph import MAX_BYTES, MAX_TENSORS, CutGraph, Operator, Tensor
 from fleet.cuts.places import Limits
 from fleet.cuts.space import Space
@@ -118,14 +119,17 @@ def cut_graph_of(graph: Graph[Any], facts: Facts, order: Sequence[int]) -> CutGr
 
 
 def chosen(
-    space: Space, costs: Mapping[int, float], stages: int, model: str
+    space: Space, costs: Mapping[int, float], stages: int, model: str, bound: Bound | None = None
 ) -> list[frozenset[int]]:
-    """Return the best segments by ``costs`` of the moving operators.
+    """Return the best segments by ``costs`` of the moving operators, within ``bound`` if they can.
 
     Raises:
         NoCutError: There are not so many cuts.
     """
-    choice = cut_choice.choose(space, costs, stages)
+    if bound is None:
+        choice = cut_choice.choose(space, costs, stages)
+    else:
+        choice = bound.choose(space, costs, stages)
     if choice is None:
         raise NoCutError(model, stages, cut_choice.largest(space), space.why)
     return cut_choice.segments_of(space, choice)

@@ -125,6 +125,27 @@ def test_auto_takes_as_many_stages_as_help(saved, tmp_path):
     assert len(lopsided.segments) == 2
 
 
+@pytest.mark.parametrize("balance", ["flops", "bytes", "time"])
+def test_weights_fit_a_bound_in_the_fewest_segments(saved, tmp_path, balance):
+    """A product with more weights than that is alone; what is made equal comes after that."""
+    path = saved(uneven([64, 64, 64, 4096, 64, 64]))
+    fits = 2 * 64 * 64 * 4
+
+    made = split(
+        path,
+        tmp_path / "out",
+        CutRequest(stages=AUTO, balance=balance, most_weight_bytes=fits),
+    )
+
+    large = 64 * 4096 * 4
+    sizes = [segment.weight_bytes for segment in made.segments]
+    assert sizes == [fits // 2, fits, large, large, fits // 2] or sizes == [
+        fits, fits // 2, large, large, fits // 2,
+    ]  # fmt: skip
+    report = split_folder.read_report(tmp_path / "out")
+    assert any("5 (the fewest whose weights fit in 0.0312 MiB" in note for note in report.notes)
+
+
 def test_too_many_stages_are_refused_with_the_largest_number(saved, tmp_path):
     """However the cuts are balanced."""
     for chosen in ("time", "flops", "bytes"):
