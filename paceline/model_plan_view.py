@@ -126,9 +126,13 @@ class Shown:
         where = f"--at {shlex.quote(cuts)}" if cuts else "--stages 1"
         model = shlex.quote(str(request.model))
         return [
-            f"paceline split {model} {where}{dims}{example} --out {PARTS}",
+            f"paceline split {model} {where}{dims}{example}{self._target(chosen)} --out {PARTS}",
             f"paceline deploy {PARTS} {deploy_options(chosen).text}",
         ]
+
+    def _target(self, chosen: Candidate) -> str:
+        devices = [self.setting.device(name) for name in chosen.devices]
+        return " --for edgetpu" if any(d.on_chip_bytes is not None for d in devices) else ""
 
     def notes(self) -> Iterator[str]:
         """Yield what a reader should know."""
@@ -140,6 +144,14 @@ class Shown:
                 f"{names} moves outputs a little: paceline verify {PARTS} --codec {names} says how"
                 " much; --codec raw plans without"
             )
+        for stage in chosen.stages if chosen else ():
+            if stage.streamed_bytes:
+                rate = self.setting.device(stage.device).stream_bytes_per_second
+                yield (
+                    f"{stage.device}: {size_text(stage.streamed_bytes)} of weights do not fit its"
+                    " accelerator's memory and travel there for each frame, in"
+                    f" {seconds_text(stage.streamed_bytes / rate)}"
+                )
         if self.answer.split and not self.answer.finalists:
             yield (
                 "splits are judged by sums of their operators, though a cut ends what a runtime"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
+from fleet.edgetpu.memory import RUNTIME as EDGETPU
 from fleet.fleet_file.description import (
     BY_HAND,
     MEASURED,
@@ -83,10 +84,17 @@ def _device(device: Device, info: Info | None, profile: ModelProfile | None) -> 
         device,
         memory_bytes=_known(device.memory_bytes, _least([*limits, total or None])),
         storage_bytes=_known(device.storage_bytes, _least(storage)),
+        on_chip_bytes=_known(device.on_chip_bytes, _on_chip(info)),
         watts=_known(device.watts, _most([report.watts for report in reports])),
         idle_watts=_known(device.idle_watts, _least([report.idle_watts for report in reports])),
         runtimes=device.runtimes if device.runtimes is not None else proved,
     )
+
+
+def _on_chip(info: Info | None) -> float | None:
+    """Return the memory of a device's Edge TPU, as its proof tells; None: it has none."""
+    runtimes = info.runtimes if info is not None else ()
+    return _least([o.memory_bytes for o in runtimes if o.runtime == EDGETPU and o.proved])
 
 
 def _links(fleet: Fleet, measured: Iterable[LinkProfile]) -> tuple[Link, ...]:

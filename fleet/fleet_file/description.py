@@ -54,6 +54,10 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
     """What workers may take."""
     storage_bytes: Figure = UNKNOWN
     """Free, for two generations of segments."""
+    on_chip_bytes: Figure = UNKNOWN
+    """An accelerator's own memory, where weights that do not fit travel to it for every frame."""
+    stream_bytes_per_second: Figure = UNKNOWN
+    """How fast they do."""
     watts: Figure = UNKNOWN
     """While it computes."""
     idle_watts: Figure = UNKNOWN

@@ -29,7 +29,8 @@ from wire.plain_yaml import Given, YamlSyntaxError, YamlUnreadableError
 
 _TOP: Final = ("classes", "devices", "links", "source", "sink")
 _DEVICE: Final = (
-    "class", "cloud", "speed", "memory", "storage", "watts", "idle_watts", "cost", "runtimes",
+    "class", "cloud", "speed", "memory", "storage", "on_chip", "stream", "watts", "idle_watts",
+    "cost", "runtimes",
 )  # fmt: skip
 _LINK: Final = ("link", "bandwidth", "latency", "jitter", "per_message", "cost")
 _MEASURED: Final = "measured"

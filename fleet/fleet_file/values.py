@@ -12,6 +12,8 @@ from wire.plain_yaml import Given
 FIGURES: Final = {
     "memory": ("memory_bytes", "bytes"),
     "storage": ("storage_bytes", "bytes"),
+    "on_chip": ("on_chip_bytes", "bytes"),
+    "stream": ("stream_bytes_per_second", "rate"),
     "watts": ("watts", "watts"),
     "idle_watts": ("idle_watts", "watts"),
     "bandwidth": ("bytes_per_second", "rate"),

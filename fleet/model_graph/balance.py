@@ -87,7 +87,8 @@ class Balancer:
             stages = bound.least_stages(space) if bound else auto_stages(space, costs)
             why = "the most" if stages == MOST_AUTO else "one more would help little"
             if bound:
-                why = f"the fewest whose weights fit in {bound.most / 2**20:.3g} MiB, as far as they can"
+                room = f"{bound.most / 2**20:.3g} MiB"
+                why = f"the fewest whose weights fit in {room}, as far as they can"
             notes = (*notes, f"stages chosen: {stages} ({why})")
         if self.look.model.weight_bytes > HUGE_BYTES and request.balance == "time":
             notes = (*notes, "the model is large: operators were timed, candidates not measured")

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from fleet.model_plan import codecs, moves, problems, replicas
+from fleet.model_plan import codecs, moves, on_chip, problems, replicas
 from fleet.model_plan.candidate import Candidate, Finalist, candidate, lacking
 from fleet.model_plan.setting import Setting
 from fleet.planner import next_best, planning
@@ -109,6 +109,9 @@ def _less(plain: ModelAnswer, best: ModelAnswer, given_up: float) -> ModelAnswer
 def _answer(setting: Setting, asked: Asked) -> ModelAnswer:
     goal = asked.goal
     problem, found, every, tightened = _planned(setting, asked)
+    staying = on_chip.within(setting)
+    if staying is not None:
+        every += [one for one in _planned(staying, asked)[2] if one not in every]
     wholes = _wholes(setting, problems.problem(setting, goal, asked.codecs, {}), asked)
     single = _best(wholes, goal)
     together = _replicated(setting, wholes, asked)
@@ -120,7 +123,8 @@ def _answer(setting: Setting, asked: Asked) -> ModelAnswer:
         splits += _with_replicas(setting, asked, splits)
     split = _best(splits, goal)
     chosen, verdict = chosen_of(setting, goal, (single, together), split)
-    proven = found.gap == 0.0 and not tightened
+    judged = not tightened and staying is None  # else what was planned for is not all that counts
+    proven = found.gap == 0.0 and judged
     return ModelAnswer(
         asked=asked,
         verdict=verdict,
@@ -129,7 +133,7 @@ def _answer(setting: Setting, asked: Asked) -> ModelAnswer:
         replicas=together,
         split=split,
         optimal=proven,
-        gap=0.0 if proven else (None if tightened else found.gap),
+        gap=0.0 if proven else (found.gap if judged else None),
         problem=problem,
         shortage=None if chosen else _shortage(setting, asked, tightened, proven=proven),
     )

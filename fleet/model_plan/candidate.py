@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from fleet.model_plan import codecs, problems
+from fleet.model_plan import codecs, on_chip, problems
 from fleet.model_plan.setting import WINDOW, DeviceFigures, Setting
 from fleet.planner.plan import Stage
 from fleet.planner.problem import Goal
@@ -45,6 +45,8 @@ class StageFigures(msgspec.Struct, frozen=True, kw_only=True):
     weight_bytes: int
     again_bytes: int = 0
     """Of these, weights that an earlier stage holds, too."""
+    streamed_bytes: int = 0
+    """Of these, weights that travel to the device's accelerator for each frame."""
     in_flight_bytes: int
     """Of frames that came and of answers that are kept."""
     memory_bytes: int
@@ -210,9 +212,28 @@ def lacking(setting: Setting, found: Candidate) -> dict[str, int]:
     return short
 
 
-def _seconds(group: Group, device: DeviceFigures, times: StageTimes) -> float:
+def _seconds(setting: Setting, group: Group, device: DeviceFigures, times: StageTimes) -> float:
     known = times.get((device.id, group.first, group.last))
-    return math.fsum(device.seconds[group.first : group.last + 1]) if known is None else known
+    if known is not None:
+        return known
+    streaming = _streamed_bytes(setting, group, device, times) / device.stream_bytes_per_second
+    return math.fsum([*device.seconds[group.first : group.last + 1], streaming])
+
+
+def _streamed_bytes(
+    setting: Setting, group: Group, device: DeviceFigures, times: StageTimes
+) -> int:
+    """Return the weights that travel for each frame; none where the stage was measured."""
+    if (device.id, group.first, group.last) in times:
+        return 0
+    return on_chip.streamed_bytes(device, _weight_bytes(setting, group))
+
+
+def _weight_bytes(setting: Setting, group: Group) -> int:
+    chain = setting.chain
+    blocks = chain.blocks[group.first : group.last + 1]
+    again = chain.again_bytes(group.first, group.last)
+    return sum(block.weight_bytes for block in blocks) + again
 
 
 def _shares(setting: Setting, group: Group, times: StageTimes) -> dict[str, float]:
@@ -223,7 +244,7 @@ def _shares(setting: Setting, group: Group, times: StageTimes) -> dict[str, floa
     chain = setting.chain
     rates = {}
     for device in group.devices:
-        slowest = _seconds(group, setting.device(device), times)
+        slowest = _seconds(setting, group, setting.device(device), times)
         if group.first == 0 and setting.source not in {None, device}:
             way = setting.link(setting.source or "", device)
             slowest = max(slowest, chain.input_bytes / (way.rate.value or 1.0))
@@ -242,7 +263,7 @@ def _stage(
     blocks = chain.blocks[group.first : group.last + 1]
     taken = chain.blocks[group.first - 1].out_bytes if group.first else chain.input_bytes
     again = chain.again_bytes(group.first, group.last)
-    weights = sum(block.weight_bytes for block in blocks) + again
+    weights = _weight_bytes(setting, group)
     activations = max(block.activation_bytes for block in blocks)
     frames = WINDOW * (taken + blocks[-1].out_bytes)
     return StageFigures(
@@ -252,9 +273,10 @@ def _stage(
         operators=sum(len(block.operators) for block in blocks),
         multiply_accumulates=sum(block.multiply_accumulates for block in blocks),
         share=share,
-        seconds=_seconds(group, device, times),
+        seconds=_seconds(setting, group, device, times),
         weight_bytes=weights,
         again_bytes=again,
+        streamed_bytes=_streamed_bytes(setting, group, device, times),
         in_flight_bytes=frames,
         memory_bytes=round(weights * setting.copied) + activations + frames + device.runtime_bytes,
         runtime=device.runtime,

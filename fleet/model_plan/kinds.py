@@ -21,7 +21,7 @@ KNOWN: Final[Mapping[str, str]] = {
     "rpi3": "a Raspberry Pi 3 has 1 GB of memory (A+: 512 MB)",
     "rpi4": "a Raspberry Pi 4 is sold with 1, 2, 4 or 8 GB of memory",
     "rpi5": "a Raspberry Pi 5 is sold with 1, 2, 4, 8 or 16 GB of memory",
-    "coral": "a Coral runs .tflite models for its Edge TPU, which are not planned yet",
+    "coral": "a Coral runs int8 .tflite models; its Edge TPU has 8 MB for weights (on_chip)",
     "jetson": "Jetson modules have 4 to 128 GB of memory",
 }
 _OTHER_RUNTIME: Final = frozenset({"coral"})

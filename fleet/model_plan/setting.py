@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from fleet.control import runtime_choice
+from fleet.edgetpu import memory
 from fleet.fleet_file.description import (
     BY_HAND,
     MEASURED,
@@ -68,6 +69,11 @@ class DeviceFigures(msgspec.Struct, frozen=True, kw_only=True):
     """What the runtime takes before a model."""
     copied: float
     """How many times its weights a loaded model takes; 1 at least."""
+    on_chip_bytes: int | None = None
+    """What of weights stays in its accelerator's own memory; the others travel there for each
+    frame. None: all stay, or that is in what was measured."""
+    stream_bytes_per_second: float = 1.0
+    """How fast they do."""
     storage: Figure
     watts: Figure
     cost: Price | None
@@ -230,6 +236,9 @@ def device_figures(
         memory=device.memory_bytes,
         runtime_bytes=max(part.report.memory.runtime_bytes for part in profile.parts),
         copied=max(1.0, loaded / profile.weight_bytes) if profile.weight_bytes else 1.0,
+        on_chip_bytes=_on_chip(device) if not own else None,
+        stream_bytes_per_second=device.stream_bytes_per_second.value
+        or memory.STREAM_BYTES_PER_SECOND,
         storage=device.storage_bytes,
         watts=device.watts,
         cost=device.cost,
@@ -242,6 +251,11 @@ def _says(chain: ModelChain, profile: ModelProfile, info: Info | None) -> bool:
     """Whether a device would choose another runtime than the one that was measured."""
     there = info.runtimes if info else ()
     return profile.question.runtime != runtime_choice.best(chain.format, there)
+
+
+def _on_chip(device: Device) -> int | None:
+    on_chip = device.on_chip_bytes.value
+    return None if on_chip is None else memory.for_weights(on_chip)
 
 
 def _period(report: ProfileReport) -> float | None:
