@@ -9,9 +9,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from agent.coral import USB_IDS
 from agent.doctor import Group, note, ok, problem, warning
 from agent.examination.subject import Subject
-from agent.probes.coral import USB_IDS
 from wire import plugins
 from wire.reports import Finding, ProbeReport, RuntimeReport
 

@@ -1,7 +1,6 @@
 """Coral accelerators: temperature and state on PCIe, presence and speed of the link on USB.
 
-A stick is 1a6e:089a until a program loads its firmware, then 18d1:9302. On a USB 2 port or cable
-its link is 480 Mbit/s, a common reason for slow inference.
+On a USB 2 port or cable a stick's link is 480 Mbit/s, a common reason for slow inference.
 
 Source: the gasket and apex drivers (github.com/google/gasket-driver: ``temp`` and
 ``trip_point0_temp``, where the clock is halved, in thousandths of a degree; ``status`` is ALIVE,
@@ -12,13 +11,11 @@ Documentation/ABI/stable/sysfs-bus-usb (``speed`` in Mbit/s).
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import ClassVar
 
+from agent import coral
 from agent import sysfs as kernel
 from agent.probes import Reading
-
-USB_IDS: Final = {("1a6e", "089a"): "unloaded", ("18d1", "9302"): "loaded"}
-"""Vendor and product, and whether its firmware is loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +29,7 @@ class CoralProbe:
     def read(self) -> Iterator[Reading]:
         """Yield what each accelerator says of itself."""
         temperatures = {"temp": "coral_celsius", "trip_point0_temp": "coral_limit_celsius"}
-        for apex in kernel.entries(self.sysfs / "class/apex", r"apex_\d+"):
+        for apex in coral.cards(self.sysfs):
             labels = (("device", apex.name),)
             status = kernel.text(apex / "status")
             if status:
@@ -41,13 +38,10 @@ class CoralProbe:
                 millidegrees = kernel.number(apex / file)
                 if millidegrees is not None:
                     yield Reading(name, millidegrees / 1000, labels)
-        for stick in kernel.entries(self.sysfs / "bus/usb/devices", r"\d+-[\d.]+"):
-            ids = kernel.text(stick / "idVendor") or "", kernel.text(stick / "idProduct") or ""
-            firmware = USB_IDS.get(ids)
-            if firmware is not None:
-                where = (("device", f"usb {stick.name}"), ("firmware", firmware))
-                megabits = kernel.number(stick / "speed") or 0
-                yield Reading("coral_link_bits_per_second", megabits * 1e6, where)
+        for stick, firmware in coral.sticks(self.sysfs):
+            where = (("device", f"usb {stick.name}"), ("firmware", firmware))
+            megabits = kernel.number(stick / "speed") or 0
+            yield Reading("coral_link_bits_per_second", megabits * 1e6, where)
 
 
 PLUGIN = CoralProbe

@@ -4,6 +4,7 @@ The interpreter is LiteRT's, else that of its predecessor tflite-runtime; they h
 Neither checks a model's file: that it is sound was proved before (``agent.opening``).
 """
 
+import traceback
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -17,7 +18,6 @@ from wire.tensors import ELEMENT_TYPES, TensorSpec
 
 TWIN_FILE: Final = "segment.tflite"
 """What runs on the processor."""
-COMPILED_FILE: Final = "segment_edgetpu.tflite"
 COMPILED_OPERATOR: Final = "edgetpu-custom-op"
 """The one operator that Coral's compiler makes of all that it takes."""
 
@@ -64,6 +64,10 @@ def imported(runtime: str, segment: str) -> Any:
         raise RuntimeOpenError(runtime, segment, problem) from error
 
 
+class InvokeFailedError(RuntimeFailedError):
+    """It was the run itself that failed, and not what was given to it."""
+
+
 class Interpreter:
     """One model, opened; called from one thread at a time."""
 
@@ -73,8 +77,16 @@ class Interpreter:
         model: Path | bytes,
         options: RuntimeOptions,
         delegates: Sequence[Any] = (),
+        module: Any = None,
     ) -> None:
         """Open ``model``, by path so that the file is mapped, and allocate its tensors.
+
+        Args:
+            runtime: Who errors speak of.
+            model: A file, or a whole model's bytes.
+            options: How to load it.
+            delegates: Those who may take operators first; they outlive the interpreter.
+            module: The interpreter's; None: the one that is installed.
 
         Raises:
             RuntimeOpenError: The library refuses it.
@@ -82,7 +94,7 @@ class Interpreter:
         """
         self.runtime = runtime
         self.segment = "its proof" if isinstance(model, bytes) else str(model)
-        module = imported(runtime, self.segment)
+        module = module or imported(runtime, self.segment)
         resolver = module.OpResolverType
         plain = not options.optimisations or options.weights == "mapped"
         file: dict[str, Any]
@@ -98,8 +110,12 @@ class Interpreter:
             )
             self._interpreter.allocate_tensors()
         except Exception as error:  # they have no other common base
+            # what was half made must be gone before the delegates that it uses
+            self._interpreter = None
+            traceback.clear_frames(error.__traceback__)
             check_memory(error)
-            raise RuntimeOpenError(runtime, self.segment, _explained(error)) from error
+            problem = sentence(error) if delegates else _explained(error)
+            raise RuntimeOpenError(runtime, self.segment, problem) from error
         taken, given = (
             self._interpreter.get_input_details(),
             self._interpreter.get_output_details(),
@@ -132,7 +148,8 @@ class Interpreter:
         """Run once; outputs are in memory of their own.
 
         Raises:
-            RuntimeFailedError: There is no result.
+            InvokeFailedError: The run failed.
+            RuntimeFailedError: The inputs do not fit.
             MemoryError: There was not enough for it.
         """
         if self._interpreter is None:
@@ -144,11 +161,15 @@ class Interpreter:
             self._fit(inputs)
             for name, index in self._taken:
                 self._interpreter.set_tensor(index, inputs[name])
-            self._interpreter.invoke()
-            return {name: self._interpreter.get_tensor(index) for name, index in self._given}
         except Exception as error:  # they have no other common base
             check_memory(error)
             raise RuntimeFailedError(self.runtime, sentence(error)) from error
+        try:
+            self._interpreter.invoke()
+            return {name: self._interpreter.get_tensor(index) for name, index in self._given}
+        except Exception as error:
+            check_memory(error)
+            raise InvokeFailedError(self.runtime, sentence(error)) from error
 
     def _fit(self, inputs: Tensors) -> None:
         """Allocate for the shapes of ``inputs``, where they are not those of the run before."""
