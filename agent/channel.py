@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from wire.errors import CodedError
-from wire.messages import Assignment
+from wire.messages import Assignment, Reason
 from wire.telemetry import StageLatency
 
 MAX_MESSAGE_BYTES: Final = 4 << 20
@@ -81,6 +81,12 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """None: frames go through the broker alone."""
     memory_bytes: int | None = None
     """Its RLIMIT_DATA; None: none, or another mechanism holds it (`agent.memory_limit`)."""
+    without: Reason | None = None
+    """Why the accelerator shall not be touched: the runtime's fallback is opened at once."""
+    open_seconds: float = 120.0
+    """How long opening and warming up an accelerator may take before it counts as lost."""
+    run_seconds: float = 5.0
+    """The same of a run on it."""
 
 
 class WarmUp(msgspec.Struct, frozen=True, tag=True):
@@ -91,11 +97,15 @@ class OpenInput(msgspec.Struct, frozen=True, tag=True):
     """Listen on the lane and serve; answered with ``Opened``."""
 
 
+class UseAccelerator(msgspec.Struct, frozen=True, tag=True):
+    """Open what was asked for again, beside its fallback that serves; ``Using`` says what came."""
+
+
 class CloseInput(msgspec.Struct, frozen=True, tag=True):
     """Finish what is there, take nothing new; answered with ``Drained``."""
 
 
-Order = Load | WarmUp | OpenInput | CloseInput
+Order = Load | WarmUp | OpenInput | UseAccelerator | CloseInput
 
 
 class Beat(msgspec.Struct, frozen=True, tag=True):
@@ -107,6 +117,19 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     runtime: str
     seconds: float
+
+
+class Using(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What runs the segment from now on; sent whenever that changes, and when it may."""
+
+    runtime: str
+    accelerator: str
+    """Empty: not known before it is opened."""
+    degraded: Reason | None = None
+    """Why that is not, or not wholly, what was asked for."""
+    at_stake: bool = False
+    """Whether the runtime's fallback takes over if the process ends now: what was asked for is
+    being opened, or in use, and has ended it."""
 
 
 class Warmed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -137,7 +160,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     latency: StageLatency
 
 
-Report = Beat | Loaded | Warmed | Opened | Drained | Failed | Stats
+Report = Beat | Loaded | Using | Warmed | Opened | Drained | Failed | Stats
 
 _encoder: Final = msgspec.msgpack.Encoder(enc_hook=str)
 _orders: Final = msgspec.msgpack.Decoder(Order, dec_hook=lambda kind, value: kind(value))

@@ -58,8 +58,10 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def probe(names: Iterable[str] = ()) -> ProbeReport:
+def probe(names: Iterable[str] = (), accelerator: str = "") -> ProbeReport:
     """Detect and prove the runtimes ``names``, or all that there are files for.
+
+    An ``accelerator`` is the only one that is touched.
 
     A library that crashes ends the process: whoever wants to know which one asks for one name
     at a time.
@@ -68,13 +70,15 @@ def probe(names: Iterable[str] = ()) -> ProbeReport:
         UnknownPluginError: There is no such runtime.
     """
     wanted = tuple(names) or plugins.names(PACKAGE)
-    return ProbeReport(runtimes=tuple(report for name in wanted for report in _probed(name)))
+    return ProbeReport(
+        runtimes=tuple(report for name in wanted for report in _probed(name, accelerator))
+    )
 
 
-def _probed(name: str) -> Iterator[RuntimeReport]:
+def _probed(name: str, accelerator: str) -> Iterator[RuntimeReport]:
     """Yield a report for each accelerator that the runtime finds; one, where it finds none."""
     runtime: type[Runtime] = plugins.load(PACKAGE, name)
-    found = runtime.detect()
+    found = [one for one in runtime.detect() if accelerator in {"", one.accelerator}]
     if not found:
         yield RuntimeReport(
             name=name, works=False, reason="library or device is missing", formats=runtime.FORMATS
@@ -98,7 +102,7 @@ def _probed(name: str) -> Iterator[RuntimeReport]:
 
 
 def _probe(options: argparse.Namespace) -> ProbeReport:
-    return probe(options.runtime)
+    return probe(options.runtime, options.accelerator)
 
 
 def _run_segment(options: argparse.Namespace) -> RunReport:
@@ -271,6 +275,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     probing = commands.add_parser("probe", help="prove the runtimes of this machine")
     probing.add_argument("--runtime", action="append", default=[], help="only this one")
+    probing.add_argument("--accelerator", default="", help="only this one")
     probing.set_defaults(command=_probe)
 
     running = commands.add_parser("run-segment", help="run samples through a segment or model")

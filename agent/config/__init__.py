@@ -88,6 +88,17 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """How long a worker may be silent while it serves."""
 
 
+class Accelerator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How an accelerator that was lost comes back, and when it counts as lost."""
+
+    look_seconds: Seconds = 15.0
+    """How often one that was lost is looked for, at most."""
+    stable_seconds: Seconds = 60.0
+    """How long it must work before segments use it again; the next times longer."""
+    run_seconds: Seconds = 5.0
+    """A run on it that takes longer has lost it."""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bounds on memory and disk."""
 
@@ -133,6 +144,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     artifacts: Artifacts = Artifacts()
     trust: Trust = Trust()
     runtime: Runtime = Runtime()
+    accelerator: Accelerator = Accelerator()
     limits: Limits = Limits()
     telemetry: Telemetry = Telemetry()
     log: Log = Log()

@@ -110,9 +110,8 @@ class Interpreter:
             )
             self._interpreter.allocate_tensors()
         except Exception as error:  # they have no other common base
-            # what was half made must be gone before the delegates that it uses
             self._interpreter = None
-            traceback.clear_frames(error.__traceback__)
+            _let_go(error)
             check_memory(error)
             problem = sentence(error) if delegates else _explained(error)
             raise RuntimeOpenError(runtime, self.segment, problem) from error
@@ -168,6 +167,7 @@ class Interpreter:
             self._interpreter.invoke()
             return {name: self._interpreter.get_tensor(index) for name, index in self._given}
         except Exception as error:
+            _let_go(error)
             check_memory(error)
             raise InvokeFailedError(self.runtime, sentence(error)) from error
 
@@ -208,6 +208,11 @@ def check_memory(error: Exception) -> None:
 def sentence(error: Exception) -> str:
     """Return what ``error`` says, on one line of bounded length: its last words count."""
     return " ".join(str(error).split())[-400:]
+
+
+def _let_go(error: Exception) -> None:
+    """Drop what the error's frames hold: an interpreter must not outlive its delegates."""
+    traceback.clear_frames(error.__traceback__)
 
 
 def _explained(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """One assignment carried through its life: performs the effects of `agent.lifecycle`."""
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Sequence
@@ -8,12 +9,15 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import structlog
+from msgspec.structs import replace
 
 from agent.artifacts.fetch_errors import FetchCancelledError
-from agent.channel import CloseInput, Load, OpenInput, WarmUp
+from agent.channel import CloseInput, Load, OpenInput, UseAccelerator, Using, WarmUp
 from agent.lifecycle import Effect, Event, State, advance
 from agent.outcome import STEADY_SECONDS, Outcome, Sign, judge
+from agent.recovery import Recovery
 from agent.restarts import Losses
+from agent.supervisor.accelerator_use import AcceleratorUse
 from agent.supervisor.memory_limits import WorkerMemory
 from agent.supervisor.worker_process import (
     NOT_STARTED,
@@ -42,6 +46,8 @@ class Surroundings(Protocol):
     retry_seconds: float
     """How long after its first failure an assignment is tried again, if the reason may pass."""
     worker_command: Sequence[str]
+    recovery: Recovery
+    """Of an accelerator that was never lost."""
 
     def fetch(self, assignment: Assignment, cancel: threading.Event) -> Path:
         """Return the folder of the complete segment; blocks, called in a thread."""
@@ -78,7 +84,8 @@ class AssignmentRun:
         self._folder: Path | None = None
         self._effects: asyncio.Task[None] | None = None
         self._retired: asyncio.Task[None] | None = None
-        self._runtime_actual: str | None = None
+        self.accelerator = AcceleratorUse(assignment, around.recovery)
+        self._loaded = False
         self._steady: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._retries = 0
@@ -150,6 +157,7 @@ class AssignmentRun:
 
     def reported(self) -> ReportedAssignment:
         """Return what is said of it on ``reported``."""
+        using = self.accelerator.using if self._loaded else None
         return ReportedAssignment(
             pipeline=self.assignment.pipeline,
             generation=self.assignment.generation,
@@ -159,7 +167,9 @@ class AssignmentRun:
             outcome=self.outcome.value,
             digest=files_digest(self.assignment.files),
             runtime_asked=self.assignment.runtime,
-            runtime_actual=self._runtime_actual,
+            runtime_actual=using.runtime if using else None,
+            accelerator_actual=using.accelerator if using else "",
+            degraded=self.accelerator.degraded,
             restarts=self.losses.total,
             reason=self.reason,
             since_unix_ns=self.since_unix_ns,
@@ -201,7 +211,8 @@ class AssignmentRun:
             self._worker_lost(error)
             return
         except WorkerFailedError as error:
-            self.post(Event.FAILED, Reason(code=error.reason, message=error.message))
+            reason = Reason(code=error.reason, message=error.message)
+            self._failed(reason, may_pass=error.reason.startswith("accelerator."))
             return
         except CodedError as error:
             self._failed(Reason(code=error.code, message=str(error)), may_pass=error.retryable)
@@ -252,11 +263,14 @@ class AssignmentRun:
             silence_seconds=self._around.silence_seconds,
             command=self._around.worker_command,
             memory=self._around.memory(self.assignment),
+            on_using=lambda using: self._uses(worker, using),
         )
         self._worker = worker
+        self.accelerator.worker_started()
         await worker.start()
-        loaded = await worker.order(self._around.load_order(self.assignment, self._folder))
-        self._runtime_actual = getattr(loaded, "runtime", None)
+        order = self._around.load_order(self.assignment, self._folder)
+        await worker.order(replace(order, without=self.accelerator.without))
+        self._loaded = True
 
     async def _close_input(self, worker: WorkerProcess) -> None:
         try:
@@ -266,10 +280,22 @@ class AssignmentRun:
 
     async def _unload(self) -> None:
         worker, self._worker = self._worker, None
-        self._runtime_actual = None
+        self._loaded, self.accelerator.using = False, None
         if worker is not None:
             # what comes next may cancel this; the process must be gone all the same
             await asyncio.shield(asyncio.create_task(worker.end()))
+
+    async def use_accelerator(self) -> None:
+        """Have the worker use what was asked for again; it says what comes of it."""
+        self.accelerator.ordered(time.monotonic())
+        if self._worker is not None:
+            with contextlib.suppress(WorkerLostError):  # its end is told elsewhere
+                await self._worker.tell(UseAccelerator())
+
+    def _uses(self, worker: WorkerProcess, using: Using) -> None:
+        if worker is self._worker:
+            self.accelerator.told(using, time.monotonic())
+            self._around.changed(self)
 
     def _ordered(self) -> WorkerProcess:
         if self._worker is None:
@@ -285,6 +311,7 @@ class AssignmentRun:
     def _worker_lost(self, error: WorkerLostError) -> None:
         reason = Reason(code=error.reason, message=error.message)
         now = time.monotonic()
+        self.accelerator.worker_ended(error, now)
         self.losses = self.losses.after(now)
         if self.state is not State.DRAINING and self.losses.given_up(now):
             text = f"{error.message}; {len(self.losses.at)} workers lost, given up"

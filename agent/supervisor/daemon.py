@@ -11,9 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
+from msgspec.structs import replace
 
 from agent import clock, reconcile
 from agent.admission import Admission
@@ -24,9 +25,11 @@ from agent.config import Config
 from agent.lifecycle import AT_REST, Event, State
 from agent.outcome import Outcome
 from agent.probes import Worker
+from agent.recovery import Recovery, proved_anew, without_lost
 from agent.refusals import Refusals
 from agent.sd_notify import ServiceManager
 from agent.supervisor import (
+    accelerators,
     commands,
     data_access,
     direct_access,
@@ -45,7 +48,15 @@ from agent.supervisor.telemetry import Telemetry
 from wire import measuring
 from wire.errors import CodedError
 from wire.manifest import files_digest
-from wire.messages import Assignment, Command, Reason, Reported, Response
+from wire.messages import (
+    Assignment,
+    Command,
+    Info,
+    Reason,
+    Reported,
+    Response,
+    RuntimeInfo,
+)
 from wire.telemetry import StageLatency
 
 log = structlog.get_logger()
@@ -80,6 +91,8 @@ class Supervisor:
         self.silence_seconds = config.runtime.silence_seconds
         self.retry_seconds = RETRY_SECONDS
         self.worker_command: Sequence[str] = worker_process.COMMAND
+        own = config.accelerator
+        self.recovery = Recovery(own.look_seconds, own.stable_seconds)
         self._config = config
         self._manager = manager or ServiceManager()
         self._memory = MemoryLimits()
@@ -97,7 +110,8 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._crash: BaseException | None = None
         self._applied = (0, 0)
-        self._info: Any = None
+        self._info: Info | None = None
+        self._runtimes: tuple[RuntimeInfo, ...] = ()
         self._doctor = Doctor(arguments)
         self._refusals = Refusals()
         self._control = Control(
@@ -129,7 +143,11 @@ class Supervisor:
             stages=self._latencies,
             workers=self._workers,
             troubles=self._problems,
+            warnings=self._degradations,
             counters=self._refusals.readings,
+        )
+        self._accelerators = accelerators.Accelerators(
+            own.look_seconds, self._with_workers, self._proved_anew
         )
 
     async def run(self) -> None:
@@ -159,6 +177,7 @@ class Supervisor:
                 self._report(),
                 self._tidy_up(),
                 self._telemetry.run(),
+                self._accelerators.run(),
                 self._feed(),
             )
         ]
@@ -212,6 +231,8 @@ class Supervisor:
             max_frame_bytes=own.max_frame_bytes,
             direct=self._direct.access,
             memory_bytes=self._memory.data_bytes(self._memory_bytes(assignment)),
+            open_seconds=self.start_seconds,
+            run_seconds=self._config.accelerator.run_seconds,
         )
 
     def _serving(self) -> int:
@@ -291,16 +312,30 @@ class Supervisor:
 
     async def _prove(self) -> None:
         while self._info is None:
-            runtimes = await self_knowledge.proved_runtimes()
+            self._runtimes = await self_knowledge.proved_runtimes()
             try:
                 self._info = self_knowledge.info(
-                    self._config, runtimes, self._memory.mechanism, self._direct.certificate
+                    self._config, self._runtimes, self._memory.mechanism, self._direct.certificate
                 )
             except OSError as error:  # such as too many open files
                 log.warning("info.not_made", reason=str(error))
                 await asyncio.sleep(PROVE_AGAIN_SECONDS)
-        if self._control.up:
-            self._control.say_info(self._info)
+        self._info = replace(self._info, runtimes=())  # what was lost meanwhile is told at once
+        self._say_runtimes()
+
+    def _proved_anew(self, found: tuple[RuntimeInfo, ...]) -> None:
+        self._runtimes = proved_anew(self._runtimes, found)
+        self._say_runtimes()
+
+    def _say_runtimes(self) -> None:
+        """Say ``info`` when a runtime can no longer be used, or can again."""
+        if self._info is None:
+            return
+        runtimes = without_lost(self._runtimes, accelerators.lost(self._runs.values()))
+        if runtimes != self._info.runtimes:
+            self._info = replace(self._info, runtimes=runtimes)
+            if self._control.up:
+                self._control.say_info(self._info)
 
     async def _report(self) -> None:
         """Say ``reported`` whenever something changed."""
@@ -309,6 +344,7 @@ class Supervisor:
             await asyncio.sleep(GATHER_SECONDS)
             self._changed.clear()
             self._manager.status(self._status_line())
+            self._say_runtimes()
             if all(run.state in AT_REST for run in self._runs.values()):
                 self._applied = self._observed
                 self._untidy.set()
@@ -369,6 +405,15 @@ class Supervisor:
                 code = run.reason.code if run.reason else "assignment.failing"
                 found.append(Reason(code=code, message=f"{run.assignment.key}: {message}"))
         return tuple(found)
+
+    def _degradations(self) -> tuple[Reason, ...]:
+        found = [(run.assignment.key, run.accelerator.degraded) for run in self._runs.values()]
+        return tuple(
+            Reason(code=why.code, message=f"{key}: {why.message}") for key, why in found if why
+        )
+
+    def _with_workers(self) -> list[AssignmentRun]:
+        return [run for run in self._runs.values() if run.state is State.SERVING]
 
     def _command(self, command: Command, payload: bytes, reply: Callable[[Response], None]) -> None:
         if command.command in measuring.SIGNED:

@@ -39,6 +39,21 @@ async def proved_runtimes() -> tuple[RuntimeInfo, ...]:
     return tuple(found)
 
 
+async def proved_again(runtime: str, accelerator: str) -> tuple[RuntimeInfo, ...]:
+    """Return one runtime, with what its proof on one accelerator comes to now.
+
+    Args:
+        runtime: Its name.
+        accelerator: As ``RuntimeInfo.accelerator``; empty: each that it finds.
+    """
+    only = ("--accelerator", accelerator) if accelerator else ()
+    try:
+        return await _probe("--runtime", runtime, *only)
+    except ChildReportError as error:
+        name = accelerator or "none"
+        return (RuntimeInfo(runtime=runtime, accelerator=name, reason=str(error)),)
+
+
 async def _probe(*options: str) -> tuple[RuntimeInfo, ...]:
     report = await child_report(
         *("probe", "--json", *options), kind=ProbeReport, limit_seconds=PROBE_SECONDS

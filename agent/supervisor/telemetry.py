@@ -42,6 +42,7 @@ class Telemetry:
         stages: Returns the counts of each serving worker.
         workers: Returns the worker processes that there are.
         troubles: Returns what is wrong with the assignments and orders.
+        warnings: Returns what is not as it was asked to be, and works.
         counters: Returns what the supervisor itself has counted.
     """
 
@@ -53,6 +54,7 @@ class Telemetry:
         stages: Callable[[], Iterable[StageLatency]],
         workers: Callable[[], Iterable[Worker]],
         troubles: Callable[[], tuple[Reason, ...]],
+        warnings: Callable[[], tuple[Reason, ...]] = tuple,
         counters: Callable[[], Iterable[probes.Reading]] = tuple,
     ) -> None:
         self._config = config.telemetry
@@ -61,6 +63,7 @@ class Telemetry:
         self._stages = stages
         self._workers = workers
         self._troubles = troubles
+        self._warnings = warnings
         self._present: tuple[Worker, ...] = ()
         self._health = collector.Health(collector.probes(self._given(config.state_folder)))
         self._sampling = Sampling(self._health)
@@ -109,11 +112,14 @@ class Telemetry:
             log.warning("problem.found", code=code, problem=finding.message)
         for code in before.keys() - self._standing.keys():
             log.info("problem.ended", code=code)
-        troubles = self._troubles()
+        troubles, warnings = self._troubles(), self._warnings()
         self._troubled_since = {
-            trouble: self._troubled_since.get(trouble, unix_ns) for trouble in troubles
+            trouble: self._troubled_since.get(trouble, unix_ns) for trouble in troubles + warnings
         }
-        told = [_problem(trouble, since) for trouble, since in self._troubled_since.items()]
+        told = [
+            _problem(trouble, since, "error" if trouble in troubles else "warning")
+            for trouble, since in self._troubled_since.items()
+        ]
         told += [
             _problem(problem.finding, problem.since_unix_ns, problem.finding.severity)
             for problem in self._standing.values()

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from agent import channel, memory_limit
-from agent.channel import Beat, Inflow, Opened, Order, Report, Stats
+from agent.channel import Beat, Inflow, Opened, Order, Report, Stats, Using
 from agent.supervisor.memory_limits import WorkerMemory
 from wire.errors import CodedError
 from wire.telemetry import StageLatency
@@ -67,6 +67,7 @@ class WorkerProcess:
         silence_seconds: How long it may be silent while it serves.
         command: What to start.
         memory: Holds it to its memory limit; None: it has none.
+        on_using: Called when what runs the segment changes, or may.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class WorkerProcess:
         silence_seconds: float,
         command: Sequence[str] = COMMAND,
         memory: WorkerMemory | None = None,
+        on_using: Callable[[Using], None] = lambda _: None,
     ) -> None:
         self.latency: StageLatency | None = None
         """The newest counts it sent."""
@@ -85,6 +87,7 @@ class WorkerProcess:
         self._silence_seconds = silence_seconds
         self._command = command
         self._memory = memory or WorkerMemory()
+        self._on_using = on_using
         self._process: asyncio.subprocess.Process | None = None
         self._socket: socket.socket | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -139,19 +142,27 @@ class WorkerProcess:
             WorkerFailedError: The worker says that it cannot.
             WorkerLostError: It ended first.
         """
-        if self._socket is None or self._watch is None or self._watch.done():
-            raise WorkerLostError("worker.lost", "has ended")
-        loop = asyncio.get_running_loop()
-        self._answer = loop.create_future()
-        try:
-            await loop.sock_sendall(self._socket, channel.encode(order))
-        except OSError as error:
-            raise WorkerLostError("worker.lost", "has ended") from error
+        self._answer = asyncio.get_running_loop().create_future()
+        await self.tell(order)
         report = await self._answer
         if isinstance(report, channel.Failed):
             raise WorkerFailedError(report.code, report.message)
         self._serving = isinstance(report, Opened)
         return report
+
+    async def tell(self, order: Order) -> None:
+        """Give an order that has no answer.
+
+        Raises:
+            WorkerLostError: The process has ended.
+        """
+        if self._socket is None or self._watch is None or self._watch.done():
+            raise WorkerLostError("worker.lost", "has ended")
+        try:
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(self._socket, channel.encode(order))
+        except OSError as error:
+            raise WorkerLostError("worker.lost", "has ended") from error
 
     async def end(self) -> None:
         """End the process: it sees its socket close; after 2 s it is killed."""
@@ -234,6 +245,9 @@ class WorkerProcess:
                 return
             case Stats():
                 self.latency = report.latency
+                return
+            case Using():
+                self._on_using(report)
                 return
             case channel.Failed():
                 self._failure = report

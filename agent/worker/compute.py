@@ -12,6 +12,7 @@ from agent import memory_limit
 from agent.errors import RuntimeFailedError
 from agent.runtimes import Runtime, Tensors
 from agent.worker import batches
+from agent.worker.engine import Engine
 from agent.worker.inbox import Inbox, Waiting
 from agent.worker.intake import Intake
 from agent.worker.outbound import Outbound
@@ -44,7 +45,7 @@ class Compute:
     def __init__(
         self,
         stage: Stage,
-        runtime: Runtime,
+        runtime: Engine | Runtime,
         inbox: Inbox,
         intake: Intake,
         outbound: Outbound,

@@ -14,9 +14,19 @@ from typing import Final
 import structlog
 
 from agent import channel, logs, memory_limit, orphans
-from agent.channel import HEARTBEAT_SECONDS, CloseInput, Inflow, Load, OpenInput, Order, WarmUp
+from agent.channel import (
+    HEARTBEAT_SECONDS,
+    CloseInput,
+    Inflow,
+    Load,
+    OpenInput,
+    Order,
+    UseAccelerator,
+    WarmUp,
+)
 from agent.opening import checked_segment
 from agent.worker import data_limit
+from agent.worker.engine import PACKAGE, Engine
 from agent.worker.serving import Serving
 from agent.worker.stage import Stage, random_number
 from wire import plugins
@@ -27,6 +37,8 @@ from wire.topics import Site
 
 log = structlog.get_logger()
 
+HANGS: Final = 3
+"""The exit status of a process whose accelerator does not come back from a call."""
 STATS_BEATS: Final = 2
 """Counts are sent with every second heartbeat."""
 
@@ -37,8 +49,10 @@ class Worker:
     def __init__(self, supervisor: socket.socket) -> None:
         self._supervisor = supervisor
         self._sending = threading.Lock()
-        self._orders: queue.Queue[Order] = queue.Queue()  # the supervisor sends four at most
+        self._orders: queue.Queue[Order] = queue.Queue()  # the supervisor sends a few at most
+        self._engine: Engine | None = None
         self._serving: Serving | None = None
+        self._closing = False
 
     def run(self) -> int:
         """Obey orders; returns the exit status."""
@@ -79,6 +93,8 @@ class Worker:
                     self._loaded().serve(self._close_ordered)
                     self._report(channel.Drained())
                     return
+                case UseAccelerator():
+                    pass  # it was sent just before the input was opened; it comes again
                 case CloseInput():
                     self._report(channel.Drained())
                     return
@@ -87,8 +103,10 @@ class Worker:
         began = time.monotonic()
         with data_limit.held(order.memory_bytes):
             checked_segment(order.folder)
-        plugins.load("agent.runtimes", order.assignment.runtime).detect()  # imports its library
+        engine = self._engine = Engine(order, self._report)
+        plugins.load(PACKAGE, engine.runtime).detect()  # imports its library
         data_limit.hold(order.memory_bytes)
+        engine.open()
         stage = Stage(
             device=order.device,
             site=Site(order.site, order.root),
@@ -96,10 +114,10 @@ class Worker:
             instance=random_number(),
             clock=clock_id(),
         )
-        self._serving = Serving(stage, order)
+        self._serving = Serving(stage, order, runtime=engine)
         give_back()  # weights as they were before the runtime put them in another order
         seconds = time.monotonic() - began
-        self._report(channel.Loaded(runtime=order.assignment.runtime, seconds=seconds))
+        self._report(channel.Loaded(runtime=engine.runtime, seconds=seconds))
 
     def _loaded(self) -> Serving:
         if self._serving is None:
@@ -107,7 +125,18 @@ class Worker:
         return self._serving
 
     def _close_ordered(self) -> bool:
-        return not self._orders.empty()
+        """Whether the input shall be closed; what else is ordered is obeyed on the way."""
+        while not self._closing:
+            try:
+                order = self._orders.get_nowait()
+            except queue.Empty:
+                return False
+            if isinstance(order, UseAccelerator):
+                assert self._engine is not None
+                self._engine.use_accelerator()
+            else:
+                self._closing = True
+        return True
 
     def _listen(self) -> None:
         inflow = Inflow()
@@ -131,6 +160,8 @@ class Worker:
         while True:
             time.sleep(HEARTBEAT_SECONDS)
             beats += 1
+            if self._engine is not None and self._engine.overdue():
+                os._exit(HANGS)  # nothing else ends a call that does not
             serving = self._serving
             if serving is not None and beats % STATS_BEATS == 0:
                 self._report(channel.Stats(latency=serving.snapshot()))

@@ -7,18 +7,17 @@ from typing import Any, Final
 import structlog
 
 from agent.channel import BrokerAccess, Load
-from agent.errors import RuntimeOpenError
-from agent.runtimes import Runtime, RuntimeOptions
+from agent.runtimes import Runtime
 from agent.worker.arrivals import Arrivals
 from agent.worker.compute import Compute
+from agent.worker.engine import Engine
 from agent.worker.inbox import Inbox
 from agent.worker.intake import Intake
 from agent.worker.outbound import Outbound
 from agent.worker.paths import Paths
 from agent.worker.stage import Stage
 from agent.worker.stats import Stats
-from agent.worker.warmup import warm_up
-from wire import broker_url, link_names, plugins
+from wire import broker_url, link_names
 from wire.access import Access
 from wire.attempts import Trouble
 from wire.buffers import Buffer
@@ -27,7 +26,6 @@ from wire.hop import Grant, Position
 from wire.hop.receiver import MAX_SENDERS, HopReceiver
 from wire.links import Link, LinkOptions, open_link
 from wire.telemetry import StageLatency
-from wire.tensors import describe
 
 log = structlog.get_logger()
 
@@ -51,7 +49,7 @@ class Serving:
         stage: Where we are.
         order: What the supervisor said.
         link: Carries the frames, not yet started; None: the usual one.
-        runtime: Holds the segment; None: the assignment's is opened.
+        runtime: Holds the segment, in the worker an open `Engine`; None: one is made and opened.
     """
 
     def __init__(
@@ -59,11 +57,14 @@ class Serving:
         stage: Stage,
         order: Load,
         link: Link | None = None,
-        runtime: Runtime | None = None,
+        runtime: Engine | Runtime | None = None,
     ) -> None:
         self._stage = stage
         self._order = order
-        self._runtime = runtime or _open_runtime(order)
+        if runtime is None:
+            runtime = Engine(order, lambda _: None)
+            runtime.open()
+        self._runtime = runtime
         self._stats = Stats()
         self._inbox = Inbox(
             OVER_WINDOW * order.inbox_frames + MAX_SENDERS, OVER_WINDOW * order.inbox_bytes
@@ -111,8 +112,8 @@ class Serving:
 
     def warm_up(self) -> float:
         """Run the golden frame; see ``agent.worker.warmup``."""
-        contract = self._order.assignment.contract
-        return warm_up(self._runtime, self._order.folder, contract.tolerance, contract.quanta)
+        assert isinstance(self._runtime, Engine)
+        return self._runtime.warm_up()
 
     def open_input(self) -> None:
         """Listen on the lane; returns when the broker for tensors has acknowledged it.
@@ -130,9 +131,16 @@ class Serving:
             time.sleep(0.1)
 
     def serve(self, close_ordered: Callable[[], bool]) -> None:
-        """Run frames; when ``close_ordered``, drain, and give everything back."""
+        """Run frames; when ``close_ordered``, drain, and give everything back.
+
+        Raises:
+            CodedError: Nothing runs the segment any more.
+            MemoryError: There was not enough for a frame.
+        """
 
         def finished() -> bool:
+            if isinstance(self._runtime, Engine):
+                self._runtime.tick()
             if self._closing_at is None:
                 if not close_ordered():
                     return False
@@ -210,33 +218,6 @@ class Serving:
         self._stats.refused(code)
         if code == "internal":
             log.error("frame.mishandled", error=repr(error))
-
-
-def _open_runtime(order: Load) -> Runtime:
-    plugin = plugins.load("agent.runtimes", order.assignment.runtime)
-    weights: Any = order.weights
-    options = RuntimeOptions(threads=order.threads, weights=weights)
-    runtime: Runtime = plugin.open(order.folder, options)
-    problem = _contract_problem(order, runtime)
-    if problem is not None:
-        runtime.close()
-        raise RuntimeOpenError(order.assignment.runtime, order.assignment.segment, problem)
-    return runtime
-
-
-def _contract_problem(order: Load, runtime: Runtime) -> str | None:
-    """Return how the segment differs from what the assignment says of it."""
-    contract = order.assignment.contract
-    for said, found in ((contract.inputs, runtime.inputs), (contract.outputs, runtime.outputs)):
-        known = {spec.name: spec for spec in found}
-        for spec in said if known else ():
-            other = known.get(spec.name)
-            if other is None:
-                return f"it has no tensor {spec.name!r}"
-            if other.dtype != spec.dtype:
-                is_type = describe(other.dtype, other.shape)
-                return f"{spec.name!r} is {is_type}, assigned {describe(spec.dtype, spec.shape)}"
-    return None
 
 
 def _open_link(stage: Stage, order: Load, fault: Callable[[Exception], None]) -> Link:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from agent import channel
 from agent.channel import ChannelError, Inflow
 from wire.manifest import File
-from wire.messages import Assignment, Contract
+from wire.messages import Assignment, Contract, Reason
 from wire.telemetry import StageCounts, StageLatency
 from wire.tensors import TensorSpec
 
@@ -31,12 +31,21 @@ LATENCY = StageLatency(
     pipeline="p", generation=7, stage=1, instance=(1 << 63) - 1,
     counts=StageCounts(refused={"link.lost": (1 << 53) - 1}), histograms={"run": {"count": 1}},
 )  # fmt: skip
-ORDERS = [LOAD, channel.WarmUp(), channel.OpenInput(), channel.CloseInput()]
+LOST = Reason(code="accelerator.lost", message="the stick is gone")
+ORDERS = [
+    LOAD,
+    msgspec.structs.replace(LOAD, without=LOST),
+    channel.WarmUp(),
+    channel.OpenInput(),
+    channel.UseAccelerator(),
+    channel.CloseInput(),
+]
 REPORTS = [
     channel.Beat(),
     channel.Loaded(runtime="identity", seconds=0.5),
     channel.Warmed(seconds=0.5, max_abs_diff=float("nan")),
     channel.Opened(),
+    channel.Using(runtime="tflite_cpu", accelerator="cpu", degraded=LOST),
     channel.Drained(),
     channel.Failed(code="a.b", message="no"),
     channel.Stats(latency=LATENCY),

@@ -47,6 +47,8 @@ while data := supervisor.recv(1 << 16):
         for fault, at in (f.split(":") for f in faults):
             if at == name:
                 misbehave(fault)
+        if name == "Load":
+            say(channel.Using(runtime="scripted", accelerator="none"))
         say(answers[name])
         if name == "CloseInput":
             sys.exit(0)

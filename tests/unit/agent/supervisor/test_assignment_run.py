@@ -9,6 +9,7 @@ from agent.artifacts.fetch_errors import FetchCancelledError
 from agent.channel import BrokerAccess, Load
 from agent.lifecycle import AT_REST, Event, State
 from agent.outcome import Outcome
+from agent.recovery import Recovery
 from agent.supervisor.assignment_run import AssignmentRun
 from agent.supervisor.memory_limits import WorkerMemory
 from agent.supervisor.worker_process import COMMAND
@@ -31,6 +32,7 @@ class Around:
     start_seconds = 30.0
     silence_seconds = 30.0
     retry_seconds = 30.0
+    recovery = Recovery(15.0, 60.0)
 
     def __init__(self, *commands, fetched=lambda _: Path("/store/x")):
         self._commands = list(commands)

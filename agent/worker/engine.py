@@ -1,0 +1,267 @@
+"""What runs one segment: the runtime that was asked for, or its fallback while that cannot.
+
+An accelerator may be missing, go away in mid-run, or come back. Then the other one is opened, in
+this process, and takes over between two frames; whoever waits for frames notices nothing but the
+one error. What a library does to the whole process (it crashes, it hangs) the supervisor sees, who
+is told beforehand that the accelerator is at stake.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import structlog
+
+from agent.channel import Load, Using
+from agent.errors import (
+    AcceleratorLostError,
+    AcceleratorMissingError,
+    RuntimeFailedError,
+    RuntimeOpenError,
+)
+from agent.runtimes import Runtime, RuntimeOptions, Tensors
+from agent.worker.warmup import GoldenFrameError, warm_up
+from wire import plugins
+from wire.errors import CodedError
+from wire.messages import Reason
+from wire.tensors import describe
+
+PACKAGE: Final = "agent.runtimes"
+PARTLY: Final = "accelerator.partly"
+"""The code of what runs on the accelerator, but not wholly."""
+
+log = structlog.get_logger()
+
+
+class Engine:
+    """The runtime of one segment, whichever it is now; not yet opened.
+
+    Called from the compute thread; ``overdue`` from any.
+
+    Args:
+        order: What the supervisor said.
+        told: Is told what runs the segment, whenever that changes; called from any thread.
+    """
+
+    def __init__(self, order: Load, told: Callable[[Using], None]) -> None:
+        self._order = order
+        self._told = told
+        self._asked: type[Runtime] = plugins.load(PACKAGE, order.assignment.runtime)
+        self._fallback = "" if order.assignment.require_accelerator else self._asked.FALLBACK
+        self._limits: dict[str, float] = {}
+        self._ended: Exception | None = None
+        self._retaking: threading.Thread | None = None
+        self._ready: Runtime | None = None
+        self._degraded: Reason | None = order.without if self._fallback else None
+        self._now: Runtime | None = None
+
+    @property
+    def runtime(self) -> str:
+        """The name of the runtime that is used now, or to be opened first."""
+        return self._order.assignment.runtime if self._degraded is None else self._fallback
+
+    def open(self) -> None:
+        """Load the segment: as it was asked for, or else for the fallback.
+
+        Raises:
+            AcceleratorMissingError: It cannot run as it was asked to, and nothing may take over.
+            RuntimeOpenError: It cannot be loaded.
+            MemoryError: There is not enough for it.
+        """
+        if self._degraded is None:
+            try:
+                self._now = self._opened_as_asked()
+            except AcceleratorMissingError as error:
+                if not self._fallback:
+                    raise
+                self._degraded = _reason(error)
+        self._now = self._now or self._open(self._fallback)
+        self._tell()
+
+    def warm_up(self) -> float:
+        """Run the golden frame; see ``agent.worker.warmup``. What fails it is not used."""
+        try:
+            with self._limited("warm-up", self._order.open_seconds, bounded=self._in_use):
+                largest = self._warmed(self._opened)
+        except (AcceleratorLostError, GoldenFrameError) as error:
+            self._fall_back(error)
+            self.tick()
+            largest = self._warmed(self._opened)
+        self._tell()  # some can say only after a run what they run on
+        return largest
+
+    def run(self, inputs: Tensors) -> Tensors:
+        """Run once; see ``Runtime``. After an ``AcceleratorLostError`` the next run may succeed."""
+        try:
+            with self._limited("run", self._order.run_seconds, bounded=self._in_use):
+                return self._opened.run(inputs)
+        except AcceleratorLostError as error:
+            self._fall_back(error)
+            raise
+
+    def tick(self) -> None:
+        """Let what is ready take over. To be called between two frames, again and again.
+
+        Raises:
+            CodedError: Nothing runs the segment any more.
+            MemoryError: The same, for want of memory.
+        """
+        if self._ended is not None:
+            raise self._ended
+        ready, self._ready = self._ready, None
+        if ready is not None:
+            before, self._now, self._degraded = self._opened, ready, None
+            before.close()
+            self._tell()
+
+    def use_accelerator(self) -> None:
+        """Open what was asked for beside its fallback, in a thread; `tick` lets it take over."""
+        if self._in_use:
+            self._tell()
+            return
+        busy = self._retaking is not None and self._retaking.is_alive()
+        if busy or self._ready is not None:
+            return
+        self._retaking = threading.Thread(target=self._retake, daemon=True, name="retake")
+        self._retaking.start()
+
+    def overdue(self) -> bool:
+        """Whether something that only an accelerator does takes too long: it hangs.
+
+        What runs is then told as lost: the process is to be ended.
+        """
+        now = time.monotonic()
+        late = [what for what, ends in list(self._limits.items()) if now > ends]
+        if late:
+            asked = self._order.assignment
+            error = AcceleratorLostError(
+                asked.runtime, asked.accelerator, f"its {late[0]} does not end"
+            )
+            self._told(self._using(_reason(error), at_stake=bool(self._fallback)))
+        return bool(late)
+
+    def close(self) -> None:
+        """Give everything back; closing twice is harmless."""
+        if self._now is not None:
+            self._now.close()
+        if self._ready is not None:
+            self._ready.close()
+
+    @property
+    def _opened(self) -> Runtime:
+        if self._now is None:
+            raise RuntimeFailedError(self.runtime, "the segment is not open")
+        return self._now
+
+    def _opened_as_asked(self) -> Runtime:
+        assignment = self._order.assignment
+        if self._fallback:
+            self._told(self._using(self._degraded, at_stake=True))
+        with self._limited("opening", self._order.open_seconds):
+            return self._open(assignment.runtime, assignment.accelerator)
+
+    def _open(self, name: str, accelerator: str = "") -> Runtime:
+        order = self._order
+        plugin: type[Runtime] = plugins.load(PACKAGE, name)
+        weights: Any = order.weights
+        options = RuntimeOptions(threads=order.threads, weights=weights, accelerator=accelerator)
+        runtime = plugin.open(order.folder, options)
+        problem = contract_problem(order, runtime)
+        if problem is not None:
+            runtime.close()
+            raise RuntimeOpenError(name, order.assignment.segment, problem)
+        return runtime
+
+    def _fall_back(self, error: CodedError) -> None:
+        """Let the fallback take over; where there is none, or it fails, the segment ends."""
+        if not self._fallback or not self._in_use:
+            self._ended = error
+            return
+        log.warning("accelerator.lost", runtime=self.runtime, error=str(error))
+        with self._limited("end", self._order.run_seconds):
+            self._opened.close()
+        self._degraded = _reason(error)
+        try:
+            self._now = self._open(self._fallback)
+        except (CodedError, MemoryError) as failed:
+            self._ended = failed
+            return
+        self._tell()
+
+    def _retake(self) -> None:
+        """Open and try what was asked for; a thread of its own, frames go on meanwhile."""
+        try:
+            runtime = self._opened_as_asked()
+            try:
+                with self._limited("warm-up", self._order.open_seconds):
+                    self._warmed(runtime)
+            except BaseException:
+                runtime.close()
+                raise
+        except (CodedError, MemoryError) as error:
+            self._degraded = _reason(error)
+            self._tell()
+        except Exception as error:  # a bug must not leave the supervisor waiting
+            log.exception("accelerator.mishandled")
+            self._degraded = Reason(code="internal", message=f"{type(error).__name__}: {error}")
+            self._tell()
+        else:
+            self._ready = runtime
+
+    def _warmed(self, runtime: Runtime) -> float:
+        contract = self._order.assignment.contract
+        return warm_up(runtime, self._order.folder, contract.tolerance, contract.quanta)
+
+    @property
+    def _in_use(self) -> bool:
+        """Whether it runs as it was asked to."""
+        return self._degraded is None
+
+    def _tell(self) -> None:
+        degraded = self._degraded
+        if degraded is None and (short := self._opened.actual.short_of):
+            degraded = Reason(code=PARTLY, message=short)
+        self._told(self._using(degraded, at_stake=self._in_use and bool(self._fallback)))
+
+    def _using(self, degraded: Reason | None, *, at_stake: bool) -> Using:
+        asked = self._order.assignment.accelerator
+        return Using(
+            runtime=self.runtime,
+            accelerator=asked if self._now is None else self._now.actual.accelerator,
+            degraded=degraded,
+            at_stake=at_stake,
+        )
+
+    @contextmanager
+    def _limited(self, what: str, seconds: float, *, bounded: bool = True) -> Iterator[None]:
+        """Bound what an accelerator does: libraries for the processor take their time."""
+        if not (bounded and self._asked.FALLBACK):
+            yield
+            return
+        self._limits[what] = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            del self._limits[what]
+
+
+def contract_problem(order: Load, runtime: Runtime) -> str | None:
+    """Return how the segment differs from what the assignment says of it."""
+    contract = order.assignment.contract
+    for said, found in ((contract.inputs, runtime.inputs), (contract.outputs, runtime.outputs)):
+        known = {spec.name: spec for spec in found}
+        for spec in said if known else ():
+            other = known.get(spec.name)
+            if other is None:
+                return f"it has no tensor {spec.name!r}"
+            if other.dtype != spec.dtype:
+                is_type = describe(other.dtype, other.shape)
+                return f"{spec.name!r} is {is_type}, assigned {describe(spec.dtype, spec.shape)}"
+    return None
+
+
+def _reason(error: Exception) -> Reason:
+    code = error.code if isinstance(error, CodedError) else "worker.out_of_memory"
+    return Reason(code=code, message=str(error))
