@@ -6,7 +6,7 @@ sysfs-bus-pci (``remove``, ``rescan``).
 
 from pathlib import Path
 
-from agent.probes.coral import USB_IDS
+from agent.coral import USB_IDS
 
 SYSFS = Path("/sys")
 

@@ -33,12 +33,12 @@ def library(tmp_path_factory):
 
 @pytest.fixture
 def coral_stick(tmp_path, library, monkeypatch):
-    """A machine with one stick; returns the file that takes it off the bus while it exists."""
+    """A machine with one stick; returns what has it behave otherwise."""
     stub_edgetpu.plug_in(tmp_path / "sys")
     monkeypatch.setenv(coral.LIBRARY_VARIABLE, str(library))
     monkeypatch.setenv(coral.SYSFS_VARIABLE, str(tmp_path / "sys"))
-    monkeypatch.setenv("STUB_EDGETPU_GONE", str(tmp_path / "gone"))
-    return tmp_path / "gone"
+    monkeypatch.setenv("STUB_EDGETPU_FILE", str(tmp_path / "how"))
+    return stub_edgetpu.Behaviour(tmp_path / "how")
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_a_device_that_works_runs_the_segment(made):
 
 def test_a_device_that_is_missing_is_replaced_with_the_reason(made, coral_stick):
     """The segment opens on the fallback; required, it does not open at all."""
-    coral_stick.touch()
+    coral_stick.is_now("gone")
     said = []
     engine = made(said)
 
@@ -114,7 +114,7 @@ def test_a_device_that_is_lost_costs_one_frame(made, coral_stick):
     """That one is an error, the next is answered by the fallback."""
     said = []
     engine = made(said)
-    coral_stick.touch()
+    coral_stick.is_now("gone")
     with pytest.raises(AcceleratorLostError):
         answer(engine)
 
@@ -126,7 +126,7 @@ def test_a_device_that_is_lost_costs_one_frame(made, coral_stick):
 def test_a_device_that_is_required_and_lost_ends_the_segment(made, coral_stick):
     """That frame is an error, and then the worker ends with the reason."""
     engine = made([], required=True)
-    coral_stick.touch()
+    coral_stick.is_now("gone")
     with pytest.raises(AcceleratorLostError):
         answer(engine)
 
@@ -138,7 +138,7 @@ def test_a_device_that_is_lost_in_warm_up(made, coral_stick):
     """The golden frame runs on the fallback, too."""
     said = []
     engine = made(said)
-    coral_stick.touch()
+    coral_stick.is_now("gone")
 
     assert engine.warm_up() == 0.0
     assert places(said)[-1] == CPU
@@ -146,10 +146,10 @@ def test_a_device_that_is_lost_in_warm_up(made, coral_stick):
 
 def test_a_device_that_comes_back_takes_over_between_two_frames(made, coral_stick):
     """Frames are answered meanwhile; what was degraded is not any more."""
-    coral_stick.touch()
+    coral_stick.is_now("gone")
     said = []
     engine = made(said)
-    coral_stick.unlink()
+    coral_stick.is_now("")
     engine.use_accelerator()
     while said[-1].runtime == "tflite_cpu":
         assert ROW.tolist() == answer(engine)
@@ -164,7 +164,7 @@ def test_a_device_that_comes_back_takes_over_between_two_frames(made, coral_stic
 
 def test_a_device_that_does_not_come_back_is_told(made, coral_stick):
     """It is at stake while it is tried, and then it is not."""
-    coral_stick.touch()
+    coral_stick.is_now("gone")
     said = []
     engine = made(said)
     before = len(said)

@@ -1,0 +1,167 @@
+"""A Coral that drops off the bus while it serves, and comes back, at real agents.
+
+The delegate is a stand-in: what is below it cannot be touched here.
+"""
+
+import msgspec
+import numpy as np
+import pytest
+
+from agent import coral
+from fleet import children, split_folder
+from fleet.control.deploy_errors import DeployFailedError
+from fleet.formats import CutRequest
+from fleet.split import Presentation, split
+from fleet.split_folder import SEGMENTS_FOLDER
+from tests.fixtures import stub_edgetpu, tflite_models
+from tests.fixtures.in_process import InProcess
+from tests.system.chains import file_of
+from tests.system.feeding import Feeding
+from tests.system.place import until
+from wire import manifest as manifests
+
+SHAPE = (1, 8)
+QUICK = {"look_seconds": 0.2, "stable_seconds": 1.0, "run_seconds": 1.0}
+"""What takes a minute takes a second."""
+
+
+class Copy:
+    """A model that returns what it is given, compiled for an Edge TPU and for the processor."""
+
+    def __init__(self, folder):
+        model = folder / "copy.tflite"
+        model.write_bytes(tflite_models.identity("int8", SHAPE))
+        self.folder = folder / "split"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(children, "subprocess", InProcess)
+            made = split(model, self.folder, CutRequest(stages=1), Presentation(name="p"))
+        (segment,) = made.segments
+        file = self.folder / SEGMENTS_FOLDER / segment.name / "segment_edgetpu.tflite"
+        file.write_bytes(tflite_models.compiled("int8", SHAPE))
+        segment = msgspec.structs.replace(segment, files=(*segment.files, file_of(file)))
+        made = msgspec.structs.replace(made, segments=(segment,))
+        (self.folder / split_folder.MANIFEST_FILE).write_bytes(manifests.encode(made))
+
+    def inputs(self, number):
+        """Return the inputs of frame ``number``."""
+        return {"x": np.full(SHAPE, number % 100, np.int8)}
+
+    def right(self, number, outputs):
+        """Whether these are the model's outputs of frame ``number``."""
+        return np.array_equal(outputs["x_out"], self.inputs(number)["x"])
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory):
+    """The model."""
+    return Copy(tmp_path_factory.mktemp("copy"))
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory):
+    """The stand-in."""
+    return stub_edgetpu.compiled(tmp_path_factory.mktemp("library"))
+
+
+@pytest.fixture
+def stick(place, library, tmp_path):
+    """Device ``d1`` with a stick; returns what has it behave otherwise."""
+    stub_edgetpu.plug_in(tmp_path / "sys")
+    place.environments["d1"] = {
+        coral.LIBRARY_VARIABLE: str(library),
+        coral.SYSFS_VARIABLE: str(tmp_path / "sys"),
+        "STUB_EDGETPU_FILE": str(tmp_path / "how"),
+    }
+    return stub_edgetpu.Behaviour(tmp_path / "how")
+
+
+def proved(place):
+    """Whether the device says that its Edge TPU works."""
+    return [
+        one.proved for one in place.ear.last("info", "d1").runtimes if one.accelerator == "usb:0"
+    ]
+
+
+def runs_on(place, runtime, **others):
+    """Wait until the device says that its segment serves on this; returns what it says."""
+
+    def found():
+        told = place.assignment("d1")
+        return told if told and told.runtime_actual == runtime and told.phase == "serving" else None
+
+    return until(found, lambda: f"{runtime}; said {place.assignment('d1')}", **others)
+
+
+def started(place):
+    """Start the agent and wait until it knows what it can do."""
+    place.start("d1", accelerator=QUICK)
+    until(lambda: place.ear.last("info", "d1"), "what the device can do")
+
+
+def deployed(place, copy, **request):
+    """Deploy; returns the pipeline."""
+    place.deploy(copy.folder, "d1", runtime="tflite_edgetpu", **request)
+    return place.site.pipeline("p")
+
+
+def test_it_drops_off_the_bus_and_comes_back(place, copy, stick):
+    """Exactly one frame is an error; the rest are right, on the processor and then on it again."""
+    place.environments["d1"]["STUB_EDGETPU"] = "fail_at=40"
+    started(place)
+    pipeline = deployed(place, copy)
+    before = runs_on(place, "tflite_edgetpu")
+    with Feeding(pipeline, copy) as feeding:
+        degraded = runs_on(place, "tflite_cpu")
+        until(lambda: proved(place) == [False], "info without it")
+        feeding.more()
+        until(lambda: "accelerator.lost" in place.problems("d1"), "the warning")
+        again = runs_on(place, "tflite_edgetpu")
+        until(lambda: proved(place) == [True], "info with it")
+        feeding.more()
+
+    assert (before.accelerator_actual, before.degraded) == ("usb:0", None)
+    assert (degraded.accelerator_actual, degraded.degraded.code) == ("cpu", "accelerator.lost")
+    assert "USB transfer error" in degraded.degraded.message
+    assert before.pid == degraded.pid == again.pid
+    assert again.degraded is None
+    assert dict(feeding.errors) == {"accelerator.lost": 1}
+    told = place.log("d1", "accelerator.lost", "accelerator.used_again")
+    assert {"accelerator.lost", "accelerator.used_again"} == {line["event"] for line in told}
+
+
+def test_it_takes_the_process_with_it(place, copy, stick):
+    """A crash and a hang: frames are sent again, and the next process begins on the processor."""
+    started(place)
+    pipeline = deployed(place, copy)
+    runs_on(place, "tflite_edgetpu")
+    with Feeding(pipeline, copy) as feeding:
+        feeding.more()
+        stick.is_now("invoke=crash")
+        crashed = runs_on(place, "tflite_cpu")
+        stick.is_now("")
+        feeding.more()
+        runs_on(place, "tflite_edgetpu")
+        stick.is_now("invoke=hang")
+        hung = runs_on(place, "tflite_cpu")
+        feeding.more()
+
+    assert crashed.degraded.code == "accelerator.lost"
+    assert "was ended by SIGSEGV while it used tflite_edgetpu" in crashed.degraded.message
+    assert "its run does not end" in hung.degraded.message
+    assert (crashed.restarts, hung.restarts) == (1, 2)
+    assert dict(feeding.errors) == {}
+
+
+def test_it_is_not_there_in_the_beginning(place, copy, stick):
+    """The segment serves all the same, or not at all where the accelerator is required."""
+    started(place)
+    stick.is_now("gone")
+    with pytest.raises(DeployFailedError, match="no Edge TPU device found"):
+        deployed(place, copy, require_accelerator=True)
+    deployed(place, copy)
+    told = runs_on(place, "tflite_cpu")
+    stick.is_now("")
+
+    assert told.degraded.code == "accelerator.missing"
+    assert "no Edge TPU device found" in told.degraded.message
+    assert runs_on(place, "tflite_edgetpu").degraded is None
