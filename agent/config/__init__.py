@@ -20,6 +20,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from agent import coral
 from agent.config import source as config_source
 from agent.config import tree as config_tree
 from agent.config import values as config_values
@@ -241,7 +242,7 @@ def examined(
     loaded = Loaded(
         config_tree.made(Config, values),
         MappingProxyType({key: sources[key] for key in (*KINDS, "data_broker") if key in sources}),
-        tuple(sorted(n for n in environ if n.startswith(PREFIX) and n not in _VARIABLES)),
+        tuple(sorted(n for n in environ if n.startswith(PREFIX) and n not in _KNOWN)),
     )
     return loaded, tuple(problems)
 
@@ -261,6 +262,7 @@ def variable(key: str) -> str:
 KINDS: Final[Mapping[str, Any]] = MappingProxyType(dict(config_tree.kinds(Config)))
 """Every dotted key and its annotation."""
 _VARIABLES: Final = {variable(key): key for key in KINDS}
+_KNOWN: Final = _VARIABLES.keys() | {coral.LIBRARY_VARIABLE, coral.SYSFS_VARIABLE}
 
 
 def _defaults(

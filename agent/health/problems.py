@@ -117,11 +117,21 @@ def _hot(readings: _ByName) -> Iterator[Finding]:
             text = f"{reading.label('zone')} is at {reading.value:.0f}{of} degrees Celsius"
             advice = "improve the cooling, or give the device less to do"
             yield Finding("device.hot", f"{text}; {advice}", "error" if near else "warning")
-    limits = {reading.labels: reading.value for reading in readings.get("coral_limit_celsius", ())}
+    yield from _hot_coral(readings)
+
+
+def _hot_coral(readings: _ByName) -> Iterator[Finding]:
+    halved, slowest = (
+        {reading.labels: reading.value for reading in readings.get(f"coral_{name}_celsius", ())}
+        for name in ("limit", "slowest")
+    )
     for reading in readings.get("coral_celsius", ()):
-        if reading.value >= limits.get(reading.labels, HOT_CELSIUS):
+        if reading.value >= halved.get(reading.labels, HOT_CELSIUS):
             text = f"{reading.label('device')} is at {reading.value:.0f} degrees Celsius"
-            yield Finding("device.hot", f"{text} and slows down; improve its cooling", "warning")
+            near = reading.value >= slowest.get(reading.labels, float("inf"))
+            how = "has an eighth of its clock left" if near else "slows down"
+            severity: Severity = "error" if near else "warning"
+            yield Finding("device.hot", f"{text} and {how}; improve its cooling", severity)
 
 
 def _disk_low(readings: _ByName) -> Iterator[Finding]:

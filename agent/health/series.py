@@ -57,6 +57,7 @@ IMPORTANCE: Final = (
     "power_mode_number",
     "power_rail_volts",
     "coral_limit_celsius",
+    "coral_slowest_celsius",
     "thermal_limit_celsius",
 )
 """From the most important on; what is not here comes after these, ``probe_seconds`` last."""

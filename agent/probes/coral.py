@@ -3,7 +3,8 @@
 On a USB 2 port or cable a stick's link is 480 Mbit/s, a common reason for slow inference.
 
 Source: the gasket and apex drivers (github.com/google/gasket-driver: ``temp`` and
-``trip_point0_temp``, where the clock is halved, in thousandths of a degree; ``status`` is ALIVE,
+``trip_point0_temp``, where the clock is halved, to ``trip_point2_temp``, where an eighth of it is
+left, in thousandths of a degree; ``status`` is ALIVE,
 LAMED, DEAD or DRIVER_EXITING); Linux, Documentation/ABI/testing/sysfs-bus-usb and
 Documentation/ABI/stable/sysfs-bus-usb (``speed`` in Mbit/s).
 """
@@ -28,7 +29,11 @@ class CoralProbe:
 
     def read(self) -> Iterator[Reading]:
         """Yield what each accelerator says of itself."""
-        temperatures = {"temp": "coral_celsius", "trip_point0_temp": "coral_limit_celsius"}
+        temperatures = {
+            "temp": "coral_celsius",
+            "trip_point0_temp": "coral_limit_celsius",
+            "trip_point2_temp": "coral_slowest_celsius",
+        }
         for apex in coral.cards(self.sysfs):
             labels = (("device", apex.name),)
             status = kernel.text(apex / "status")

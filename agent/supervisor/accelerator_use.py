@@ -13,8 +13,6 @@ from wire.messages import Assignment, Reason
 log = structlog.get_logger()
 
 LOST: Final = "accelerator.lost"
-_NOT_ITS_FAULT: Final = frozenset({NOT_STARTED, memory_limit.CODE})
-"""Ends of a worker that say nothing against its accelerator."""
 
 
 class AcceleratorUse:
@@ -79,8 +77,10 @@ class AcceleratorUse:
     def worker_ended(self, error: WorkerLostError, now: float) -> None:
         """Take the end of a process that was using an accelerator as the loss of that."""
         using, self.using = self.using, None
-        if using is None or not using.at_stake or error.reason in _NOT_ITS_FAULT:
+        if using is None or not using.at_stake or error.reason == NOT_STARTED:
             return
+        if error.reason == memory_limit.CODE and self.without is None:
+            return  # unless it was to hold both for a while, the segment is to blame
         told = using.degraded  # a worker that hangs says so before it ends
         if told is None or told == self.without or told.code != LOST:
             message = f"the worker {error.message} while it used {self._assignment.runtime}"

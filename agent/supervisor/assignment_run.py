@@ -34,6 +34,8 @@ log = structlog.get_logger()
 
 LONGEST_RETRY_SECONDS: Final = 300.0
 """What failed for a reason that may pass is tried again after so long at most."""
+OF_ACCELERATOR: Final = "accelerator."
+"""How codes begin that say that a device may be put in again."""
 DRAIN_SECONDS: Final = 12.0
 """A worker that has not drained after so long is ended."""
 
@@ -212,7 +214,7 @@ class AssignmentRun:
             return
         except WorkerFailedError as error:
             reason = Reason(code=error.reason, message=error.message)
-            self._failed(reason, may_pass=error.reason.startswith("accelerator."))
+            self._failed(reason, may_pass=error.reason.startswith(OF_ACCELERATOR))
             return
         except CodedError as error:
             self._failed(Reason(code=error.code, message=str(error)), may_pass=error.retryable)
@@ -315,7 +317,7 @@ class AssignmentRun:
         self.losses = self.losses.after(now)
         if self.state is not State.DRAINING and self.losses.given_up(now):
             text = f"{error.message}; {len(self.losses.at)} workers lost, given up"
-            may_pass = error.reason == NOT_STARTED
+            may_pass = error.reason == NOT_STARTED or error.reason.startswith(OF_ACCELERATOR)
             self._failed(Reason(code=error.reason, message=text), may_pass=may_pass)
         else:
             self.post(Event.WORKER_LOST, reason)

@@ -179,7 +179,6 @@ class Engine:
         if not self._fallback or not self._in_use:
             self._ended = error
             return
-        log.warning("accelerator.lost", runtime=self.runtime, error=str(error))
         with self._limited("end", self._order.run_seconds):
             self._opened.close()
         self._degraded = _reason(error)

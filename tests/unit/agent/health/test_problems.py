@@ -67,6 +67,14 @@ def _flag(kind, span):
             ),
             {("device.hot", "warning")},
         ),
+        (
+            (
+                _reading("coral_celsius", 95.0, device="apex_0"),
+                _reading("coral_limit_celsius", 84.8, device="apex_0"),
+                _reading("coral_slowest_celsius", 94.8, device="apex_0"),
+            ),
+            {("device.hot", "error")},
+        ),
         (_disk(8000, 30000), set()),
         (_disk(1400, 30000), {("device.disk_low", "warning")}),
         (_disk(500, 30000), {("device.disk_low", "error")}),

@@ -16,5 +16,6 @@ def test_card_tells_state_and_temperature(told):
         ("coral_alive_flag", "apex_0"): 1,
         ("coral_celsius", "apex_0"): 86.55,
         ("coral_limit_celsius", "apex_0"): 84.8,
+        ("coral_slowest_celsius", "apex_0"): 94.8,
         ("coral_alive_flag", "apex_1"): 0,
     }
