@@ -6,7 +6,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from agent.errors import RuntimeFailedError, RuntimeOpenError
-from agent.runtimes import RuntimeOptions, onnx_cpu
+from agent.runtimes import RuntimeOptions, _onnx_library
 from agent.runtimes.onnx_cpu import OnnxCpuRuntime
 from wire.tensors import ELEMENT_TYPES, TensorSpec
 
@@ -79,7 +79,7 @@ def test_the_element_types_agree_with_the_table():
         for number, element in ELEMENT_TYPES.items()
     }
 
-    assert {number: name for name, number in onnx_cpu._DTYPES.items()} == expected
+    assert {number: name for name, number in _onnx_library.DTYPES.items()} == expected
 
 
 @pytest.mark.parametrize(
@@ -142,30 +142,13 @@ def test_threads_never_spin():
     """Sessions on shared cores must not fight: the setting is made for every session."""
     import onnxruntime as ort
 
-    options = onnx_cpu._options(ort, RuntimeOptions(threads=3, weights="mapped"))
+    options = _onnx_library.session_options(ort, RuntimeOptions(threads=3, weights="mapped"))
 
     assert options.intra_op_num_threads == 3
     assert options.inter_op_num_threads == 1
     for key in ("session.intra_op.allow_spinning", "session.inter_op.allow_spinning"):
         assert options.get_session_config_entry(key) == "0"
     assert options.get_session_config_entry("session.disable_prepacking") == "1"
-
-
-def test_the_proof_is_the_model_it_says():
-    """The bytes carried in the source are a valid model with the operator they name."""
-    proof = onnx.load_model_from_string(onnx_cpu._PROOF)
-    onnx.checker.check_model(proof)
-
-    assert [node.op_type for node in proof.graph.node] == ["MatMul"]
-
-
-def test_a_wrong_answer_disproves_the_runtime(monkeypatch):
-    """A library that computes something else is found out."""
-    wrong = onnx_cpu._PROOF.replace(np.float32(4).tobytes(), np.float32(5).tobytes())
-    monkeypatch.setattr(onnx_cpu, "_PROOF", wrong)
-
-    with pytest.raises(RuntimeFailedError, match=r"expected \[\[4\.0, 6\.0\]\]"):
-        OnnxCpuRuntime.prove()
 
 
 def test_each_operator_is_timed(segment):

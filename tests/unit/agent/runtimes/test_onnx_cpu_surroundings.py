@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from agent.errors import RuntimeOpenError
-from agent.runtimes import RuntimeOptions, onnx_cpu
+from agent.runtimes import RuntimeOptions, _onnx_library
+from agent.runtimes.onnx_cpu import OnnxCpuRuntime
 
 SHORT = [
     ImportError("state.so: failed to map segment from shared object"),
@@ -27,13 +28,13 @@ OTHER = [
 def test_short_memory_is_called_so(error):
     """The worker reports it as worker.out_of_memory; the segment is not to blame."""
     with pytest.raises(MemoryError, match=str(error).split(" : ")[-1][-12:]):
-        onnx_cpu._check_memory(error)
+        _onnx_library.check_memory(error)
 
 
 @pytest.mark.parametrize("error", OTHER, ids=str)
 def test_what_is_not_about_memory_stays(error):
     """No library, a `noexec` mount, a broken model."""
-    assert onnx_cpu._check_memory(error) is None
+    assert _onnx_library.check_memory(error) is None
 
 
 def test_a_broken_model_is_still_no_matter_of_memory(tmp_path):
@@ -42,7 +43,7 @@ def test_a_broken_model_is_still_no_matter_of_memory(tmp_path):
     model.write_bytes(b"\x08")
 
     with pytest.raises(RuntimeOpenError):
-        onnx_cpu.OnnxCpuRuntime.open(model, RuntimeOptions())
+        OnnxCpuRuntime.open(model, RuntimeOptions())
 
 
 def test_nothing_is_reported_and_nothing_left_behind(tmp_path):
@@ -60,6 +61,6 @@ def test_the_users_own_setting_stays(monkeypatch):
     """A value that is set already is not ours to change."""
     monkeypatch.setenv("ORT_DISABLE_TELEMETRY", "true")
 
-    onnx_cpu.OnnxCpuRuntime.detect()
+    OnnxCpuRuntime.detect()
 
     assert os.environ["ORT_DISABLE_TELEMETRY"] == "true"

@@ -1,0 +1,121 @@
+"""ONNX segments on NVIDIA's GPUs by TensorRT, which builds an engine for this very GPU.
+
+Building takes seconds to many minutes, once for a segment: `agent.runtimes._tensorrt_engines`. What
+TensorRT does not take runs by CUDA, else on the CPU, and is told.
+"""
+
+import ctypes
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal
+
+from agent.errors import AcceleratorMissingError
+from agent.runtimes import RuntimeOptions, _nvidia, _tensorrt_engines
+from agent.runtimes._onnx_library import imported
+from agent.runtimes._onnxruntime import OnnxRuntime
+from agent.runtimes.onnx_cuda import OnnxCudaRuntime
+from wire.tensors import TensorSpec
+
+WORKSPACE_BYTES: Final = 1 << 30
+_INFER: Final = "/libnvinfer.so"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorRtOptions:
+    """The provider's options, named as it names them.
+
+    Source: https://onnxruntime.ai/docs/execution-providers/TensorRT-ExecutionProvider.html
+    """
+
+    device_id: int
+    trt_engine_cache_path: str | None = None
+    """None: the engine is not kept."""
+    trt_timing_cache_path: str | None = None
+    """What kernels took, for whatever is built next."""
+    trt_fp16_enable: Literal[0, 1] = 0
+    """Float32 stays float32: the golden frame was made so."""
+    trt_max_workspace_size: int = WORKSPACE_BYTES
+    """What a kernel may take while it runs, in bytes."""
+
+    def as_strings(self) -> dict[str, str]:
+        """Return them as onnxruntime takes them."""
+        given = {name: str(value) for name, value in asdict(self).items() if value is not None}
+        given["trt_engine_cache_enable"] = str(int(self.trt_engine_cache_path is not None))
+        given["trt_timing_cache_enable"] = str(int(self.trt_timing_cache_path is not None))
+        return given
+
+
+class OnnxTensorRtRuntime(OnnxRuntime):
+    """One onnxruntime session on one GPU, its operators built into TensorRT's engines."""
+
+    NAME: ClassVar[str] = "onnx_tensorrt"
+    PROVIDER: ClassVar[str] = "TensorrtExecutionProvider"
+    ASIDE: ClassVar[tuple[str, ...]] = (OnnxCudaRuntime.PROVIDER,)
+
+    @classmethod
+    def accelerators(cls, ort: Any) -> tuple[str, ...]:
+        """Return the GPUs, where TensorRT is installed: most builds offer it where it is not."""
+        found = tuple(_nvidia.gpus())
+        if found:
+            cls.prepare(ort)
+        return found if found and not cls._load_problem(ort) else ()
+
+    @classmethod
+    def prepare(cls, ort: Any) -> None:
+        """Load the libraries that came as Python packages."""
+        _nvidia.prepare(ort)
+
+    @classmethod
+    def why_missing(cls, ort: Any) -> str:
+        """Return which library it could not load, which onnxruntime tells its log alone."""
+        return cls._load_problem(ort) or super().why_missing(ort)
+
+    @classmethod
+    def _load_problem(cls, ort: Any) -> str:
+        return _nvidia.load_problem(_nvidia.provider_library(ort, "tensorrt"))
+
+    @classmethod
+    def provider_options(
+        cls,
+        accelerator: str,
+        segment: Path | None,
+        options: RuntimeOptions,  # noqa: ARG003 a GPU has no threads to set
+    ) -> Mapping[str, str]:
+        """Return the GPU, and where its engines for this segment are kept."""
+        device = _nvidia.place(accelerator)
+        if segment is None:
+            return TensorRtOptions(device).as_strings()
+        versions = (imported().__version__, str(infer_version()))
+        key = _tensorrt_engines.key(_nvidia.gpus().get(accelerator, ""), versions)
+        folder = _tensorrt_engines.folder_of(segment, key)
+        _tensorrt_engines.make_ready(folder, segment)
+        return TensorRtOptions(device, str(folder), str(folder)).as_strings()
+
+    @classmethod
+    def check_inputs(cls, accelerator: str, inputs: tuple[TensorSpec, ...]) -> None:
+        """Refuse what has no fixed size: an engine would be built anew for each size that comes.
+
+        Raises:
+            AcceleratorMissingError: A dimension has none.
+        """
+        for spec in inputs:
+            for place, size in enumerate(spec.shape):
+                if not isinstance(size, int):
+                    known = size or "without a name"
+                    problem = (
+                        f"dimension {place} ({known}) of input {spec.name!r} has no fixed size,"
+                        f" and an engine needs one: `paceline split --dims {size or 'N'}=1`"
+                    )
+                    raise AcceleratorMissingError(cls.NAME, accelerator, problem)
+
+
+def infer_version(maps: Path = Path("/proc/self/maps")) -> int:
+    """Return the version of the TensorRT that this process has loaded; 0: it has none."""
+    paths = {line.split(maxsplit=5)[-1] for line in maps.read_text().splitlines() if _INFER in line}
+    for path in sorted(paths):
+        return int(ctypes.CDLL(path).getInferLibVersion())
+    return 0
+
+
+PLUGIN = OnnxTensorRtRuntime
