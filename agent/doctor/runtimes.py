@@ -1,6 +1,7 @@
 """Runtimes: each proved by a real inference in a child; and accelerators that none of them uses."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,11 +12,15 @@ import msgspec
 
 from agent.coral import USB_IDS
 from agent.doctor import Group, note, ok, problem, warning
+from agent.examination import runtime_libraries
 from agent.examination.subject import Subject
 from wire import plugins
 from wire.reports import Finding, ProbeReport, RuntimeReport
 
 PROBE_SECONDS: Final = 40.0
+NOT_HERE: Final = "library or device is missing"
+"""What the probe says of a runtime that finds nothing."""
+_ASKS_US: Final = "; `paceline doctor` on the device"
 _NO_MODEL: Final = "identity"
 """It runs anywhere, and no model."""
 
@@ -33,11 +38,11 @@ class Accelerator(NamedTuple):
 
 def findings(subject: Subject) -> Iterator[Finding]:
     """Yield what runs here, and what could."""
-    proved: set[str] = set()
-    for report in reports():
-        if report.works:
-            proved.add(report.name)
-        yield proof(report)
+    found = reports()
+    proved = {report.name for report in found if report.works}
+    for report in found:
+        yield proof(report, subject)
+    yield from idle_builds(found, subject)
     if proved <= {_NO_MODEL}:
         yield problem(
             "runtimes.none",
@@ -83,23 +88,39 @@ def _probe(*options: str) -> ProbeReport | str:
         return msgspec.json.decode(ended.stdout, type=ProbeReport)
     except (msgspec.DecodeError, UnicodeDecodeError):
         last = ended.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        return f"its proof ended with status {ended.returncode}: {' '.join(last):.200}"
+        return f"its proof {_how_it_ended(ended.returncode)}: {' '.join(last):.200}"
 
 
-def proof(report: RuntimeReport) -> Finding:
+def _how_it_ended(status: int) -> str:
+    known = {one.value: one.name for one in signal.Signals}
+    return f"was ended by {known[-status]}" if -status in known else f"ended with status {status}"
+
+
+def proof(report: RuntimeReport, subject: Subject) -> Finding:
     """Return what a proof means."""
+    where = f" ({report.accelerator})" if report.accelerator else ""
     if report.works:
         version = f" {report.version}" if report.version else ""
-        said = f"{report.name}{version} ran a proof ({report.accelerator or 'none'})"
-        return ok("runtimes.proof", said)
-    reason = report.reason or "it does not say why"
-    if "missing" in reason:
+        return ok("runtimes.proof", f"{report.name}{version} ran a proof{where or ' (none)'}")
+    reason = (report.reason or "it does not say why").partition(_ASKS_US)[0]
+    if reason == NOT_HERE:
         return note("runtimes.proof", f"{report.name}: {reason}")
     return problem(
         "runtimes.proof",
-        f"{report.name} is installed and does not work: {reason}",
-        "reinstall its library: see the extras of paceline ([cpu], [gpu], [openvino], [coral])",
+        f"{report.name}{where} is installed and does not work: {reason}",
+        runtime_libraries.repair(report.name, reason, subject),
     )
+
+
+def idle_builds(found: Sequence[RuntimeReport], subject: Subject) -> Iterator[Finding]:
+    """Yield builds of onnxruntime that are installed for a device, and find none here."""
+    installed = {str(d.metadata["Name"]): d.version for d in subject.distributions()}
+    for build in runtime_libraries.BUILDS:
+        of_it = [report for report in found if report.name == build.runtime]
+        if build.distribution in installed and {report.reason for report in of_it} == {NOT_HERE}:
+            why, fix = build.why_idle(subject)
+            said = f"{build.distribution} {installed[build.distribution]} is installed"
+            yield problem("runtimes.build", f"{said}, and {build.runtime} cannot run: {why}", fix)
 
 
 def accelerators(subject: Subject) -> Iterator[Accelerator]:
@@ -110,14 +131,14 @@ def accelerators(subject: Subject) -> Iterator[Accelerator]:
     sticks = [text for text in _usb(subject) if tuple(text.split(":")) in USB_IDS]
     if apex or sticks:
         seen = f"/dev/{apex[0].name}" if apex else f"USB {sticks[0]}"
-        yield Accelerator("a Coral Edge TPU", seen, ("tflite_edgetpu", "litert_edgetpu"), coral)
-    nvidia = ("onnx_cuda", "onnx_gpu", "tensorrt")
-    tegra = "nvidia,tegra" in (subject.text("proc/device-tree/compatible") or "")
-    if tegra or subject.path("etc/nv_tegra_release").exists():
-        fix = f"{pip} onnxruntime-gpu, of NVIDIA's builds for this JetPack, instead of onnxruntime"
+        yield Accelerator("a Coral Edge TPU", seen, ("tflite_edgetpu",), coral)
+    nvidia = ("onnx_cuda", "onnx_tensorrt")
+    if runtime_libraries.is_jetson(subject):
+        fix = runtime_libraries.repair("onnx_cuda", "", subject)
         yield Accelerator("a Jetson's GPU", "/proc/device-tree", nvidia, fix)
     elif subject.path("proc/driver/nvidia/version").exists():
-        yield Accelerator("an NVIDIA GPU", "/proc/driver/nvidia", nvidia, f"{pip} 'paceline[gpu]'")
+        fix = runtime_libraries.repair("onnx_cuda", "", subject)
+        yield Accelerator("an NVIDIA GPU", "/proc/driver/nvidia", nvidia, fix)
 
 
 def unused(accelerator: Accelerator, proved: set[str]) -> Iterator[Finding]:

@@ -3,7 +3,8 @@
 import pytest
 
 from agent.doctor import runtimes
-from tests.unit.agent.doctor.machines import machine, severities, told
+from agent.errors import AcceleratorMissingError
+from tests.unit.agent.doctor.machines import distribution, machine, severities, told
 from wire.reports import RuntimeReport
 
 
@@ -15,14 +16,69 @@ def test_each_runtime_is_proved_by_a_real_inference(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("reason", "severity"),
-    [("library or device is missing", "note"), ("its proof ended with status -11: ", "problem")],
+    ("runtime", "reason", "severity", "fix"),
+    [
+        ("onnx_cuda", "library or device is missing", "note", None),
+        ("onnx_cuda", "its proof was ended by SIGSEGV: ", "problem", "onnxruntime-gpu[cuda,cudnn]"),
+        ("onnx_cuda", "its proof was ended by SIGSEGV: ", "problem", "--runtime NAME"),
+        ("onnx_openvino", "its proof gave [1]", "problem", "'paceline[openvino]'"),
+        ("onnx_tensorrt", "its proof took over 40 s", "problem", "--runtime onnx_cuda"),
+        ("tflite_cpu", "its proof gave [1]", "problem", "'paceline[coral]'"),
+        ("mine", "its proof gave [1]", "problem", "reinstall its library"),
+    ],
 )
-def test_what_does_not_work_is_told(reason, severity):
-    """A library that is not installed is none of it."""
-    report = RuntimeReport(name="onnx_gpu", works=False, reason=reason)
+def test_what_does_not_work_is_told(tmp_path, runtime, reason, severity, fix):
+    """With the line that repairs it; a library that is not installed is none of it."""
+    report = RuntimeReport(name=runtime, works=False, reason=reason)
+    found = runtimes.proof(report, machine(tmp_path))
 
-    assert runtimes.proof(report).severity == severity
+    assert found.severity == severity
+    assert (fix in found.fix) if fix else (found.fix is None)
+
+
+def test_a_missing_library_of_a_gpu_is_named(tmp_path):
+    """In the linker's words, and without being sent to the doctor, who says this."""
+    error = AcceleratorMissingError("onnx_cuda", "gpu:0", "libcublasLt.so.13: cannot open it")
+    report = RuntimeReport(name="onnx_cuda", works=False, reason=str(error), accelerator="gpu:0")
+
+    found = runtimes.proof(report, machine(tmp_path))
+
+    assert found.severity == "problem"
+    assert found.evidence.startswith("onnx_cuda (gpu:0) is installed and does not work: ")
+    assert found.evidence.endswith("libcublasLt.so.13: cannot open it")
+
+
+JETSON = {"proc/device-tree/compatible": "nvidia,p3768\0nvidia,tegra234"}
+CARD = {"proc/driver/nvidia/version": "NVRM version: 560"}
+
+
+@pytest.mark.parametrize(
+    ("installed", "files", "evidence", "fix"),
+    [
+        ("onnxruntime-gpu", {}, "there is no NVIDIA GPU with its driver", "'paceline[cpu]'"),
+        ("onnxruntime-gpu", CARD, "libcuda.so.1 cannot be loaded", "--gpus all"),
+        ("onnxruntime-gpu", JETSON, "libcuda.so.1 cannot be loaded", "driver"),
+        ("onnxruntime-openvino", {}, "has no OpenVINO provider", "'paceline[openvino]'"),
+    ],
+)
+def test_a_build_for_a_device_that_is_not_here(tmp_path, installed, files, evidence, fix):
+    """It was installed for something, and everything runs on the processor, without a word."""
+    distribution(tmp_path / "site", installed, "1.31.1")
+    subject = machine(tmp_path, files, search_path=[str(tmp_path / "site")])
+    none = [
+        RuntimeReport(name=name, works=False, reason=runtimes.NOT_HERE)
+        for name in ("onnx_cuda", "onnx_openvino")
+    ]
+    working = [RuntimeReport(name=one.name, works=True) for one in none]
+
+    (found,) = runtimes.idle_builds(none, subject)
+
+    assert (found.id, found.severity) == ("runtimes.build", "problem")
+    assert f"{installed} 1.31.1 is installed" in found.evidence
+    assert evidence in found.evidence
+    assert fix in found.fix
+    assert list(runtimes.idle_builds(working, subject)) == []
+    assert list(runtimes.idle_builds(none, machine(tmp_path, search_path=[]))) == []
 
 
 def test_a_proof_that_gives_no_report_is_a_finding():
