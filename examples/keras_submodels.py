@@ -118,33 +118,28 @@ class Deployment:
 
 
 def main() -> None:
-    """Train, deploy in each format, and compare with what Keras itself answers."""
-    arguments = _arguments()
+    """Train, deploy, and compare what is answered with what Keras itself answers."""
+    frames = _arguments().frames
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its greetings
     warnings.filterwarnings("ignore", category=FutureWarning, module="keras")
     model = trained()
-    images, _ = drawn(arguments.frames, seed=3)
+    images, _ = drawn(frames, seed=3)
     head, tail = submodels(model)
     features = head.predict(images, verbose=0)
     scores = model.predict(images, verbose=0)
+    one, two = DEVICES
     with (
         Machine({"default": DEVICES}) as machine,
         paceline.connect(machine.broker.url) as site,
     ):
-        for suffix in arguments.format:
+        for suffix in FORMATS:
             put = Deployment(machine, site, suffix)
-            first = put.deploy_submodel(head, DEVICES[0])
-            second = put.deploy_submodel(tail, DEVICES[1])
+            first, second = put.deploy_submodel(head, one), put.deploy_submodel(tail, two)
             whole = put.deploy_model(model, DEVICES)
-            compare(f"{head.name} on {DEVICES[0]}, {suffix}", answers(first, images), features)
-            compare(
-                f"{tail.name} on {DEVICES[1]}, {suffix}",
-                answers(second, answers(first, images)),
-                scores,
-            )
-            compare(
-                f"{model.name} on {' and '.join(DEVICES)}, {suffix}", answers(whole, images), scores
-            )
+            between = answers(first, images)
+            compare(f"{suffix}: {head.name} on {one}", between, features)
+            compare(f"{suffix}: then {tail.name} on {two}", answers(second, between), scores)
+            compare(f"{suffix}: {model.name} on {one} and {two}", answers(whole, images), scores)
     print("all answers are Keras's own")
 
 
@@ -237,12 +232,9 @@ def compare(what: str, given: NDArray[np.float32], expected: NDArray[np.float32]
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="A Keras model of two sub-models: trained, exported, deployed, compared.",
-        epilog="example: uv run examples/keras_submodels.py --format onnx",
+        epilog="example: uv run examples/keras_submodels.py --frames 1000",
     )
     parser.add_argument("--frames", type=int, default=500, help="images to compare (500)")
-    parser.add_argument(
-        "--format", nargs="+", choices=FORMATS, default=["onnx"], help="what to export (onnx)"
-    )
     return parser.parse_args()
 
 
