@@ -5,7 +5,8 @@ Neither checks a model's file: that it is sound was proved before (``agent.openi
 """
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,7 @@ import numpy as np
 
 from agent.errors import RuntimeFailedError, RuntimeOpenError
 from agent.runtimes import Capability, RuntimeOptions, Tensors
+from wire.errors import CodedError
 from wire.tensors import ELEMENT_TYPES, TensorSpec
 
 TWIN_FILE: Final = "segment.tflite"
@@ -64,10 +66,6 @@ def imported(runtime: str, segment: str) -> Any:
         raise RuntimeOpenError(runtime, segment, problem) from error
 
 
-class InvokeFailedError(RuntimeFailedError):
-    """It was the run itself that failed, and not what was given to it."""
-
-
 class Interpreter:
     """One model, opened; called from one thread at a time."""
 
@@ -78,6 +76,7 @@ class Interpreter:
         options: RuntimeOptions,
         delegates: Sequence[Any] = (),
         module: Any = None,
+        failed: Callable[[str], CodedError] | None = None,
     ) -> None:
         """Open ``model``, by path so that the file is mapped, and allocate its tensors.
 
@@ -87,12 +86,14 @@ class Interpreter:
             options: How to load it.
             delegates: Those who may take operators first; they outlive the interpreter.
             module: The interpreter's; None: the one that is installed.
+            failed: Makes the error of a run that failed, and not by its inputs, of its reason.
 
         Raises:
             RuntimeOpenError: The library refuses it.
             MemoryError: There is not enough for it.
         """
         self.runtime = runtime
+        self._failed = failed or partial(RuntimeFailedError, runtime)
         self.segment = "its proof" if isinstance(model, bytes) else str(model)
         module = module or imported(runtime, self.segment)
         resolver = module.OpResolverType
@@ -147,8 +148,8 @@ class Interpreter:
         """Run once; outputs are in memory of their own.
 
         Raises:
-            InvokeFailedError: The run failed.
-            RuntimeFailedError: The inputs do not fit.
+            RuntimeFailedError: The inputs do not fit, or the run failed.
+            CodedError: The run failed, and ``failed`` made this of it.
             MemoryError: There was not enough for it.
         """
         if self._interpreter is None:
@@ -169,7 +170,7 @@ class Interpreter:
         except Exception as error:
             _let_go(error)
             check_memory(error)
-            raise InvokeFailedError(self.runtime, sentence(error)) from error
+            raise self._failed(sentence(error)) from error
 
     def _fit(self, inputs: Tensors) -> None:
         """Allocate for the shapes of ``inputs``, where they are not those of the run before."""

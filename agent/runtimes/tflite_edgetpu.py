@@ -7,6 +7,7 @@ What the compiler left over runs on the processor, in the same interpreter.
 
 import importlib.util
 import mmap
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
@@ -16,7 +17,6 @@ from agent.runtimes import Actual, Capability, OperatorTimes, RuntimeOptions, Te
 from agent.runtimes._tflite import (
     COMPILED_OPERATOR,
     Interpreter,
-    InvokeFailedError,
     capability,
     imported,
     library,
@@ -72,7 +72,8 @@ class TfliteEdgetpuRuntime:
             raise AcceleratorMissingError(NAME, accelerator, problem)
         delegate, module = _delegate(accelerator, imported(NAME, str(segment)))
         try:
-            interpreter = Interpreter(NAME, path, options, [delegate], module)
+            lost = partial(AcceleratorLostError, NAME, accelerator)
+            interpreter = Interpreter(NAME, path, options, [delegate], module, lost)
         except RuntimeOpenError as error:  # the file was scanned: it is the delegate that refuses
             _close(delegate)
             problem = f"its delegate did not take the segment: {error.problem}"
@@ -104,10 +105,7 @@ class TfliteEdgetpuRuntime:
 
     def run(self, inputs: Tensors) -> Tensors:
         """Run once; see ``Runtime``. A delegate that failed once has lost its device."""
-        try:
-            return self._interpreter.run(inputs)
-        except InvokeFailedError as error:
-            raise AcceleratorLostError(NAME, self._accelerator, error.problem) from error
+        return self._interpreter.run(inputs)
 
     def operator_times(self) -> tuple[OperatorTimes, ...]:
         """Return nothing: the interpreter's Python interface does not time operators."""
