@@ -4,6 +4,7 @@ The interpreter is LiteRT's, else that of its predecessor tflite-runtime; they h
 Neither checks a model's file: that it is sound was proved before (``agent.opening``).
 """
 
+import resource
 import traceback
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -26,6 +27,8 @@ COMPILED_OPERATOR: Final = "edgetpu-custom-op"
 _DTYPES: Final = {np.dtype(kind.name): number for number, kind in ELEMENT_TYPES.items()}
 _NO_MEMORY: Final = ("annot allocate memory", "bad_alloc", "ailed to allocate memory")
 _NOT_MAPPED: Final = "failed to map segment from shared object"
+_PERHAPS: Final = ("failed to create XNNPACK runtime", "failed to reshape runtime")
+"""What XNNPACK says for want of memory, and when a graph is wrong: what we open was scanned."""
 
 
 def library() -> Any:
@@ -113,7 +116,7 @@ class Interpreter:
         except Exception as error:  # they have no other common base
             self._interpreter = None
             _let_go(error)
-            check_memory(error)
+            check_memory(error, opening=True)
             problem = sentence(error) if delegates else _explained(error)
             raise RuntimeOpenError(runtime, self.segment, problem) from error
         taken, given = (
@@ -194,14 +197,22 @@ def capability(runtime: str, accelerator: str, memory_bytes: int | None) -> Capa
     return Capability(runtime, accelerator, memory_bytes=memory_bytes, version=version())
 
 
-def check_memory(error: Exception) -> None:
-    """Raise MemoryError when that is what ``error`` says in the words of the linker or of C++.
+def check_memory(error: Exception, *, opening: bool = False) -> None:
+    """Raise MemoryError when that is what ``error`` says in the words of linker, C++ or LiteRT.
+
+    Args:
+        error: What was raised.
+        opening: Whether a model was being opened: LiteRT then has more words for it, and none.
 
     Raises:
         MemoryError: There was not enough: the segment is not to blame.
     """
     text = str(error)
     short = text.endswith(_NOT_MAPPED) or any(words in text for words in _NO_MEMORY)
+    if opening:
+        limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
+        perhaps = not text or any(words in text for words in _PERHAPS)
+        short = short or (perhaps and limit != resource.RLIM_INFINITY)
     if short or isinstance(error, MemoryError):
         raise MemoryError(sentence(error)) from error
 
