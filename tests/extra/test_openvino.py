@@ -163,7 +163,7 @@ def test_one_stage_of_a_pipeline(place, command, chain):
     assert told["d2"].degraded is None
     code, status = command("status", "p")
     assert code == 0
-    assert [stage["runtime"] for stage in status["stages"]] == [
+    assert [stage["runtime"] for stage in status["pipelines"][0]["stages"]] == [
         "onnx_cpu", "onnx_openvino", "onnx_cpu",
     ]  # fmt: skip
     code, report = command("doctor", "--device", "d2")

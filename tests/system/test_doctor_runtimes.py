@@ -44,7 +44,7 @@ def test_a_library_that_crashes_and_a_build_without_its_device(tmp_path):
     problems = {(f["id"], f["evidence"]): f["fix"] for f in found if f["severity"] == "problem"}
 
     def the(finding, words):
-        (fix,) = [f for (name, said), f in problems.items() if name == finding and words in said]
+        (fix,) = [f for (about, said), f in problems.items() if about == finding and words in said]
         return fix
 
     assert ended.returncode == 7
