@@ -12,10 +12,11 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from fleet.edgetpu.errors import AlreadyCompiledError, NothingMapsError, NotInt8Error
+from fleet.edgetpu.errors import NothingMapsError, NotInt8Error
 from fleet.edgetpu.model import Operator, TfliteModel
 from fleet.edgetpu.operators import Published
 from fleet.edgetpu.rules import RULES
+from fleet.tflite.errors import already_compiled
 
 EIGHT_BITS = frozenset({"int8", "uint8"})
 CONSTANTS = EIGHT_BITS | {"int32", "int64"}
@@ -92,12 +93,12 @@ def check(model: TfliteModel, published: Published, runtime: int) -> tuple[Verdi
     """Return the same of a model of which something maps.
 
     Raises:
-        AlreadyCompiledError: The compiler has been over it.
+        NotCuttableError: The compiler has been over it.
         NotInt8Error: It computes with floats.
         NothingMapsError: No operator maps.
     """
     if model.compiled:
-        raise AlreadyCompiledError(model.name)
+        raise already_compiled(model.name)
     found = verdicts(model, published, runtime)
     if not any(verdict.mapped for verdict in found):
         kinds = Counter(tensor.kind for operator in model.operators for tensor in operator.outputs)
@@ -154,7 +155,5 @@ def _of_tensors(operator: Operator) -> Iterator[str]:
         if given is not None and given.data is not None and given.kind not in CONSTANTS:
             yield f"has weights of {given.kind} (only int8 and uint8)"
     for tensor in operator.moving:
-        if any(size < 0 for size in tensor.shape):
-            yield "has a size that is only known at run time"
         if any(size > 1 for size in tensor.shape[:-RANK]):
             yield f"works on more than {RANK} dimensions above 1, such as a batch"

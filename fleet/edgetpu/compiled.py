@@ -9,11 +9,6 @@ from fleet.edgetpu.errors import NotTheTwinError
 from fleet.edgetpu.model import Tensor
 from fleet.edgetpu.report import COMPILED, TWIN
 
-NEEDS_EDGE_TPU: Final = (
-    "it is compiled for the Edge TPU (edgetpu-custom-op) and runs only on one; its twin,"
-    f" {TWIN}, runs anywhere"
-)
-"""For whoever finds that a runtime cannot run such a file."""
 MOST_BYTES: Final = 1 << 30
 
 
@@ -26,7 +21,7 @@ def take(compiled: Path, segment: Path) -> bool:
 
     Raises:
         NotTheTwinError: It is not of the same segment, or is no file of its own.
-        ModelMalformedError: It is no TFLite model.
+        ModelError: It is no TFLite model that devices open.
     """
     if compiled.is_symlink() or not compiled.is_file() or compiled.stat().st_size > MOST_BYTES:
         raise NotTheTwinError(str(compiled), "is no regular file of at most 1 GiB")

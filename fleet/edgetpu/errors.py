@@ -6,20 +6,6 @@ QUANTISE = "pip install ai-edge-quantizer, then the script in docs/coral.md, 'Qu
 """How a float model becomes an int8 one; LiteRT's own quantizer, since static int8 needs data."""
 
 
-class NoTfliteSchemaError(CodedError):
-    """What reads TFLite models is not installed."""
-
-    code = "edgetpu.no_schema"
-    exit_code = 3
-
-    def __init__(self, model: str) -> None:
-        super().__init__(model)
-        self.model = model
-
-    def __str__(self) -> str:
-        return f"{self.model}: TFLite models are read by LiteRT; pip install 'paceline[coral]'"
-
-
 class NotForEdgeTpuError(CodedError):
     """The model's format is not one that the Edge TPU's compiler takes."""
 
@@ -71,23 +57,6 @@ class NothingMapsError(CodedError):
         return (
             f"{self.model}: no operator would run on the Edge TPU ({self.reason}); leave out --for"
             " edgetpu, or export the model with other operators"
-        )
-
-
-class AlreadyCompiledError(CodedError):
-    """A model was compiled for the Edge TPU, and cannot be cut any more."""
-
-    code = "edgetpu.already_compiled"
-    exit_code = 3
-
-    def __init__(self, model: str) -> None:
-        super().__init__(model)
-        self.model = model
-
-    def __str__(self) -> str:
-        return (
-            f"{self.model}: is compiled for the Edge TPU already (it holds edgetpu-custom-op): it"
-            " cannot be cut, nor run without an Edge TPU; give the .tflite that it was made from"
         )
 
 

@@ -1,9 +1,9 @@
 """A TFLite model as the checks for the Edge TPU see it: operators, their tensors, and options.
 
-Read by LiteRT's schema, which comes with the extra ``coral``.
+Scanned first, as devices do.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,11 +11,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fleet.edgetpu.errors import NoTfliteSchemaError
-from wire.model.errors import ModelMalformedError
+from fleet.tflite.schema import schema
+from wire.model.files import map_model, scan_tflite_source
+from wire.tflite import structure
+from wire.tflite.element_types import ELEMENT_TYPES
+from wire.tflite.operators import EDGETPU_CUSTOM_OP
 
-CUSTOM_OP: Final = "edgetpu-custom-op"
-"""What the compiler puts in the place of the operators that it mapped."""
 _INTEGERS: Final = {"int32": np.int32, "int64": np.int64, "int8": np.int8, "uint8": np.uint8}
 _ELEMENT_BYTES: Final = {
     "float64": 8, "int64": 8, "uint64": 8, "complex64": 8, "float32": 4, "int32": 4, "uint32": 4,
@@ -31,7 +32,7 @@ class Tensor:
     kind: str
     """Its elements: ``int8``, ``float32``."""
     shape: tuple[int, ...]
-    """-1: only known at run time. What may be given another size has its usual one here."""
+    """What may be given another size has its usual one here."""
     scales: tuple[float, ...]
     zero_points: tuple[int, ...]
     data: NDArray[np.uint8] | None
@@ -86,7 +87,7 @@ class TfliteModel:
     @property
     def compiled(self) -> bool:
         """Whether the Edge TPU's compiler has been over it."""
-        return any(operator.kind == CUSTOM_OP for operator in self.operators)
+        return any(operator.kind == EDGETPU_CUSTOM_OP for operator in self.operators)
 
     @property
     def weight_bytes(self) -> int:
@@ -101,89 +102,52 @@ class TfliteModel:
 
 
 def read(path: Path) -> TfliteModel:
-    """Return the model in a file.
+    """Return the model in a file, which may be compiled.
 
     Raises:
-        NoTfliteSchemaError: LiteRT is not installed.
-        ModelMalformedError: It cannot be read, or is no TFLite model.
+        ModelError: It cannot be read, is no TFLite model, or the scan refuses it (``model.*``).
+        SchemaMissingError: LiteRT is not installed.
     """
-    try:
-        from ai_edge_litert import schema_py_generated as schema  # noqa: PLC0415 an extra
-    except ImportError as error:
-        raise NoTfliteSchemaError(str(path)) from error
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ModelMalformedError(str(path), "", f"cannot be read ({error.strerror})") from error
-    if data[4:8] != b"TFL3":
-        raise ModelMalformedError(str(path), "", "is no TFLite file")
-    try:
-        return _model(schema, schema.ModelT.InitFromPackedBuf(data, 0), data, path.name)
-    except Exception as error:  # a damaged flatbuffer fails wherever its reader happens to be
-        raise ModelMalformedError(str(path), "", f"cannot be read ({error})") from error
-
-
-def _model(schema: Any, model: Any, file: bytes, name: str) -> TfliteModel:
-    kinds = _names(schema.BuiltinOperator)
-    elements = {number: name.lower() for number, name in _names(schema.TensorType).items()}
-    graph = model.subgraphs[0]
-    buffers = [_content(one, file) for one in model.buffers]
-    tensors = [_tensor(one, buffers, elements) for one in graph.tensors]
+    scan_tflite_source(path)
+    data = memoryview(map_model(path))
+    found = structure.read(data)
+    graph = found.graphs[0]
+    tensors = [_tensor(one, _content(found.buffers[one.buffer], data)) for one in graph.tensors]
+    written = schema().ModelT.InitFromObj(schema().Model.GetRootAs(data, 0)).subgraphs[0]
     return TfliteModel(
-        name=name,
+        name=path.name,
         operators=tuple(
             Operator(
-                kind=_kind(model.operatorCodes[one.opcodeIndex], kinds),
-                inputs=tuple(tensors[i] if i >= 0 else None for i in _list(one.inputs)),
-                outputs=tuple(tensors[i] for i in _list(one.outputs)),
-                options=vars(one.builtinOptions) if one.builtinOptions is not None else {},
+                kind=found.codes[one.code].name,
+                inputs=tuple(tensors[i] if i >= 0 else None for i in one.inputs),
+                outputs=tuple(tensors[i] for i in one.outputs),
+                options=vars(options) if options is not None else {},
             )
-            for one in _list(graph.operators)
+            for one, options in zip(
+                graph.operators, (o.builtinOptions for o in written.operators or ()), strict=True
+            )
         ),
-        inputs=tuple(tensors[index] for index in _list(graph.inputs)),
-        outputs=tuple(tensors[index] for index in _list(graph.outputs)),
+        inputs=tuple(tensors[index] for index in graph.inputs),
+        outputs=tuple(tensors[index] for index in graph.outputs),
     )
 
 
-def _names(enumeration: type) -> dict[int, str]:
-    return {number: name for name, number in vars(enumeration).items() if isinstance(number, int)}
-
-
-def _kind(code: Any, kinds: Mapping[int, str]) -> str:
-    number = max(code.builtinCode, code.deprecatedBuiltinCode)  # as old and new files have it
-    kind = kinds.get(number, f"operator {number}")
-    return _text(code.customCode) if kind == "CUSTOM" else kind
-
-
-def _content(buffer: Any, file: bytes) -> NDArray[np.uint8] | None:
+def _content(buffer: structure.Buffer, file: memoryview) -> NDArray[np.uint8] | None:
     """Return what a buffer holds, in the flatbuffer or behind it; None: nothing."""
-    if buffer.offset > 1:  # a large model's weights stand behind it
-        return np.frombuffer(file, np.uint8, buffer.size, buffer.offset)
-    return (
-        None if buffer.data is None or not len(buffer.data) else np.asarray(buffer.data, np.uint8)
-    )
+    place = buffer.outside or buffer.inside
+    if place is None or not place.size_bytes:
+        return None
+    return np.frombuffer(file, np.uint8, place.size_bytes, place.at)
 
 
-def _tensor(
-    tensor: Any, buffers: Sequence[NDArray[np.uint8] | None], elements: Mapping[int, str]
-) -> Tensor:
+def _tensor(tensor: structure.Tensor, data: NDArray[np.uint8] | None) -> Tensor:
+    known = tensor.type < len(ELEMENT_TYPES)
     quantised = tensor.quantization
     return Tensor(
-        name=_text(tensor.name),
-        kind=elements.get(tensor.type, f"type {tensor.type}"),
-        shape=tuple(_list(tensor.shape)),
-        scales=tuple(_list(quantised.scale)) if quantised is not None else (),
-        zero_points=tuple(_list(quantised.zeroPoint)) if quantised is not None else (),
-        data=buffers[tensor.buffer],
+        name=tensor.name,
+        kind=ELEMENT_TYPES[tensor.type].name.lower() if known else f"type {tensor.type}",
+        shape=tensor.shape,
+        scales=quantised.scales if quantised else (),
+        zero_points=quantised.zero_points if quantised else (),
+        data=data,
     )
-
-
-def _list(values: Any) -> list[Any]:
-    """Return what the schema has as an array, a list, or nothing."""
-    if values is None:
-        return []
-    return values.tolist() if isinstance(values, np.ndarray) else list(values)
-
-
-def _text(value: bytes | str | None) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""

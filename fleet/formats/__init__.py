@@ -61,6 +61,9 @@ class CutRequest:
     """Measure again, whatever is remembered."""
     at: tuple[str, ...] = ()
     """Tensors to cut at, one cut an item; several of one cut are joined by ``+``."""
+    fixed_sizes: bool = False
+    """Whether sizes that may vary are those that the file has, where it has some; segments then
+    declare no others."""
     dims: Mapping[str, int] = field(default_factory=dict)
     """Sizes for dynamic dimensions, by name or by place such as ``x[2]``."""
     example: Path | None = None

@@ -22,7 +22,12 @@ class OnnxFormat(GraphFormat):
         """Return the model's name and digest; see ``ModelFormat``."""
         return onnx_source.identify(model)
 
-    def opened(self, model: Path) -> AbstractContextManager[OpenModel]:
+    def opened(
+        self,
+        model: Path,
+        *,
+        fixed_sizes: bool = False,  # noqa: ARG002 its files have none of what varies
+    ) -> AbstractContextManager[OpenModel]:
         """Give ``model`` open; see `GraphFormat`."""
         return open_model.opened(model)
 

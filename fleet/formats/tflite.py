@@ -21,9 +21,11 @@ class TfliteFormat(GraphFormat):
         """Return the model's name and digest; see ``ModelFormat``."""
         return tflite_source.identify(model)
 
-    def opened(self, model: Path) -> AbstractContextManager[OpenModel]:
+    def opened(
+        self, model: Path, *, fixed_sizes: bool = False
+    ) -> AbstractContextManager[OpenModel]:
         """Give ``model`` open; see `GraphFormat`."""
-        return open_model.opened(model)
+        return open_model.opened(model, fixed_sizes=fixed_sizes)
 
     def runnable(self, model: Path, folder: Path) -> Path:
         """Return ``model`` itself, or a copy whose ends have names of their own."""

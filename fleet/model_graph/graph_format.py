@@ -23,8 +23,10 @@ class GraphFormat(ABC):
         """Return the model's name and digest; see ``ModelFormat``."""
 
     @abstractmethod
-    def opened(self, model: Path) -> AbstractContextManager[OpenModel]:
-        """Give ``model`` open, until the block ends.
+    def opened(
+        self, model: Path, *, fixed_sizes: bool = False
+    ) -> AbstractContextManager[OpenModel]:
+        """Give ``model`` open, until the block ends; see ``CutRequest`` for ``fixed_sizes``.
 
         Raises:
             CodedError: It cannot be read.
@@ -43,7 +45,7 @@ class GraphFormat(ABC):
     ) -> CutModel:
         """Cut ``model`` and write its segments; see ``ModelFormat``."""
         with (
-            self.opened(model) as found,
+            self.opened(model, fixed_sizes=request.fixed_sizes) as found,
             tempfile.TemporaryDirectory(prefix="scratch-", dir=folder.parent) as scratch,
         ):
             return cutting.cut(found, request, folder, Path(scratch), tell)

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Final
 
-from fleet.tflite.errors import NotCuttableError
+from fleet.tflite.errors import NotCuttableError, already_compiled
 from wire.model.tflite_operators import REFUSED
 from wire.tflite.operators import EDGETPU_CUSTOM_OP
 from wire.tflite.structure import Model
@@ -24,9 +24,7 @@ def check(model: Model, source: str) -> None:
         if operator.code < len(model.codes)
     )
     if EDGETPU_CUSTOM_OP in kinds:
-        problem = f"is compiled for a Coral Edge TPU: {EDGETPU_CUSTOM_OP} stands for its operators"
-        advice = "cut the model that was compiled (--for edgetpu), and compile each segment"
-        raise NotCuttableError(source, problem, advice)
+        raise already_compiled(source)
     reasons: dict[str, list[str]] = {}
     for kind, count in kinds.items():
         if kind in REFUSED:

@@ -1,6 +1,7 @@
 """Errors of cutting TFLite models."""
 
 from wire.errors import CodedError
+from wire.tflite.operators import EDGETPU_CUSTOM_OP
 
 
 class NotCuttableError(CodedError):
@@ -17,6 +18,16 @@ class NotCuttableError(CodedError):
 
     def __str__(self) -> str:
         return f"{self.model}: {self.problem}; {self.advice}"
+
+
+def already_compiled(model: str) -> NotCuttableError:
+    """Return the error of a model that Coral's compiler has been over."""
+    problem = (
+        f"is compiled for a Coral Edge TPU already (it holds {EDGETPU_CUSTOM_OP}): it runs on one"
+        " alone, and cannot be cut any more"
+    )
+    advice = "cut the model that it was made from, with --for edgetpu: each segment is compiled"
+    return NotCuttableError(model, problem, advice)
 
 
 class SchemaMissingError(CodedError):

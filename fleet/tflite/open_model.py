@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -26,14 +26,17 @@ BATCH: Final = "batch"
 
 
 @contextmanager
-def opened(path: Path) -> Iterator["TfliteModel"]:
+def opened(path: Path, *, fixed_sizes: bool = False) -> Iterator["TfliteModel"]:
     """Give the model at ``path``; see `fleet.tflite.source.opened`.
+
+    With ``fixed_sizes`` none of its sizes varies: they are those that it was converted with.
 
     Raises:
         CodedError: No such file, no model, or one that is refused (``model.*``).
     """
     with source.opened(path) as found:
-        yield TfliteModel(found)
+        varies = fixed_sizes and any(tensor.signature for tensor in found.graph.tensors)
+        yield TfliteModel(_fixed(found) if varies else found, fixed=varies)
 
 
 @dataclass
@@ -41,6 +44,8 @@ class TfliteModel:
     """A TFLite model while its file is open; see `fleet.model_graph.open_model.OpenModel`."""
 
     source: Source
+    fixed: bool = False
+    """Whether some of its sizes varied, and were fixed."""
     format: str = FORMAT
     times_operators: bool = False
     opsets: Mapping[str, int] = field(default_factory=dict)
@@ -84,7 +89,9 @@ class TfliteModel:
     def notes(self) -> tuple[str, ...]:
         """What people should know of how it is read."""
         count = self.source.renamed
-        return (f"tensors without a name of their own, which got one: {count}",) if count else ()
+        names = f"tensors without a name of their own, which got one: {count}"
+        sizes = "sizes that vary in the model are fixed in its segments"
+        return (*([names] if count else ()), *([sizes] if self.fixed else ()))
 
     @property
     def losses(self) -> tuple[str, ...]:
@@ -162,6 +169,15 @@ class TfliteModel:
                 rule = "is of a type that may not travel in frames"
                 raise ModelError(source, f"{what} {name!r:.80}", rule)
         return tuple(tensor_facts.spec(name, self._symbolic[name]) for name in names)
+
+
+def _fixed(found: Source) -> Source:
+    """Return a model of which no size varies."""
+    for tensor in found.model.subgraphs[0].tensors:
+        tensor.shapeSignature = None
+    tensors = tuple(tensor._replace(signature=None) for tensor in found.graph.tensors)
+    graphs = (found.graph._replace(tensors=tensors),)
+    return replace(found, structure=found.structure._replace(graphs=graphs))
 
 
 def _dtype(tensor: Tensor) -> int:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from fleet import split as splitting
 from fleet import split_folder
+from fleet.edgetpu.memory import FOR_WEIGHTS_BYTES
 from fleet.errors import BadRequestError
 from fleet.formats import AUTO, CutRequest
 from paceline.cache import measured_folder
@@ -33,7 +34,7 @@ def split(  # noqa: PLR0913 one for each option
     out: Path,
     stages: str | None = None,
     at: str | None = None,
-    balance: Literal["time", "flops", "bytes"] = "time",
+    balance: Literal["time", "flops", "bytes"] | None = None,
     threads: int = 1,
     remeasure: Annotated[bool, Parameter(negative=())] = False,
     example: Annotated[Path | None, Parameter(name="--input")] = None,
@@ -52,8 +53,8 @@ def split(  # noqa: PLR0913 one for each option
         out: The folder to write; one that an earlier split wrote is replaced.
         stages: How many segments; `auto`: as many as each make the slowest clearly faster.
         at: Cut at these tensors instead, T1,T2: one cut each; T1+T2 are one cut.
-        balance: What segments shall have equal parts of: measured time, multiply-accumulates, or
-            bytes of weights.
+        balance: What segments shall have equal parts of: measured time (default), flops, which are
+            multiply-accumulates (default with --for edgetpu), or bytes of weights.
         threads: How many threads a segment is measured with.
         remeasure: Measure again; else cuts of this model that were measured before are taken.
         example: An .npz with one array for each input, where made-up ones do not do.
@@ -72,7 +73,9 @@ def split(  # noqa: PLR0913 one for each option
     request = CutRequest(
         stages=_stages(stages, cuts),
         at=cuts,
-        balance=balance,
+        balance=balance or ("flops" if edgetpu else "time"),
+        most_weight_bytes=FOR_WEIGHTS_BYTES if edgetpu else None,
+        fixed_sizes=edgetpu is not None,
         threads=_between("--threads", threads, 1, MOST_THREADS),
         memory=measured_folder(os.environ),
         remeasure=remeasure,

@@ -62,7 +62,8 @@ def _operators(report: EdgeTpuReport) -> Table:
     table.add_column("operator")
     table.add_column("count", justify="right")
     table.add_column("runs on")
-    table.add_column("why not the Edge TPU", overflow="fold")
+    why = "" if all(row.mapped for row in report.operators) else "why not the Edge TPU"
+    table.add_column(why, overflow="fold")
     for row in report.operators:
         where = Text("Edge TPU", style=_GOOD) if row.mapped else Text("CPU", style=_BAD)
         first = f" (first: {one_line(row.first):.60})" if row.first else ""

@@ -1,15 +1,9 @@
 """A segment's folder, and a stand-in for the Edge TPU's compiler."""
 
-import shlex
-import sys
-from pathlib import Path
-
 import pytest
 
 from tests.fixtures import edgetpu_compiler
 from tests.fixtures.int8_tflite import dense_chain
-
-_ARGUMENTS = ' "$@"'
 
 
 @pytest.fixture
@@ -27,14 +21,8 @@ def compiler(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
 
     def put(mode):
-        place = tmp_path / "bin"
-        place.mkdir(exist_ok=True)
-        call = shlex.join([sys.executable, str(Path(edgetpu_compiler.__file__)), mode])
-        program = place / "edgetpu_compiler"
-        hanging = 'sleep 600 & echo $! > "$3/child.pid"; wait'
-        program.write_text(f"#!/bin/sh\n{hanging if mode == 'hangs' else call + _ARGUMENTS}\n")
-        program.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{place}:/usr/bin:/bin")
+        program = edgetpu_compiler.install(tmp_path / "bin", mode)
+        monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
         return str(program)
 
     return put

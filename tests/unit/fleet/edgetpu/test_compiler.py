@@ -2,12 +2,22 @@
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from fleet.edgetpu import compiler as calling
 from fleet.edgetpu.errors import CompilerFailedError
+
+
+def is_running(process):
+    """Whether a process is there, and has not ended."""
+    try:
+        state = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+    return state.rpartition(")")[2].split()[0] != "Z"
 
 
 def test_it_is_called_and_what_it_says_is_read(twin, compiler, tmp_path):
@@ -32,8 +42,11 @@ def test_a_compiler_that_hangs_goes_with_all_that_it_started(twin, compiler, tmp
         calling.compiled(compiler("hangs"), twin, tmp_path, runtime=None, limit_seconds=1)
 
     child = int((tmp_path / "child.pid").read_text())
-    state = Path(f"/proc/{child}/stat")
-    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+    for _ in range(200):
+        if not is_running(child):
+            break
+        time.sleep(0.05)
+    assert not is_running(child)
 
 
 def test_the_commands_do_what_a_call_does(twin, compiler, tmp_path, monkeypatch):

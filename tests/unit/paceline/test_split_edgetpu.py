@@ -1,0 +1,123 @@
+"""``paceline split --for edgetpu``: checked, cut to fit, compiled here or elsewhere, and shown."""
+
+import json
+import subprocess
+
+import pytest
+
+from fleet import split_folder
+from fleet.tflite.source import opened
+from paceline import cli
+from tests.fixtures import edgetpu_compiler
+from tests.fixtures.int8_tflite import Builder, dense_chain
+
+pytestmark = pytest.mark.usefixtures("in_process")
+PATH = "/usr/bin:/bin"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Return what runs a command here, with no compiler on PATH, and its answer."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", PATH)
+
+    def running(*arguments, code=0):
+        got = cli.run([*arguments, "--json"])
+        said = capsys.readouterr()
+        assert got == code, said.err
+        return json.loads(said.out)
+
+    return running
+
+
+@pytest.fixture
+def with_compiler(tmp_path, monkeypatch):
+    """Put a stand-in for the compiler on PATH."""
+    program = edgetpu_compiler.install(tmp_path / "bin", "maps")
+    monkeypatch.setenv("PATH", f"{program.parent}:{PATH}")
+
+
+def files(folder):
+    """Return the names of each segment's files."""
+    made = split_folder.read(folder)
+    return [tuple(file.name for file in segment.files) for segment in made.segments]
+
+
+COMPILED = ("golden.frame", "segment.tflite", "segment_edgetpu.tflite")
+
+
+def test_weights_fit_and_what_is_compiled_elsewhere_is_taken(run, tmp_path):
+    """The fewest segments; commands for another machine; the same command takes their result."""
+    (tmp_path / "m.tflite").write_bytes(dense_chain(layers=3, size=1600))
+    split = ["split", "m.tflite", "--for", "edgetpu", "--out", "parts"]
+
+    found = run(*split)
+
+    assert [segment["weight_bytes"] < 7 << 20 for segment in found["segments"]] == [True] * 2
+    assert found["edgetpu"]["operators"] == [
+        {"kind": "FULLY_CONNECTED", "count": 3, "mapped": True, "reason": "", "first": ""}
+    ]
+    assert files(tmp_path / "parts") == [("golden.frame", "segment.tflite")] * 2
+
+    program = edgetpu_compiler.install(tmp_path / "bin", "maps")
+    script = "\n".join(found["edgetpu"]["commands"])
+    subprocess.run(["sh", "-ec", script], check=True, stdout=subprocess.DEVNULL,
+                   env={"PATH": f"{program.parent}:{PATH}"})  # fmt: skip
+    again = run(*split, "--compiled", "parts-compiled")
+
+    assert files(tmp_path / "parts") == [COMPILED] * 2
+    assert again["edgetpu"]["commands"] == []
+    assert [one["log"]["cpu_operators"] for one in again["edgetpu"]["segments"]] == [0, 0]
+    assert run("verify", "parts")["passes"]
+
+
+@pytest.mark.usefixtures("with_compiler")
+def test_with_the_compiler_here_people_see_its_figures(tmp_path, monkeypatch, capsys):
+    """And again by `show`; sizes that vary are fixed, as the compiler wants them."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.tflite").write_bytes(dense_chain(varies=True))
+
+    assert cli.run(["split", "m.tflite", "--for", "edgetpu", "--stages", "2", "--out", "p"]) == 0
+    said = capsys.readouterr().out
+    assert cli.run(["show", "p"]) == 0
+    shown = capsys.readouterr().out
+
+    for text in (said, shown):
+        assert "3 of 3 operators of the model should map" in text
+        assert "compiler 16.0.384591198" in text
+        assert "edgetpu_compiler is not on PATH" not in text
+    assert "sizes that vary in the model are fixed" in " ".join(said.split())
+    assert files(tmp_path / "p") == [COMPILED] * 2
+    for segment in (tmp_path / "p" / "segments").iterdir():
+        with opened(segment / "segment.tflite") as source:
+            assert all(tensor.shapeSignature is None for tensor in source.graph.tensors)
+
+
+def test_a_float_model_is_refused_with_what_to_do(run, tmp_path):
+    """Before anything is written."""
+    build = Builder()
+    given, out = build.tensor("x", (1, 4), "FLOAT32"), build.tensor("y", (1, 4), "FLOAT32")
+    build.operator("RELU", [given], [out])
+    (tmp_path / "m.tflite").write_bytes(build.model([given], [out]))
+
+    found = run("split", "m.tflite", "--for", "edgetpu", "--out", "parts", code=3)
+
+    assert found["error"]["code"] == "edgetpu.not_int8"
+    assert "ai-edge-quantizer" in found["error"]["message"]
+    assert not (tmp_path / "parts").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--compiled", "."], "--compiled: is for --for edgetpu alone"),
+        (["--min-runtime", "13"], "--min-runtime: is for --for edgetpu alone"),
+        (["--for", "edgetpu", "--min-runtime", "99"], "is no version of the Edge TPU runtime"),
+        (["--for", "edgetpu", "--compiled", "nowhere"], "--compiled nowhere: is no folder"),
+    ],
+)
+def test_options_that_do_not_fit_together_are_refused(run, options, problem):
+    """With the one that is wrong."""
+    found = run("split", "m.tflite", "--out", "p", "--stages", "1", *options, code=2)
+
+    assert problem in found["error"]["message"]
