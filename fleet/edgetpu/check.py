@@ -15,6 +15,7 @@ import msgspec
 from fleet.edgetpu.errors import NothingMapsError, NotInt8Error
 from fleet.edgetpu.model import Operator, TfliteModel
 from fleet.edgetpu.operators import Published
+from fleet.edgetpu.report import KindVerdict
 from fleet.edgetpu.rules import RULES
 from fleet.tflite.errors import already_compiled
 
@@ -41,17 +42,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     def mapped(self) -> bool:
         """Whether it is expected on the Edge TPU."""
         return not self.reason
-
-
-class KindVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What is expected of operators of a kind, for the same reason."""
-
-    kind: str
-    count: int
-    mapped: bool
-    reason: str = ""
-    first: str = ""
-    """The first of those that stay on the CPU, by a tensor that it writes."""
 
 
 def verdicts(model: TfliteModel, published: Published, runtime: int) -> tuple[Verdict, ...]:

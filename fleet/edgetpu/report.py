@@ -2,12 +2,22 @@
 
 import msgspec
 
-from fleet.edgetpu.check import KindVerdict
 from fleet.edgetpu.log import CompilerLog
 
 TWIN = "segment.tflite"
 COMPILED = "segment_edgetpu.tflite"
 """The same segment for the Edge TPU, beside its twin."""
+
+
+class KindVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What is expected of operators of a kind, for the same reason."""
+
+    kind: str
+    count: int
+    mapped: bool
+    reason: str = ""
+    first: str = ""
+    """The first of those that stay on the CPU, by a tensor that it writes."""
 
 
 class SegmentReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,7 @@
 """A model as a chain of blocks, between places where it may be cut. Pure data."""
 
+from collections.abc import Iterable
+
 import msgspec
 
 from fleet.formats import RUNTIMES
@@ -59,6 +61,10 @@ class ModelChain(msgspec.Struct, frozen=True, kw_only=True):
     def runtime(self) -> str:
         """Return what runs its segments on a processor."""
         return RUNTIMES[self.format]
+
+    def runs_on(self, runtimes: Iterable[str]) -> bool:
+        """Whether one of these runtimes runs its segments: they are named by what they open."""
+        return any(name.startswith(f"{self.format}_") for name in runtimes)
 
     def again_bytes(self, first: int, last: int) -> int:
         """Return the weights that blocks need which an earlier stage holds already."""

@@ -89,7 +89,7 @@ class Known(NamedTuple):
         members = [d.id for d in devices.values() if d.kind == one.id] if is_class else [one.id]
         peer = members[0] if members else None
         runtime = self.chain.runtime
-        if one.runtimes is not None and runtime not in one.runtimes:
+        if one.runtimes is not None and not self.chain.runs_on(one.runtimes):
             return Kind(name=one.id, peer=peer, cannot=f"{one.id} does not run {runtime}")
         if one.speed is not None and one.speed.like in devices:
             base, times = self.fleet.speed(one.speed.like)

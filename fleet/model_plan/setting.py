@@ -155,10 +155,11 @@ def setting(
     notes: list[str] = []
     runs = []
     for device in fleet.devices:
-        base = profiles.get(fleet.speed(device.id)[0])
-        runtime = base.question.runtime if base else chain.runtime
-        if device.runtimes is not None and runtime not in device.runtimes:
-            notes.append(f"{device.id} does not run {runtime}, and is left out")
+        own = profiles.get(device.id)
+        named = own.question.runtime if own else chain.runtime
+        has = device.runtimes
+        if has is not None and not (named in has if own else chain.runs_on(has)):
+            notes.append(f"{device.id} does not run {named}, and is left out")
         else:
             runs.append(device.id)
     missing = sorted({fleet.speed(name)[0] for name in runs} - profiles.keys())
@@ -236,7 +237,7 @@ def device_figures(
         memory=device.memory_bytes,
         runtime_bytes=max(part.report.memory.runtime_bytes for part in profile.parts),
         copied=max(1.0, loaded / profile.weight_bytes) if profile.weight_bytes else 1.0,
-        on_chip_bytes=_on_chip(device) if not own else None,
+        on_chip_bytes=None if own else _on_chip(chain, device),
         stream_bytes_per_second=device.stream_bytes_per_second.value
         or memory.STREAM_BYTES_PER_SECOND,
         storage=device.storage_bytes,
@@ -253,9 +254,10 @@ def _says(chain: ModelChain, profile: ModelProfile, info: Info | None) -> bool:
     return profile.question.runtime != runtime_choice.best(chain.format, there)
 
 
-def _on_chip(device: Device) -> int | None:
+def _on_chip(chain: ModelChain, device: Device) -> int | None:
+    """Return what weights may take of a device's Edge TPU; None: it has none, or runs no such."""
     on_chip = device.on_chip_bytes.value
-    return None if on_chip is None else memory.for_weights(on_chip)
+    return None if on_chip is None or chain.format != "tflite" else memory.for_weights(on_chip)
 
 
 def _period(report: ProfileReport) -> float | None:

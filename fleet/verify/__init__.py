@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 
 from fleet import formats, sizes
+from fleet.edgetpu.report import COMPILED
 from fleet.errors import BadRequestError, OutputsDifferError
 from fleet.formats import OPTIMISATIONS
 from fleet.metrics import Metric
@@ -117,6 +118,12 @@ def _verified(
     return found
 
 
+TWINS: Final = (
+    "what was compiled for the Edge TPU runs on one alone: its twins were run, and each device"
+    " compares its own answers before it serves"
+)
+
+
 def _cases(
     subject: Subject, runs: Runs, feeds: Arrays, request: VerifyRequest
 ) -> tuple[tuple[Case, ...], tuple[str, ...]]:
@@ -165,6 +172,8 @@ def _report(
     if subject.half:
         largest = max(result.largest_diff for result in results)
         notes = [*notes, f"a cut rounds float16: largest difference {largest:.3g}"]
+    if any(COMPILED in {file.name for file in s.files} for s in subject.manifest.segments):
+        notes = [*notes, TWINS]
     return VerifyReport(
         pipeline=subject.manifest.name,
         digest=subject.manifest.digest,
