@@ -125,14 +125,13 @@ class Shown:
         cuts = ",".join("+".join(blocks[group.last].cut) for group in chosen.groups[:-1])
         where = f"--at {shlex.quote(cuts)}" if cuts else "--stages 1"
         model = shlex.quote(str(request.model))
+        devices = [self.setting.device(name) for name in chosen.devices]
+        if any(device.on_chip_bytes is not None for device in devices):
+            dims = " --for edgetpu"  # whose sizes are those of the file
         return [
-            f"paceline split {model} {where}{dims}{example}{self._target(chosen)} --out {PARTS}",
+            f"paceline split {model} {where}{dims}{example} --out {PARTS}",
             f"paceline deploy {PARTS} {deploy_options(chosen).text}",
         ]
-
-    def _target(self, chosen: Candidate) -> str:
-        devices = [self.setting.device(name) for name in chosen.devices]
-        return " --for edgetpu" if any(d.on_chip_bytes is not None for d in devices) else ""
 
     def notes(self) -> Iterator[str]:
         """Yield what a reader should know."""

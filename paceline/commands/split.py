@@ -51,7 +51,8 @@ def split(  # noqa: PLR0913 one for each option
     Args:
         model: The model, such as model.onnx.
         out: The folder to write; one that an earlier split wrote is replaced.
-        stages: How many segments; `auto`: as many as each make the slowest clearly faster.
+        stages: How many segments; `auto`: as many as each make the slowest clearly faster, or, with
+            --for edgetpu, the fewest whose weights fit there (its default).
         at: Cut at these tensors instead, T1,T2: one cut each; T1+T2 are one cut.
         balance: What segments shall have equal parts of: measured time (default), flops, which are
             multiply-accumulates (default with --for edgetpu), or bytes of weights.
@@ -68,6 +69,8 @@ def split(  # noqa: PLR0913 one for each option
     """
     cuts = _cuts(at)
     edgetpu = edge.edgetpu
+    if edgetpu and dim:
+        raise BadRequestError("--dim", "with --for edgetpu sizes are those of the model's file")
     if edgetpu and stages is None and not cuts:
         stages = "auto"
     request = CutRequest(

@@ -115,6 +115,7 @@ def test_a_float_model_is_refused_with_what_to_do(run, tmp_path):
         (["--compiled", "."], "--compiled: is for --for edgetpu alone"),
         (["--min-runtime", "13"], "--min-runtime: is for --for edgetpu alone"),
         (["--for", "edgetpu", "--min-runtime", "99"], "is no version of the Edge TPU runtime"),
+        (["--for", "edgetpu", "--dim", "batch=4"], "sizes are those of the model's file"),
         (["--for", "edgetpu", "--compiled", "nowhere"], "--compiled nowhere: is no folder"),
     ],
 )
