@@ -75,17 +75,27 @@ def split(
     name = _name(model, presentation)
     verdicts = edgetpu.checked(model) if edgetpu else ()
     with _replacing(out) as folder:
-        segments = folder / SEGMENTS_FOLDER
-        segments.mkdir()
-        cut = plugin.cut(model, request, segments, tell)
+        cut = plugin.cut(model, request, _emptied(folder), tell)
         if edgetpu:
-            cut = edgetpu.finished(cut, segments, verdicts, tell)
+            cut = edgetpu.finished(cut, folder / SEGMENTS_FOLDER, verdicts, tell)
+            while tighter := edgetpu.tighter(request, cut):
+                request = tighter
+                cut = plugin.cut(model, request, _emptied(folder), tell)
+                cut = edgetpu.finished(cut, folder / SEGMENTS_FOLDER, verdicts, tell)
         made = _manifest(name, cut, presentation)
         (folder / MANIFEST_FILE).write_bytes(manifest.encode(made))
         (folder / CHUNKS_FILE).write_bytes(chunks.encode(cut.chunks))
         report = msgspec.json.encode(_report(model, cut, request.balance))
         (folder / REPORT_FILE).write_bytes(msgspec.json.format(report, indent=2) + b"\n")
     return made
+
+
+def _emptied(folder: Path) -> Path:
+    """Return the folder for segments, with nothing in it."""
+    segments = folder / SEGMENTS_FOLDER
+    shutil.rmtree(segments, ignore_errors=True)
+    segments.mkdir()
+    return segments
 
 
 def _name(model: Path, presentation: Presentation) -> str:

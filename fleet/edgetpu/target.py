@@ -15,9 +15,11 @@ from fleet.edgetpu.compiler import Compilation
 from fleet.edgetpu.errors import MissingCompiledError, NotForEdgeTpuError
 from fleet.edgetpu.operators import published
 from fleet.edgetpu.report import COMPILED, TWIN, EdgeTpuReport, SegmentReport
-from fleet.formats import CutModel
+from fleet.formats import AUTO, CutModel, CutRequest
 from wire.manifest import Segment
 
+LEAST_ROOM: Final = 0.25
+"""Of what a segment's weights are planned to take: with less, its program is what is too large."""
 QUANTA: Final = 2
 """By how many steps an Edge TPU's answers may differ from the twin's: it rounds otherwise. Not
 measured; more of it is not expected of any segment that is right."""
@@ -77,6 +79,37 @@ class EdgeTpu:
                 segments=tuple(report for _, report in made),
             ),
         )
+
+    def tighter(self, request: CutRequest, cut: CutModel) -> CutRequest | None:
+        """Return a request for smaller segments, where the compiler found that some do not fit.
+
+        None: all fit, somebody said how many there shall be, or nothing would be gained.
+
+        Args:
+            request: What was asked for.
+            cut: What it came to, compiled here.
+        """
+        bound = request.most_weight_bytes
+        if (
+            request.stages != AUTO
+            or request.at
+            or self.compiled
+            or bound is None
+            or not cut.edgetpu
+        ):
+            return None
+        rooms = [
+            one.weight_bytes * log.on_chip_bytes // (log.on_chip_bytes + log.off_chip_bytes)
+            for one, segment in zip(cut.edgetpu.segments, cut.segments, strict=True)
+            if (log := one.log)
+            and log.off_chip_bytes
+            and log.on_chip_bytes
+            and segment.operators > 1
+        ]
+        least = min(rooms, default=bound)
+        if least >= bound or least < bound * LEAST_ROOM:
+            return None
+        return replace(request, most_weight_bytes=least)
 
     def _segment(self, segment: Segment, folder: Path, tell: Tell) -> tuple[Segment, SegmentReport]:
         twin = model.read(folder / TWIN)

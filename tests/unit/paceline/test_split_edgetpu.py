@@ -95,6 +95,23 @@ def test_with_the_compiler_here_people_see_its_figures(tmp_path, monkeypatch, ca
             assert all(tensor.shapeSignature is None for tensor in source.graph.tensors)
 
 
+def test_a_compiler_that_needs_more_room_gets_smaller_segments(run, tmp_path, monkeypatch):
+    """Until nothing is streamed; where somebody says how many, there are so many."""
+    program = edgetpu_compiler.install(tmp_path / "bin", "pads")
+    monkeypatch.setenv("PATH", f"{program.parent}:{PATH}")
+    (tmp_path / "m.tflite").write_bytes(dense_chain(layers=3, size=1600))
+    split = ["split", "m.tflite", "--for", "edgetpu", "--out", "parts"]
+
+    found = run(*split)
+    asked = run(*split, "--stages", "2")
+
+    streams = [
+        [one["log"]["off_chip_bytes"] > 0 for one in given["edgetpu"]["segments"]]
+        for given in (found, asked)
+    ]
+    assert streams == [[False] * 3, [False, True]]
+
+
 def test_a_float_model_is_refused_with_what_to_do(run, tmp_path):
     """Before anything is written."""
     build = Builder()
