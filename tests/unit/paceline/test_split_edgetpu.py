@@ -9,7 +9,8 @@ from fleet import split_folder
 from fleet.tflite.source import opened
 from paceline import cli
 from tests.fixtures import edgetpu_compiler
-from tests.fixtures.int8_tflite import Builder, dense_chain
+from tests.fixtures.int8_tflite import dense_chain, one
+from tests.fixtures.tflite_builder import FLOAT32
 
 pytestmark = pytest.mark.usefixtures("in_process")
 PATH = "/usr/bin:/bin"
@@ -114,10 +115,7 @@ def test_a_compiler_that_needs_more_room_gets_smaller_segments(run, tmp_path, mo
 
 def test_a_float_model_is_refused_with_what_to_do(run, tmp_path):
     """Before anything is written."""
-    build = Builder()
-    given, out = build.tensor("x", (1, 4), "FLOAT32"), build.tensor("y", (1, 4), "FLOAT32")
-    build.operator("RELU", [given], [out])
-    (tmp_path / "m.tflite").write_bytes(build.model([given], [out]))
+    (tmp_path / "m.tflite").write_bytes(one("RELU", (1, 4), (1, 4), dtype=FLOAT32))
 
     found = run("split", "m.tflite", "--for", "edgetpu", "--out", "parts", code=3)
 

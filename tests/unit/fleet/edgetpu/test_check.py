@@ -5,7 +5,8 @@ import pytest
 from fleet.edgetpu import check, model, operators, rules
 from fleet.edgetpu.errors import NothingMapsError, NotInt8Error
 from fleet.tflite.errors import NotCuttableError
-from tests.fixtures.int8_tflite import Builder, compiled_like, dense_chain
+from tests.fixtures.int8_tflite import INT16, compiled_like, dense_chain, moving, one
+from tests.fixtures.tflite_builder import FLOAT32, TfliteModel
 from wire.model.errors import ModelMalformedError
 
 NEWEST = operators.published().newest_runtime
@@ -28,58 +29,51 @@ def verdicts(found, runtime=NEWEST):
     return check.verdicts(found, operators.published(), runtime)
 
 
-def one(kind, shape_in, shape_out, *more, table=None, kind_in="INT8", **options):
-    """Return a model of one operator; ``more`` are constants of whole numbers."""
-    build = Builder()
-    given = build.tensor("x", shape_in, kind_in)
-    inputs = [given, *(build.whole(f"c{place}", values) for place, values in enumerate(more))]
-    out = build.tensor("y", shape_out)
-    build.operator(kind, inputs, [out], table=table, **options)
-    return build.model([given], [out])
-
-
 def test_the_published_list_names_only_rules_that_there_are():
     """Each limitation of the data can be checked; each rule is used; the source is told."""
     known = operators.published()
 
-    named = {limit.rule for one in known.operators.values() for limit in one.limits}
+    named = {limit.rule for o in known.operators.values() for limit in o.limits}
     assert named == set(rules.RULES)
     assert known.source.startswith("https://coral.ai/")
-    assert all((one.since or 0) <= known.newest_runtime for one in known.operators.values())
+    assert all((o.since or 0) <= known.newest_runtime for o in known.operators.values())
 
 
 def test_an_int8_model_maps_wholly(read):
     """Fully connected layers in int8, biases in int32."""
     found = read(dense_chain(layers=3))
 
-    assert [one.reason for one in check.check(found, operators.published(), NEWEST)] == [""] * 3
+    assert [verdict.reason for verdict in check.check(found, operators.published(), NEWEST)] == [
+        ""
+    ] * 3
     assert found.weight_bytes == 3 * (64 * 64 + 64 * 4)
 
 
 def test_a_float_model_is_refused_with_what_quantises_it(read):
     """Nothing in it is of eight bits."""
-    build = Builder()
-    given, out = build.tensor("x", (1, 4), "FLOAT32"), build.tensor("y", (1, 4), "FLOAT32")
-    build.operator("RELU", [given], [out])
-
     with pytest.raises(NotInt8Error, match=r"float32.*ai-edge-quantizer") as error:
-        check.check(read(build.model([given], [out])), operators.published(), NEWEST)
+        check.check(read(one("RELU", (1, 4), (1, 4), dtype=FLOAT32)), operators.published(), NEWEST)
 
     assert error.value.exit_code == 3
 
 
 def test_what_is_behind_an_operator_of_the_cpu_stays_there(read):
     """The compiler makes one piece: it may begin late, but it ends at what it cannot map."""
-    build = Builder()
-    given = build.tensor("x", (1, 8), "FLOAT32")
-    start = build.operator("QUANTIZE", [given], [build.tensor("q", (1, 8))])
-    relu = build.operator("RELU", [start], [build.tensor("a", (1, 8))])
-    floor = build.operator("FLOOR", [relu], [build.tensor("b", (1, 8))])
-    tanh = build.operator("TANH", [floor], [build.tensor("c", (1, 8))])
-    beside = build.operator("LOGISTIC", [relu], [build.tensor("d", (1, 8))])
-    found = verdicts(read(build.model([given], [tanh, beside])))
+    model = TfliteModel()
+    places = {name: moving(model, name, (1, 8)) for name in "qabcd"}
+    places["x"] = moving(model, "x", (1, 8), FLOAT32)
+    for kind, read_by, written in (
+        ("QUANTIZE", "x", "q"),
+        ("RELU", "q", "a"),
+        ("FLOOR", "a", "b"),
+        ("TANH", "b", "c"),
+        ("LOGISTIC", "a", "d"),
+    ):
+        model.operator(kind, [places[read_by]], [places[written]])
+    model.graph.inputs, model.graph.outputs = [places["x"]], [places["c"], places["d"]]
+    found = verdicts(read(model.data()))
 
-    assert [(one.kind, one.mapped) for one in found] == [
+    assert [(verdict.kind, verdict.mapped) for verdict in found] == [
         ("QUANTIZE", False),
         ("RELU", True),
         ("FLOOR", False),
@@ -108,19 +102,19 @@ def test_what_is_behind_an_operator_of_the_cpu_stays_there(read):
         (one("PAD", (1, 4, 8), (3, 4, 8), [[1, 1], [0, 0], [0, 0]]), "pads the batch"),
         (one("STRIDED_SLICE", (1, 8), (1, 4), [0, 0], [1, 8], [1, 2]), "has a stride other than 1"),
         (
-            one("MAX_POOL_2D", (1, 4, 4, 8), (1, 2, 2, 8), table="Pool2DOptions",
+            one("MAX_POOL_2D", (1, 4, 4, 8), (1, 2, 2, 8), options="Pool2D",
                 fusedActivationFunction=1),
             "has a fused activation",
         ),
         (
-            one("CONV_2D", (1, 4, 4, 8), (1, 4, 4, 8), table="Conv2DOptions", dilationWFactor=2),
+            one("CONV_2D", (1, 4, 4, 8), (1, 4, 4, 8), options="Conv2D", dilationWFactor=2),
             "is dilated by other numbers in x than in y",
         ),
-        (one("PACK", (4, 8), (1, 4, 8), table="PackOptions", axis=0), "packs along the batch"),
+        (one("PACK", (4, 8), (1, 4, 8), options="Pack", axis=0), "packs along the batch"),
         (one("RELU", (2, 4, 4, 8), (2, 4, 4, 8)),
          "works on more than 3 dimensions above 1, such as a batch"),
         (one("GELU", (1, 8), (1, 8)), "is not among the supported operators"),
-        (one("RELU", (1, 8), (1, 8), kind_in="INT16"), "works on int16 (only int8 and uint8)"),
+        (one("RELU", (1, 8), (1, 8), dtype=INT16), "works on int16 (only int8 and uint8)"),
     ],
 )  # fmt: skip
 def test_published_limitations_are_found(read, data, reason):
@@ -136,7 +130,7 @@ def test_published_limitations_are_found(read, data, reason):
         one("MEAN", (1, 4, 4, 8), (1, 4, 4), [3]),
         one("PAD", (1, 4, 8), (1, 6, 8), [[0, 0], [1, 1], [0, 0]]),
         one("STRIDED_SLICE", (1, 8), (1, 4), [0, 0], [1, 4], [1, 1]),
-        one("CONV_2D", (1, 4, 4, 8), (1, 4, 4, 8), table="Conv2DOptions", dilationWFactor=2,
+        one("CONV_2D", (1, 4, 4, 8), (1, 4, 4, 8), options="Conv2D", dilationWFactor=2,
             dilationHFactor=2),
         one("RESHAPE", (1, 8), (1, 2, 4), [1, 2, 4]),
     ],
