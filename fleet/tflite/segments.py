@@ -89,8 +89,8 @@ def extracted(source: Source, graph: Graph, part: Part) -> Any:
     return model
 
 
-def packed(model: Any, path: str) -> bytes:
-    """Return the file of a `ModelT`.
+def packed(model: Any, path: str) -> memoryview:
+    """Return the file of a `ModelT`, which is changed by it.
 
     Raises:
         NotWrittenError: It would be larger than such a file can be.
@@ -103,7 +103,7 @@ def packed(model: Any, path: str) -> bytes:
     model.buffers = [_Aligned(buffer) for buffer in model.buffers]
     builder = flatbuffers.Builder(size + (size >> 6) + (64 << 10))
     builder.Finish(model.Pack(builder), IDENTIFIER)
-    return bytes(builder.Output())
+    return memoryview(builder.Bytes)[builder.Head() :]
 
 
 def losses(source: Source) -> tuple[str, ...]:

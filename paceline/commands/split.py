@@ -1,6 +1,7 @@
 """``paceline split``."""
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
 
@@ -161,7 +162,8 @@ def _show(
     if report and report.cuts:
         given = {spec.name for spec in made.inputs}
         again = ",".join("+".join(n for n in cut if n not in given) for cut in report.cuts)
-        console.print(f"the same cuts again: --at {again}", style="dim")
+        line = f"the same cuts again: --at {shlex.quote(again)}"
+        console.print(line, style="dim", soft_wrap=True)  # to be copied, it is one line
     if report and report.edgetpu:
         edgetpu_view.show(console, out, report.edgetpu)
     devices = ",".join(f"DEVICE{n + 1}" for n in range(len(made.segments)))
