@@ -5,16 +5,13 @@ written to, or a tensor that is read before it is made, is memory that is not th
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
 
-from wire.model import tflite_sizes
+from wire.model import tflite_arguments, tflite_sizes
 from wire.model.errors import ModelError, ModelMalformedError, ModelTooLargeError
+from wire.model.tflite_arguments import LEFT_OUT
 from wire.model.tflite_limits import Limits
 from wire.model.tflite_tensors import Checked
 from wire.tflite.structure import Model
-
-LEFT_OUT: Final = -1
-"""Stands for an input that an operator does without."""
 
 
 def checked(
@@ -65,6 +62,8 @@ class _Walk:
         for tensor in self._graph.inputs:
             self._check_index("input", tensor)
             self._check_crosses("input", tensor)
+            if not self._tensors[tensor].elements:
+                raise self._malformed(f"input {self._tensors[tensor].place}", "it has no elements")
             self._make("the graph's inputs", tensor)
 
     def outputs(self) -> None:
@@ -79,12 +78,14 @@ class _Walk:
         place = f"operator #{index} ({name:.80})"
         for tensor in (*operator.inputs, *operator.intermediates):
             self._check_index(place, tensor, optional=True)
-        for tensor in operator.inputs:
-            self._check_there(place, tensor)
-        if not operator.outputs:
-            raise self._malformed(place, "it has no outputs")
         for tensor in operator.outputs:
             self._check_index(place, tensor)
+        wrong = tflite_arguments.problem(name, operator, self._tensors, self._data)
+        if wrong:
+            raise self._malformed(place, wrong)
+        for tensor in operator.inputs:
+            self._check_there(place, tensor)
+        for tensor in operator.outputs:
             self._make(place, tensor)
         self._check_made(place, name, operator.inputs, operator.outputs)
         self._end({*operator.inputs, *operator.outputs}, index)
@@ -129,7 +130,6 @@ class _Walk:
             return
         call = tflite_sizes.Call(
             [self._tensors[i] if i != LEFT_OUT else None for i in inputs],
-            [self._graph.tensors[i].shape if i != LEFT_OUT else () for i in inputs],
             self._data,
         )
         bits = self._tensors[outputs[0]].type.bits

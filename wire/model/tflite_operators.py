@@ -1,14 +1,15 @@
 """Which operators a TFLite model may use.
 
-Refused are those that bring code from elsewhere, those that keep something between two frames, so
-that an answer depends on what ran before, and those that run other graphs of the file. Whether a
-runtime has a kernel for what is left is the runtime's business.
+Allowed are those whose arity is known. The others bring code from elsewhere, or keep something
+between two frames, so that an answer depends on what ran before, or run other graphs of the file,
+or have no kernel in any runtime.
 """
 
 from types import MappingProxyType
 from typing import Final
 
 from wire.model.structure import shown
+from wire.tflite.arity import ARITIES
 from wire.tflite.operators import (
     BUILTIN,
     CUSTOM,
@@ -24,20 +25,20 @@ ALLOWED_CUSTOM: Final = frozenset({EDGETPU_CUSTOM_OP, DETECTION_POSTPROCESS})
 _STATE: Final = "keeps state between frames"
 _GRAPHS: Final = "runs other graphs of the file"
 _CODE: Final = "runs code from outside the model"
+_REASONS: Final = {
+    _STATE: """
+        ASSIGN_VARIABLE BIDIRECTIONAL_SEQUENCE_LSTM BIDIRECTIONAL_SEQUENCE_RNN CALL_ONCE HASHTABLE
+        HASHTABLE_FIND HASHTABLE_IMPORT HASHTABLE_SIZE LSTM READ_VARIABLE RNN SVDF
+        UNIDIRECTIONAL_SEQUENCE_LSTM UNIDIRECTIONAL_SEQUENCE_RNN VAR_HANDLE""",
+    _GRAPHS: """
+        CALL IF STABLEHLO_CASE STABLEHLO_COMPOSITE STABLEHLO_REDUCE STABLEHLO_REDUCE_WINDOW
+        STABLEHLO_SCATTER STABLEHLO_SORT STABLEHLO_WHILE WHILE""",
+    _CODE: "DELEGATE STABLEHLO_CUSTOM_CALL",
+}
 REFUSED: Final = MappingProxyType(
-    {
-        **dict.fromkeys(("CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE"), _STATE),
-        **dict.fromkeys(("HASHTABLE", "HASHTABLE_FIND", "HASHTABLE_IMPORT"), _STATE),
-        "HASHTABLE_SIZE": _STATE,
-        **dict.fromkeys(("CALL", "IF", "WHILE", "STABLEHLO_WHILE", "STABLEHLO_CASE"), _GRAPHS),
-        **dict.fromkeys(("STABLEHLO_COMPOSITE", "STABLEHLO_REDUCE", "STABLEHLO_SORT"), _GRAPHS),
-        **dict.fromkeys(("STABLEHLO_REDUCE_WINDOW", "STABLEHLO_SCATTER"), _GRAPHS),
-        "DELEGATE": _CODE,
-        "STABLEHLO_CUSTOM_CALL": _CODE,
-        "PLACEHOLDER_FOR_GREATER_OP_CODES": "stands for a newer operator, and is none",
-    }
+    {name: reason for reason, names in _REASONS.items() for name in names.split()}
 )
-"""Builtin operators that are refused, and why."""
+"""Builtin operators that are refused, and why; the rest of those without an arity are unknown."""
 
 
 def malformed(code: OperatorCode) -> str:
@@ -62,7 +63,7 @@ def problem(code: OperatorCode) -> str:
         if code.custom in ALLOWED_CUSTOM:
             return ""
         return f"custom operator {shown(code.custom)} {_CODE} (allowed: {_allowed()})"
-    return REFUSED.get(code.name, "")
+    return REFUSED.get(code.name, "" if code.name in ARITIES else "is of no known runtime")
 
 
 def _allowed() -> str:

@@ -23,8 +23,6 @@ class Call:
     """One operator with its inputs; None: left out."""
 
     inputs: Sequence[Checked | None]
-    shapes: Sequence[tuple[int, ...]]
-    """Of the inputs, as the file says."""
     file: memoryview
 
     def values(self, index: int) -> tuple[Number, ...] | None:
@@ -37,7 +35,8 @@ class Call:
 
     def shape(self, index: int) -> tuple[int, ...]:
         """Return an input's shape."""
-        return self.shapes[index] if index < len(self.shapes) else ()
+        found = self.inputs[index] if index < len(self.inputs) else None
+        return found.shape if found else ()
 
 
 Size: TypeAlias = Callable[[Call], Number | None]

@@ -27,11 +27,14 @@ class Checked(NamedTuple):
 
     place: str
     type: ElementType
+    shape: tuple[int, ...]
     elements: int
     size_bytes: int
     buffer: int
     data: Span | None
     """Its bytes in the file; None: it is computed."""
+    is_scaled: bool
+    """Whether it stands for real numbers, by scales."""
 
     @property
     def is_constant(self) -> bool:
@@ -109,7 +112,8 @@ def _tensor(
     )
     if wrong:
         raise ModelMalformedError(source, place, wrong)
-    return Checked(place, kind, elements, size_bytes, tensor.buffer, data)
+    scaled = bool(tensor.quantization and tensor.quantization.scales)
+    return Checked(place, kind, tensor.shape, elements, size_bytes, tensor.buffer, data, scaled)
 
 
 def _unsupported(tensor: Tensor, kind: ElementType) -> str:

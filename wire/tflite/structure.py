@@ -91,6 +91,8 @@ class Operator(NamedTuple):
     intermediates: tuple[int, ...]
     options: str
     """What its options are called, without ``Options``; empty: it has none."""
+    first_option: int
+    """Of these options the first number; 0 where it is left out, or no whole number."""
     custom_options: Span | None
 
 
@@ -236,8 +238,8 @@ def _quantization(table: Table) -> Quantization:
 def _operator(table: Table) -> Operator:
     first = _options(table, OperatorField.OPTIONS_TYPE, OperatorField.OPTIONS, OPTIONS)
     second = _options(table, OperatorField.OPTIONS_2_TYPE, OperatorField.OPTIONS_2, OPTIONS_2)
-    if first and second:
-        raise FlatbufferError(f"it has options of two kinds ({first}, {second})")
+    if first[0] and second[0]:
+        raise FlatbufferError(f"it has options of two kinds ({first[0]}, {second[0]})")
     large = table.number(OperatorField.LARGE_CUSTOM_OPTIONS_OFFSET)
     size_bytes = table.number(OperatorField.LARGE_CUSTOM_OPTIONS_SIZE)
     inside = table.span(OperatorField.CUSTOM_OPTIONS)
@@ -248,21 +250,24 @@ def _operator(table: Table) -> Operator:
         inputs=table.numbers(OperatorField.INPUTS, "i"),
         outputs=table.numbers(OperatorField.OUTPUTS, "i"),
         intermediates=table.numbers(OperatorField.INTERMEDIATES, "i"),
-        options=first or second,
+        options=first[0] or second[0],
+        first_option=first[1] or second[1],
         custom_options=Span(large, size_bytes) if large >= FIRST_OUTSIDE else inside,
     )
 
 
-def _options(table: Table, kind: int, field: int, known: tuple[OptionTable, ...]) -> str:
-    """Check the options in one of an operator's two places; return what they are called."""
+def _options(
+    table: Table, kind: int, field: int, known: tuple[OptionTable, ...]
+) -> tuple[str, int]:
+    """Check the options in one of an operator's two places; return their name and first number."""
     number = table.number(kind)
     if not number and field not in table:
-        return ""
+        return "", 0
     if not 1 <= number <= len(known) or field not in table:
         raise FlatbufferError(f"options of kind {number} are unknown, or not there")
     name, kinds = known[number - 1]
-    table.table(field, kinds)
-    return name
+    found = table.table(field, kinds)
+    return name, found.number(0) if found and kinds[:1] == "i" else 0
 
 
 def _buffer(table: Table) -> Buffer:

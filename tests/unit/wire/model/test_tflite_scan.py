@@ -8,6 +8,7 @@ import flatbuffers
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
+from flatbuffers import flexbuffers
 
 from tests.fixtures.tflite_builder import FLOAT32, INT8, TfliteModel, chain, quantised
 from wire.model.errors import (
@@ -158,7 +159,10 @@ def change(what, **fields):
         (change("graph.operators[0]", inputs=[0, 9]), r"#0 \(ADD\): tensor 9 is not there"),
         (change("graph.operators[0]", inputs=[0, -2]), "tensor -2 is not there"),
         (change("graph.operators[0]", outputs=[-1]), "tensor -1 is not there"),
-        (change("graph.operators[0]", outputs=[]), "has no outputs"),
+        (change("graph.operators[0]", outputs=[]), r"has 0 outputs \(expected 1\)"),
+        (change("graph.operators[0]", inputs=[0]), r"has 1 inputs \(expected 2\)"),
+        (change("graph.operators[0]", inputs=[0, -1]), "does without input 1"),
+        (change("graph.tensors[0]", shape=[1, 0]), "input tensor #0 'x': it has no elements"),
         (change("graph.operators[0]", outputs=[2]), "is a constant, and cannot be made"),
         (change("graph.operators[0]", outputs=[0]), "is made twice"),
         (change("graph.operators[0]", inputs=[1, 2]), "nothing before it makes tensor #1 'y'"),
@@ -213,6 +217,15 @@ def test_scales_that_do_not_fit(fields, words):
     refused(model, ModelMalformedError, words)
 
 
+def test_what_kernels_take_for_granted():
+    """Scales of small integers, and counts in options, must be there before a kernel uses them."""
+    unscaled, split = quantised(), one_operator("UNPACK", kind="Unpack", num=7)
+    unscaled.graph.tensors[0].quantization = None
+
+    refused(unscaled, ModelMalformedError, "tensor #0 'image' is INT8 without a scale")
+    refused(split, ModelMalformedError, r"options count 7 \(there are 1\)")
+
+
 @pytest.mark.parametrize(
     ("made", "words"),
     [
@@ -232,6 +245,51 @@ def test_what_a_segment_cannot_have(made, words):
     made(model)
 
     refused(model, ModelError, words)
+
+
+def detection(options, anchors=6):
+    """Return a model that ends in the detection's custom operator."""
+    model = TfliteModel()
+    boxes, scores = model.tensor("boxes", (1, 6, 4)), model.tensor("scores", (1, 6, 3))
+    found = [model.tensor(f"found{i}", (1, 5)) for i in range(4)]
+    anchors = model.constant("anchors", np.ones((anchors, 4), np.float32))
+    model.operator(
+        "TFLite_Detection_PostProcess", [boxes, scores, anchors], found, custom_options=options
+    )
+    model.graph.inputs, model.graph.outputs = [boxes, scores], found
+    return model
+
+
+DETECTION = {
+    "max_detections": 5, "max_classes_per_detection": 1, "num_classes": 2, "y_scale": 10.0,
+    "x_scale": 10.0, "h_scale": 5.0, "w_scale": 5.0, "nms_score_threshold": 0.1,
+    "nms_iou_threshold": 0.5, "use_regular_nms": False,
+}  # fmt: skip
+
+
+def test_detections_options_are_read():
+    """The kernel takes its options and anchors as they are, so the scan does not."""
+    options = bytes(flexbuffers.Dumps(DETECTION))
+    scanned(detection(options))
+    bad = bytes(flexbuffers.Dumps(DETECTION | {"max_detections": -1}))
+
+    refused(detection(b""), ModelMalformedError, "options of 0 bytes are no map")
+    refused(detection(bad), ModelMalformedError, "max_detections is -1")
+    refused(detection(options, anchors=5), ModelMalformedError, "6 boxes need as many")
+    for size in range(1, len(options)):
+        refused(detection(options[size:]), ModelMalformedError, "option|map")
+
+
+def test_options_behind_the_flatbuffer():
+    """Large options stand after the flatbuffer, in the same file."""
+    model = one_operator("edgetpu-custom-op")
+    model.graph.operators[0].largeCustomOptionsOffset = 1 << 12
+    model.graph.operators[0].largeCustomOptionsSize = 16
+    data = model.data()
+
+    scan_tflite(data.ljust((1 << 12) + 16, b"\0"), source="m")
+    with pytest.raises(ModelMalformedError, match="options end at byte 4112, outside the file"):
+        scan_tflite(data.ljust((1 << 12) + 15, b"\0"), source="m")
 
 
 def test_more_than_one_graph_is_refused():
@@ -298,6 +356,7 @@ def test_signatures_and_metadata_lead_somewhere():
 
 
 LARGE = 1 << 20
+ONE = np.array(1, np.float32)
 
 
 @pytest.mark.parametrize(
@@ -306,8 +365,8 @@ LARGE = 1 << 20
         ("FILL", [], {}),
         ("TILE", [np.array([LARGE, LARGE], np.int32)], {"kind": "Tile"}),
         ("BROADCAST_TO", [np.array([LARGE, LARGE], np.int64)], {"kind": "BroadcastTo"}),
-        ("PADV2", [np.array([[0, LARGE], [LARGE, 0]], np.int32)], {"kind": "PadV2"}),
-        ("ONE_HOT", [np.array(1 << 30, np.int32)], {"kind": "OneHot"}),
+        ("PAD", [np.array([[0, LARGE], [LARGE, 0]], np.int32)], {"kind": "Pad"}),
+        ("ONE_HOT", [np.array(1 << 30, np.int32), ONE, ONE], {"kind": "OneHot"}),
         ("RANGE", [np.array(1e12, np.float32), np.array(1, np.float32)], {"kind": "Range"}),
     ],
 )
@@ -345,9 +404,9 @@ def test_shapes_that_are_bombs():
     many = TfliteModel()
     tensors = [many.tensor(f"t{i}", (1 << 28,), INT8) for i in range(9)]
     for tensor in tensors[1:]:
-        many.operator("RELU", [tensors[0]], [tensor])
+        many.operator("RESHAPE", [tensors[0]], [tensor])
     many.graph.inputs, many.graph.outputs = tensors[:1], tensors[1:]
-    refused(many, ModelTooLargeError, r"operator #6 \(RELU\): \d+ bytes of tensors are alive")
+    refused(many, ModelTooLargeError, r"operator #6 \(RESHAPE\): \d+ bytes of tensors are alive")
 
 
 def test_what_is_no_longer_needed_does_not_count():
