@@ -14,6 +14,8 @@ WHERE = {
     "onnx_tensorrt": "a Jetson or a PC with an NVIDIA GPU",
 }
 CORAL_SPLIT = "PACELINE_CORAL_SPLIT"
+GPU = ("onnx_cuda", "onnx_tensorrt")
+FRAMES = 20
 HOW = "where edgetpu_compiler is: paceline split MODEL.tflite --for edgetpu --out DIR"
 
 
@@ -67,3 +69,40 @@ def test_the_processor_gives_the_same_without_it(name, segments):
         assert report.accelerator == "cpu"
         for tensor, array in expected.items():
             difference(tensor, got.get(tensor), array, tolerance, quanta)
+
+
+@pytest.mark.timeout(2 * this_machine.LIMIT_SECONDS)
+@pytest.mark.parametrize("name", GPU)
+def test_a_pipeline_serves_on_a_gpu(name, place, chain):
+    """Three segments beside each other, none of them on the processor, with the right answers."""
+    this_machine.needs_runtime(name, WHERE[name], __file__)
+    place.start("a")
+    asked = {"runtime": name, "require_accelerator": True}
+    place.deploy(chain.folder, "a", "a", "a", **asked, timeout_seconds=this_machine.LIMIT_SECONDS)
+    frames = (chain.inputs(number) for number in range(FRAMES))
+
+    answers = list(place.site.pipeline("p").stream(frames))
+
+    assert [answer.error for answer in answers] == [None] * FRAMES
+    assert all(chain.right(answer.sequence, answer.tensors) for answer in answers)
+    for served in place.reported("a").assignments:
+        assert served.runtime_actual == name
+        assert served.degraded is None
+
+
+@pytest.mark.timeout(2 * this_machine.LIMIT_SECONDS)
+def test_an_engine_is_built_once(chain, tmp_path, monkeypatch):
+    """TensorRT's program for a segment is kept on the device, and taken again as it is."""
+    this_machine.needs_runtime("onnx_tensorrt", WHERE["onnx_tensorrt"], __file__)
+    monkeypatch.setenv("PACELINE_CACHE", str(tmp_path))
+    segment = chain.folder / SEGMENTS_FOLDER / chain.manifest.segments[0].name
+    inputs, _ = golden_files.read(segment)
+
+    def built():
+        this_machine.run_segment(segment, inputs, "onnx_tensorrt")
+        return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+
+    first = built()
+
+    assert first != {}
+    assert built() == first
