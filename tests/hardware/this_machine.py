@@ -9,7 +9,7 @@ import pytest
 
 from fleet import children
 from paceline.device import kinds
-from wire import codecs, plugins, samples
+from wire import codecs, samples
 from wire.frame import Frame, Kind
 from wire.reports import ProbeReport, RunReport
 
@@ -20,8 +20,6 @@ LIMIT_SECONDS = 900.0
 @functools.cache
 def runtime(name):
     """Return a report for each accelerator that a runtime finds here, proved; none: no such."""
-    if name not in plugins.names("agent.runtimes"):
-        return ()
     report = children.call("probe", ["--runtime", name], ProbeReport, limit_seconds=LIMIT_SECONDS)
     return tuple(one for one in report.runtimes if one.accelerator is not None)
 
