@@ -1,6 +1,7 @@
 """Runtimes: each proved by a real inference in a child; and accelerators that none of them uses."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ PROBE_SECONDS: Final = 40.0
 NOT_HERE: Final = "library or device is missing"
 """What the probe says of a runtime that finds nothing."""
 _ASKS_US: Final = "; `paceline doctor` on the device"
+_WHO: Final = re.compile(r"^runtime \S+( on \S+)?: ")
 _NO_MODEL: Final = "identity"
 """It runs anywhere, and no model."""
 
@@ -102,7 +104,7 @@ def proof(report: RuntimeReport, subject: Subject) -> Finding:
     if report.works:
         version = f" {report.version}" if report.version else ""
         return ok("runtimes.proof", f"{report.name}{version} ran a proof{where or ' (none)'}")
-    reason = (report.reason or "it does not say why").partition(_ASKS_US)[0]
+    reason = _WHO.sub("", (report.reason or "it does not say why").partition(_ASKS_US)[0])
     if reason == NOT_HERE:
         return note("runtimes.proof", f"{report.name}: {reason}")
     return problem(

@@ -18,6 +18,7 @@ from agent.runtimes.onnx_cuda import OnnxCudaRuntime
 from wire.tensors import TensorSpec
 
 WORKSPACE_BYTES: Final = 1 << 30
+FIXES_SIZES: Final = "python -m onnxruntime.tools.make_dynamic_shape_fixed"
 _INFER: Final = "/libnvinfer.so"
 
 
@@ -37,6 +38,8 @@ class TensorRtOptions:
     """Float32 stays float32: the golden frame was made so."""
     trt_max_workspace_size: int = WORKSPACE_BYTES
     """What a kernel may take while it runs, in bytes."""
+    trt_builder_optimization_level: int | None = None
+    """0 to 5: how long it looks for good kernels; None: its default, 3."""
 
     def as_strings(self) -> dict[str, str]:
         """Return them as onnxruntime takes them."""
@@ -85,7 +88,7 @@ class OnnxTensorRtRuntime(OnnxRuntime):
         """Return the GPU, and where its engines for this segment are kept."""
         device = _nvidia.place(accelerator)
         if segment is None:
-            return TensorRtOptions(device).as_strings()
+            return TensorRtOptions(device, trt_builder_optimization_level=0).as_strings()
         versions = (imported().__version__, str(infer_version()))
         key = _tensorrt_engines.key(_nvidia.gpus().get(accelerator, ""), versions)
         folder = _tensorrt_engines.folder_of(segment, key)
@@ -102,10 +105,11 @@ class OnnxTensorRtRuntime(OnnxRuntime):
         for spec in inputs:
             for place, size in enumerate(spec.shape):
                 if not isinstance(size, int):
-                    known = size or "without a name"
+                    which = f"{size} of" if size else f"number {place} of"
+                    how = f"--dim_param {size} --dim_value 1" if size else "--input_shape ..."
                     problem = (
-                        f"dimension {place} ({known}) of input {spec.name!r} has no fixed size,"
-                        f" and an engine needs one: `paceline split --dims {size or 'N'}=1`"
+                        f"dimension {which} input {spec.name!r} has no fixed size, and an engine"
+                        f" needs one: split the model again after `{FIXES_SIZES} {how} OLD NEW`"
                     )
                     raise AcceleratorMissingError(cls.NAME, accelerator, problem)
 
