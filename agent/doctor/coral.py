@@ -140,7 +140,8 @@ def proof(subject: Subject, library: Library) -> Iterator[Finding]:
             said = f"{RUNTIME} opened {report.accelerator} and ran a proof"
             yield ok("coral.delegate", said)
         elif report.accelerator:
-            yield problem("coral.delegate", report.reason or "it does not say why", _REVIVE)
+            reason = report.reason or "it does not say why"
+            yield problem("coral.delegate", reason.partition("; `paceline doctor`")[0], _REVIVE)
 
 
 def cards(sysfs: Path) -> Iterator[Finding]:

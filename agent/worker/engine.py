@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import structlog
 
+from agent import memory_limit
 from agent.channel import Load, Using
 from agent.errors import (
     AcceleratorLostError,
@@ -22,6 +23,7 @@ from agent.errors import (
     RuntimeOpenError,
 )
 from agent.runtimes import Runtime, RuntimeOptions, Tensors
+from agent.worker import data_limit
 from agent.worker.warmup import GoldenFrameError, warm_up
 from wire import plugins
 from wire.errors import CodedError
@@ -95,7 +97,9 @@ class Engine:
     def run(self, inputs: Tensors) -> Tensors:
         """Run once; see ``Runtime``. After an ``AcceleratorLostError`` the next run may succeed."""
         try:
-            with self._limited("run", self._order.run_seconds, bounded=self._in_use):
+            if not (self._asked.FALLBACK and self._in_use):
+                return self._opened.run(inputs)
+            with self._limited("run", self._order.run_seconds):
                 return self._opened.run(inputs)
         except AcceleratorLostError as error:
             self._fall_back(error)
@@ -261,6 +265,9 @@ def contract_problem(order: Load, runtime: Runtime) -> str | None:
     return None
 
 
-def _reason(error: Exception) -> Reason:
-    code = error.code if isinstance(error, CodedError) else "worker.out_of_memory"
-    return Reason(code=code, message=str(error))
+def _reason(error: CodedError | MemoryError) -> Reason:
+    """Return what is told of it: without the advice, which is for whoever asked for the run."""
+    if isinstance(error, MemoryError):
+        return Reason(code=memory_limit.CODE, message=data_limit.reached(error))
+    said, _, advice = str(error).rpartition("; ")
+    return Reason(code=error.code, message=said or advice)

@@ -3,6 +3,8 @@
 The delegate is a stand-in: what is below it cannot be touched here.
 """
 
+import time
+
 import msgspec
 import numpy as np
 import pytest
@@ -43,12 +45,18 @@ class Copy:
         (self.folder / split_folder.MANIFEST_FILE).write_bytes(manifests.encode(made))
 
     def inputs(self, number):
-        """Return the inputs of frame ``number``."""
-        return {"x": np.full(SHAPE, number % 100, np.int8)}
+        """Return the inputs of frame ``number``, when it is time for it."""
+        time.sleep(0.02)
+        return {"x": row(number)}
 
     def right(self, number, outputs):
         """Whether these are the model's outputs of frame ``number``."""
-        return np.array_equal(outputs["x_out"], self.inputs(number)["x"])
+        return np.array_equal(outputs["x_out"], row(number))
+
+
+def row(number):
+    """Return what can be told from others."""
+    return np.full(SHAPE, number % 100, np.int8)
 
 
 @pytest.fixture(scope="module")
@@ -63,16 +71,19 @@ def library(tmp_path_factory):
     return stub_edgetpu.compiled(tmp_path_factory.mktemp("library"))
 
 
-@pytest.fixture
-def stick(place, library, tmp_path):
+@pytest.fixture(scope="module")
+def stick(shared_place, library, tmp_path_factory):
     """Device ``d1`` with a stick; returns what has it behave otherwise."""
-    stub_edgetpu.plug_in(tmp_path / "sys")
-    place.environments["d1"] = {
+    folder = tmp_path_factory.mktemp("stick")
+    stub_edgetpu.plug_in(folder / "sys")
+    shared_place.environments["d1"] = {
         coral.LIBRARY_VARIABLE: str(library),
-        coral.SYSFS_VARIABLE: str(tmp_path / "sys"),
-        "STUB_EDGETPU_FILE": str(tmp_path / "how"),
+        coral.SYSFS_VARIABLE: str(folder / "sys"),
+        "STUB_EDGETPU_FILE": str(folder / "how"),
     }
-    return stub_edgetpu.Behaviour(tmp_path / "how")
+    shared_place.start("d1", accelerator=QUICK)
+    until(lambda: shared_place.ear.last("info", "d1"), "what the device can do")
+    return stub_edgetpu.Behaviour(folder / "how")
 
 
 def proved(place):
@@ -92,10 +103,11 @@ def runs_on(place, runtime, **others):
     return until(found, lambda: f"{runtime}; said {place.assignment('d1')}", **others)
 
 
-def started(place):
-    """Start the agent and wait until it knows what it can do."""
-    place.start("d1", accelerator=QUICK)
-    until(lambda: place.ear.last("info", "d1"), "what the device can do")
+def well(place, stick):
+    """Wait until the stick works, whatever it did before; returns the place."""
+    stick.is_now("")
+    until(lambda: proved(place) == [True], "a proved Edge TPU")
+    return place
 
 
 def deployed(place, copy, **request):
@@ -104,10 +116,25 @@ def deployed(place, copy, **request):
     return place.site.pipeline("p")
 
 
-def test_it_drops_off_the_bus_and_comes_back(place, copy, stick):
+def test_it_is_not_there_in_the_beginning(shared_place, copy, stick):
+    """The segment serves all the same, or not at all where the accelerator is required."""
+    place = well(shared_place, stick)
+    stick.is_now("gone")
+    with pytest.raises(DeployFailedError, match="no Edge TPU device found"):
+        deployed(place, copy, require_accelerator=True)
+    deployed(place, copy)
+    told = runs_on(place, "tflite_cpu")
+    stick.is_now("")
+
+    assert told.degraded.code == "accelerator.missing"
+    assert "no Edge TPU device found" in told.degraded.message
+    assert runs_on(place, "tflite_edgetpu").degraded is None
+
+
+def test_it_drops_off_the_bus_and_comes_back(shared_place, copy, stick):
     """Exactly one frame is an error; the rest are right, on the processor and then on it again."""
-    place.environments["d1"]["STUB_EDGETPU"] = "fail_at=40"
-    started(place)
+    place = well(shared_place, stick)
+    stick.is_now("fail_at=40")
     pipeline = deployed(place, copy)
     before = runs_on(place, "tflite_edgetpu")
     with Feeding(pipeline, copy) as feeding:
@@ -129,9 +156,9 @@ def test_it_drops_off_the_bus_and_comes_back(place, copy, stick):
     assert {"accelerator.lost", "accelerator.used_again"} == {line["event"] for line in told}
 
 
-def test_it_takes_the_process_with_it(place, copy, stick):
+def test_it_takes_the_process_with_it(shared_place, copy, stick):
     """A crash and a hang: frames are sent again, and the next process begins on the processor."""
-    started(place)
+    place = well(shared_place, stick)
     pipeline = deployed(place, copy)
     runs_on(place, "tflite_edgetpu")
     with Feeding(pipeline, copy) as feeding:
@@ -150,18 +177,3 @@ def test_it_takes_the_process_with_it(place, copy, stick):
     assert "its run does not end" in hung.degraded.message
     assert (crashed.restarts, hung.restarts) == (1, 2)
     assert dict(feeding.errors) == {}
-
-
-def test_it_is_not_there_in_the_beginning(place, copy, stick):
-    """The segment serves all the same, or not at all where the accelerator is required."""
-    started(place)
-    stick.is_now("gone")
-    with pytest.raises(DeployFailedError, match="no Edge TPU device found"):
-        deployed(place, copy, require_accelerator=True)
-    deployed(place, copy)
-    told = runs_on(place, "tflite_cpu")
-    stick.is_now("")
-
-    assert told.degraded.code == "accelerator.missing"
-    assert "no Edge TPU device found" in told.degraded.message
-    assert runs_on(place, "tflite_edgetpu").degraded is None

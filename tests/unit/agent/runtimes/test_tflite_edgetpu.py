@@ -128,6 +128,56 @@ def test_the_proof(segment, monkeypatch):
         TfliteEdgetpuRuntime.prove("usb:0")
 
 
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Return what puts a file of a package where Python looks; what came of it is forgotten."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+
+    def install(name, text=""):
+        file = tmp_path / "site" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    yield install
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0] in {"pycoral", "tflite_runtime"}:
+            del sys.modules[name]
+
+
+def test_the_other_pycoral_is_not_touched(segment, installed, monkeypatch):
+    """The registry's is no library for an Edge TPU: not even imported."""
+    monkeypatch.delenv(coral.LIBRARY_VARIABLE)
+    installed("pycoral/__init__.py", "raise SystemExit('maps of coral reefs')")
+    installed("pycoral/cli.py")
+
+    with pytest.raises(AcceleratorMissingError, match=r"libedgetpu\.so\.1"):
+        TfliteEdgetpuRuntime.open(segment, RuntimeOptions())
+
+
+def test_googles_pycoral_makes_the_delegate_where_it_is(segment, installed, library, monkeypatch):
+    """With the interpreter that it brings; the answer is the same."""
+    monkeypatch.delenv(coral.LIBRARY_VARIABLE)
+    for name in ("pycoral/__init__.py", "pycoral/utils/__init__.py", "tflite_runtime/__init__.py"):
+        installed(name)
+    installed("tflite_runtime/interpreter.py", "from ai_edge_litert.interpreter import *")
+    installed(
+        "pycoral/utils/edgetpu.py",
+        "import tflite_runtime.interpreter as tflite\n"
+        "def load_edgetpu_delegate(options):\n"
+        f"    return tflite.load_delegate({str(library)!r}, options)\n",
+    )
+    runtime = TfliteEdgetpuRuntime.open(segment, RuntimeOptions(accelerator="usb:0"))
+    answer = runtime.run({"x": ROW})["x_out"].tolist()
+    runtime.close()
+    behaves(monkeypatch, "create=fail")
+
+    assert answer == ROW.tolist()
+    assert "pycoral.utils.edgetpu" in sys.modules
+    with pytest.raises(AcceleratorMissingError, match="no Edge TPU device found"):
+        TfliteEdgetpuRuntime.open(segment, RuntimeOptions())
+
+
 def lose():
     """In a process of its own, where the second run fails: run, and tell."""
     from pathlib import Path
