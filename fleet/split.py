@@ -74,7 +74,7 @@ def split(
     plugin = formats.for_model(model)
     name = _name(model, presentation)
     verdicts = edgetpu.checked(model) if edgetpu else ()
-    with _replacing(out) as folder:
+    with replacing(out) as folder:
         cut = plugin.cut(model, request, _emptied(folder), tell)
         if edgetpu:
             cut = edgetpu.finished(cut, folder / SEGMENTS_FOLDER, verdicts, tell)
@@ -82,7 +82,7 @@ def split(
                 request = tighter
                 cut = plugin.cut(model, request, _emptied(folder), tell)
                 cut = edgetpu.finished(cut, folder / SEGMENTS_FOLDER, verdicts, tell)
-        made = _manifest(name, cut, presentation)
+        made = presented(_manifest(name, cut), presentation)
         (folder / MANIFEST_FILE).write_bytes(manifest.encode(made))
         (folder / CHUNKS_FILE).write_bytes(chunks.encode(cut.chunks))
         report = msgspec.json.encode(_report(model, cut, request.balance))
@@ -104,15 +104,31 @@ def _name(model: Path, presentation: Presentation) -> str:
     return ids.checked(presentation.name, "pipeline name")
 
 
-def _manifest(name: str, cut: CutModel, presentation: Presentation) -> Manifest:
+def presented(made: Manifest, presentation: Presentation) -> Manifest:
+    """Return the manifest with how pictures go in and answers come out.
+
+    Raises:
+        BadRequestError: There is no such input or output.
+    """
     picture, answer = presentation.preprocess, presentation.postprocess
-    inputs = tuple(_laid_out(spec, picture) for spec in cut.inputs)
-    if picture and picture.input not in {spec.name for spec in inputs}:
+    if picture and picture.input not in {spec.name for spec in made.inputs}:
         raise BadRequestError("preprocess", f"the model has no input {picture.input!r}")
-    if answer and answer.output not in {spec.name for spec in cut.outputs}:
+    if answer and answer.output not in {spec.name for spec in made.outputs}:
         raise BadRequestError("postprocess", f"the model has no output {answer.output!r}")
+    inputs = tuple(_laid_out(spec, picture) for spec in made.inputs)
+    first = msgspec.structs.replace(made.edges[0], tensors=inputs)
+    return msgspec.structs.replace(
+        made,
+        inputs=inputs,
+        edges=(first, *made.edges[1:]),
+        preprocess=picture,
+        postprocess=answer,
+    )
+
+
+def _manifest(name: str, cut: CutModel) -> Manifest:
     places = [INPUT, *(segment.name for segment in cut.segments), OUTPUT]
-    carried = [inputs, *cut.crossings, cut.outputs]
+    carried = [cut.inputs, *cut.crossings, cut.outputs]
     edges = [
         Edge(source=source, target=target, tensors=tensors)
         for (source, target), tensors in zip(pairwise(places), carried, strict=True)
@@ -121,13 +137,11 @@ def _manifest(name: str, cut: CutModel, presentation: Presentation) -> Manifest:
         schema=SCHEMA,
         name=name,
         model=cut.model,
-        inputs=inputs,
+        inputs=cut.inputs,
         outputs=cut.outputs,
         segments=cut.segments,
         edges=tuple(edges),
         cut_space=cut.cut_space,
-        preprocess=picture,
-        postprocess=answer,
     )
 
 
@@ -151,7 +165,7 @@ def _report(model: Path, cut: CutModel, balance: str) -> SplitReport:
 
 
 @contextmanager
-def _replacing(out: Path) -> Iterator[Path]:
+def replacing(out: Path) -> Iterator[Path]:
     """Give a new folder beside ``out`` that takes its place when the block ends well."""
     out = out.absolute()
     _check_ours(out)

@@ -15,6 +15,8 @@ MANIFEST_FILE: Final = "pipeline.json"
 REPORT_FILE: Final = "split.json"
 CHUNKS_FILE: Final = "chunks.json"
 SEGMENTS_FOLDER: Final = "segments"
+COMPOSED: Final = "composed"
+"""As a manifest's ``cut_space``: nothing was cut, the user gave the stages."""
 
 
 class SplitReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +37,10 @@ class SplitReport(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     edgetpu: EdgeTpuReport | None = None
     """Where it was split for the Edge TPU."""
+    parts: tuple[str, ...] = ()
+    """Files of the stages, where the pipeline was composed: then there is no whole model."""
+    adapters: tuple[str, ...] = ()
+    """What is between stages that were composed, one sentence each."""
 
 
 def segment_folder(folder: Path, segment: Segment) -> Path:

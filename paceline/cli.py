@@ -241,6 +241,18 @@ GROUPS: Final = {
             ),
         ),
     ),
+    "pipeline": (
+        "Make a pipeline of stages that are there already.",
+        (
+            Command(
+                "compose",
+                "paceline.commands.pipeline:compose",
+                "Make a pipeline of stages that are there, of one format or of several.",
+                "paceline pipeline compose head.onnx middle.tflite tail.onnx --out mixed",
+                ("paceline pipeline compose a.onnx parts/segments/01-tail --out b --name both",),
+            ),
+        ),
+    ),
 }
 """Groups of commands: what `--help` says of each, and the commands."""
 

@@ -146,6 +146,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ``downsets``: all there are. ``downsets:side_branches_joined``: all but those that part a short
     side branch from its neighbour. ``order:A+B``: in some block of the graph, only the positions
     of orders A and B; ``order`` alone: of the file's. ``named``: none, the user said where.
+    ``composed``: none, the user gave the stages, so there is no whole model.
     """
     preprocess: Picture | None = None
     postprocess: Answer | None = None

@@ -21,7 +21,8 @@ from fleet.edgetpu.report import COMPILED
 from fleet.errors import BadRequestError, OutputsDifferError
 from fleet.formats import OPTIMISATIONS
 from fleet.metrics import Metric
-from fleet.verify import cases
+from fleet.split_folder import COMPOSED
+from fleet.verify import cases, stage_by_stage
 from fleet.verify.cases import Case
 from fleet.verify.report import CaseReport, Stop, TensorDifference, Tie, VerifyReport, together
 from fleet.verify.runs import Progress, Runs
@@ -99,7 +100,9 @@ def _verified(
 ) -> VerifyReport:
     if request.examples and subject.whole is None:
         problem = f"its reference is the model, and {subject.why_no_model}"
-        raise BadRequestError(str(request.examples[0]), f"{problem} (name it with --model)")
+        if subject.manifest.cut_space != COMPOSED:
+            problem = f"{problem} (name it with --model)"
+        raise BadRequestError(str(request.examples[0]), problem)
     runs = Runs(subject, request.limit_seconds, progress)
     feeds = subject.golden_inputs()
     per_group = 2 * (1 + len(subject.manifest.segments))
@@ -109,7 +112,10 @@ def _verified(
     del feeds  # with examples nobody needs them any more
     grouped = list(cases.groups(made, lambda case: case.size_bytes * scale))
     runs.planned = runs.begun + len(grouped) * per_group
-    verification = Verification(runs, metric)
+    alone = subject.manifest.cut_space == COMPOSED and request.metric == DEFAULT_METRIC
+    runs.planned += alone * len(subject.manifest.segments)
+    notes += (stage_by_stage.NOTE,) * alone
+    verification = Verification(runs, metric, stage_by_stage=alone)
     results = [result for group in grouped for result in verification.verified(group)]
     results = _located(verification, made, results)
     found = _report(subject, request, results, (*notes, *_honest(subject)))

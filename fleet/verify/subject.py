@@ -150,6 +150,12 @@ def opened(folder: Path, model: Path | None) -> Subject:
         BadRequestError: ``model`` is not the one that was cut.
     """
     manifest = split_folder.read(folder)
+    if manifest.cut_space == split_folder.COMPOSED:
+        why = "the stages were given, so there is no whole model"
+        if model is not None:
+            problem = f"{why} (`paceline pipeline compose --reference MODEL` compares with one)"
+            raise BadRequestError("--model", problem)
+        return Subject(folder, manifest, None, why_no_model=why)
     if model is not None:
         ref = _identified(model, manifest)
         if ref.sha256 != manifest.model.sha256:

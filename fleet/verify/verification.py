@@ -11,7 +11,7 @@ import numpy as np
 from fleet.errors import BadExampleError, ChildFailedError, DamagedSplitError, NotRunnableError
 from fleet.metrics import Metric, Score
 from fleet.split_folder import MANIFEST_FILE
-from fleet.verify import differing, evidence, inside, judging, reasons
+from fleet.verify import differing, evidence, inside, judging, reasons, stage_by_stage
 from fleet.verify.cases import Case
 from fleet.verify.inside import HiddenError
 from fleet.verify.judging import Outcome
@@ -41,6 +41,8 @@ class Verification:
 
     runs: Runs
     metric: Metric
+    stage_by_stage: bool = False
+    """Whether stages are judged alone with optimisations on; see `fleet.verify.stage_by_stage`."""
 
     def verified(self, group: Sequence[Case]) -> list[Result]:
         """Return what becomes of each case.
@@ -116,6 +118,9 @@ class Verification:
         return judging.plain(self.runs.subject, got, expected)
 
     def _fast(self, feed: Arrays, got: Arrays, expected: Arrays) -> Outcome:
+        if self.stage_by_stage:
+            return stage_by_stage.judged(self.runs, got, expected)
+
         def look(got: Arrays, expected: Arrays, outputs: list[str]) -> evidence.Found:
             return evidence.look(self.runs, feed, got, expected, outputs)
 

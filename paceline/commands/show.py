@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from fleet import split_folder
 from fleet import survey as surveying
 from fleet.errors import BadRequestError
-from fleet.split_folder import MANIFEST_FILE, SplitReport
+from fleet.split_folder import COMPOSED, MANIFEST_FILE, SplitReport
 from fleet.survey import SurveyRequest
 from paceline.dimensions import dimension
 from paceline.options import OutputOptions
@@ -81,6 +81,8 @@ def _show_folder(
     made = split_folder.read(folder)
     report = split_folder.read_report(folder)
     if svg is not None:
+        if made.cut_space == COMPOSED:
+            raise BadRequestError("--svg", "it was composed of stages: there is no whole to draw")
         at_hand = _model(folder, made, report, model)
         request = surveying.request_of_split(folder, made, time=time)
         with output.progress() as tell:

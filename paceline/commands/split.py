@@ -89,8 +89,8 @@ def split(  # noqa: PLR0913 one for each option
     )
     presentation = splitting.Presentation(
         name=name,
-        preprocess=_picture(preprocess),
-        postprocess=_block("--postprocess", postprocess, Answer),
+        preprocess=picture_block(preprocess),
+        postprocess=block("--postprocess", postprocess, Answer),
     )
     with how.output.progress() as tell:
         made = splitting.split(model, out, request, presentation, tell, edgetpu=edgetpu)
@@ -135,14 +135,24 @@ def _between(option: str, number: int, least: int, most: int) -> int:
     return number
 
 
-def _picture(path: Path | None) -> Picture | None:
-    block = _block("--preprocess", path, Picture)
-    if block is not None:
-        check(block)
-    return block
+def picture_block(path: Path | None) -> Picture | None:
+    """Return what ``--preprocess`` says.
+
+    Raises:
+        BadRequestError: It is no such block.
+    """
+    picture = block("--preprocess", path, Picture)
+    if picture is not None:
+        check(picture)
+    return picture
 
 
-def _block(option: str, path: Path | None, kind: type[Block]) -> Block | None:
+def block(option: str, path: Path | None, kind: type[Block]) -> Block | None:
+    """Return the block in a JSON file that an option names; None: there is no such option.
+
+    Raises:
+        BadRequestError: It cannot be read, or is no such block.
+    """
     if path is None:
         return None
     try:

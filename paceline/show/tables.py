@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from fleet.split_folder import SplitReport
+from fleet.split_folder import COMPOSED, SplitReport
 from fleet.survey import CutPlace, ModelSurvey, OperatorKind
 from paceline.formatting import seconds_text, size_text, work_text
 from paceline.output import one_line
@@ -37,12 +37,17 @@ def show_split(console: Console, folder: Path, made: Manifest, report: SplitRepo
     console.print(
         f"{made.name}: {one_line(made.model.name)} in {stages} segment{'s' * (stages > 1)}"
     )
-    if made.cut_space == "named":
+    if made.cut_space == COMPOSED:
+        for part in report.parts if report else ():
+            console.print(f"from {one_line(part)}", style="dim")
+    elif made.cut_space == "named":
         console.print("cuts: where the user said", style="dim")
     elif stages > 1:
         balance = f", balanced by {report.balance}" if report else ""
         console.print(f"cuts: best of {made.cut_space}{balance}", style="dim")
     console.print(segments_table(made, report))
+    for adapter in report.adapters if report else ():
+        console.print(f"adapter: {one_line(adapter)}", style="dim")
     for note in report.notes if report else ():
         console.print(f"note: {one_line(note)}", style="dim")
     if report and report.edgetpu:
@@ -70,6 +75,8 @@ def described(folder: Path, made: Manifest, report: SplitReport | None) -> dict[
         "cut_space": made.cut_space,
         "balance": report.balance if report else None,
         "segment_seconds": report.segment_seconds if report else None,
+        "parts": report.parts if report else (),
+        "adapters": report.adapters if report else (),
         "multiply_accumulates": report.multiply_accumulates if report else None,
         "notes": report.notes if report else (),
         **({"edgetpu": edgetpu_view.described(folder, edgetpu)} if edgetpu else {}),
