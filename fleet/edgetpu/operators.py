@@ -40,8 +40,8 @@ class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: str
     also: str
     """Where most of it stands again."""
-    read: str
-    """The day that it was read."""
+    compared: str
+    """What of this copy was compared with which of them, and when."""
     compiler: str
     """The compiler's version that it is of."""
     newest_runtime: int

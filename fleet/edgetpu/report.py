@@ -40,8 +40,8 @@ class EdgeTpuReport(msgspec.Struct, frozen=True, kw_only=True):
 
     source: str
     """Where the rules are from."""
-    read: str
-    """The day they were read."""
+    compared: str
+    """What of them was compared with a publication, and when."""
     runtime: int
     """The version of the Edge TPU runtime that they are applied for."""
     min_runtime: int | None = None

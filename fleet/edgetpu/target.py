@@ -71,7 +71,7 @@ class EdgeTpu:
             segments=tuple(segment for segment, _ in made),
             edgetpu=EdgeTpuReport(
                 source=rules.source,
-                read=rules.read,
+                compared=rules.compared,
                 runtime=self.version,
                 min_runtime=self.runtime,
                 operators=check.by_kind(found),

@@ -1,5 +1,6 @@
 """Which operators are expected on the Edge TPU, and the reasons of the others."""
 
+import numpy as np
 import pytest
 
 from fleet.edgetpu import check, model, operators, rules
@@ -9,6 +10,7 @@ from tests.fixtures.int8_tflite import INT16, compiled_like, dense_chain, moving
 from tests.fixtures.tflite_builder import FLOAT32, TfliteModel
 from wire.model.errors import ModelMalformedError
 
+FILTER = np.zeros((8, 1, 1, 8), np.int8)
 NEWEST = operators.published().newest_runtime
 
 
@@ -107,10 +109,11 @@ def test_what_is_behind_an_operator_of_the_cpu_stays_there(read):
             "has a fused activation",
         ),
         (
-            one("CONV_2D", (1, 4, 4, 8), (1, 4, 4, 8), options="Conv2D", dilationWFactor=2),
+            one("CONV_2D", (1, 4, 4, 8), (1, 4, 4, 8), FILTER, options="Conv2D", dilationWFactor=2),
             "is dilated by other numbers in x than in y",
         ),
-        (one("PACK", (4, 8), (1, 4, 8), options="Pack", axis=0), "packs along the batch"),
+        (one("PACK", (4, 8), (1, 4, 8), options="Pack", axis=0, valuesCount=1),
+         "packs along the batch"),
         (one("RELU", (2, 4, 4, 8), (2, 4, 4, 8)),
          "works on more than 3 dimensions above 1, such as a batch"),
         (one("GELU", (1, 8), (1, 8)), "is not among the supported operators"),
@@ -130,7 +133,7 @@ def test_published_limitations_are_found(read, data, reason):
         one("MEAN", (1, 4, 4, 8), (1, 4, 4), [3]),
         one("PAD", (1, 4, 8), (1, 6, 8), [[0, 0], [1, 1], [0, 0]]),
         one("STRIDED_SLICE", (1, 8), (1, 4), [0, 0], [1, 4], [1, 1]),
-        one("CONV_2D", (1, 4, 4, 8), (1, 4, 4, 8), options="Conv2D", dilationWFactor=2,
+        one("CONV_2D", (1, 4, 4, 8), (1, 4, 4, 8), FILTER, options="Conv2D", dilationWFactor=2,
             dilationHFactor=2),
         one("RESHAPE", (1, 8), (1, 2, 4), [1, 2, 4]),
     ],
