@@ -97,7 +97,7 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     stable_seconds: Seconds = 60.0
     """How long it must work before segments use it again; the next times longer."""
     run_seconds: Seconds = 5.0
-    """A run on it that takes longer has lost it."""
+    """A run on it that takes longer, and 20 times as long as any before, has lost it."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -128,7 +128,7 @@ def idle_builds(found: Sequence[RuntimeReport], subject: Subject) -> Iterator[Fi
 def accelerators(subject: Subject) -> Iterator[Accelerator]:
     """Yield the accelerators that this machine has."""
     pip = f"{sys.executable} -m pip install"
-    coral = f"{pip} 'paceline[coral]', and libedgetpu1-std of Coral's packages"
+    coral = f"{pip} 'paceline[coral]', and a libedgetpu that fits it: see docs/coral.md"
     apex = sorted(subject.path("dev").glob("apex_[0-9]*"))
     sticks = [text for text in _usb(subject) if tuple(text.split(":")) in USB_IDS]
     if apex or sticks:

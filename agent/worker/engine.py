@@ -34,6 +34,10 @@ PACKAGE: Final = "agent.runtimes"
 PARTLY: Final = "accelerator.partly"
 """The code of what runs on the accelerator, but not wholly."""
 
+TIMES_LONGER: Final = 20
+"""A run takes too long only if it also takes so many times as long as any before it: where large
+models run on something slow, seconds alone say nothing."""
+
 log = structlog.get_logger()
 
 
@@ -53,6 +57,7 @@ class Engine:
         self._asked: type[Runtime] = plugins.load(PACKAGE, order.assignment.runtime)
         self._fallback = "" if order.assignment.require_accelerator else self._asked.FALLBACK
         self._limits: dict[str, float] = {}
+        self._longest_seconds = 0.0
         self._ended: Exception | None = None
         self._retaking: threading.Thread | None = None
         self._ready: Runtime | None = None
@@ -243,11 +248,15 @@ class Engine:
         if not (bounded and self._asked.FALLBACK):
             yield
             return
-        self._limits[what] = time.monotonic() + seconds
+        began = time.monotonic()
+        self._limits[what] = began + max(seconds, TIMES_LONGER * self._longest_seconds)
         try:
             yield
         finally:
             del self._limits[what]
+            if what in {"run", "warm-up"}:
+                took = time.monotonic() - began
+                self._longest_seconds = max(self._longest_seconds, took)
 
 
 def contract_problem(order: Load, runtime: Runtime) -> str | None:
