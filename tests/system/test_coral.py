@@ -25,6 +25,8 @@ from wire import manifest as manifests
 SHAPE = (1, 8)
 QUICK = {"look_seconds": 0.2, "stable_seconds": 1.0, "run_seconds": 1.0}
 """What takes a minute takes a second."""
+OFTEN = {"sample_seconds": 0.2, "send_seconds": 0.2}
+"""A warning is told even if it holds for that second alone."""
 
 
 class Copy:
@@ -81,7 +83,7 @@ def stick(shared_place, library, tmp_path_factory):
         coral.SYSFS_VARIABLE: str(folder / "sys"),
         "STUB_EDGETPU_FILE": str(folder / "how"),
     }
-    shared_place.start("d1", accelerator=QUICK)
+    shared_place.start("d1", accelerator=QUICK, telemetry=OFTEN)
     until(lambda: shared_place.ear.last("info", "d1"), "what the device can do")
     return stub_edgetpu.Behaviour(folder / "how")
 
