@@ -23,6 +23,9 @@ NOT_HERE: Final = "library or device is missing"
 """What the probe says of a runtime that finds nothing."""
 _ASKS_US: Final = "; `paceline doctor` on the device"
 _WHO: Final = re.compile(r"^runtime \S+( on \S+)?: ")
+ENGINE_SECONDS: Final = 1800.0
+"""What a large segment's may take on a small Jetson."""
+_BUILDS_ENGINES: Final = "onnx_tensorrt"
 _NO_MODEL: Final = "identity"
 """It runs anywhere, and no model."""
 
@@ -45,6 +48,7 @@ def findings(subject: Subject) -> Iterator[Finding]:
     for report in found:
         yield proof(report, subject)
     yield from idle_builds(found, subject)
+    yield from patience(proved, subject)
     if proved <= {_NO_MODEL}:
         yield problem(
             "runtimes.none",
@@ -123,6 +127,20 @@ def idle_builds(found: Sequence[RuntimeReport], subject: Subject) -> Iterator[Fi
             why, fix = build.why_idle(subject)
             said = f"{build.distribution} {installed[build.distribution]} is installed"
             yield problem("runtimes.build", f"{said}, and {build.runtime} cannot run: {why}", fix)
+
+
+def patience(proved: set[str], subject: Subject) -> Iterator[Finding]:
+    """Yield that an engine takes longer to build than a worker may take to start."""
+    config = subject.config
+    if _BUILDS_ENGINES in proved and config and config.runtime.start_seconds < ENGINE_SECONDS:
+        limit = config.runtime.start_seconds
+        yield note(
+            "runtimes.start_seconds",
+            f"{_BUILDS_ENGINES} builds an engine for minutes when a segment first starts, and a"
+            f" worker may take {limit:g} s",
+            f"runtime.start_seconds: {ENGINE_SECONDS:g} in {subject.config_file or 'agent.yaml'},"
+            f" and paceline deploy --timeout {ENGINE_SECONDS:g}",
+        )
 
 
 def accelerators(subject: Subject) -> Iterator[Accelerator]:

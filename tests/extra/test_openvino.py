@@ -174,3 +174,27 @@ def test_one_stage_of_a_pipeline(place, command, chain):
         if finding["id"] == "runtimes.proof" and finding["severity"] == "ok"
     ]
     assert f"onnx_openvino {VERSION} ran a proof (ov:CPU)" in proofs
+
+
+def test_a_stage_that_it_does_not_take_runs_on_the_processor(place, command, tmp_path):
+    """Degraded, with the reason; where the accelerator is required, it fails instead."""
+    place.start("d1")
+    until(lambda: place.ear.last("info", "d1"))
+    path = model(tmp_path / "m.onnx", "Hardmax", "Hardmax")
+    code, _ = command("split", path, "--out", tmp_path / "split", "--stages", "1")
+    assert code == 0
+    deploy = ["deploy", tmp_path / "split", "--to", "d1", "--serve", place.artifacts]
+    deploy += ["--runtime", "onnx_openvino"]
+
+    code, _ = command(*deploy, "--name", "p")
+    told = place.assignment("d1")
+    _, status = command("status", "p")
+    refused, said = command(*deploy, "--name", "strict", "--require-accelerator")
+
+    assert code == 0
+    assert (told.runtime_asked, told.runtime_actual) == ("onnx_openvino", "onnx_cpu")
+    assert told.degraded.code == "accelerator.missing"
+    assert "takes none of the segment's operators" in told.degraded.message
+    assert status["pipelines"][0]["state"] == "degraded"
+    assert refused != 0
+    assert "takes none of the segment's operators" in said["error"]["message"]

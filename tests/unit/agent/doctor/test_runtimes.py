@@ -4,7 +4,7 @@ import pytest
 
 from agent.doctor import runtimes
 from agent.errors import AcceleratorMissingError
-from tests.unit.agent.doctor.machines import distribution, machine, severities, told
+from tests.unit.agent.doctor.machines import configured, distribution, machine, severities, told
 from wire.reports import RuntimeReport
 
 
@@ -46,6 +46,22 @@ def test_a_missing_library_of_a_gpu_is_named(tmp_path):
     assert found.severity == "problem"
     said = "onnx_cuda (gpu:0) is installed and does not work: libcublasLt.so.13: cannot open it"
     assert found.evidence == said
+
+
+@pytest.mark.parametrize(
+    ("proved", "seconds", "told_of"),
+    [
+        ({"onnx_tensorrt"}, 120, ["runtimes.start_seconds"]),
+        ({"onnx_tensorrt"}, 1800, []),
+        ({"onnx_cuda"}, 120, []),
+    ],
+)
+def test_an_engine_needs_patience(tmp_path, proved, seconds, told_of):
+    """Where TensorRT works, and a worker may not take the minutes that building takes."""
+    subject = configured(tmp_path, f"device: d1\nruntime: {{start_seconds: {seconds}}}\n")
+
+    assert [found.id for found in runtimes.patience(proved, subject)] == told_of
+    assert list(runtimes.patience(proved, machine(tmp_path))) == []
 
 
 JETSON = {"proc/device-tree/compatible": "nvidia,p3768\0nvidia,tegra234"}
