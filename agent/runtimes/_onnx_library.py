@@ -29,7 +29,6 @@ _NO_MEMORY: Final = (
     "bad_alloc",
     "bad allocation",
     "ailed to allocate memory",
-    "CUDA failure 2:",
 )
 _NO_TELEMETRY: Final = "ORT_DISABLE_TELEMETRY"
 _FATAL_ONLY: Final = 4
@@ -107,7 +106,7 @@ def specs(nodes: Any, runtime: str, segment: str) -> tuple[TensorSpec, ...]:
 
 
 def check_memory(error: Exception) -> None:
-    """Raise MemoryError when that is what ``error`` says in the words of linker, C++ or CUDA.
+    """Raise MemoryError when that is what ``error`` says in the words of the linker or of C++.
 
     Raises:
         MemoryError: There was not enough: the segment is not to blame.

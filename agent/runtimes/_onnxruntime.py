@@ -36,7 +36,7 @@ from wire.tensors import TensorSpec
 
 SEGMENT_FILE: Final = "segment.onnx"
 _LOST: Final = re.compile(r"CUDA failure \d+:")
-"""After one, but for a shortage of memory, the process gets no answer from the GPU any more."""
+"""After one the process gets no answer from the GPU any more, or none for want of its memory."""
 
 
 class OnnxRuntime:
@@ -46,8 +46,6 @@ class OnnxRuntime:
     """The runtime's: its file's."""
     PROVIDER: ClassVar[str]
     """onnxruntime's name for what shall run the operators."""
-    ASIDE: ClassVar[tuple[str, ...]] = ()
-    """Providers that may take what ours does not, before the CPU does."""
     TIMED: ClassVar[bool] = False
     """Whether a profile tells what each part took: not where a run only queues work."""
     FORMATS: ClassVar[tuple[str, ...]] = ("onnx",)
@@ -67,10 +65,13 @@ class OnnxRuntime:
         """Refuse what the provider cannot run well, with an ``AcceleratorMissingError``."""
 
     @classmethod
-    def provider_options(
+    def providers(
         cls, accelerator: str, segment: Path | None, options: RuntimeOptions
-    ) -> Mapping[str, str]:
-        """Return the provider's options for a segment; None: for the proof."""
+    ) -> Mapping[str, Mapping[str, str]]:
+        """Return the provider and its options, and whoever may take what it leaves but the CPU.
+
+        ``segment`` is None for the proof.
+        """
         raise NotImplementedError
 
     @classmethod
@@ -116,15 +117,15 @@ class OnnxRuntime:
         ort = _onnx_library.needed(cls.NAME, said)
         accelerator = cls._chosen(ort, options.accelerator)
         cls.prepare(ort)
-        given = cls.provider_options(accelerator, segment, options)
+        providers = {**cls.providers(accelerator, segment, options), CPU: {}}
         settings = _onnx_library.session_options(ort, options)
         settings.add_session_config_entry(_onnx_library.PLACED, str(int(cls.PROVIDER != CPU)))
         looks = cls.PROVIDER != CPU and (cls.TIMED or not _onnx_library.tells_placement(ort))
         with contextlib.ExitStack() as unless_opened:
-            profile = Profile(settings) if options.profile or looks else None
+            profile = _profile(settings, options) if options.profile or looks else None
             if profile is not None:
                 unless_opened.callback(profile.close)
-            session = cls._started(ort, model, settings, given, said, accelerator)
+            session = cls._started(ort, model, settings, providers, said, accelerator)
             opened = cls(session, said, accelerator, options, profile)
             unless_opened.pop_all()
             return opened
@@ -135,24 +136,24 @@ class OnnxRuntime:
         ort: Any,
         model: str | bytes,
         settings: Any,
-        given: Mapping[str, str],
+        providers: Mapping[str, Mapping[str, str]],
         said: str,
         accelerator: str,
     ) -> Any:
-        providers = list(dict.fromkeys((cls.PROVIDER, *cls.ASIDE, CPU)))
         try:
             # its own fallback prints to stdout and goes on with the CPU
             session = ort.InferenceSession(
                 model,
                 settings,
-                providers=providers,
-                provider_options=[dict(given), *({} for _ in providers[1:])],
+                providers=list(providers),
+                provider_options=[dict(given) for given in providers.values()],
                 enable_fallback=0,
             )
         except Exception as error:  # its exceptions have no other common base
             _onnx_library.check_memory(error)
             problem = _onnx_library.sentence(error)
-            if cls._refused(problem.replace(said, "")):
+            words = {name.removesuffix("ExecutionProvider").lower() for name in providers} - {"cpu"}
+            if any(word in problem.replace(said, "").lower() for word in words):
                 raise AcceleratorMissingError(cls.NAME, accelerator, problem) from error
             raise RuntimeOpenError(cls.NAME, said, problem) from error
         if cls.PROVIDER not in session.get_providers():
@@ -176,12 +177,6 @@ class OnnxRuntime:
         else:
             return asked or here[0]
         raise AcceleratorMissingError(cls.NAME, asked, problem)
-
-    @classmethod
-    def _refused(cls, problem: str) -> bool:
-        """Whether the provider cannot take the segment, rather than nobody can."""
-        word = cls.PROVIDER.removesuffix("ExecutionProvider").lower()
-        return bool(cls.FALLBACK) and word in problem.lower()
 
     def __init__(
         self,
@@ -276,3 +271,13 @@ class OnnxRuntime:
         if self._profile is not None:
             self._profile.close()
             self._profile = None
+
+
+def _profile(settings: Any, options: RuntimeOptions) -> Profile | None:
+    """Return a profile; None where the disk takes none, and nobody asked for it."""
+    try:
+        return Profile(settings)
+    except OSError:
+        if options.profile:
+            raise
+        return None

@@ -22,14 +22,14 @@ class OnnxCpuRuntime(OnnxRuntime):
         return ("cpu",)
 
     @classmethod
-    def provider_options(
+    def providers(
         cls,
         accelerator: str,  # noqa: ARG003 there is one
         segment: Path | None,  # noqa: ARG003
         options: RuntimeOptions,  # noqa: ARG003 threads are the session's own
-    ) -> Mapping[str, str]:
-        """Return nothing: the provider has no options that we set."""
-        return {}
+    ) -> Mapping[str, Mapping[str, str]]:
+        """Return the processor's, which has no options that we set."""
+        return {CPU: {}}
 
 
 PLUGIN = OnnxCpuRuntime

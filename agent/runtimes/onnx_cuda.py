@@ -58,16 +58,17 @@ class OnnxCudaRuntime(OnnxRuntime):
         return problem or super().why_missing(ort)
 
     @classmethod
-    def provider_options(
+    def providers(
         cls,
         accelerator: str,
         segment: Path | None,  # noqa: ARG003 none depends on it
         options: RuntimeOptions,  # noqa: ARG003 a GPU has no threads to set
-    ) -> Mapping[str, str]:
+    ) -> Mapping[str, Mapping[str, str]]:
         """Return the GPU, and how much of a Jetson's memory may be taken."""
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         limit = int(memory * JETSON_SHARE) if _nvidia.is_jetson() else None
-        return CudaOptions(_nvidia.place(accelerator), gpu_mem_limit=limit).as_strings()
+        given = CudaOptions(_nvidia.place(accelerator), gpu_mem_limit=limit)
+        return {cls.PROVIDER: given.as_strings()}
 
 
 PLUGIN = OnnxCudaRuntime

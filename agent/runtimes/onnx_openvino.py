@@ -34,19 +34,20 @@ class OnnxOpenVinoRuntime(OnnxRuntime):
         return tuple(PREFIX + name for name in sorted(found, key=_rank))
 
     @classmethod
-    def provider_options(
+    def providers(
         cls,
         accelerator: str,
         segment: Path | None,  # noqa: ARG003 none depends on it
         options: RuntimeOptions,
-    ) -> Mapping[str, str]:
+    ) -> Mapping[str, Mapping[str, str]]:
         """Return device, threads, and a precision that keeps float32."""
         device = accelerator.removeprefix(PREFIX)
-        return {
+        given = {
             "device_type": device,
             "precision": PRECISION[_kind(device)],
             "num_of_threads": str(options.threads),
         }
+        return {cls.PROVIDER: given}
 
 
 def _kind(device: str) -> str:

@@ -54,7 +54,6 @@ class OnnxTensorRtRuntime(OnnxRuntime):
 
     NAME: ClassVar[str] = "onnx_tensorrt"
     PROVIDER: ClassVar[str] = "TensorrtExecutionProvider"
-    ASIDE: ClassVar[tuple[str, ...]] = (OnnxCudaRuntime.PROVIDER,)
 
     @classmethod
     def accelerators(cls, ort: Any) -> tuple[str, ...]:
@@ -79,21 +78,29 @@ class OnnxTensorRtRuntime(OnnxRuntime):
         return _nvidia.load_problem(_nvidia.provider_library(ort, "tensorrt"))
 
     @classmethod
-    def provider_options(
+    def providers(
         cls,
         accelerator: str,
         segment: Path | None,
-        options: RuntimeOptions,  # noqa: ARG003 a GPU has no threads to set
-    ) -> Mapping[str, str]:
-        """Return the GPU, and where its engines for this segment are kept."""
-        device = _nvidia.place(accelerator)
+        options: RuntimeOptions,
+    ) -> Mapping[str, Mapping[str, str]]:
+        """Return the GPU, where its engines for this segment are kept, and CUDA on the same GPU."""
+        given = cls._options(_nvidia.place(accelerator), accelerator, segment)
+        cuda = OnnxCudaRuntime.providers(accelerator, segment, options)
+        return {cls.PROVIDER: given.as_strings(), **cuda}
+
+    @classmethod
+    def _options(cls, device: int, accelerator: str, segment: Path | None) -> TensorRtOptions:
         if segment is None:
-            return TensorRtOptions(device, trt_builder_optimization_level=0).as_strings()
+            return TensorRtOptions(device, trt_builder_optimization_level=0)
         versions = (imported().__version__, str(infer_version()))
         key = _tensorrt_engines.key(_nvidia.gpus().get(accelerator, ""), versions)
         folder = _tensorrt_engines.folder_of(segment, key)
-        _tensorrt_engines.make_ready(folder, segment)
-        return TensorRtOptions(device, str(folder), str(folder)).as_strings()
+        try:
+            _tensorrt_engines.make_ready(folder, segment)
+        except OSError:  # a disk that takes nothing must not stop what could run
+            return TensorRtOptions(device)
+        return TensorRtOptions(device, str(folder), str(folder))
 
     @classmethod
     def check_inputs(cls, accelerator: str, inputs: tuple[TensorSpec, ...]) -> None:

@@ -9,13 +9,13 @@ from agent.errors import AcceleratorLostError, AcceleratorMissingError, RuntimeF
 from agent.runtimes import RuntimeOptions, _nvidia, _onnx_proof
 from agent.runtimes.onnx_cuda import OnnxCudaRuntime
 from agent.runtimes.onnx_tensorrt import OnnxTensorRtRuntime, TensorRtOptions
-from tests.unit.agent.runtimes.stand_in import CUDA, install
+from tests.unit.agent.runtimes.stand_in import CUDA, TENSORRT, install
 from wire.tensors import TensorSpec
 
 
 def test_float32_stays_float32_on_cuda():
     """The golden frame was made so; and a first run does not try all algorithms out."""
-    assert OnnxCudaRuntime.provider_options("gpu:1", None, RuntimeOptions()) == {
+    assert OnnxCudaRuntime.providers("gpu:1", None, RuntimeOptions())[CUDA] == {
         "device_id": "1",
         "arena_extend_strategy": "kSameAsRequested",
         "cudnn_conv_algo_search": "HEURISTIC",
@@ -28,7 +28,7 @@ def test_a_jetsons_memory_is_the_systems_too(monkeypatch):
     monkeypatch.setattr(_nvidia, "is_jetson", lambda: True)
     half = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
 
-    said = OnnxCudaRuntime.provider_options("gpu:0", None, RuntimeOptions())
+    said = OnnxCudaRuntime.providers("gpu:0", None, RuntimeOptions())[CUDA]
 
     assert said["gpu_mem_limit"] == str(half)
 
@@ -40,11 +40,22 @@ def test_float16_is_off_and_engines_are_kept():
     assert kept["trt_fp16_enable"] == "0"
     assert kept["trt_engine_cache_enable"] == kept["trt_timing_cache_enable"] == "1"
     assert kept["trt_engine_cache_path"] == "/engines/a"
-    proof = OnnxTensorRtRuntime.provider_options("gpu:0", None, RuntimeOptions())
+    proof = OnnxTensorRtRuntime.providers("gpu:0", None, RuntimeOptions())[TENSORRT]
     assert proof["trt_engine_cache_enable"] == "0"
     assert proof["trt_builder_optimization_level"] == "0"
     assert "trt_engine_cache_path" not in proof
     assert "trt_builder_optimization_level" not in kept
+
+
+def test_a_disk_that_takes_no_engine_stops_nothing(tmp_path, monkeypatch):
+    """Then it is built each time."""
+    (tmp_path / "engines").write_text("a file where a folder should be")
+    (tmp_path / "m.onnx").write_bytes(_onnx_proof.MODEL)
+    monkeypatch.setenv("PACELINE_CACHE", str(tmp_path))
+
+    said = OnnxTensorRtRuntime.providers("gpu:0", tmp_path / "m.onnx", RuntimeOptions())
+
+    assert said[TENSORRT]["trt_engine_cache_enable"] == "0"
 
 
 @pytest.mark.parametrize(
@@ -73,7 +84,7 @@ def test_an_engine_needs_fixed_sizes(shape, says):
     ("error", "expected"),
     [
         ("CUDA failure 700: an illegal memory access was encountered", AcceleratorLostError),
-        ("CUDA failure 2: out of memory", MemoryError),
+        ("CUDA failure 2: out of memory", AcceleratorLostError),
         ("Failed to allocate memory for requested buffer of size 8", MemoryError),
         ("Got invalid dimensions for input: x", RuntimeFailedError),
     ],

@@ -1,5 +1,9 @@
 """Which provider a session is on: asked for, offered, got, and used; by a table."""
 
+import errno
+import tempfile
+
+import numpy as np
 import pytest
 
 from agent.errors import AcceleratorMissingError, RuntimeOpenError
@@ -74,6 +78,23 @@ def test_who_is_to_blame(monkeypatch, model, error, expected):
         OnnxOpenVinoRuntime.open(model, RuntimeOptions())
 
 
+def test_a_full_disk_does_not_stop_what_is_only_looked_at(monkeypatch, model):
+    """The first run is then not profiled."""
+    install(
+        monkeypatch, offered=[OPENVINO], got=[OPENVINO], devices=["CPU"],
+        placed={OPENVINO: ["Conv"]},
+    )  # fmt: skip
+
+    def full(**_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", full)
+    runtime = OnnxOpenVinoRuntime.open(model, RuntimeOptions())
+
+    assert runtime.run({"x": np.ones((1, 1, 4, 4), np.float32)})["y"].shape == (1, 2, 2)
+    assert runtime.actual == Actual("ov:CPU")
+
+
 def test_a_folders_name_is_to_blame_for_nothing(monkeypatch, tmp_path):
     """A broken model in a folder named after the provider is still a broken model."""
     folder = tmp_path / "openvino"
@@ -108,16 +129,17 @@ def test_the_device_is_what_was_asked_for(monkeypatch, model):
 
 
 def test_what_tensorrt_leaves_runs_by_cuda(monkeypatch, model):
-    """Before the processor gets it; and it is told."""
+    """On the same GPU, before the processor gets it; and it is told."""
     placed = {TENSORRT: ["Conv"], CUDA: ["NonZero"]}
     monkeypatch.setattr(OnnxTensorRtRuntime, "_load_problem", lambda ort: "")
     monkeypatch.setenv("PACELINE_CACHE", str(model.parent))
     session = install(monkeypatch, offered=[TENSORRT, CUDA], got=[TENSORRT, CUDA], placed=placed)
 
-    runtime = OnnxTensorRtRuntime.open(model, RuntimeOptions())
+    runtime = OnnxTensorRtRuntime.open(model, RuntimeOptions(accelerator="gpu:1"))
 
     assert session.made[0] == [TENSORRT, CUDA, CPU]
-    assert runtime.actual == Actual("gpu:0", "1 of 2 operators run elsewhere: NonZero by CUDA")
+    assert [given.get("device_id") for given in session.made[1]] == ["1", "1", None]
+    assert runtime.actual == Actual("gpu:1", "1 of 2 operators run elsewhere: NonZero by CUDA")
 
 
 def test_a_gpu_without_tensorrt_is_no_accelerator_of_it(monkeypatch):
