@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,6 +14,7 @@ from agent.coral import USB_IDS
 from agent.doctor import Group, note, ok, problem, warning
 from agent.examination import runtime_libraries
 from agent.examination.subject import Subject
+from agent.exit_status import how_it_ended
 from wire import plugins
 from wire.reports import Finding, ProbeReport, RuntimeReport
 
@@ -94,12 +94,7 @@ def _probe(*options: str) -> ProbeReport | str:
         return msgspec.json.decode(ended.stdout, type=ProbeReport)
     except (msgspec.DecodeError, UnicodeDecodeError):
         last = ended.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        return f"its proof {_how_it_ended(ended.returncode)}: {' '.join(last):.200}"
-
-
-def _how_it_ended(status: int) -> str:
-    known = {one.value: one.name for one in signal.Signals}
-    return f"was ended by {known[-status]}" if -status in known else f"ended with status {status}"
+        return f"its proof {how_it_ended(ended.returncode)}: {' '.join(last):.200}"
 
 
 def proof(report: RuntimeReport, subject: Subject) -> Finding:

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from agent import memory_limit
+from agent.exit_status import how_it_ended
 from agent.supervisor.memory_limits import WorkerMemory
 from wire.reports import FailureReport
 
@@ -84,7 +85,7 @@ async def child_report(
         if (short := memory.verdict()) is not None:
             raise ChildReportError(short, memory_limit.CODE) from error
         status = child.returncode if child is not None else None
-        raise ChildReportError(f"the {name} ended with status {status}") from error
+        raise ChildReportError(f"the {name} {how_it_ended(status)}") from error
     finally:
         if watch is not None:
             watch.cancel()

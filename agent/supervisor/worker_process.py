@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ import structlog
 
 from agent import channel, memory_limit
 from agent.channel import Beat, Inflow, Opened, Order, Report, Stats, Using
+from agent.exit_status import how_it_ended
 from agent.supervisor.memory_limits import WorkerMemory
 from wire.errors import CodedError
 from wire.telemetry import StageLatency
@@ -262,7 +262,7 @@ class WorkerProcess:
             return WorkerLostError("worker.hung", "sent no heartbeat and was killed")
         if self._failure is not None:
             return WorkerLostError(self._failure.code, self._failure.message)
-        return WorkerLostError("worker.lost", _how_it_ended(self._process.returncode))
+        return WorkerLostError("worker.lost", how_it_ended(self._process.returncode))
 
     def _gone(self, error: WorkerLostError) -> None:
         self._serving = False
@@ -272,12 +272,3 @@ class WorkerProcess:
         if not self._ending:
             log.warning("worker.lost", pid=self.pid, reason=error.reason, error=error.message)
             self._on_lost(error)
-
-
-def _how_it_ended(status: int | None) -> str:
-    if status is None:
-        return "has gone"
-    if status < 0:
-        name = signal.Signals(-status).name if -status in set(signal.Signals) else str(-status)
-        return f"was ended by {name}"
-    return f"ended with status {status}"
