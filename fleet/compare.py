@@ -14,8 +14,18 @@ from wire.manifest import Tolerance
 HALF: Final = Tolerance(absolute=1e-3, relative=1e-2)
 """For float16, which has 11 bits, and which CPUs compute in float32 between cuts."""
 
+QUANTISED: Final = (np.dtype("int8"), np.dtype("uint8"), np.dtype("int16"), np.dtype("uint16"))
+"""Whole numbers that may stand for real ones."""
+
 _PIECE: Final = 1 << 20
 """Elements that are compared at once."""
+
+
+class Allowance(Tolerance, frozen=True, kw_only=True):
+    """A tolerance that quantised tensors have a part in."""
+
+    quanta: int = 0
+    """How many steps whole numbers of 8 and 16 bits may be off."""
 
 
 class Difference(NamedTuple):
@@ -35,7 +45,7 @@ def compare(got: NDArray[Any], expected: NDArray[Any], tolerance: Tolerance) -> 
     """Return how far ``got`` is from ``expected``: |got - expected| <= a + r * |expected|.
 
     NaN equals NaN, and an infinity itself. Only floats have a tolerance: an index or a class
-    that is one off is another one, however large it is.
+    that is one off is another one, however large it is; quantised ones, where an `Allowance` says.
     """
     if got.shape != expected.shape or got.dtype != expected.dtype:
         every = expected.size
@@ -108,6 +118,7 @@ def _apart(a: NDArray[Any], b: NDArray[Any]) -> NDArray[np.float64]:
 
 def _allowed(expected: NDArray[Any], tolerance: Tolerance) -> NDArray[np.float64]:
     if expected.dtype.kind != "f":
-        return np.zeros(expected.shape)
+        quanta = tolerance.quanta if isinstance(tolerance, Allowance) else 0
+        return np.full(expected.shape, quanta if expected.dtype in QUANTISED else 0.0)
     size = np.abs(expected.astype(np.float64))
     return tolerance.absolute + tolerance.relative * np.where(np.isfinite(size), size, 0.0)

@@ -17,8 +17,8 @@ from fleet.formats import CutModel, CutRequest, Tell, segment_names
 from fleet.inputs import Sample
 from fleet.model_graph import chosen as graph_chosen
 from fleet.model_graph import facts as tensor_facts
+from fleet.model_graph import kernels, parts, rounding, weight_sizes
 from fleet.model_graph import look as looks
-from fleet.model_graph import parts, rounding, weight_sizes
 from fleet.model_graph import variation as variations
 from fleet.model_graph.balance import Balanced
 from fleet.model_graph.cuts import Plan
@@ -62,12 +62,15 @@ def cut(model: OpenModel, request: CutRequest, folder: Path, scratch: Path, tell
     names = segment_names(len(plan.segments))
     tell("writing the segments")
     written = [made.write(folder, name, i, facts) for i, name in enumerate(names)]
+    segments = [segment for segment, _ in written]
+    if model.quantised:
+        segments = [kernels.allowing(one, folder / one.name, values) for one in segments]
     rounded = rounding.note(plan, [folder / n for n in names], values, graph.outputs)
     return CutModel(
         model=model.ref,
         inputs=specs,
         outputs=made.specs(graph.outputs),
-        segments=tuple(segment for segment, _ in written),
+        segments=tuple(segments),
         crossings=tuple(made.specs(names) for names in plan.crossings),
         crossing_bytes=tuple(
             sum(values[name].nbytes for name in names) for names in plan.crossings
@@ -79,6 +82,7 @@ def cut(model: OpenModel, request: CutRequest, folder: Path, scratch: Path, tell
         notes=(
             *_notes(made, sample, names),
             *model.losses,
+            *([kernels.note(segments)] if model.quantised else []),
             *plan.notes,
             *balanced.notes,
             *variation.notes,

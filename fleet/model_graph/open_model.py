@@ -83,6 +83,11 @@ class OpenModel(Protocol):
         ...
 
     @property
+    def quantised(self) -> bool:
+        """Whether whole numbers stand for real ones in it, and kernels that round differ."""
+        ...
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What people should know of how it is read."""
         ...

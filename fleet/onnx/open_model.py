@@ -35,6 +35,7 @@ class OnnxModel:
     source: Source
     format: str = FORMAT
     times_operators: bool = True
+    quantised: bool = False
     losses: tuple[str, ...] = ()
     graph: Graph = field(init=False)
     weights: Mapping[str, int] = field(init=False)

@@ -81,6 +81,18 @@ class TfliteModel:
         return found
 
     @property
+    def quantised(self) -> bool:
+        """Whether a tensor that is computed has a scale."""
+        tensors = self.source.graph.tensors
+        return any(
+            tensor.quantization is not None
+            and bool(tensor.quantization.scales)
+            and ELEMENT_TYPES[tensor.type].onnx is not None
+            and self.source.data(index) is None
+            for index, tensor in enumerate(tensors)
+        )
+
+    @property
     def operators_in_file(self) -> int:
         """How many there are, those that no output depends on included."""
         return len(self.source.graph.operators)

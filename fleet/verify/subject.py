@@ -9,7 +9,7 @@ import msgspec
 from numpy.typing import NDArray
 
 from fleet import formats, golden_files, inputs, split_folder
-from fleet.compare import HALF
+from fleet.compare import HALF, Allowance
 from fleet.errors import BadExampleError, BadRequestError, DamagedSplitError
 from wire import golden
 from wire.errors import CodedError, FrameError
@@ -58,14 +58,18 @@ class Subject:
     def tolerance(self) -> Tolerance:
         """With the model: that of the type. Golden frames were made plainly: the manifest's.
 
+        Steps of quantised tensors add up from segment to segment.
+
         Errors add up, so each cut that rounds float16 brings its own.
         """
         if self.whole:
             one = HALF if _has_half(self.manifest.edges) else Tolerance()
         else:
-            one = Tolerance(
-                absolute=max(segment.tolerance.absolute for segment in self.manifest.segments),
-                relative=max(segment.tolerance.relative for segment in self.manifest.segments),
+            segments = self.manifest.segments
+            one = Allowance(
+                absolute=max(segment.tolerance.absolute for segment in segments),
+                relative=max(segment.tolerance.relative for segment in segments),
+                quanta=sum(segment.quanta or 0 for segment in segments),
             )
         return msgspec.structs.replace(one, absolute=one.absolute * max(1, self._roundings))
 

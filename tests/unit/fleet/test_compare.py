@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fleet.compare import HALF, Difference, compare, tolerance_for
+from fleet.compare import HALF, Allowance, Difference, compare, tolerance_for
 from wire.manifest import Tolerance
 
 NAN, INF = float("nan"), float("inf")
@@ -126,3 +126,17 @@ def test_a_float16_input_was_rounded_at_the_cut():
 
     assert tolerance_for(outputs, inputs) == HALF
     assert tolerance_for(outputs) == Tolerance()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "steps", "within"),
+    [("int8", 2, True), ("int8", 3, False), ("uint16", 2, True), ("int32", 1, False)],
+)
+def test_quantised_numbers_may_be_steps_off_where_that_is_allowed(dtype, steps, within):
+    """Wider ones are indices, or classes."""
+    expected = np.array([100, 7], dtype)
+
+    found = compare(expected + np.array([steps, 0], dtype), expected, Allowance(quanta=2))
+
+    assert (found.within, found.max_abs_diff) == (within, steps)
+    assert not compare(expected + np.array([1, 0], dtype), expected, Tolerance()).within

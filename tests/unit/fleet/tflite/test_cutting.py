@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from fleet import formats, split_folder, survey
@@ -30,6 +31,11 @@ def cut(path, out, **request):
     made = split(path, out, CutRequest(**request))
     folders = [split_folder.segment_folder(out, segment) for segment in made.segments]
     return made, [structure.read((f / "segment.tflite").read_bytes()) for f in folders]
+
+
+def notes_of(out):
+    """Return what the split told people."""
+    return split_folder.read_report(out).notes
 
 
 def kinds_in(segment):
@@ -76,6 +82,29 @@ def test_what_crosses_stays_quantised(saved, tmp_path):
         if tensor.name == "q0"
     ]
     assert said == [(pytest.approx((0.05,)), (-7,), (-1, WIDTH))] * 2
+
+
+def test_what_is_quantised_may_round_elsewhere_on_a_device(saved, tmp_path):
+    """By steps where it crosses, by their size where it is a float again; else nothing may."""
+    made, _ = cut(saved("quantised"), tmp_path / "out", at=("q0",))
+    plain, _ = cut(saved("batched", "plain.tflite"), tmp_path / "plain", at=("a",))
+
+    assert 1 <= made.segments[0].quanta <= 16
+    assert made.segments[1].quanta is UNSET
+    assert [segment.quanta for segment in plain.segments] == [UNSET, UNSET]
+    assert any("an answer may be off by" in n for n in notes_of(tmp_path / "out"))
+    assert not any("an answer may be off by" in n for n in notes_of(tmp_path / "plain"))
+
+
+def test_golden_frames_stand_in_for_a_quantised_model(saved, tmp_path):
+    """Bit-equal with the kernels that made them, within their steps with the others."""
+    path = saved("quantised pictures")
+    cut(path, tmp_path / "out", at=("convolved",))
+    path.unlink()
+
+    found = verify(tmp_path / "out")
+
+    assert (found.compared_with, found.bit_equal, found.passes) == ("golden frames", True, True)
 
 
 def test_an_early_output_and_a_late_input_are_passed_on(saved, tmp_path):
