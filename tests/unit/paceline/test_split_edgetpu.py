@@ -93,7 +93,7 @@ def test_with_the_compiler_here_people_see_its_figures(tmp_path, monkeypatch, ca
     assert files(tmp_path / "p") == [COMPILED] * 2
     for segment in (tmp_path / "p" / "segments").iterdir():
         with opened(segment / "segment.tflite") as source:
-            assert all(tensor.shapeSignature is None for tensor in source.graph.tensors)
+            assert all(tensor.signature is None for tensor in source.graph.tensors)
 
 
 def test_a_compiler_that_needs_more_room_gets_smaller_segments(run, tmp_path, monkeypatch):

@@ -73,7 +73,7 @@ def test_a_compiled_model_is_explained(tmp_path):
         for_model(path).identify(path)
 
     assert "edgetpu-custom-op" in str(refused.value)
-    assert "cut the model that was compiled" in str(refused.value)
+    assert "cut the model that it was made from" in str(refused.value)
 
 
 def test_variables_of_no_operator_are_named(saved):
