@@ -2,7 +2,8 @@
 
 To add one: write ``fleet/formats/<suffix>.py`` with a class that fits ``ModelFormat`` and
 ``PLUGIN = ThatClass``. It cuts a model and writes the segments; names, manifest and report are
-made for it by ``fleet.split``.
+made for it by ``fleet.split``. Of a format of graphs, `fleet.model_graph.graph_format` does all but
+the reading and writing.
 """
 
 from collections.abc import Callable, Mapping
