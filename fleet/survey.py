@@ -61,6 +61,8 @@ class Along(msgspec.Struct, frozen=True, kw_only=True):
     weight_bytes: tuple[int, ...]
     seconds: tuple[float, ...]
     """Empty where they were not timed."""
+    seconds_are_shares: bool = False
+    """Whether the whole alone was timed, and operators have their parts by work."""
     crossing_bytes: tuple[int, ...]
     """Before each operator, and after the last."""
     cuttable: tuple[bool, ...]

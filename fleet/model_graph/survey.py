@@ -109,6 +109,7 @@ class _Survey:
             seconds=tuple(self.seen.seconds.get(i, 0.0) for i in order)
             if self.seen.seconds
             else (),
+            seconds_are_shares=bool(self.seen.seconds) and not self.seen.model.times_operators,
             crossing_bytes=tuple(frontier.size_bytes for frontier in crossed),
             cuttable=tuple(
                 frontier.valid and place not in ends for place, frontier in enumerate(crossed)

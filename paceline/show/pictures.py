@@ -47,7 +47,10 @@ def _facts(survey: ModelSurvey) -> Iterator[str]:
     yield f"{size_text(survey.weight_bytes)} of weights"
     yield f"{work_text(sum(survey.along.multiply_accumulates))} multiply-accumulates"
     if survey.along.seconds:
-        yield f"operators timed one by one: {seconds_text(sum(survey.along.seconds))}"
+        how = (
+            "timed as a whole" if survey.along.seconds_are_shares else "operators timed one by one"
+        )
+        yield f"{how}: {seconds_text(sum(survey.along.seconds))}"
     for name, sizes in survey.sizes.items():
         yield f"{name} {'×'.join(map(str, sizes)) or 'scalar'}"
 

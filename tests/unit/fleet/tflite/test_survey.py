@@ -3,10 +3,11 @@
 import pytest
 
 from fleet import split_folder, survey
-from fleet.formats import CutRequest, named
+from fleet.formats import UNTIMED, CutRequest, named
 from fleet.profiles import attribution, quick
 from fleet.split import split
 from fleet.survey import SurveyRequest
+from paceline.show.pictures import of_model
 
 pytestmark = pytest.mark.usefixtures("in_process")
 
@@ -31,6 +32,21 @@ def test_other_sizes_take_a_run(saved):
     assert found.sizes == {"x": (6, 4)}
     assert found.along.crossing_bytes[1] == 6 * 4 * 4
     assert any("run once" in note for note in found.notes)
+
+
+def test_times_are_shares_of_the_whole(saved):
+    """And are told to be."""
+    found = survey.survey(saved("pictures"), SurveyRequest(time=True))
+
+    assert found.along.seconds_are_shares
+    assert UNTIMED in found.notes
+    assert found.along.names[max_at(found.along.seconds)] == "CONV_2D"
+    assert "timed as a whole" in of_model(found).subtitle
+
+
+def max_at(values):
+    """Return the place of the largest value."""
+    return max(range(len(values)), key=values.__getitem__)
 
 
 def test_a_chain_names_its_runtime(saved):
