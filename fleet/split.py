@@ -3,7 +3,7 @@
     DIR/pipeline.json                                canonical manifest
     DIR/split.json                                   report for people: costs, bytes, notes
     DIR/chunks.json                                  which ranges of weights can be found again
-    DIR/segments/NN-name/{segment.onnx,weights.bin,golden.frame}
+    DIR/segments/NN-name/{segment.onnx,weights.bin,golden.frame}, or segment.tflite
 
 The folder appears whole or not at all.
 """

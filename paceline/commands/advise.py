@@ -47,7 +47,7 @@ def advise(  # noqa: PLR0913 one for each option
     known and nothing fits.
 
     Args:
-        model: The model, such as model.onnx.
+        model: The model, such as model.onnx or model.tflite.
         have: What there is, CLASSxN: rpi5x2, or several, parted by commas; DEVICE of the fleet file
             is itself; none: all devices of the fleet file.
         add: What may be added, CLASS or CLASSxN; several, parted by | or commas, are each looked

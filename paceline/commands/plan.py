@@ -59,7 +59,7 @@ def plan(  # noqa: PLR0913 one for each option
     file says. Exits with 4 where nothing fits.
 
     Args:
-        model: The model, such as model.onnx.
+        model: The model, such as model.onnx or model.tflite.
         fleet: The devices and links, such as fleet.yaml; none: this machine alone.
         instance: Instead of a model: a JSON file with operators, devices and links;
             docs/planner.md says what is in it.

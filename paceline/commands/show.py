@@ -34,7 +34,7 @@ def show(
     """Show where a model may be cut and what its operators cost, or how it was cut.
 
     Args:
-        what: A model, such as model.onnx, or a folder that `paceline split` wrote.
+        what: A model, such as model.onnx or model.tflite, or a folder that `paceline split` wrote.
         svg: Draw it, too: what would cross a cut at each place, and where the cuts are.
         time: Run the model and time each operator; else it is run only where sizes are not known.
         dim: The size of a dynamic dimension, NAME=N; may be repeated.

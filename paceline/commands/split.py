@@ -50,7 +50,7 @@ def split(  # noqa: PLR0913 one for each option
     """Cut a model into segments.
 
     Args:
-        model: The model, such as model.onnx.
+        model: The model, such as model.onnx or model.tflite.
         out: The folder to write; one that an earlier split wrote is replaced.
         stages: How many segments; `auto`: as many as each make the slowest clearly faster, or, with
             --for edgetpu, the fewest whose weights fit there (its default).
