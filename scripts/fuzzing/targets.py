@@ -21,6 +21,7 @@ from agent.config import source as config_source
 from agent.config.errors import ConfigError
 from fleet.fleet_file import reading as fleet_reading
 from fleet.profiles.pages import Pages
+from tests.fixtures.tflite_builder import chain, quantised
 from tests.unit.fleet.conftest import MODELS
 from wire import (
     broker_url,
@@ -49,6 +50,7 @@ from wire.model.errors import ModelError
 from wire.model.external_data import Policy
 from wire.model.scan import scan
 from wire.model.skeleton import ENCODED, IN_FILE, skeleton
+from wire.model.tflite_scan import scan_tflite, tflite_operators
 from wire.mqtt import packets as mqtt_packets
 from wire.mqtt.inflow import Came, Coming, Inflow
 from wire.profile_report import OperatorTime
@@ -109,6 +111,14 @@ def segment(data: bytes) -> None:
         return
     assert all(r.location == "weights.bin" for r in found.references)
     assert all(r.offset_bytes + r.size_bytes <= WEIGHTS_BYTES for r in found.references)
+
+
+def tflite(data: bytes) -> None:
+    """A TFLite file: refused by name, or told by its operators, whether they are allowed or not."""
+    with contextlib.suppress(ModelError):
+        counted = tflite_operators(data, source="fuzzed")
+        found = scan_tflite(data, source="fuzzed")
+        assert found.operators == counted
 
 
 def one_frame(data: bytes) -> None:
@@ -351,6 +361,7 @@ def _measured() -> Iterable[bytes]:
 TARGETS = {
     "model": Target(_models, model),
     "segment": Target(_models, segment),
+    "tflite": Target(lambda: [chain().data(), quantised().data()], tflite),
     "frame": Target(_frames, one_frame),
     "samples": Target(_frames, sample_file),
     "chunks": Target(_chunks, chunks),

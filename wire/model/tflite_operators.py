@@ -34,6 +34,7 @@ _REASONS: Final = {
         CALL IF STABLEHLO_CASE STABLEHLO_COMPOSITE STABLEHLO_REDUCE STABLEHLO_REDUCE_WINDOW
         STABLEHLO_SCATTER STABLEHLO_SORT STABLEHLO_WHILE WHILE""",
     _CODE: "DELEGATE STABLEHLO_CUSTOM_CALL",
+    "has sparse weights": "DENSIFY",
 }
 REFUSED: Final = MappingProxyType(
     {name: reason for reason, names in _REASONS.items() for name in names.split()}

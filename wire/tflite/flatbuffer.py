@@ -18,6 +18,7 @@ from wire.tflite.errors import FlatbufferError
 
 SCALARS: Final = {"b": 1, "B": 1, "h": 2, "H": 2, "i": 4, "I": 4, "f": 4, "q": 8, "Q": 8}
 """Kinds of numbers, as `struct` spells them, with their size in bytes."""
+_READERS: Final = {kind: struct.Struct(f"<{kind}") for kind in SCALARS}
 VECTORS: Final = {"1": 1, "2": 2, "4": 4, "8": 8}
 """Kinds of vectors of numbers: the size of one in bytes."""
 STRING: Final = "s"
@@ -74,12 +75,12 @@ class File:
         Raises:
             FlatbufferError: It is outside the file, or not at a multiple of its size.
         """
-        size = SCALARS[kind]
-        if at % size:
-            raise FlatbufferError(f"byte {at} is no multiple of {size}, where a number should be")
-        if not 0 <= at <= self.size_bytes - size:
+        reader = _READERS[kind]
+        if at % reader.size:
+            raise _unaligned(at, reader.size)
+        if not 0 <= at <= self.size_bytes - reader.size:
             raise FlatbufferError(f"byte {at} is outside the file ({self.size_bytes} bytes)")
-        found: int = struct.unpack_from(f"<{kind}", self.data, at)[0]
+        found: int = reader.unpack_from(self.data, at)[0]
         return found
 
     def target(self, at: int) -> int:
@@ -225,8 +226,9 @@ class Table:
     def _checked(self, at: int, kind: str) -> Span:
         """Return where the value of the field at ``at`` is."""
         file = self._file
-        if kind in SCALARS:
-            file.number(at, kind)
+        if kind in SCALARS:  # its table is inside the file, and it is inside its table
+            if at % SCALARS[kind]:
+                raise _unaligned(at, SCALARS[kind])
             return Span(at, SCALARS[kind])
         if kind in VECTORS:
             return file.vector(at, VECTORS[kind])
@@ -240,6 +242,10 @@ class Table:
             for place in range(found.at, found.end, 4):
                 file.string(place)
         return found
+
+
+def _unaligned(at: int, size: int) -> FlatbufferError:
+    return FlatbufferError(f"byte {at} is no multiple of {size}, where a number should be")
 
 
 def _fields(file: File, at: int) -> Iterator[tuple[int, int, int]]:

@@ -2,7 +2,8 @@
 
 Kinds are those of `wire.tflite.flatbuffer`, in the order of the fields.
 Source: LiteRT's schema.fbs, unions BuiltinOptions and BuiltinOptions2 (also in
-``ai_edge_litert.schema_py_generated``); fields that it calls deprecated stand in older files.
+``ai_edge_litert.schema_py_generated``); fields that it calls deprecated stand in older files. The
+field ``quant_spec`` of FullyConnected is not here: nothing says what its bytes are.
 """
 
 from typing import Final, NamedTuple

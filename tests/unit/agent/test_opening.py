@@ -3,9 +3,9 @@
 import os
 
 import pytest
+from onnx import helper
 
 from agent.opening import checked_model, checked_segment
-from agent.runtimes.onnx_cpu import _PROOF
 from tests.fixtures.tflite_builder import chain
 from wire.model.errors import ModelError
 
@@ -21,7 +21,10 @@ def segment(tmp_path):
     """A segment's folder with a valid model that needs no weights."""
     folder = tmp_path / "segment"
     folder.mkdir()
-    (folder / "segment.onnx").write_bytes(_PROOF)
+    x, y = (helper.make_tensor_value_info(name, 1, [4]) for name in "xy")
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [x], [y])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    (folder / "segment.onnx").write_bytes(made.SerializeToString())
     (folder / "weights.bin").write_bytes(b"")
     return folder
 

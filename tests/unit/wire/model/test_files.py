@@ -1,13 +1,27 @@
 """Opening a model's files without being led elsewhere."""
 
 import os
+import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from onnx import TensorProto, helper
 
+from tests.fixtures.tflite_builder import TfliteModel
 from wire.model.errors import ExternalDataError, ModelError
-from wire.model.files import map_model, opened_beside, scan_segment, scan_source
+from wire.model.files import (
+    map_model,
+    opened_beside,
+    scan_segment,
+    scan_source,
+    scan_tflite_segment,
+    scan_tflite_source,
+    tflite_operators,
+)
+
+LARGE_BYTES = 100_000_000
 
 
 @pytest.fixture
@@ -91,3 +105,41 @@ def test_no_descriptor_is_left_open(model):
         pass
 
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.fixture
+def large_tflite(tmp_path):
+    """A TFLite file with a constant of 100 MB behind the flatbuffer: a hole in the file."""
+    model = TfliteModel()
+    x, y = model.tensor("x", (1, 100)), model.tensor("y", (1, LARGE_BYTES // 400))
+    weights = model.constant("weights", np.zeros((LARGE_BYTES // 400, 100), np.float32))
+    model.made.buffers[-1] = schema.BufferT()
+    model.made.buffers[-1].offset, model.made.buffers[-1].size = 1 << 12, LARGE_BYTES
+    model.operator("FULLY_CONNECTED", [x, weights], [y], kind="FullyConnected")
+    model.graph.inputs, model.graph.outputs = [x], [y]
+    path = tmp_path / "segment.tflite"
+    path.write_bytes(model.data())
+    os.truncate(path, (1 << 12) + LARGE_BYTES)
+    return path
+
+
+def test_weights_of_a_tflite_file_are_not_read(large_tflite):
+    """However large the weights, the scan takes what the structure takes."""
+    tracemalloc.start()
+    found = scan_tflite_segment(large_tflite)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert found.weight_bytes == LARGE_BYTES
+    assert peak_bytes < 100_000
+
+
+def test_operators_of_a_tflite_file_are_told_without_scanning_it(large_tflite):
+    """Whoever only asks what is in a file gets an answer, also of a linked one."""
+    link = large_tflite.with_name("link.tflite")
+    link.symlink_to(large_tflite)
+
+    assert tflite_operators(link) == {"FULLY_CONNECTED": 1}
+    assert scan_tflite_source(link).operators == {"FULLY_CONNECTED": 1}
+    with pytest.raises(ExternalDataError, match="cannot be opened"):
+        scan_tflite_segment(link)
