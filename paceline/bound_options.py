@@ -21,7 +21,7 @@ _Share = Annotated[
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundOptions:
-    """How far codecs may move the outputs; else they are refused (exit code 5)."""
+    """How far outputs may be moved; else what moves them is refused (exit code 5)."""
 
     max_relative_l2: _Most = None
     """Of each output: the length of what changed over the length of the output, such as 0.01."""

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fleet.compose.contract import Contract
 from fleet.compose.report import ComposeReport, JointReport, ReferenceReport, StageReport
 from paceline.formatting import counted, size_text
 from paceline.output import one_line
@@ -56,16 +57,23 @@ def _show_joint(console: Console, joint: JointReport) -> None:
     way.append(one_line(joint.tensor), style="bold")
     if not joint.steps:
         way.append(f"  {one_line(joint.made.kind)}, as it is")
+    if joint.matched_by == "position":
+        way.append("  (matched by position)", style="dim")
     console.print(way)
     if joint.steps:
         for title, said in (
-            ("gives", Text(one_line(joint.made.kind))),
-            ("takes", Text(one_line(joint.wanted.kind))),
+            ("gives", _side(joint.made)),
+            ("takes", _side(joint.wanted)),
             ("adapter", _adapter(joint)),
         ):
             row = Table.grid(padding=(0, 2))
             row.add_row(Text(f"    {title:7}", style="dim"), said)
             console.print(row)
+
+
+def _side(contract: Contract) -> Text:
+    said = Text(f"{one_line(contract.name)}  ", style="dim")
+    return said.append(one_line(contract.kind), style="default not dim")
 
 
 def _adapter(joint: JointReport) -> Text:

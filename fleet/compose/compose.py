@@ -14,8 +14,9 @@ from typing import Final
 import msgspec
 
 from fleet import chunks, split
+from fleet.codec_effects.report import Bounds
 from fleet.compose import reference
-from fleet.compose.errors import StageError
+from fleet.compose.errors import ReferenceDiffersError, StageError
 from fleet.compose.report import ComposeReport, JointReport, StageReport, joint_reports
 from fleet.compose.stages import Given, Reading, Stage
 from fleet.compose.travel import Travel, travel
@@ -48,6 +49,8 @@ class ComposeRequest:
     given: Given = Given()  # noqa: RUF009 frozen
     reference: Path | None = None
     """A model that does the same as a whole."""
+    bounds: Bounds = Bounds()  # noqa: RUF009 frozen
+    """How far the outputs may be from the reference's."""
 
 
 def compose(request: ComposeRequest, tell: Tell = lambda _: None) -> ComposeReport:
@@ -58,6 +61,7 @@ def compose(request: ComposeRequest, tell: Tell = lambda _: None) -> ComposeRepo
     Raises:
         ContractError: What a stage gives cannot be made into what the next one takes.
         UnmatchedError: Nothing comes to what a stage takes.
+        ReferenceDiffersError: A bound is broken.
         AdapterWrongError: An adapter does not give what numpy gives.
         CodedError: A stage is none or does not run, or the folder holds something else; nothing
             was written.
@@ -115,6 +119,9 @@ def _written(
         compared = reference.compared(
             folder, made, travels.ends, request.reference, made_up=made_up
         )
+        broken = request.bounds.broken(compared.figures)
+        if broken:
+            raise ReferenceDiffersError(request.reference.name, broken)
     return ComposeReport(
         folder=str(request.out),
         pipeline=made.name,

@@ -59,6 +59,25 @@ class ContractError(CodedError):
         return f"{self.made} does not become {self.wanted} ({self.problem}); {self.advice}"
 
 
+class ReferenceDiffersError(CodedError):
+    """The pipeline's outputs are further from the reference's than the user allows."""
+
+    code = "compose.reference_differs"
+    exit_code = 5
+
+    def __init__(self, model: str, broken: Sequence[str]) -> None:
+        super().__init__(model, broken)
+        self.model = model
+        self.broken = tuple(broken)
+        """What is beyond which bound."""
+
+    def __str__(self) -> str:
+        return (
+            f"compared with {self.model}: {', '.join(self.broken)}; nothing was written, take"
+            " other stages or a wider bound"
+        )
+
+
 class AdapterWrongError(CodedError):
     """An adapter's operators do not give what numpy gives."""
 

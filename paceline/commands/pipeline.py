@@ -11,6 +11,7 @@ from fleet.compose.stages import LAYOUTS, Given, Layout
 from fleet.errors import BadRequestError
 from fleet.formats import CutRequest
 from fleet.split import Presentation
+from paceline.bound_options import BoundOptions
 from paceline.commands.split import MOST_SEED, block, picture_block
 from paceline.compose_view import show
 from paceline.dimensions import dimension
@@ -30,6 +31,7 @@ def compose(  # noqa: PLR0913 one for each option
     example: Annotated[Path | None, Parameter(name="--input")] = None,
     dim: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     seed: int = 0,
+    bounds: BoundOptions = BoundOptions(),  # noqa: B008 frozen
     how: OutputOptions = OutputOptions(),  # noqa: B008 frozen
 ) -> int:
     """Make a pipeline of stages that are there, of one format or of several.
@@ -47,10 +49,13 @@ def compose(  # noqa: PLR0913 one for each option
         example: An .npz with one array for each input, where made-up ones do not do.
         dim: The size of a dynamic dimension of the first stage, NAME=N; may be repeated.
         seed: For made-up inputs.
+        bounds: How far the outputs may be from the reference's.
         how: How to answer.
     """
     if not stages:
         raise BadRequestError("STAGES", "none was given")
+    if bounds.first and reference is None:
+        raise BadRequestError(bounds.first, "is for the outputs of a --reference")
     if not 0 <= seed <= MOST_SEED:
         raise BadRequestError(f"--seed {seed}", f"is out of range (0 to {MOST_SEED})")
     request = ComposeRequest(
@@ -69,6 +74,7 @@ def compose(  # noqa: PLR0913 one for each option
             lossy_casts=lossy_casts,
         ),
         reference=reference,
+        bounds=bounds.bounds,
     )
     with how.output.progress() as tell:
         report = composing.compose(request, tell)

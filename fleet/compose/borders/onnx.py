@@ -1,15 +1,17 @@
 """Borders of ONNX files."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import onnx
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper
+from onnx import ModelProto, NodeProto, ValueInfoProto, helper
 from onnx import numpy_helper as arrays
 
-from fleet.compose.borders import ADAPTED, Change, Face, Meaning, face
+from fleet.compose.borders import ADAPTED, Change, Face, face
+from fleet.compose.borders._onnx_names import names_of, rename
+from fleet.compose.borders._onnx_scales import DOMAINS, Scales
 from fleet.compose.contract import (
     Cast,
     Contract,
@@ -23,21 +25,12 @@ from fleet.compose.contract import (
 )
 from fleet.compose.errors import StageError
 from fleet.onnx import open_model, segments
-from fleet.onnx.graph import bodies
 from wire import codecs
 
-_DOMAINS: Final = ("", "ai.onnx")
 _INT16: Final = (4, 5)
 _QUANTISES: Final = 10
 _QUANTISES_INT16: Final = 21
 _INT32: Final = 6
-_SCALES_OF_INPUTS: Final[Mapping[str, Mapping[int, int]]] = {
-    "DequantizeLinear": {0: 1},
-    "QLinearConv": {0: 1, 3: 4},
-    "QLinearMatMul": {0: 1, 3: 4},
-}
-"""By the place of an input, where its scale is; the zero point is behind it."""
-_SCALES_OF_OUTPUTS: Final = {"QuantizeLinear": 1, "QLinearConv": 6, "QLinearMatMul": 6}
 
 
 class OnnxBorder:
@@ -48,8 +41,8 @@ class OnnxBorder:
     def read(self, model: Path, stage: int) -> Face:
         """Return what the file takes and gives; see ``Border``."""
         with open_model.opened(model) as found:
-            scales = _Scales(found.source.model.graph)
-            names = frozenset(_names(found.source.model.graph))
+            scales = Scales(found.source.model.graph)
+            names = frozenset(names_of(found.source.model.graph))
             return face(found, stage, names, scales.of_input, scales.of_output)
 
     def write(self, model: Path, inputs: Sequence[Change], outputs: Sequence[Change]) -> None:
@@ -83,11 +76,9 @@ class _Writer:
         self._model = model
         self._graph = model.graph
         self._name = name
-        self._names = set(_names(model.graph))
+        self._names = set(names_of(model.graph))
         self._renamed: dict[str, str] = {}
-        self._opset = max(
-            (o.version for o in model.opset_import if o.domain in _DOMAINS), default=0
-        )
+        self._opset = max((o.version for o in model.opset_import if o.domain in DOMAINS), default=0)
 
     def take(self, change: Change) -> None:
         """Make an input come as it travels."""
@@ -197,95 +188,13 @@ class _Writer:
         return self._renamed.get(name, name)
 
     def _rename(self, name: str, new: str) -> None:
-        _rename(self._graph, self._now(name), new)
+        rename(self._graph, self._now(name), new)
         self._renamed[name] = new
-
-
-class _Scales:
-    """What integers at the border stand for, where an operator beside it says so."""
-
-    def __init__(self, graph: GraphProto) -> None:
-        self._weights = {tensor.name: tensor for tensor in graph.initializer}
-        self._graph = graph
-
-    def of_input(self, name: str) -> Meaning:
-        """Return what all readers of an input agree on."""
-        found = {
-            self._said(node, _SCALES_OF_INPUTS.get(node.op_type, {}).get(place))
-            for node in self._graph.node
-            for place, read in enumerate(node.input)
-            if read == name
-        }
-        return found.pop() if len(found) == 1 else Meaning()
-
-    def of_output(self, name: str) -> Meaning:
-        """Return what the maker of an output says."""
-        for node in self._graph.node:
-            if node.output and node.output[0] == name:
-                return self._said(node, _SCALES_OF_OUTPUTS.get(node.op_type))
-        return Meaning()
-
-    def _said(self, node: NodeProto, place: int | None) -> Meaning:
-        if place is None or node.domain not in _DOMAINS or len(node.input) <= place:
-            return Meaning()
-        scales = self._numbers(node.input[place])
-        has_zero = len(node.input) > place + 1 and node.input[place + 1]
-        zeros = self._numbers(node.input[place + 1]) if has_zero else (0.0,)
-        if len(scales) > 1:
-            return Meaning(per_channel=True)
-        if not scales or not zeros:
-            return Meaning()
-        return Meaning(Quantisation(scale=scales[0], zero_point=int(zeros[0])))
-
-    def _numbers(self, name: str) -> tuple[float, ...]:
-        """Return a small weight's elements; none where it is something else."""
-        tensor = self._weights.get(name)
-        if tensor is None or tensor.data_location == TensorProto.EXTERNAL:
-            return ()
-        return tuple(map(float, arrays.to_array(tensor).reshape(-1)))
 
 
 def _value(name: str, contract: Contract) -> ValueInfoProto:
     shape = [None if size == "" else size for size in contract.shape]
     return helper.make_tensor_value_info(name, contract.dtype, shape)
-
-
-def _names(graph: GraphProto) -> Iterable[str]:
-    """Yield the names of all tensors, those of inner graphs included."""
-    for values in (graph.input, graph.output, graph.value_info):
-        yield from (value.name for value in values)
-    yield from (tensor.name for tensor in graph.initializer)
-    yield from (tensor.values.name for tensor in graph.sparse_initializer)
-    for node in graph.node:
-        yield from (*node.input, *node.output)
-        for body in bodies(node):
-            yield from _names(body)
-
-
-def _rename(graph: GraphProto, old: str, new: str) -> None:
-    """Rename a tensor wherever it is made or read; inner graphs may hide its name."""
-    if old == new:
-        return
-    for node in graph.node:
-        for names in (node.input, node.output):
-            for place, name in enumerate(names):
-                if name == old:
-                    names[place] = new
-        for body in bodies(node):
-            if old not in set(_made(body)):
-                _rename(body, old, new)
-    for tensor in graph.initializer:
-        tensor.name = new if tensor.name == old else tensor.name
-    for values in (graph.output, graph.value_info):
-        for value in values:
-            value.name = new if value.name == old else value.name
-
-
-def _made(graph: GraphProto) -> Iterable[str]:
-    yield from (value.name for value in graph.input)
-    yield from (tensor.name for tensor in graph.initializer)
-    for node in graph.node:
-        yield from node.output
 
 
 PLUGIN = OnnxBorder

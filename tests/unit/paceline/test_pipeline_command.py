@@ -3,8 +3,10 @@
 import json
 
 import numpy as np
+import onnx
 import pytest
 import structlog
+from onnx import helper, numpy_helper
 
 from fleet import split_folder
 from paceline import cli
@@ -36,8 +38,8 @@ def test_people_see_stages_and_adapters(models, capsys):
     for line in (
         "pipeline mixed, composed of 2 stages",
         "00-a > 01-b",
-        "gives    float32[N,4,6,5]",
-        "takes    float32[batch,6,5,4]",
+        "gives    y  float32[N,4,6,5]",
+        "takes    x  float32[batch,6,5,4]",
         "adapter  transpose 0,2,3,1, in 00-a: equal to numpy bit by bit",
         f"Next: paceline verify {out}",
     ):
@@ -133,3 +135,43 @@ def test_pictures_and_answers_are_said_as_for_a_split(models, capsys):
     assert (code, made.preprocess.input, made.inputs[0].layout) == (0, "x", "NCHW")
     assert made.edges[0].tensors == made.inputs
     assert (wrong, "has no output 'none'" in said) == (2, True)
+
+
+def test_outputs_too_far_from_the_references_are_refused(models, capsys):
+    """Exit code 5, and nothing is written; a bound without a reference is no bound."""
+    stages, out = (models / "a.onnx", models / "b.tflite"), models / "mixed"
+    onnx_conv(models / "b.onnx", 4, 8)
+    compose(capsys, models / "a.onnx", models / "b.onnx", "--out", models / "one")
+    whole = models / "one" / "segments" / "00-a" / "segment.onnx"
+    options = ("--out", out, "--reference", whole)
+
+    near, said, _ = compose(capsys, models / "a.onnx", *options, "--max-abs", "0")
+    (models / "mixed").rename(models / "kept")
+    write_bias(models / "far.onnx", whole)
+    far, _, aside = compose(
+        capsys,
+        models / "a.onnx",
+        "--out",
+        out,
+        "--reference",
+        models / "far.onnx",
+        "--max-abs",
+        "0.1",
+    )
+    none, _, said_none = compose(capsys, *stages, "--out", out, "--max-abs", "1")
+
+    assert (near, "max abs 0, relative L2 0" in said) == (0, True)
+    assert (far, "max abs 1 (at most 0.1)" in aside) == (5, True)
+    assert (none, "--reference" in said_none) == (2, True)
+    assert not out.exists()
+
+
+def write_bias(path, like):
+    """Write a model that gives what another one gives, and 1 more."""
+    model = onnx.load(like)
+    (output,) = model.graph.output
+    for node in model.graph.node:
+        node.output[:] = ["before" if name == output.name else name for name in node.output]
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(1), "one"))
+    model.graph.node.append(helper.make_node("Add", ["before", "one"], [output.name]))
+    onnx.save(model, path)
