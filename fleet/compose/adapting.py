@@ -63,10 +63,12 @@ def host(made: Contract, wanted: Contract, found: Sequence[Step]) -> Host:
     The ONNX side's where one is: a TFLite segment may be compiled, and then stays as it is. Else
     what makes elements smaller is done before they travel.
     """
+    if made.stage < 0:  # a client makes it
+        return "reader"
     if made.format != wanted.format:
         return "maker" if made.format == ONNX else "reader"
     shrinks = bool(found) and _element_bytes(after(made, found)) < _element_bytes(made)
-    return "maker" if shrinks and made.stage >= 0 else "reader"
+    return "maker" if shrinks else "reader"
 
 
 def _element_bytes(contract: Contract) -> int:

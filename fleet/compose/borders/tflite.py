@@ -18,6 +18,7 @@ from fleet.compose.contract import (
     Transpose,
     after,
 )
+from fleet.compose.errors import StageError
 from fleet.tflite import open_model, segments
 from fleet.tflite.open_model import TfliteModel
 from fleet.tflite.schema import schema, text
@@ -54,6 +55,7 @@ class TfliteBorder:
         with open_model.opened(model) as found:
             source = found.source
             places = {name: place for place, name in enumerate(source.names)}
+            _check_apart(inputs, outputs, model)
             own = {contract.name: contract for contract in _face(found, 0).outputs}
             writer = _Writer(source.model)
             taken = [writer.take(places[change.name], change) for change in inputs]
@@ -223,6 +225,15 @@ def _face(found: TfliteModel, stage: int) -> Face:
         return _meaning(tensors[name].quantization)
 
     return face(found, stage, frozenset(source.names), meaning, meaning)
+
+
+def _check_apart(inputs: Sequence[Change], outputs: Sequence[Change], model: Path) -> None:
+    """Refuse an output that is an input and would need another name: it is one tensor."""
+    names = {change.name: change.outside.name for change in inputs}
+    for change in outputs:
+        if names.get(change.name, change.outside.name) != change.outside.name and not change.steps:
+            problem = f"its input {change.name!r:.80} is an output as well"
+            raise StageError(str(model), problem, "leave that output out when you export it")
 
 
 def _meaning(found: Quantization | None) -> Meaning:

@@ -200,6 +200,7 @@ def test_indices_pass_as_they_are():
         (contract((1, 2), format_="tflite"), contract((1, 2), 1), "reader"),
         (contract((1, 2)), contract((1, 2), 1), "reader"),
         (contract((1, 2)), contract((1, 2), 1, dtype=FLOAT16), "maker"),
+        (contract((1, 2), stage=-1), contract((1, 2), 1, "tflite"), "reader"),
     ],
 )
 def test_the_onnx_side_hosts_an_adapter(made, wanted, expected):

@@ -29,6 +29,8 @@ from fleet.errors import (
 from fleet.formats import CutRequest
 from fleet.split import Presentation, split
 from fleet.verify import verify
+from fleet.verify.runs import Runs
+from fleet.verify.subject import Subject
 from tests.fixtures.stages import (
     onnx_conv,
     tflite_conv,
@@ -37,6 +39,7 @@ from tests.fixtures.stages import (
     tflite_relu,
     write_onnx,
 )
+from tests.fixtures.tflite_builder import TfliteModel
 from tests.fixtures.tflite_models import compiled
 from tests.unit.fleet.verify.models import describe_again
 
@@ -98,6 +101,58 @@ def test_answers_are_those_of_the_same_net_in_one_format(models, tmp_path):
     _, got = golden_files.read(tmp_path / "mixed" / "segments" / report.stages[-1].segment)
     assert np.array_equal(taken["x"], X)
     assert np.allclose(got["out"], expected["out"], rtol=1e-5, atol=1e-6)
+
+
+def test_frames_may_come_in_batches(models, tmp_path):
+    """A size that every stage leaves open is open, adapters included."""
+    stages = [models / "a.onnx", models / "b.tflite", models / "c.onnx"]
+    composed(tmp_path / "mixed", *stages)
+    composed(tmp_path / "one", models / "a.onnx", models / "b.onnx", models / "c.onnx")
+    batch = {"x": np.concatenate([X, X[..., ::-1], X * 2])}
+
+    (got,), (expected,) = (
+        Runs(Subject(folder, split_folder.read(folder), None), 60.0).chain(
+            [batch], optimisations=False
+        )
+        for folder in (tmp_path / "mixed", tmp_path / "one")
+    )
+
+    assert got["out"].shape == (3, 2, 6, 5)
+    assert np.allclose(got["out"], expected["out"], rtol=1e-5, atol=1e-6)
+
+
+def test_the_pipelines_input_is_adapted_where_it_is_read(models, tmp_path):
+    """A later stage of another format may take it too."""
+    value = helper.make_tensor_value_info
+    shapes = {"picture": [1, 4, 6, 5], "y": [1, 4, 6, 5]}
+    values = [value(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+    relu = helper.make_node("Relu", ["picture"], ["y"])
+    write_onnx(tmp_path / "first.onnx", [relu], values[:1], values[1:])
+    model = TfliteModel()
+    taken = [model.tensor(name, (1, 6, 5, 4)) for name in ("y", "picture")]
+    given = model.tensor("sum", (1, 6, 5, 4))
+    model.operator("ADD", taken, [given], kind="Add")
+    model.graph.inputs, model.graph.outputs = taken, [given]
+    (tmp_path / "add.tflite").write_bytes(model.data())
+
+    report = composed(tmp_path / "out", tmp_path / "first.onnx", tmp_path / "add.tflite")
+
+    assert [(j.maker, j.adapter_in) for j in report.joints] == [
+        ("00-first", "00-first"), ("input", "01-add"),
+    ]  # fmt: skip
+    assert verify(tmp_path / "out").passes
+
+
+def test_one_model_may_stand_there_twice_and_a_folder_be_made_of_itself(models, tmp_path):
+    """Stages are told apart by their places; the old folder is read before it is replaced."""
+    tflite_relu(tmp_path / "r.tflite", (1, 6, 5, 4))
+    composed(tmp_path / "out", tmp_path / "r.tflite", tmp_path / "r.tflite")
+    again = [tmp_path / "out" / "segments" / name for name in ("00-r", "01-r", "00-r")]
+
+    report = composed(tmp_path / "out", *again)
+
+    assert [stage.segment for stage in report.stages] == ["00-r", "01-r", "02-r"]
+    assert verify(tmp_path / "out").passes
 
 
 def test_integers_stand_for_floats_between(models, tmp_path):
