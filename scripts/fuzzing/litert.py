@@ -16,6 +16,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
+from scripts.fuzzing.litert_operators import invented
 from tests.fixtures.tflite_builder import chain, quantised
 from wire.model.errors import ModelError
 from wire.model.tflite_limits import Limits
@@ -133,10 +134,29 @@ def _damage(name: str, data: bytes, numbers: range, litert: Runner, kept: Path) 
     return sum(count for what, count in counted.items() if what.startswith("ended"))
 
 
+def _invent(count: int, first: int, litert: Runner, kept: Path) -> None:
+    """Print what became of invented operators."""
+    counted: Counter[str] = Counter()
+    for number in range(first, first + count):
+        name, data = invented(random.Random(number))
+        try:
+            scan_tflite(data, source="invented", limits=SMALL)
+        except ModelError as error:
+            counted[error.code] += 1
+            continue
+        what = litert.run(data)
+        if what.startswith("ended"):
+            (kept / f"{name}-{number}.tflite").write_bytes(data)
+            what = f"{what} by {name}"
+        counted[what] += 1
+    print("invented operators:", ", ".join(f"{w} {n}" for w, n in counted.most_common()))
+
+
 def main() -> int:
     """Return 1 if a process ended."""
     parser = argparse.ArgumentParser(prog="scripts/fuzz-litert", description=__doc__)
     parser.add_argument("--models", type=int, default=2000, help="damaged ones, of each model")
+    parser.add_argument("--operators", type=int, default=0, help="invented ones; only told")
     parser.add_argument("--first", type=int, default=0, help="number of the first")
     parser.add_argument("--found", type=Path, default=Path.home() / ".cache" / "paceline" / "fuzz")
     given = parser.parse_args()
@@ -148,7 +168,8 @@ def main() -> int:
         broken = sum(
             _damage(name, data, numbers, litert, given.found) for name, data in seeds.items()
         )
-    print(f"{broken} ended the process that ran them; such models are kept in {given.found}")
+        _invent(given.operators, given.first, litert, given.found)
+    print(f"{broken} damaged models ended LiteRT's process (kept in {given.found})")
     return 1 if broken else 0
 
 
