@@ -140,7 +140,18 @@ def main() -> None:
             compare(f"{suffix}: {head.name} on {one}", between, features)
             compare(f"{suffix}: then {tail.name} on {two}", answers(second, between), scores)
             compare(f"{suffix}: {model.name} on {one} and {two}", answers(whole, images), scores)
+        mixed = composed(
+            machine, site, "head-onnx.onnx", "tail-tflite.tflite", whole="digits-onnx.onnx"
+        )
+        compare(f"{head.name} as ONNX, {tail.name} as TFLite", answers(mixed, images), scores)
     print("all answers are Keras's own")
+
+
+def composed(machine: Machine, site: "Site", *parts: str, whole: str) -> "Pipeline":
+    """Make one pipeline of sub-models that were exported one by one, in any format."""
+    machine.paceline("pipeline", "compose", *parts, "--reference", whole, "--out", "mixed")
+    machine.deploy("mixed", "mixed", "default")
+    return site.pipeline("mixed")
 
 
 def trained() -> "keras.Model":

@@ -126,20 +126,21 @@ def _install(wheel: Path, steps: Steps) -> None:
     shutil.rmtree(home / "venv", ignore_errors=True)
     shutil.rmtree(home / "state", ignore_errors=True)
     shutil.copyfile(wheel, home / wheel.name)
-    with steps.step("pip install paceline[cpu]") as shown:
+    with steps.step("pip install paceline[coral,cpu]") as shown:
         root.run(root.inside(["python3", "-m", "venv", f"{root.HOME}/venv"]))
-        root.run(root.inside([PYTHON, "-m", "pip", "install", "-q", f"./{wheel.name}[cpu]"]))
+        root.run(root.inside([PYTHON, "-m", "pip", "install", "-q", f"./{wheel.name}[coral,cpu]"]))
         root.run(root.inside([PYTHON, "-m", "pip", "check"]))
         listed = root.run(root.inside([PYTHON, "-m", "pip", "list", "--format=json"]))
         found = {package["name"]: package["version"] for package in json.loads(listed)}
-        shown += [f"{len(found)} packages", f"onnxruntime {found['onnxruntime']}"]
+        shown.append(f"{len(found)} packages")
     with steps.step("paceline-agent --version") as shown:
         shown.append(root.run(root.inside([f"{root.HOME}/venv/bin/paceline-agent", "--version"])))
     with steps.step("probe child") as shown:
         probe = root.run(root.inside([PYTHON, "-I", "-m", "agent", "probe", "--json"]))
-        (cpu,) = [r for r in json.loads(probe)["runtimes"] if r["name"] == "onnx_cpu"]
-        shown.append(f"onnx_cpu {cpu['version']} works: {cpu['works']}")
-        assert cpu["works"], cpu
+        for name in ("onnx_cpu", "tflite_cpu"):
+            (found,) = [one for one in json.loads(probe)["runtimes"] if one["name"] == name]
+            shown.append(f"{name} {found['version']} works: {found['works']}")
+            assert found["works"], found
 
 
 def _start(place: Place) -> list[str]:
