@@ -22,6 +22,7 @@ from fleet.compose.stages import Given, Reading, Stage
 from fleet.compose.travel import Travel, travel
 from fleet.compose.writing import Writer
 from fleet.formats import Tell
+from fleet.model_graph import kernels
 from fleet.split import Presentation
 from fleet.split_folder import (
     CHUNKS_FILE,
@@ -130,7 +131,7 @@ def _written(
         joints=joint_reports(travels.joints, [stage.name for stage in stages], writer.quanta_apart),
         max_abs_diff=writer.max_abs_diff,
         reference=compared,
-        notes=(*_notes(stages, travels), *writer.notes),
+        notes=(*_notes(stages, made, travels), *writer.notes),
     )
 
 
@@ -152,13 +153,16 @@ def _stage_reports(
     )
 
 
-def _notes(stages: Sequence[Stage], travels: Travel) -> list[str]:
+def _notes(stages: Sequence[Stage], made: Manifest, travels: Travel) -> list[str]:
     notes = [
         f"stage {stage.number}: {note}"
         for stage in stages
         if not stage.is_segment
         for note in stage.cut.notes
+        if note != kernels.note(stage.cut.segments)
     ]
+    if any(segment.quanta for segment in made.segments):
+        notes.append(kernels.note(made.segments))
     for stage in stages[:-1]:
         unread = [one.name for one in stage.face.outputs if not travels.readers(one)]
         if unread:

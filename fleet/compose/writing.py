@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 from fleet import children, digests, golden_files
 from fleet.children import RunOptions
 from fleet.compare import compare, tolerance_for
-from fleet.compose import kernels, numerics
+from fleet.compose import numerics
 from fleet.compose.borders import ADAPTED, Change
-from fleet.compose.contract import TFLITE
+from fleet.compose.contract import ONNX
 from fleet.compose.errors import AdapterWrongError, StageError
 from fleet.compose.joints import Joint
-from fleet.compose.kernels import Allowance
 from fleet.compose.stages import Stage, value
 from fleet.compose.travel import Travel
+from fleet.edgetpu.target import QUANTA as COMPILED_QUANTA
 from fleet.errors import ChildFailedError
 from fleet.formats import Tell
+from fleet.model_graph import kernels
 from wire import golden
 from wire.manifest import Segment
 
@@ -50,6 +51,7 @@ class Writer:
         Raises:
             AdapterWrongError: An adapter does not give what numpy gives.
             StageError: It does not run, or its format has no operator for an adapter.
+        ChildFailedError: It does not run with optimisations.
         """
         tell(f"checking the adapters of stage {stage.number}")
         self._check_adapters(stage)
@@ -58,7 +60,7 @@ class Writer:
             self._travel.entering(stage.number),
             self._travel.leaving(stage.number),
         )
-        self._write_border(stage, entering, leaving)
+        is_compiled = self._write_border(stage, entering, leaving)
         (stage.folder / golden.FILE_NAME).unlink()
         given = {change.outside.name: self.have[change.outside.name] for change in entering}
         got = self._run(stage, stage.folder, given)
@@ -66,8 +68,7 @@ class Writer:
             self._compare(stage, change, got[change.outside.name])
         self.have |= got
         golden_files.write(stage.folder, given, got)
-        allowed = self._allowed(stage, leaving, given, got)
-        return Segment(
+        made = Segment(
             name=stage.name,
             format=stage.segment.format,
             files=digests.files(stage.folder),
@@ -76,13 +77,22 @@ class Writer:
             operators=stage.segment.operators + sum(len(c.steps) for c in (*entering, *leaving)),
             weight_bytes=stage.segment.weight_bytes,
             peak_bytes=stage.segment.peak_bytes,
-            quanta=allowed.quanta,
-            tolerance=allowed.tolerance,
+            quanta=max(stage.segment.quanta or 0, COMPILED_QUANTA if is_compiled else 0)
+            or msgspec.UNSET,
+            tolerance=stage.segment.tolerance,
         )
+        if not any(change.steps for change in leaving):
+            return made
+        made = msgspec.structs.replace(made, tolerance=tolerance_for(got.values(), given.values()))
+        quantised = any(change.outside.quantisation is not None for change in leaving)
+        if not quantised and stage.segment.format == ONNX:
+            return made
+        return kernels.allowing(made, stage.folder, {**given, **got})
 
     def _write_border(
         self, stage: Stage, entering: Sequence[Change], leaving: Sequence[Change]
-    ) -> None:
+    ) -> bool:
+        """Write what changes at the border; returns whether there is a file for an Edge TPU."""
         changed = any(c.steps or c.outside.name != c.name for c in (*entering, *leaving))
         if changed or len(leaving) < len(stage.face.outputs):
             stage.border.write(stage.folder / stage.border.MODEL_FILE, entering, leaving)
@@ -91,15 +101,14 @@ class Writer:
                     f"stage {stage.number}: its border changed, so {stage.compiled.name} is left"
                     " out; compile the segment again"
                 )
-        elif stage.compiled is not None:
+            return False
+        if stage.compiled is not None:
             shutil.copy(stage.compiled, stage.folder)
+        return stage.compiled is not None
 
-    def _run(
-        self, stage: Stage, model: Path, inputs: Arrays, *, optimisations: bool = False
-    ) -> Arrays:
+    def _run(self, stage: Stage, model: Path, inputs: Arrays) -> Arrays:
         try:
-            options = RunOptions(optimisations=optimisations)
-            return children.run(model, [inputs], options).outputs[0]
+            return children.run(model, [inputs], RunOptions()).outputs[0]
         except ChildFailedError as error:
             problem = f"it does not run with what comes to it ({error.reason})"
             raise StageError(str(stage.path), problem, "export it again") from error
@@ -138,19 +147,3 @@ class Writer:
         if not (found.within or self._travel.rounds(stage.number)):
             how = f"differs from numpy's by up to {found.max_abs_diff:.3g}"
             raise AdapterWrongError(stage.name, change.outside.name, how)
-
-    def _allowed(
-        self, stage: Stage, leaving: Sequence[Change], given: Arrays, got: Arrays
-    ) -> Allowance:
-        """Return how far a device may be off; quantised kernels are tried as devices use them."""
-        quantised = any(change.outside.quantisation is not None for change in leaving)
-        quanta = stage.segment.quanta or (1 if quantised else msgspec.UNSET)
-        found = Allowance(stage.segment.tolerance, quanta)
-        if any(change.steps for change in leaving):
-            found = Allowance(tolerance_for(got.values(), given.values()), quanta)
-        if stage.segment.format == TFLITE:
-            fast = self._run(stage, stage.folder, given, optimisations=True)
-            found = kernels.allowance(fast, got, found)
-        if found.note:
-            self.notes.append(f"stage {stage.number}: {found.note}")
-        return found

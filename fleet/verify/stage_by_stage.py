@@ -5,12 +5,7 @@ says what is right. So each stage runs with its golden inputs, as on a device be
 has to be as near to its golden outputs as the manifest asks for.
 """
 
-from typing import Any, Final
-
-import numpy as np
-from numpy.typing import NDArray
-
-from fleet.compare import compare
+from fleet.compare import Allowance, compare
 from fleet.errors import ChildFailedError
 from fleet.metrics import Score
 from fleet.verify import differing, judging, reasons
@@ -25,9 +20,6 @@ NOTE = (
     "optimisations on: each stage ran with its golden inputs, as on a device before it serves;"
     " what is told beside is how far they move the outputs one after the other"
 )
-
-STEPPED: Final = ("int8", "uint8", "int16", "uint16")
-"""Types of quantised elements, which ``Segment.quanta`` is for."""
 
 
 def judged(runs: Runs, got: Arrays, expected: Arrays) -> Outcome:
@@ -62,18 +54,10 @@ def judged(runs: Runs, got: Arrays, expected: Arrays) -> Outcome:
 
 
 def _first(runs: Runs, segment: Segment, given: Arrays, wanted: Arrays) -> TensorDifference | None:
-    rule = Rule(optimisations=True, bits=False, tolerance=segment.tolerance)
-    for spec in segment.outputs:
-        name = spec.name
-        got = given.get(name, np.zeros(0))
-        if not _is_near(got, wanted[name], segment):
-            one = {name: wanted[name]}
-            return differing.in_segment(runs.subject, segment, {name: got}, one, rule)
-    return None
-
-
-def _is_near(got: NDArray[Any], wanted: NDArray[Any], segment: Segment) -> bool:
-    """Whether an output is as near as the manifest asks for: see ``Segment.quanta``."""
-    found = compare(got, wanted, segment.tolerance)
-    steps = (segment.quanta or 0) if wanted.dtype.name in STEPPED else 0
-    return found.within or found.max_abs_diff <= steps
+    allowed = Allowance(
+        absolute=segment.tolerance.absolute,
+        relative=segment.tolerance.relative,
+        quanta=segment.quanta or 0,
+    )
+    rule = Rule(optimisations=True, bits=False, tolerance=allowed)
+    return differing.in_segment(runs.subject, segment, given, wanted, rule)

@@ -250,6 +250,7 @@ def test_a_compiled_segment_stays_compiled_while_its_border_is_as_it_was(models,
 
     files = [split_folder.read(tmp_path / name).segments for name in ("kept", "lost")]
     assert "segment_edgetpu.tflite" in {file.name for file in files[0][1].files}
+    assert files[0][1].quanta == 2
     assert "segment_edgetpu.tflite" not in {file.name for file in files[1][0].files}
     assert not any("compile" in note for note in kept.notes)
     assert any("compile the segment again" in note for note in lost.notes)
