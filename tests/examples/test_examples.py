@@ -66,6 +66,24 @@ def test_keras_helps_without_tensorflow():
     assert "[keras_submodels.py](keras_submodels.py)" in (EXAMPLES / "README.md").read_text()
 
 
+def test_keras_ends_where_answers_are_not_its_own(monkeypatch, capsys):
+    """Off by more than 1e-5, of another number, or no numbers: not one of them passes."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import keras_submodels as example
+    import numpy as np
+
+    images, _ = example.drawn(20, seed=1)
+    scores = np.zeros((20, 10), np.float32)
+    example.compare("the same", scores + 9e-6, scores)
+
+    assert images.shape == (20, 28, 28)
+    assert np.array_equal(example.drawn(20, seed=1)[0], images)
+    assert "20 answers, at most 9.0e-06" in capsys.readouterr().out
+    for wrong in (scores + 2e-5, scores[:19], scores + np.nan):
+        with pytest.raises(SystemExit, match=r"more than|instead of"):
+            example.compare("others", wrong, scores)
+
+
 def test_a_changed_audit_is_found(tmp_path, monkeypatch):
     """A line that was changed, removed, moved or signed by another; whole, it is counted."""
     monkeypatch.syspath_prepend(EXAMPLES / "medical-image")
