@@ -4,7 +4,6 @@ Its kernel takes its options as they are, and reads as many anchors as there are
 Source: LiteRT, ``tflite/kernels/detection_postprocess.cc``.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,7 +13,9 @@ from wire.tflite.errors import FlatbufferError
 _COUNTS: Final = ("max_detections", "max_classes_per_detection", "num_classes")
 _SCALES: Final = ("y_scale", "x_scale", "h_scale", "w_scale")
 _PER_CLASS: Final = "detections_per_class"
-_MAX_COUNT: Final = 1 << 16
+_POSITIVE: Final = frozenset({*_COUNTS, *_SCALES, _PER_CLASS})
+_OPTIONAL: Final = (_PER_CLASS, "use_regular_nms", "nms_score_threshold", "nms_iou_threshold")
+_MOST: Final = 1 << 16
 _COORDINATES: Final = 4
 
 
@@ -29,11 +30,12 @@ def problem(options: memoryview | None, shapes: Sequence[tuple[int, ...]]) -> st
         found = flexbuffer.numbers(options if options is not None else memoryview(b""))
     except FlatbufferError as error:
         return error.problem
-    for name in (*_COUNTS, *(_SCALES), *([_PER_CLASS] if _PER_CLASS in found else [])):
-        value = found.get(name, math.nan)
-        most = math.inf if name in _SCALES else _MAX_COUNT
-        if not 0 < value <= most or value == math.inf:
-            return f"its option {name} is {value:g} (expected more than 0, at most {most:g})"
+    for name in (*_COUNTS, *_SCALES, *_OPTIONAL):
+        value = found.get(name, 1 if name in _OPTIONAL else None)
+        if value is None:
+            return f"its option {name} is missing, or no number"
+        if name in _POSITIVE and not 0 < value <= _MOST:
+            return f"its option {name} is {value:g} (expected more than 0, at most {_MOST})"
     boxes, scores, anchors = shapes
     if len(boxes) != 3 or len(scores) != 3 or boxes[2] < _COORDINATES:
         return f"boxes {list(boxes)} and scores {list(scores)} are not what it takes"

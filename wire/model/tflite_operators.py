@@ -34,12 +34,13 @@ _REASONS: Final = {
         CALL IF STABLEHLO_CASE STABLEHLO_COMPOSITE STABLEHLO_REDUCE STABLEHLO_REDUCE_WINDOW
         STABLEHLO_SCATTER STABLEHLO_SORT STABLEHLO_WHILE WHILE""",
     _CODE: "DELEGATE STABLEHLO_CUSTOM_CALL",
-    "has sparse weights": "DENSIFY",
 }
 REFUSED: Final = MappingProxyType(
     {name: reason for reason, names in _REASONS.items() for name in names.split()}
 )
-"""Builtin operators that are refused, and why; the rest of those without an arity are unknown."""
+"""Builtin operators that no segment may have, and why."""
+_UNSUPPORTED: Final = {"DENSIFY": "has sparse weights, which are not supported"}
+"""Others without an arity, which have a kernel in some runtime."""
 
 
 def malformed(code: OperatorCode) -> str:
@@ -64,7 +65,9 @@ def problem(code: OperatorCode) -> str:
         if code.custom in ALLOWED_CUSTOM:
             return ""
         return f"custom operator {shown(code.custom)} {_CODE} (allowed: {_allowed()})"
-    return REFUSED.get(code.name, "" if code.name in ARITIES else "is of no known runtime")
+    if code.name in ARITIES:
+        return ""
+    return REFUSED.get(code.name) or _UNSUPPORTED.get(code.name, "has a kernel in no known runtime")
 
 
 def _allowed() -> str:

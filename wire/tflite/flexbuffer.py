@@ -1,7 +1,8 @@
 """FlexBuffers, as far as custom operators' options need them: one map from names to numbers.
 
-Kernels read these options without looking whether they end. Anything but a flat map of numbers is
-refused, and so is everything that leads outside the options' own bytes.
+Kernels read these options without looking whether they end: whatever leads outside the options' own
+bytes is refused. Values that are no numbers are not looked into; who knows what a kernel reads
+refuses those that it would.
 
 Source: https://flatbuffers.dev/internals/ (FlexBuffers)
 """
@@ -23,8 +24,8 @@ _ELSEWHERE: Final = {6: _SIGNED, 7: _UNSIGNED, 8: _REAL}
 _MAX_ENTRIES: Final = 64
 
 
-def numbers(data: memoryview) -> Mapping[str, float]:
-    """Return the map of numbers that fills ``data``, a view of bytes.
+def numbers(data: memoryview) -> Mapping[str, float | None]:
+    """Return the numbers in the map that fills ``data``, a view of bytes; None: no number.
 
     Raises:
         FlatbufferError: It is something else, or leads outside ``data``.
@@ -41,7 +42,7 @@ def numbers(data: memoryview) -> Mapping[str, float]:
     keys = _target(data, at - 3 * width, width)
     if count > _MAX_ENTRIES or _unsigned(data, keys - key_width, key_width) != count:
         raise FlatbufferError(f"the options' map has {count} values, or not a name for each")
-    found: dict[str, float] = {}
+    found: dict[str, float | None] = {}
     for index in range(count):
         kind = _unsigned(data, at + count * width + index, 1)
         name = _name(data, _target(data, keys + index * key_width, key_width))
@@ -49,12 +50,12 @@ def numbers(data: memoryview) -> Mapping[str, float]:
     return found
 
 
-def _value(data: memoryview, at: int, width: int, kind: int) -> float:
+def _value(data: memoryview, at: int, width: int, kind: int) -> float | None:
     if kind >> 2 in _ELSEWHERE:
         return _number(data, _target(data, at, width), 1 << (kind & 3), _ELSEWHERE[kind >> 2])
     if kind >> 2 in _NUMBERS:
         return _number(data, at, width, _NUMBERS[kind >> 2])
-    raise FlatbufferError(f"an option is no number (type {kind >> 2})")
+    return None
 
 
 def _name(data: memoryview, at: int) -> str:

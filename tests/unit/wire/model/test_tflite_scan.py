@@ -118,6 +118,8 @@ def test_every_truncation_is_refused():
         ("WHILE", r"\(WHILE\): runs other graphs"),
         ("STABLEHLO_COMPOSITE", r"\(STABLEHLO_COMPOSITE\): runs other graphs"),
         ("DELEGATE", r"\(DELEGATE\): runs code"),
+        ("DENSIFY", r"\(DENSIFY\): has sparse weights"),
+        ("CONCAT_EMBEDDINGS", r"\(CONCAT_EMBEDDINGS\): has a kernel in no known runtime"),
     ],
 )
 def test_operators_that_are_refused(name, words):
@@ -274,6 +276,10 @@ def test_detections_options_are_read():
     bad = bytes(flexbuffers.Dumps(DETECTION | {"max_detections": -1}))
 
     refused(detection(b""), ModelMalformedError, "options of 0 bytes are no map")
+    more = bytes(flexbuffers.Dumps(DETECTION | {"_output_types": [1, 1], "_key": "text"}))
+    scanned(detection(more))
+    wrong = bytes(flexbuffers.Dumps(DETECTION | {"nms_iou_threshold": "text"}))
+    refused(detection(wrong), ModelMalformedError, "nms_iou_threshold is missing, or no number")
     refused(detection(bad), ModelMalformedError, "max_detections is -1")
     refused(detection(options, anchors=5), ModelMalformedError, "6 boxes need as many")
     for size in range(1, len(options), 7):
