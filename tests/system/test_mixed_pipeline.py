@@ -17,6 +17,12 @@ CUTS = ("model/max_pooling2d_1/MaxPool", "model/max_pooling2d_3/MaxPool")
 
 
 @pytest.fixture(scope="module")
+def place(shared_place):
+    """Three agents for all tests."""
+    return shared_place.start(*DEVICES)
+
+
+@pytest.fixture(scope="module")
 def models(tmp_path_factory):
     """One net of three convolutions: each in ONNX, the middle one in TFLite and int8 as well."""
     folder = tmp_path_factory.mktemp("models")
@@ -43,7 +49,6 @@ def apart(got, wanted):
 
 def test_an_onnx_a_tflite_and_an_onnx_stage(place, models, tmp_path, in_process):
     """Each is served by its own format's runtime; answers are those of the net in one format."""
-    place.start(*DEVICES)
     frames = [np.random.default_rng(n).random((1, 3, 6, 5), np.float32) for n in range(5)]
 
     for middle, most in (("middle.tflite", 1e-5), ("int8.tflite", 0.05)):
@@ -74,7 +79,6 @@ def test_one_net_of_the_zoo_in_both_formats(place, tmp_path, in_process):
         tmp_path / suffix / "segments" / name
         for suffix, name in (("onnx", "00-head"), ("tflite", "01-body"), ("onnx", "02-tail"))
     )
-    place.start(*DEVICES)
 
     report = compose(ComposeRequest(stages=stages, out=tmp_path / "mixed", reference=files["onnx"]))
     place.deploy(tmp_path / "mixed", *DEVICES)
