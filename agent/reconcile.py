@@ -13,6 +13,7 @@ from agent.artifacts.store_files import check_files
 from agent.lifecycle import State
 from wire import ids
 from wire.errors import BadIdError, CodedError
+from wire.manifest import MOST_QUANTA
 from wire.messages import Assignment, Batching, Contract, Desired, Limits, Peers
 from wire.tensors import ELEMENT_TYPES, MAX_RANK, TensorSpec
 from wire.topics import MAX_GENERATION, MAX_STAGE
@@ -21,8 +22,6 @@ MAX_ASSIGNMENTS: Final = 64
 MAX_REPLICAS: Final = 64
 MAX_BATCH: Final = 256
 MAX_BATCH_WAIT_SECONDS: Final = 1.0
-MOST_QUANTA: Final = 16
-"""How many steps a quantised element may be off at most."""
 MAX_LIMIT: Final = (1 << 62) - 1
 """What an assignment may ask for at most, whatever its unit: the kernel takes no more."""
 

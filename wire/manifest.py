@@ -24,6 +24,9 @@ INPUT: Final = "input"
 OUTPUT: Final = "output"
 """The `to` of the edge that leaves it."""
 MAX_MANIFEST_BYTES: Final = 4 << 20
+MOST_QUANTA: Final = 32
+"""How many steps a quantised element may be off at most, an eighth of what int8 has: an order that
+allows more is refused, for what is further off is no rounding."""
 
 _FILE_NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fleet import children
 from fleet.children import RunOptions
 from fleet.compare import QUANTISED
-from wire.manifest import Segment
+from wire.manifest import MOST_QUANTA, Segment
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -24,8 +24,6 @@ MARGIN: Final = 2
 """A device's kernels may be off by so many times what those here are."""
 LEAST_QUANTA: Final = 1
 """Whatever was seen: one rounding."""
-MOST_QUANTA: Final = 16
-"""What devices take an order with; what is further off is no rounding."""
 
 
 def allowing(segment: Segment, folder: Path, values: Arrays) -> Segment:

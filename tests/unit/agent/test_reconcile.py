@@ -179,7 +179,7 @@ BAD = {
     "input from nowhere": {"contract": replace(CONTRACT, inputs=(Y,))},
     "output from nowhere": {"contract": replace(CONTRACT, outputs=())},
     "tolerance": {"contract": replace(CONTRACT, tolerance=Tolerance(absolute=-1.0))},
-    "steps": {"contract": replace(CONTRACT, quanta=17)},
+    "steps": {"contract": replace(CONTRACT, quanta=33)},
 }
 
 
