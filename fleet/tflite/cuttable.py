@@ -8,7 +8,9 @@ from wire.model.tflite_operators import REFUSED
 from wire.tflite.operators import EDGETPU_CUSTOM_OP
 from wire.tflite.structure import Model
 
-_WHOLE: Final = "a segment answers one frame without the one before: run the whole on one device"
+_STATELESS: Final = (
+    "a segment answers each frame by itself: export the model without state and loops"
+)
 
 
 def check(model: Model, source: str) -> None:
@@ -31,10 +33,10 @@ def check(model: Model, source: str) -> None:
             reasons.setdefault(REFUSED[kind], []).append(f"{kind} ({count})")
     if reasons:
         said = ", and ".join(f"{why}, by {', '.join(who)}" for why, who in reasons.items())
-        raise NotCuttableError(source, said, _WHOLE)
+        raise NotCuttableError(source, said, _STATELESS)
     keepers = _keepers(model)
     if keepers:
-        raise NotCuttableError(source, f"keeps state between frames, by {keepers}", _WHOLE)
+        raise NotCuttableError(source, f"keeps state between frames, by {keepers}", _STATELESS)
     if len(model.graphs) > 1:
         problem = f"holds {len(model.graphs)} graphs, and one can be cut"
         raise NotCuttableError(source, problem, "export each as a model of its own")
