@@ -112,7 +112,7 @@ class Interpreter:
                     resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES if plain else resolver.AUTO
                 ),
             )
-            self._interpreter.allocate_tensors()
+            allocated = self._allocated()
         except Exception as error:  # they have no other common base
             self._interpreter = None
             _let_go(error)
@@ -129,7 +129,24 @@ class Interpreter:
         self.outputs = self._specs(given)
         self._taken = [(detail["name"], detail["index"]) for detail in taken]
         self._given = [(detail["name"], detail["index"]) for detail in given]
-        self._shapes = {detail["name"]: tuple(map(int, detail["shape"])) for detail in taken}
+        sizes = {detail["name"]: tuple(map(int, detail["shape"])) for detail in taken}
+        self._shapes = sizes if allocated else {}
+
+    def _allocated(self) -> bool:
+        """Allocate for the sizes in the file; False: they do not run, and others are to come.
+
+        Raises:
+            Exception: They do not run, and no size varies; the library's own.
+        """
+        try:
+            self._interpreter.allocate_tensors()
+        except Exception as error:  # they have no other common base
+            check_memory(error, opening=True)
+            details = self._interpreter.get_input_details()
+            if not any(-1 in detail["shape_signature"] for detail in details):
+                raise
+            return False
+        return True
 
     def _specs(self, details: Sequence[Any]) -> tuple[TensorSpec, ...]:
         specs = []

@@ -7,6 +7,7 @@ from agent.errors import RuntimeFailedError, RuntimeOpenError
 from agent.runtimes import RuntimeOptions
 from agent.runtimes.tflite_cpu import TfliteCpuRuntime
 from tests.fixtures import tflite_models
+from tests.fixtures.tflite_builder import TfliteModel
 
 
 def opened(folder, model, **options):
@@ -28,6 +29,23 @@ def test_tensors_stay_what_they_are(tmp_path, kind):
     assert runtime.inputs[0].shape == ("", 2)
     for given, answer in answers:
         assert (given.dtype, given.tolist()) == (answer.dtype, answer.tolist())
+
+
+def test_a_model_whose_sizes_in_the_file_cannot_run_opens_where_they_vary(tmp_path):
+    """Some files have a 1 for every size that varies, and kernels that need more."""
+    model = TfliteModel()
+    given, taken = model.tensor("x", (1, 1)), model.tensor("y", (1, 2))
+    model.graph.tensors[given].shapeSignature = [-1, -1]
+    weights = model.constant("w", np.array([[1, 0, 0, 0], [0, 0, 0, 1]], np.float32))
+    model.operator("FULLY_CONNECTED", [given, weights, -1], [taken], kind="FullyConnected")
+    model.graph.inputs, model.graph.outputs = [given], [taken]
+    runtime = opened(tmp_path, model.data())
+
+    with pytest.raises(RuntimeFailedError):
+        runtime.run({"x": np.ones((1, 1), np.float32)})
+    answer = runtime.run({"x": np.arange(4, dtype=np.float32).reshape(1, 4)})
+
+    assert answer["y"].tolist() == [[0.0, 3.0]]
 
 
 def test_what_does_not_fit_is_refused_and_the_next_frame_runs(tmp_path):
