@@ -140,6 +140,7 @@ class Site(Closing):
         name: str | None = None,
         serve: str | None = None,
         codec: str = "raw",
+        runtime: str = "auto",
     ) -> "Pipeline":
         """Cut ``model`` into one segment for each device, deploy them, and return the pipeline.
 
@@ -152,6 +153,8 @@ class Site(Closing):
                 broker on this machine, else of every interface.
             codec: How stages send tensors to each other, such as ``fp16``; or one for each edge,
                 such as ``entry=fp16,0=int8_channel``.
+            runtime: What runs the segments, such as ``onnx_cpu``; or one for a stage or a device,
+                such as ``auto,1=onnx_cuda``. ``auto``: the best that each device has proved.
 
         Raises:
             BadArgumentError: An argument is not what it should be.
@@ -162,7 +165,8 @@ class Site(Closing):
         from paceline.deploying import deploy_model  # noqa: PLC0415 the graph tools are an extra
 
         self.check_open()
-        return deploy_model(self, model, devices, name=name, serve=serve, codec=codec)
+        how = {"name": name, "serve": serve, "codec": codec, "runtime": runtime}
+        return deploy_model(self, model, devices, **how)
 
     def deploy_submodel(
         self,
@@ -171,6 +175,7 @@ class Site(Closing):
         *,
         name: str | None = None,
         serve: str | None = None,
+        runtime: str = "auto",
     ) -> "Pipeline":
         """Deploy one segment's folder to one device as a pipeline of its own.
 
@@ -179,6 +184,7 @@ class Site(Closing):
             device: Where to.
             name: The pipeline's name; None: made from the split's and the segment's.
             serve: As for ``deploy_model``.
+            runtime: As for ``deploy_model``.
 
         Raises:
             BadArgumentError: An argument is not what it should be.
@@ -189,7 +195,7 @@ class Site(Closing):
         from paceline.deploying import deploy_submodel  # noqa: PLC0415 the graph tools are an extra
 
         self.check_open()
-        return deploy_submodel(self, segment, device, name=name, serve=serve)
+        return deploy_submodel(self, segment, device, name=name, serve=serve, runtime=runtime)
 
     def check_open(self) -> None:
         """Check that the site was not closed.

@@ -5,14 +5,17 @@ The key is the user's, as for ``paceline deploy``; agents fetch from this proces
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fleet import artifacts, edge_codecs, keys, split
 from fleet.artifact_server import ListenError
+from fleet.control import runtime_choice
+from fleet.control.assignments import placement
 from fleet.control.deploy import DeployRequest, deploy
+from fleet.control.runtime_choice import AUTO
 from fleet.formats import CutRequest
 from fleet.split import Presentation
 from fleet.split_folder import SEGMENTS_FOLDER
@@ -38,6 +41,7 @@ def deploy_model(
     name: Any = None,
     serve: Any = None,
     codec: Any = codec_names.DEFAULT,
+    runtime: Any = AUTO,
 ) -> "Pipeline":
     """Cut ``model`` into one segment for each device, deploy them, and return the pipeline.
 
@@ -49,19 +53,26 @@ def deploy_model(
     """
     source, names = arguments.path("model", model), arguments.devices(devices)
     name, address = _name(name), _address(site, serve)
-    codecs = _codecs(codec, len(names))
+    codecs, runtimes = _codecs(codec, len(names)), _runtimes(runtime, names)
     with tempfile.TemporaryDirectory(prefix="paceline-") as place:
         folder = Path(place, "split")
         cut = CutRequest(stages=len(names), memory=measured_folder(os.environ))
         split.split(source, folder, cut, Presentation(name=name))
         request = DeployRequest(
-            topics=site.topics, folder=folder, devices=names, serve=address, codecs=codecs
-        )
+            topics=site.topics, folder=folder, devices=names, serve=address, codecs=codecs,
+            runtime=runtimes,
+        )  # fmt: skip
         return _deployed(site, request, source)
 
 
 def deploy_submodel(
-    site: "Site", segment: Any, device: Any, *, name: Any = None, serve: Any = None
+    site: "Site",
+    segment: Any,
+    device: Any,
+    *,
+    name: Any = None,
+    serve: Any = None,
+    runtime: Any = AUTO,
 ) -> "Pipeline":
     """Deploy one segment's folder, ``DIR/segments/NAME``, as a pipeline of its own.
 
@@ -75,10 +86,12 @@ def deploy_submodel(
         expected = "the folder of one segment, DIR/segments/NAME of what `paceline split` wrote"
         raise BadArgumentError("segment", str(segment), expected)
     folder = source.parent.parent if source.parent.name == SEGMENTS_FOLDER else source.parent
+    devices = (ids.checked(device, "device"),)
     request = DeployRequest(
         topics=site.topics,
         folder=folder,
-        devices=(ids.checked(device, "device"),),
+        devices=devices,
+        runtime=_runtimes(runtime, devices),
         name=_name(name),
         segment=source.name,
         serve=_address(site, serve),
@@ -96,6 +109,15 @@ def _codecs(codec: Any, stages: int) -> str:
         expected = "a codec's name, or one for each edge, such as 'entry=fp16,0=int8_channel'"
         raise BadArgumentError("codec", codec, expected)
     return edge_codecs.text(edge_codecs.parsed(codec, stages))
+
+
+def _runtimes(runtime: Any, devices: Sequence[str]) -> str:
+    """Return what shall run the segments, checked before the model is cut."""
+    if not isinstance(runtime, str):
+        expected = "a runtime's name, or one for a stage or a device, such as 'auto,1=onnx_cpu'"
+        raise BadArgumentError("runtime", runtime, expected)
+    runtime_choice.parsed(runtime, placement(devices))
+    return runtime
 
 
 def _address(site: "Site", serve: Any) -> str:

@@ -220,6 +220,8 @@ def test_a_port_in_use_is_named(site, whole):
         ({"serve": "8788"}, BadArgumentError),
         ({"codec": 16}, BadArgumentError),
         ({"codec": "0=fp16"}, CodedError),
+        ({"runtime": 1}, BadArgumentError),
+        ({"runtime": "3=onnx_cpu"}, CodedError),
         ({"model": "nothing.onnx"}, CodedError),
     ],
 )
