@@ -66,7 +66,7 @@ def extracted(source: Source, graph: Graph, part: Part) -> Any:
     model.buffers = [schema().BufferT()]  # what holds no constant refers to this one
     tensors = [_tensor(source, index, part, model.buffers, buffers) for index in used]
     moved = [_moved(operator, renumbered, codes) for operator in operators]
-    model.operatorCodes = [source.model.operatorCodes[old] for old in codes]
+    model.operatorCodes = [_code(source.model.operatorCodes[old]) for old in codes]
     taken = [renumbered[place[name]] for name in part.inputs]
     given = [renumbered[place[name]] for name in part.outputs]
     model.subgraphs = [
@@ -87,6 +87,17 @@ def extracted(source: Source, graph: Graph, part: Part) -> Any:
     ]
     model.metadata = _metadata(source, part, model.buffers)
     return model
+
+
+def _code(code: Any) -> Any:
+    """Return an operator's code with its number in both places.
+
+    Files from before 2020 have it in the old one alone, where tools such as LiteRT's quantizer do
+    not look: for them, every operator would be number 0, an ADD.
+    """
+    made = copy.copy(code)
+    made.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)
+    return made
 
 
 def packed(model: Any, path: str) -> memoryview:

@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
@@ -14,7 +15,7 @@ from fleet.errors import InvalidCutError, OutputsDifferError
 from fleet.formats import UNTIMED, CutRequest
 from fleet.split import split
 from fleet.verify import VerifyRequest, verify
-from tests.fixtures import tflite_graphs
+from tests.fixtures import tflite_builder, tflite_graphs
 from tests.fixtures.tflite_builder import TfliteModel
 from tests.fixtures.tflite_graphs import KINDS, WIDTH
 from wire import manifest
@@ -168,6 +169,20 @@ def test_constants_are_aligned_in_the_file(saved, tmp_path):
     at = [buffer.inside.at for one in segments for buffer in one.buffers if buffer.inside]
     assert at
     assert [place % 16 for place in at] == [0] * len(at)
+
+
+def test_a_segment_of_an_old_file_has_its_operators_where_tools_look(saved, tmp_path):
+    """LiteRT's quantizer reads the newer field alone, which files from before 2020 leave empty."""
+    model = tflite_builder.chain()
+    for code in model.made.operatorCodes:
+        code.builtinCode = 0
+
+    made, _ = cut(saved(model), tmp_path / "out", stages=1)
+
+    (folder,) = (split_folder.segment_folder(tmp_path / "out", one) for one in made.segments)
+    written = schema.ModelT.InitFromPackedBuf((folder / "segment.tflite").read_bytes(), 0)
+    numbers = [code.builtinCode for code in written.operatorCodes]
+    assert numbers == [code.deprecatedBuiltinCode for code in model.made.operatorCodes]
 
 
 def test_the_same_cut_gives_the_same_bytes(saved, tmp_path):
