@@ -17,6 +17,8 @@ from wire.telemetry import StageLatency
 
 MAX_MESSAGE_BYTES: Final = 4 << 20
 HEARTBEAT_SECONDS: Final = 0.5
+PARTLY: Final = "accelerator.partly"
+"""The code of what runs on the accelerator, but not wholly."""
 T = TypeVar("T")
 _LENGTH: Final = struct.Struct("<I")
 

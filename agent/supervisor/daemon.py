@@ -112,7 +112,7 @@ class Supervisor:
         self._applied = (0, 0)
         self._info: Info | None = None
         self._runtimes: tuple[RuntimeInfo, ...] = ()
-        self._doctor = Doctor(arguments)
+        self._doctor = Doctor(arguments, self._degradations)
         self._refusals = Refusals()
         self._control = Control(
             config,

@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 
 from agent import memory_limit
-from agent.channel import Load, Using
+from agent.channel import PARTLY, Load, Using
 from agent.errors import (
     AcceleratorLostError,
     AcceleratorMissingError,
@@ -31,8 +31,6 @@ from wire.messages import Reason
 from wire.tensors import describe
 
 PACKAGE: Final = "agent.runtimes"
-PARTLY: Final = "accelerator.partly"
-"""The code of what runs on the accelerator, but not wholly."""
 
 TIMES_LONGER: Final = 20
 """A run takes too long only if it also takes so many times as long as any before it: where large

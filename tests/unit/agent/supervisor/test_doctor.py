@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from agent.supervisor.doctor import Doctor
+from wire.messages import Reason
 from wire.reports import DoctorReport
 
 
@@ -48,6 +49,20 @@ def test_a_child_without_a_report_is_told(arguments, limit_seconds, says):
         return await outcome_of(doctor)
 
     assert says in asyncio.run(once())
+
+
+def test_what_serves_on_less_than_was_asked_for_is_found():
+    """The child cannot know it: a stick may pass its proof and fail all the same."""
+    lost = Reason(code="accelerator.lost", message="p.1-0: usb:0 is lost")
+
+    async def once():
+        return await outcome_of(Doctor(["--broker", "mqtt://127.0.0.1:9"], lambda: (lost,)))
+
+    (finding,) = asyncio.run(once()).examinations[-1].findings
+
+    assert (finding.id, finding.severity) == ("runtimes.degraded", "warning")
+    assert finding.evidence == "p.1-0: usb:0 is lost (accelerator.lost)"
+    assert "used again by itself" in finding.fix
 
 
 def test_stopping_kills_the_child_and_answers_nobody():
