@@ -38,6 +38,7 @@ COMMANDS: Final = (
         "paceline.commands.split:split",
         "Cut a model into segments.",
         "paceline split model.onnx --stages 3 --out parts",
+        ("paceline split model.tflite --for edgetpu --out parts",),
     ),
     Command(
         "show",

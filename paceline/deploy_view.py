@@ -1,6 +1,7 @@
 """Shows how far a deploy is, on a terminal; silent elsewhere."""
 
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Final, Self
 
@@ -10,9 +11,13 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from fleet.control import runtime_choice
+from fleet.control.deploy import Deployment
 from fleet.control.deploy_progress import Progress, StageProgress, Verdict
+from fleet.control.runtime_choice import AUTO, EDGETPU
 from paceline.formatting import seconds_text, size_text
 from paceline.output import Output
+from wire.manifest import Manifest
 
 _STYLES: Final = {
     Verdict.WAITING: "yellow",
@@ -55,6 +60,27 @@ def drawn(progress: Progress, seconds: float) -> Group:
     """Return what a terminal shows of ``progress`` after ``seconds``."""
     head = Spinner("dots", Text(f"{progress.step}: {progress.text} ({seconds_text(seconds)})"))
     return Group(head, _table(progress.stages)) if progress.stages else Group(head)
+
+
+def fallbacks(made: Deployment, manifest: Manifest, asked: str) -> Iterator[str]:
+    """Yield, for people, what runs on less than it could.
+
+    Args:
+        made: What serves.
+        manifest: Of its segments.
+        asked: The runtimes that were asked for.
+    """
+    for one in made.degraded:
+        why = f"{one.reason.code}: {one.reason.message}"
+        yield f"stage {one.stage} on {one.device} is degraded: {why}"
+    for stage in made.stages:
+        compiled = runtime_choice.is_compiled(manifest.segments[stage.stage])
+        if compiled and asked == AUTO and stage.runtime != EDGETPU:
+            yield (
+                f"{stage.segment} is compiled for an Edge TPU, and {stage.device} has none that is"
+                " proved and free: the processor runs it (what is missing says"
+                f" `paceline doctor --device {stage.device}`; then deploy again)"
+            )
 
 
 def _table(stages: tuple[StageProgress, ...]) -> Table:

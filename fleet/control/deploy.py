@@ -41,7 +41,7 @@ from fleet.control.runtime_choice import Chosen
 from wire import ids, link_names, messages
 from wire.codec_names import DEFAULT
 from wire.errors import BrokerUnreachableError, CodedError
-from wire.messages import ONE_BY_ONE, Batching, Route, RouteStage
+from wire.messages import ONE_BY_ONE, Batching, Reason, Route, RouteStage
 from wire.session import Session
 from wire.topics import Site
 
@@ -88,6 +88,14 @@ class DeployRequest:
     """How long older generations may take to be gone."""
 
 
+class Degraded(msgspec.Struct, frozen=True, kw_only=True):
+    """A stage that serves on less than was asked for."""
+
+    stage: int
+    device: str
+    reason: Reason
+
+
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """What was deployed."""
 
@@ -109,6 +117,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     """One for each edge that enters a stage, by stage."""
     link: str = link_names.DEFAULT
     """What carries frames from stage to stage."""
+    degraded: tuple[Degraded, ...] = ()
+    """Stages that serve on less than was asked for."""
 
 
 def deploy(
@@ -201,7 +211,7 @@ class _Deploying:
             self._tell("ordering", f"generation {plan.generation} to {self._device_names()}")
             for desired in plan.make:
                 self.orders.give(desired)
-            self._await_serving(plan)
+            serving = self._await_serving(plan)
             self._tell("routing", f"the entry moves to generation {plan.generation}")
             self._write_route(plan.route)
         except DeployFailedError:
@@ -223,6 +233,11 @@ class _Deploying:
             was_lost=plan.was_lost,
             codecs=self.target.codecs,
             link=edge_links.text(self.target.links),
+            degraded=tuple(
+                Degraded(stage=one.stage, device=one.device, reason=one.reason)
+                for one in serving
+                if one.reason
+            ),
         )
 
     def _planned(self) -> DeployPlan:
@@ -275,8 +290,8 @@ class _Deploying:
         topic = self.request.topics.topic("route", pipeline=route.pipeline)
         write_retained(self.session, topic, messages.encode("route", route))
 
-    def _await_serving(self, plan: DeployPlan) -> None:
-        """Wait until every stage serves.
+    def _await_serving(self, plan: DeployPlan) -> tuple[StageProgress, ...]:
+        """Wait until every stage serves; return how.
 
         Raises:
             DeployFailedError: One never will, or not in time; the devices were put back.
@@ -288,7 +303,7 @@ class _Deploying:
             self._tell("starting", "waiting for the segments to serve", stages)
             verdicts = {stage.verdict for stage in stages}
             if verdicts == {Verdict.SERVING}:
-                return
+                return stages
             late = time.monotonic() >= ends
             if late or verdicts - {Verdict.SERVING, Verdict.WAITING}:
                 raise self._failure(plan)

@@ -41,6 +41,7 @@ class StageProgress:
     """As the device reports it; ``ordered`` before that, ``offline`` when it has gone."""
     verdict: Verdict
     reason: Reason | None = None
+    """Of one that serves: why on less than was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def _judged(
     if found is None:
         return "ordered", Verdict.WAITING, None
     if found.phase == "serving":
-        return found.phase, Verdict.SERVING, None
+        return found.phase, Verdict.SERVING, found.degraded
     if found.phase == "failed":
         reason = found.reason or Reason(code="assignment.failed", message="no reason was reported")
         return found.phase, Verdict.FAILED, reason

@@ -110,7 +110,8 @@ def chosen(
     """Return what runs each segment on each of its devices, by stage and in their order.
 
     Segments on one device get an accelerator each, as long as it has so many: an Edge TPU is one
-    process's alone, so what comes after the last one is left to the processor.
+    process's alone, so what comes after the last one is left to the processor. Where accelerators
+    are required, what is compiled for an Edge TPU runs on one, proved or not.
     """
     busy = {device: Counter[str]() for replicas in placement for device in replicas}
     found = []
@@ -120,7 +121,9 @@ def chosen(
             proved = [one for one in info.runtimes if one.proved] if info else []
             asked = wish.of(stage, device)
             runtime = asked.runtime
-            if runtime == AUTO:
+            if runtime == AUTO and wish.required and is_compiled(segment):
+                runtime = EDGETPU
+            elif runtime == AUTO:
                 free = [
                     one for one in proved if one.runtime != EDGETPU or not busy[device][_name(one)]
                 ]

@@ -22,7 +22,7 @@ from fleet.simulator.predicting import Prediction
 from paceline import record
 from paceline.bound_options import BoundOptions
 from paceline.connection import connected
-from paceline.deploy_view import DeployView
+from paceline.deploy_view import DeployView, fallbacks
 from paceline.formatting import prediction_text, seconds_text
 from paceline.options import OutputOptions, SiteOptions, Timeout
 from paceline.output import Output
@@ -63,7 +63,7 @@ def deploy(  # noqa: PLR0913 one for each option
     """Put the segments on devices and wait until they serve.
 
     Args:
-        folder: What `paceline split` wrote.
+        folder: What `paceline split` or `paceline pipeline compose` wrote.
         to: The devices, one for each segment in order: d1,d2,d3; d1,d2+d3 serves the second
             segment on two devices.
         plan: Instead of --to, --codec and --link: what `paceline plan MODEL --json` printed. The
@@ -80,7 +80,8 @@ def deploy(  # noqa: PLR0913 one for each option
             what was compiled for it, a GPU, OpenVINO, else the processor), a runtime such as
             onnx_cpu, or one for a stage or a device: auto,1=onnx_tensorrt,d2=tflite_edgetpu@usb:1.
             Else auto, or what the plan was made for.
-        require_accelerator: Let a device fail where it would fall back to its processor.
+        require_accelerator: Let a device fail where it would fall back to its processor, and run
+            what is compiled for an Edge TPU on one or not at all.
         bounds: How far the codec may move the outputs: tried before anything is written, as by
             paceline verify --codec.
         examples: A folder of .npz files to try it with; else inputs are made up.
@@ -129,7 +130,7 @@ def deploy(  # noqa: PLR0913 one for each option
     predicted = promise.predicted if promise else None
     output.result(
         msgspec.to_builtins(made) | {"predicted": predicted},
-        lambda console: _show(console, made, target.manifest, predicted),
+        lambda console: _show(console, made, target.manifest, predicted, request.runtime),
     )
     return 0
 
@@ -185,7 +186,11 @@ def _try_codecs(
 
 
 def _show(
-    console: Console, made: Deployment, manifest: Manifest, predicted: Prediction | None
+    console: Console,
+    made: Deployment,
+    manifest: Manifest,
+    predicted: Prediction | None,
+    asked: str,
 ) -> None:
     console.print(
         f"pipeline {made.pipeline}: generation {made.generation} serves"
@@ -200,6 +205,8 @@ def _show(
         codec = [made.codecs[stage.stage]] if coded else []
         table.add_row(f"  {stage.stage}", stage.device, stage.segment, stage.runtime, *codec)
     console.print(table)
+    for text in fallbacks(made, manifest, asked):
+        console.print(f"note: {text}", style="yellow")
     if predicted:
         console.print(
             f"predicted: {prediction_text(predicted)}; `paceline bench pipeline {made.pipeline}`"

@@ -41,7 +41,7 @@ def verify(  # noqa: PLR0913 one for each option
     """Show that the segments, one after the other, give what the whole model gives.
 
     Args:
-        folder: What `paceline split` wrote.
+        folder: What `paceline split` or `paceline pipeline compose` wrote.
         model: The model that was cut; else looked for where it was then.
         example: An .npz with one array for each input; else the golden frames, and two other
             sizes of dynamic dimensions.

@@ -124,10 +124,11 @@ def test_it_is_not_there_in_the_beginning(shared_place, copy, stick):
     stick.is_now("gone")
     with pytest.raises(DeployFailedError, match="no Edge TPU device found"):
         deployed(place, copy, require_accelerator=True)
-    deployed(place, copy)
+    (degraded,) = place.deploy(copy.folder, "d1", runtime="tflite_edgetpu").degraded
     told = runs_on(place, "tflite_cpu")
     stick.is_now("")
 
+    assert told.degraded == degraded.reason
     assert told.degraded.code == "accelerator.missing"
     assert "no Edge TPU device found" in told.degraded.message
     assert runs_on(place, "tflite_edgetpu").degraded is None

@@ -1,13 +1,16 @@
 """What a terminal shows of a deploy."""
 
 import io
+from types import SimpleNamespace
 
 from rich.console import Console
 
+from fleet.control.deploy import Degraded
 from fleet.control.deploy_progress import Progress, StageProgress, Verdict
-from paceline.deploy_view import DeployView, drawn
+from paceline.deploy_view import DeployView, drawn, fallbacks
 from paceline.output import Output
-from wire.messages import Reason
+from wire.manifest import File
+from wire.messages import Reason, RouteStage
 
 STAGES = (
     StageProgress(0, "pi-1", "00-head", 2048, "serving", Verdict.SERVING),
@@ -15,6 +18,15 @@ STAGES = (
         1, "pi-2", "01-tail", 5 << 20, "failed", Verdict.FAILED, Reason(code="x.y", message="why")
     ),
 )
+ROUTE = (
+    RouteStage(stage=0, device="pi-1", segment="00-head", runtime="tflite_cpu"),
+    RouteStage(stage=1, device="pi-2", segment="01-tail", runtime="onnx_openvino"),
+)
+
+
+def segment(file):
+    """Return a segment of one file, as far as that goes."""
+    return SimpleNamespace(files=(File(name=file, sha256="0" * 64, size_bytes=1),))
 
 
 class Terminal(io.StringIO):
@@ -53,3 +65,20 @@ def test_on_a_terminal_progress_goes_to_stderr():
 
     assert "pi-1" in output.stderr.getvalue()
     assert output.stdout.getvalue() == ""
+
+
+def test_what_runs_on_less_than_it_could_is_said():
+    """Degraded stages, and what is compiled for an Edge TPU where none was proved."""
+    manifest = SimpleNamespace(
+        segments=[segment("segment_edgetpu.tflite"), segment("segment.onnx")]
+    )
+    lost = Degraded(
+        stage=1, device="pi-2", reason=Reason(code="accelerator.missing", message="why")
+    )
+    made = SimpleNamespace(stages=ROUTE, degraded=(lost,))
+
+    degraded, unused = fallbacks(made, manifest, "auto")
+
+    assert degraded == "stage 1 on pi-2 is degraded: accelerator.missing: why"
+    assert "00-head is compiled for an Edge TPU, and pi-1 has none" in unused
+    assert list(fallbacks(made, manifest, "tflite_cpu")) == [degraded]

@@ -46,7 +46,7 @@ DESIRED = Desired(
 ORDER = Order(DESIRED, b"ours", b"before")
 
 
-def report(*, observed=OURS, phase=None, generation=4, reason=None, refused=None):
+def report(*, observed=OURS, phase=None, generation=4, reason=None, refused=None, degraded=None):
     """Return a report with at most one assignment."""
     found = ReportedAssignment(
         pipeline="p",
@@ -58,6 +58,7 @@ def report(*, observed=OURS, phase=None, generation=4, reason=None, refused=None
         digest="",
         runtime_asked="onnx_cpu",
         reason=reason,
+        degraded=degraded,
     )
     return Reported(
         device="a",
@@ -113,6 +114,14 @@ def test_a_failure_carries_the_devices_reason():
     assert judged(state(report(phase="failed", reason=why))).reason == why
     assert judged(state(report(phase="failed"))).verdict is Verdict.FAILED
     assert judged(state(report(phase="failed"))).reason.code == "assignment.failed"
+
+
+def test_what_serves_on_less_than_was_asked_for_says_why():
+    """It serves, and whoever deploys is told."""
+    lost = Reason(code="accelerator.missing", message="no Edge TPU")
+    stage = judged(state(report(phase="serving", degraded=lost)))
+
+    assert (stage.verdict, stage.reason) == (Verdict.SERVING, lost)
 
 
 def test_a_first_refusal_counts_at_once():

@@ -104,6 +104,16 @@ def test_one_stick_is_not_given_away_twice():
     assert made == (Chosen("tflite_edgetpu"), Chosen("tflite_cpu"))
 
 
+def test_what_is_compiled_needs_an_edge_tpu_where_accelerators_are_required():
+    """Whether or not the device has one: it is refused rather than run on the processor."""
+    segments = [segment(0, "tflite", *COMPILED), segment(1, "tflite")]
+    wish = runtime_choice.parsed("auto", [("d",)] * 2, required=True)
+
+    made = runtime_choice.chosen(segments, [("d",)] * 2, {"d": device("tflite_cpu")}, wish)
+
+    assert [one.runtime for one in made] == ["tflite_edgetpu", "tflite_cpu"]
+
+
 def test_a_device_goes_before_a_stage_before_all():
     """Replicas of one stage may be asked for different things."""
     places = [("a",), ("b", "c")]
