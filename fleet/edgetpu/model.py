@@ -3,7 +3,7 @@
 Scanned first, as devices do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -91,14 +91,19 @@ class TfliteModel:
 
     @property
     def weight_bytes(self) -> int:
-        """Return the bytes of its constants, each counted once."""
-        found = {
-            id(tensor): tensor.size_bytes
-            for operator in self.operators
-            for tensor in operator.inputs
-            if tensor is not None and tensor.data is not None
-        }
-        return sum(found.values())
+        """Return the bytes of its constants."""
+        return weight_bytes(self.operators)
+
+
+def weight_bytes(operators: Iterable[Operator]) -> int:
+    """Return the bytes of the constants that operators read, each counted once."""
+    found = {
+        id(tensor): tensor.size_bytes
+        for operator in operators
+        for tensor in operator.inputs
+        if tensor is not None and tensor.data is not None
+    }
+    return sum(found.values())
 
 
 def read(path: Path) -> TfliteModel:

@@ -29,7 +29,9 @@ class SegmentReport(msgspec.Struct, frozen=True, kw_only=True):
     expected_cpu: int
     weight_bytes: int
     expected_off_chip_bytes: int
-    """Of its weights, what does not fit the Edge TPU's memory."""
+    """Of the weights of operators that map, what does not fit the Edge TPU's memory."""
+    expected_on_chip_bytes: int = 0
+    """Of those, what fits."""
     compiled: bool = False
     log: CompilerLog | None = None
     """None: it was not compiled, or without a log."""

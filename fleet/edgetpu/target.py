@@ -114,13 +114,16 @@ class EdgeTpu:
     def _segment(self, segment: Segment, folder: Path, tell: Tell) -> tuple[Segment, SegmentReport]:
         twin = model.read(folder / TWIN)
         expected = check.verdicts(twin, published(), self.version)
-        mapped = sum(verdict.mapped for verdict in expected)
+        found = zip(twin.operators, expected, strict=True)
+        mapped = [operator for operator, verdict in found if verdict.mapped]
+        weight_bytes = model.weight_bytes(mapped)
         report = SegmentReport(
             name=segment.name,
-            expected_edgetpu=mapped,
-            expected_cpu=len(expected) - mapped,
+            expected_edgetpu=len(mapped),
+            expected_cpu=len(expected) - len(mapped),
             weight_bytes=twin.weight_bytes,
-            expected_off_chip_bytes=memory.streamed_bytes(twin.weight_bytes),
+            expected_on_chip_bytes=weight_bytes - memory.streamed_bytes(weight_bytes),
+            expected_off_chip_bytes=memory.streamed_bytes(weight_bytes),
         )
         with tempfile.TemporaryDirectory(prefix="edgetpu-") as scratch:
             compilation = self._compilation(folder, Path(scratch), tell)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from rich.console import Console
@@ -9,10 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from fleet.edgetpu import compiler
+from fleet.edgetpu.check import BEHIND
 from fleet.edgetpu.report import EdgeTpuReport, SegmentReport
 from paceline.formatting import counted, size_text
 from paceline.output import one_line
 
+_AROUND: Final = frozenset({"QUANTIZE", "DEQUANTIZE"})
+"""What a quantiser puts around an operator that stays in float."""
 _GOOD, _BAD, _DIM = "green", "yellow", "dim"
 
 
@@ -37,6 +41,13 @@ def show(console: Console, folder: Path, report: EdgeTpuReport) -> None:
         " model should map"
     )
     console.print(_operators(report))
+    if 2 * mapped < total:
+        console.print(
+            "Most of it stays on the CPU, where an Edge TPU gains nothing. What keeps it there:"
+            f" {_keepers(report)}. Export the model with other operators (docs/coral.md,"
+            " 'Quantise a model').",
+            style=_BAD,
+        )
     for caution in report.cautions:
         console.print(f"note: {caution}", style=_DIM)
     console.print()
@@ -73,6 +84,13 @@ def _operators(report: EdgeTpuReport) -> Table:
     return table
 
 
+def _keepers(report: EdgeTpuReport) -> str:
+    """Return what keeps all behind it on the CPU; what stands only around it is left out."""
+    kinds = [row.kind for row in report.operators if not row.mapped and row.reason != BEHIND]
+    found = [kind for kind in kinds if kind not in _AROUND] or kinds
+    return ", ".join(dict.fromkeys(map(one_line, found)))
+
+
 def _segments(report: EdgeTpuReport) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("segment")
@@ -89,11 +107,10 @@ def _fared(one: SegmentReport) -> tuple[str, ...]:
     log = one.log
     if not one.compiled or log is None:
         by = "published rules" if log is None else "the compiler: nothing maps"
-        on_chip = one.weight_bytes - one.expected_off_chip_bytes
         return (
             str(one.expected_edgetpu if log is None else 0),
             str(one.expected_cpu if log is None else one.expected_cpu + one.expected_edgetpu),
-            f"~ {size_text(on_chip)}" if log is None else "",
+            f"~ {size_text(one.expected_on_chip_bytes)}" if log is None else "",
             f"~ {size_text(one.expected_off_chip_bytes)}" if log is None else "",
             by,
         )

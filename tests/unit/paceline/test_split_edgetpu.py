@@ -96,6 +96,20 @@ def test_with_the_compiler_here_people_see_its_figures(tmp_path, monkeypatch, ca
             assert all(tensor.signature is None for tensor in source.graph.tensors)
 
 
+def test_a_model_that_mostly_stays_on_the_cpu_is_said_to(tmp_path, monkeypatch, capsys):
+    """What keeps it there, and only the weights of what maps are expected on the chip."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.tflite").write_bytes(dense_chain(layers=3, between="LEAKY_RELU"))
+
+    assert cli.run(["split", "m.tflite", "--for", "edgetpu", "--out", "parts"]) == 0
+
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 of 5 operators of the model should map" in said
+    assert "What keeps it there: LEAKY_RELU. Export the model with other operators" in said
+    (segment,) = split_folder.read_report(tmp_path / "parts").edgetpu.segments
+    assert segment.expected_on_chip_bytes == 64 * 64 + 64 * 4
+
+
 def test_a_compiler_that_needs_more_room_gets_smaller_segments(run, tmp_path, monkeypatch):
     """Until nothing is streamed; where somebody says how many, there are so many."""
     program = edgetpu_compiler.install(tmp_path / "bin", "pads")

@@ -66,6 +66,7 @@ def test_without_it_the_report_is_what_is_expected(cut, compiler):
     assert segment == cut[0].segments[0]
     assert (report.segments[0].compiled, report.segments[0].log) == (False, None)
     assert report.segments[0].weight_bytes == 3 * (64 * 64 + 64 * 4)
+    assert report.segments[0].expected_on_chip_bytes == 3 * (64 * 64 + 64 * 4)
     assert report.segments[0].expected_off_chip_bytes == 0
 
 
