@@ -280,10 +280,15 @@ class _Deploying:
 
     def _runtimes(self) -> tuple[Chosen, ...]:
         """Return what runs the segments, by what their devices have proved."""
-        infos = {device: self.seen.device(device).info for device in self.target.hosts}
+        states = {device: self.seen.device(device) for device in self.target.hosts}
+        infos = {device: state.info for device, state in states.items()}
+        used = {
+            device: runtime_choice.in_use(state.reported, self.target.pipeline)
+            for device, state in states.items()
+        }
         places = assignments.placement(self.target.devices)
         return runtime_choice.chosen(
-            self.target.manifest.segments, places, infos, self.target.runtimes
+            self.target.manifest.segments, places, infos, self.target.runtimes, used
         )
 
     def _write_route(self, route: Route) -> None:

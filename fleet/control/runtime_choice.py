@@ -8,13 +8,14 @@ all else. What names a device goes before what names a stage.
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from fleet.errors import RuntimeChoiceError
 from fleet.formats import RUNTIMES
 from wire.ids import is_id
 from wire.manifest import Segment
-from wire.messages import Info, RuntimeInfo
+from wire.messages import Info, Reported, RuntimeInfo
 
 AUTO: Final = "auto"
 """The best that a device has proved for a segment's format."""
@@ -81,6 +82,7 @@ def parsed(text: str, placement: Sequence[Sequence[str]], *, required: bool = Fa
     by_stage: dict[int, Chosen] = {}
     by_device: dict[str, Chosen] = {}
     devices = {device for replicas in placement for device in replicas}
+    stages = {str(number): number for number in range(len(placement))}
     for part in text.split(","):
         where, equals, what = (piece.strip() for piece in part.rpartition("="))
         chosen = Chosen.parsed(what, text)
@@ -92,8 +94,8 @@ def parsed(text: str, placement: Sequence[Sequence[str]], *, required: bool = Fa
         elif where in devices:
             if by_device.setdefault(where, chosen) is not chosen:
                 raise twice
-        elif where.isdecimal() and int(where) < len(placement):
-            if by_stage.setdefault(int(where), chosen) is not chosen:
+        elif where in stages:
+            if by_stage.setdefault(stages[where], chosen) is not chosen:
                 raise twice
         else:
             there = f"stages are 0 to {len(placement) - 1}, devices {', '.join(sorted(devices))}"
@@ -106,12 +108,20 @@ def chosen(
     placement: Sequence[Sequence[str]],
     infos: Mapping[str, Info | None],
     wish: Wish,
+    used: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
 ) -> tuple[Chosen, ...]:
     """Return what runs each segment on each of its devices, by stage and in their order.
 
     Segments on one device get an accelerator each, as long as it has so many: an Edge TPU is one
     process's alone, so what comes after the last one is left to the processor. Where accelerators
     are required, what is compiled for an Edge TPU runs on one, proved or not.
+
+    Args:
+        segments: Of all stages.
+        placement: The devices of each stage.
+        infos: What devices have proved.
+        wish: What was asked for.
+        used: Of each device, what is held now (see `in_use`): taken last, for it may stay so.
     """
     busy = {device: Counter[str]() for replicas in placement for device in replicas}
     found = []
@@ -129,12 +139,25 @@ def chosen(
                 ]
                 runtime = best(segment.format, free, compiled=is_compiled(segment))
             there = [one for one in proved if one.runtime == runtime]
-            least = min(there, key=lambda one: busy[device][_name(one)], default=None)
+            now = used.get(device, {})
+            ranked = {one: (busy[device][_name(one)], now.get(_name(one), 0)) for one in there}
+            least = min(ranked, key=ranked.__getitem__, default=None)
             taken = asked.accelerator or (least.accelerator if least else "")
             busy[device][f"{runtime}@{taken}"] += 1
             accelerator = taken if len(there) > 1 else asked.accelerator
             found.append(Chosen(runtime, accelerator, wish.required))
     return tuple(found)
+
+
+def in_use(reported: Reported | None, pipeline: str) -> Mapping[str, int]:
+    """Return the Edge TPUs that are held, each as ``runtime@accelerator``, and how fast: 2 by
+    another pipeline, 1 by this one, whose older generation will let it go.
+    """
+    return {
+        f"{EDGETPU}@{one.accelerator_actual}": 1 if one.pipeline == pipeline else 2
+        for one in (reported.assignments if reported else ())
+        if one.runtime_actual == EDGETPU
+    }
 
 
 def best(kind: str, runtimes: Iterable[RuntimeInfo], *, compiled: bool = False) -> str:

@@ -3,10 +3,10 @@
 import pytest
 
 from fleet.control import runtime_choice
-from fleet.control.runtime_choice import AS_USUAL, EDGETPU_FILE, Chosen
+from fleet.control.runtime_choice import AS_USUAL, EDGETPU, EDGETPU_FILE, Chosen
 from fleet.errors import RuntimeChoiceError
 from wire.manifest import File, Segment
-from wire.messages import Info, RuntimeInfo
+from wire.messages import Info, Reported, ReportedAssignment, RuntimeInfo
 
 
 def segment(number, kind="onnx", *files):
@@ -114,6 +114,44 @@ def test_what_is_compiled_needs_an_edge_tpu_where_accelerators_are_required():
     assert [one.runtime for one in made] == ["tflite_edgetpu", "tflite_cpu"]
 
 
+@pytest.mark.parametrize(
+    ("sticks", "held", "best"),
+    [
+        ((0, 1), {"other": 0}, "usb:1"),
+        ((0, 1), {"p": 0}, "usb:1"),
+        ((0, 1), {"other": 0, "p": 1}, "usb:1"),
+        ((0,), {"other": 0}, ""),
+    ],
+)
+def test_a_stick_that_is_held_is_taken_last(sticks, held, best):
+    """One that another pipeline holds after one of an older generation; one alone all the same."""
+    reported = Reported(
+        device="d",
+        session=1,
+        observed=(1, 1),
+        applied=(1, 1),
+        assignments=tuple(
+            ReportedAssignment(
+                pipeline=pipeline, generation=1, stage=0, segment="s", phase="serving",
+                outcome="running", digest="0", runtime_asked=EDGETPU, runtime_actual=EDGETPU,
+                accelerator_actual=f"usb:{number}",
+            )
+            for pipeline, number in held.items()
+        ),
+    )  # fmt: skip
+    host = device(*(f"tflite_edgetpu@usb:{number}" for number in sticks))
+
+    made = runtime_choice.chosen(
+        [segment(0, "tflite", *COMPILED)],
+        [("d",)],
+        {"d": host},
+        AS_USUAL,
+        {"d": runtime_choice.in_use(reported, "p")},
+    )
+
+    assert made == (Chosen(EDGETPU, best),)
+
+
 def test_a_device_goes_before_a_stage_before_all():
     """Replicas of one stage may be asked for different things."""
     places = [("a",), ("b", "c")]
@@ -139,6 +177,7 @@ def test_a_device_goes_before_a_stage_before_all():
         ("2=onnx_cpu", "'2' is no stage and no device (stages are 0 to 1, devices a, b)"),
         ("z=onnx_cpu", "'z' is no stage and no device"),
         ("onnx_cpu@", "names no runtime"),
+        (f"{'9' * 5000}=onnx_cpu", "is no stage and no device"),
         ("Onnx CPU", "names no runtime"),
     ],
 )
