@@ -11,6 +11,7 @@ github.com/google-coral/libedgetpu/issues/31 (of which version the builds are).
 import os
 import re
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -125,14 +126,17 @@ def fits(subject: Subject, name: str, library: Library) -> Iterator[Finding]:
 def proof(subject: Subject, library: Library) -> Iterator[Finding]:
     """Yield whether the delegate opens the device and runs a model here, in a child."""
     child = (sys.executable, "-I", "-m", "agent", "probe", "--json", "--runtime", RUNTIME)
+    began = time.monotonic()
     try:
         said = subject.ran(*child, seconds=PROBE_SECONDS)
         reports = msgspec.json.decode(said or "", type=ProbeReport).runtimes
     except msgspec.DecodeError:
+        hangs = time.monotonic() - began >= PROBE_SECONDS
+        what = f"does not end in {PROBE_SECONDS:g} s" if hangs else "ends the process"
         yield problem(
             "coral.delegate",
-            f"opening the device, or a model with it, ends the process ({library.label})",
-            _install(),
+            f"opening the device, or a model with it, {what} ({library.label})",
+            _REVIVE if hangs else _install(),
         )
         return
     for report in reports:
@@ -140,8 +144,8 @@ def proof(subject: Subject, library: Library) -> Iterator[Finding]:
             said = f"{RUNTIME} opened {report.accelerator} and ran a proof"
             yield ok("coral.delegate", said)
         elif report.accelerator:
-            reason = report.reason or "it does not say why"
-            yield problem("coral.delegate", reason.partition("; `paceline doctor`")[0], _REVIVE)
+            said, _, advice = (report.reason or "it does not say why").rpartition("; ")
+            yield problem("coral.delegate", said or advice, _REVIVE)
 
 
 def cards(sysfs: Path) -> Iterator[Finding]:

@@ -94,7 +94,8 @@ def _probe(*options: str) -> ProbeReport | str:
         return msgspec.json.decode(ended.stdout, type=ProbeReport)
     except (msgspec.DecodeError, UnicodeDecodeError):
         last = ended.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        return f"its proof {how_it_ended(ended.returncode)}: {' '.join(last):.200}"
+        said = "".join(f": {line:.200}" for line in last)
+        return f"its proof {how_it_ended(ended.returncode)}{said}"
 
 
 def proof(report: RuntimeReport, subject: Subject) -> Finding:

@@ -87,6 +87,25 @@ def test_a_delegate_that_refuses(tmp_path, library):
     assert "pull it out" in found.fix
 
 
+def test_a_delegate_that_hangs(tmp_path, library, monkeypatch):
+    """Not said to crash: another build does not help, but the stick put in again."""
+    monkeypatch.setattr(coral, "PROBE_SECONDS", 2.0)
+    subject = coral_machine(tmp_path, library, STUB_EDGETPU="create=hang")
+    found = the(coral.findings(subject), "coral.delegate")
+
+    assert "does not end in 2 s" in found.evidence
+    assert "pull it out" in found.fix
+
+
+def test_a_delegate_that_refuses_the_model(tmp_path, library):
+    """The evidence is its reason, without advice for who deploys segments."""
+    subject = coral_machine(tmp_path, library, STUB_EDGETPU="prepare=fail")
+    found = the(coral.findings(subject), "coral.delegate")
+
+    assert "newer than this runtime version (14)" in found.evidence
+    assert "split the model" not in found.evidence
+
+
 @pytest.mark.parametrize(
     ("label", "package", "built"),
     [
