@@ -96,6 +96,7 @@ def _written(
     """Write segments, manifest and chunks into ``folder``; return what there is to say."""
     stages = reading.stages
     travels = travel([stage.face for stage in stages], reading.joints)
+    _check_read(stages, travels)
     writer = Writer(stages, travels, reading.scratch)
     segments = tuple(writer.write(stage, tell) for stage in stages)
     edges = travels.edges([segment.name for segment in segments])
@@ -133,6 +134,23 @@ def _written(
         reference=compared,
         notes=(*_notes(stages, made, travels), *writer.notes),
     )
+
+
+def _check_read(stages: Sequence[Stage], travels: Travel) -> None:
+    """Check that something of each stage is read: else it is no part of the pipeline.
+
+    Raises:
+        StageError: Nothing of one is.
+    """
+    for stage in stages[:-1]:
+        if not travels.leaving(stage.number):
+            given = ", ".join(one.name for one in stage.face.outputs)
+            raise StageError(
+                str(stage.given),
+                f"nobody reads what it gives ({given}): later stages take what they read by name"
+                " from stages before it",
+                "leave it out, or export it with its outputs named as they are read",
+            )
 
 
 def _stage_reports(

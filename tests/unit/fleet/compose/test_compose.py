@@ -306,6 +306,18 @@ def test_tensors_pass_stages_that_do_not_read_them(models, tmp_path):
     assert verify(tmp_path / "out").passes
 
 
+def test_a_stage_that_nobody_reads_is_refused(models, tmp_path):
+    """A later stage found its tensor's name before it; nothing is written."""
+    onnx_conv(tmp_path / "skipped.onnx", 4, 4, names=("y", "other"))
+    onnx_conv(tmp_path / "last.onnx", 4, 2, names=("y", "z"))
+
+    with pytest.raises(StageError, match=r"skipped.onnx: nobody reads what it gives \(other\)"):
+        composed(
+            tmp_path / "out", models / "a.onnx", tmp_path / "skipped.onnx", tmp_path / "last.onnx"
+        )
+    assert not (tmp_path / "out").exists()
+
+
 def test_two_models_may_use_the_same_names(models, tmp_path):
     """They are told apart on the way."""
     composed(tmp_path / "out", models / "a.onnx", models / "b.onnx")
