@@ -163,8 +163,12 @@ def _reshaped(made: Contract, wanted: Contract, sizes: tuple[int, ...]) -> Resha
     """
     target = _target(made.shape, wanted.shape, sizes)
     if target is None:
+        problem = "their shapes differ by more than sizes of 1"
         advice = "export one of the two with the shape of the other"
-        raise ContractError(made, wanted, "their shapes differ by more than sizes of 1", advice)
+        if not all(isinstance(size, int) for size in made.shape):
+            problem = f"it came as [{','.join(map(str, sizes))}]: {problem}"
+            advice = f"say other sizes with --dim NAME=N, or {advice}"
+        raise ContractError(made, wanted, problem, advice)
     if sum(not isinstance(size, int) for size in target) > 1:
         advice = "fix all sizes but one when you export it"
         raise ContractError(made, wanted, "more than one size of it is free", advice)

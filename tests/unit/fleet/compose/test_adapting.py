@@ -129,6 +129,12 @@ def test_other_shapes_are_refused(made, wanted):
         found(contract(made), contract(wanted, 1))
 
 
+def test_a_size_that_a_run_had_is_told_with_what_changes_it():
+    """The stage leaves it open: another size of it may fit."""
+    with pytest.raises(ContractError, match=r"came as \[1,8\].* say other sizes with --dim"):
+        found(contract(("N", 8)), contract((2, 8), 1), (1, 8))
+
+
 QUANTISED = contract((1, 6, 5, 4), 1, "tflite", INT8, quantisation=OF)
 
 
