@@ -150,8 +150,9 @@ def chosen(
 
 
 def in_use(reported: Reported | None, pipeline: str) -> Mapping[str, int]:
-    """Return the Edge TPUs that are held, each as ``runtime@accelerator``, and how fast: 2 by
-    another pipeline, 1 by this one, whose older generation will let it go.
+    """Return which Edge TPUs are held, each as ``runtime@accelerator``.
+
+    With 2 by another pipeline, with 1 by this one, whose older generation will let it go.
     """
     return {
         f"{EDGETPU}@{one.accelerator_actual}": 1 if one.pipeline == pipeline else 2
