@@ -165,7 +165,7 @@ def _reshaped(made: Contract, wanted: Contract, sizes: tuple[int, ...]) -> Resha
     if target is None:
         problem = "their shapes differ by more than sizes of 1"
         advice = "export one of the two with the shape of the other"
-        if not all(isinstance(size, int) for size in made.shape):
+        if any(isinstance(size, str) and size for size in made.shape):
             problem = f"it came as [{','.join(map(str, sizes))}]: {problem}"
             advice = f"say other sizes with --dim NAME=N, or {advice}"
         raise ContractError(made, wanted, problem, advice)

@@ -19,6 +19,8 @@ from wire.messages import Info, Reported, RuntimeInfo
 
 AUTO: Final = "auto"
 """The best that a device has proved for a segment's format."""
+NONE: Final = "none"
+"""The accelerator of a runtime that found none."""
 EDGETPU: Final = "tflite_edgetpu"
 EDGETPU_FILE: Final = "segment_edgetpu.tflite"
 PREFERRED: Final = (EDGETPU, "onnx_cuda", "onnx_openvino", *RUNTIMES.values())
@@ -131,13 +133,12 @@ def chosen(
             proved = [one for one in info.runtimes if one.proved] if info else []
             asked = wish.of(stage, device)
             runtime = asked.runtime
-            if runtime == AUTO and wish.required and is_compiled(segment):
-                runtime = EDGETPU
-            elif runtime == AUTO:
+            if runtime == AUTO:
+                told = info.runtimes if info else ()
                 free = [
-                    one for one in proved if one.runtime != EDGETPU or not busy[device][_name(one)]
+                    one for one in told if one.runtime != EDGETPU or not busy[device][_name(one)]
                 ]
-                runtime = best(segment.format, free, compiled=is_compiled(segment))
+                runtime = _best(segment, free, required=wish.required)
             there = [one for one in proved if one.runtime == runtime]
             now = used.get(device, {})
             ranked = {one: (busy[device][_name(one)], now.get(_name(one), 0)) for one in there}
@@ -147,6 +148,24 @@ def chosen(
             accelerator = taken if len(there) > 1 else asked.accelerator
             found.append(Chosen(runtime, accelerator, wish.required))
     return tuple(found)
+
+
+def _best(segment: Segment, runtimes: Sequence[RuntimeInfo], *, required: bool) -> str:
+    """Return the best runtime for a segment.
+
+    Where an accelerator is required and none was proved, it is one that is here and does not
+    work, or that the segment is compiled for: the device is then refused with the reason.
+    """
+    compiled = is_compiled(segment)
+    found = best(segment.format, runtimes, compiled=compiled)
+    if not required or found != RUNTIMES.get(segment.format):
+        return found
+    if compiled:
+        return EDGETPU
+    here = {
+        one.runtime for one in runtimes if one.accelerator != NONE and segment.format in one.formats
+    }
+    return best_of(segment.format, here)
 
 
 def in_use(reported: Reported | None, pipeline: str) -> Mapping[str, int]:

@@ -31,10 +31,10 @@ def device(*proved):
         version="1",
         runtimes=tuple(
             RuntimeInfo(
-                runtime=name.partition("@")[0],
+                runtime=name.lstrip("-").partition("@")[0],
                 accelerator=name.partition("@")[2] or "cpu",
                 proved=not name.startswith("-"),
-                formats=formats.get(name.partition("_")[0], ()),
+                formats=formats.get(name.lstrip("-").partition("_")[0], ()),
             )
             for name in proved
         ),
@@ -150,6 +150,29 @@ def test_a_stick_that_is_held_is_taken_last(sticks, held, best):
     )
 
     assert made == (Chosen(EDGETPU, best),)
+
+
+@pytest.mark.parametrize(
+    ("found", "kind", "files", "asked"),
+    [
+        (("tflite_cpu", "-tflite_edgetpu@usb:0"), "tflite", COMPILED, "tflite_edgetpu"),
+        (("tflite_cpu",), "tflite", COMPILED, "tflite_edgetpu"),
+        (("onnx_cpu", "-onnx_cuda@gpu:0"), "onnx", (), "onnx_cuda"),
+        (("onnx_cpu", "-onnx_cuda@gpu:0", "onnx_openvino@ov:GPU"), "onnx", (), "onnx_openvino"),
+        (("onnx_cpu", "-onnx_cuda@none"), "onnx", (), "onnx_cpu"),
+        (("tflite_cpu",), "tflite", ("segment.tflite",), "tflite_cpu"),
+    ],
+)
+def test_a_required_accelerator_that_does_not_work_is_asked_for(found, kind, files, asked):
+    """The device is then refused, with the reason, and nothing runs on the processor instead."""
+    made = runtime_choice.chosen(
+        [segment(0, kind, *files)],
+        [("d",)],
+        {"d": device(*found)},
+        runtime_choice.parsed("auto", [("d",)], required=True),
+    )
+
+    assert made == (Chosen(asked, "", required=True),)
 
 
 def test_a_device_goes_before_a_stage_before_all():
