@@ -103,7 +103,9 @@ def _order(made: Contract, wanted: Contract, sizes: tuple[int, ...]) -> tuple[in
     if made.layout and wanted.layout:
         return _said(made, wanted, fitting)
     if len(distinct) < 2:
-        return next(iter(distinct.values()), None)
+        order = next(iter(distinct.values()), None)
+        _check_said(order, made, wanted)
+        return order
     if made.layout or wanted.layout:
         usual = [one.layout or _usual(one.format, rank) for one in (made, wanted)]
         sides = (replace(made, layout=usual[0]), replace(wanted, layout=usual[1]))
@@ -115,6 +117,24 @@ def _order(made: Contract, wanted: Contract, sizes: tuple[int, ...]) -> tuple[in
     raise ContractError(
         made, wanted, "its dimensions fit in more than one order", f"say which with {options}"
     )
+
+
+def _check_said(order: tuple[int, ...] | None, made: Contract, wanted: Contract) -> None:
+    """Check that the only order that fits is not against the layout that one side is said to have.
+
+    Raises:
+        ContractError: It is.
+    """
+    if order is None or len(order) < 4:
+        return
+    rank = len(order)
+    to_last = order == (0, *range(2, rank), 1)
+    to_first = order == (0, rank - 1, *range(1, rank - 1))
+    if (to_last and (made.layout in LAST or wanted.layout in FIRST)) or (
+        to_first and (made.layout in FIRST or wanted.layout in LAST)
+    ):
+        problem = f"only the order {','.join(map(str, order))} fits the shapes, which is not that"
+        raise ContractError(made, wanted, problem, "correct --layout, or export another shape")
 
 
 def _said(made: Contract, wanted: Contract, fitting: Sequence[tuple[int, ...]]) -> tuple[int, ...]:

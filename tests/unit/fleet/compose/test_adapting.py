@@ -103,6 +103,23 @@ def test_a_layout_that_contradicts_the_shapes_is_refused():
 
 
 @pytest.mark.parametrize(
+    ("shapes", "layouts"),
+    [
+        (((1, 4, 6, 5), (1, 6, 5, 4)), ("NHWC", None)),
+        (((1, 4, 6, 5), (1, 6, 5, 4)), (None, "NCHW")),
+        (((1, 6, 5, 4), (1, 4, 6, 5)), ("NCHW", None)),
+        (((1, 6, 5, 4), (1, 4, 6, 5)), (None, "NHWC")),
+    ],
+)
+def test_one_layout_that_contradicts_the_shapes_is_refused(shapes, layouts):
+    """Only one order fits, and it is not that of what was said: which of the two is wrong?"""
+    sides = (contract(shapes[0], layout=layouts[0]), contract(shapes[1], 1, layout=layouts[1]))
+
+    with pytest.raises(ContractError, match="fits the shapes, which is not that"):
+        found(*sides)
+
+
+@pytest.mark.parametrize(
     ("made", "wanted", "expected"),
     [
         (("N", 96), ("N", 1, 1, 96), ("N", 1, 1, 96)),
