@@ -212,11 +212,12 @@ def _reason(
     why = found.degraded if found.phase == SERVING else found.reason
     if why is None:
         return None
+    degraded = why is found.degraded
     return ProblemView(
         code=why.code,
         message=why.message,
-        severity="warning" if why is found.degraded else "error",
-        since_unix_ns=since_unix_ns,
+        severity="warning" if degraded else "error",
+        since_unix_ns=None if degraded else since_unix_ns,  # it may have served well for long
     )
 
 

@@ -28,8 +28,10 @@ stands above the other."""
 
 
 def stage_word(stage: StageView) -> str:
-    """Return how a stage is, in one word: its phase, or what became of its device."""
-    return stage.phase if stage.presence == "online" else stage.presence
+    """Return how a stage is, in one word: its phase, or what became of its device or runtime."""
+    if stage.presence != "online":
+        return stage.presence
+    return "degraded" if stage.phase == "serving" and stage.state == "warning" else stage.phase
 
 
 def wide_graph(pipeline: PipelineView, now_unix_ns: int) -> Markup:
@@ -168,7 +170,8 @@ def _trouble(
 ) -> tuple[Markup, ...]:
     assert stage.reason is not None
     lines = say.wrapped(stage.reason.message, right - left, 12, 4)
-    since = stage.reason.since_unix_ns or stage.since_unix_ns
+    less = stage.reason.severity == "warning"  # it serves, and may have served well for long
+    since = stage.reason.since_unix_ns or (None if less else stage.since_unix_ns)
     words = [text(left, y + 107 + 15 * n, line, "small reason") for n, line in enumerate(lines)]
     when = (
         f"since {say.ago(since, now_unix_ns)}"

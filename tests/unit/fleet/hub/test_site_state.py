@@ -223,6 +223,7 @@ def test_stage_on_less_than_was_asked_for_is_a_warning(served):
 
     assert (view.condition, view.state, view.stages[0].state) == ("degraded", "warning", "warning")
     assert view.stages[0].reason.code == "accelerator.lost"
+    assert view.stages[0].reason.since_unix_ns is None  # it served well for a while
     assert (device.state, device.problems[0].message) == ("warning", "p.7-0: it was pulled")
 
 

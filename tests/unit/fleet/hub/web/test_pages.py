@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from fleet.hub.views import StageView
+from fleet.hub.views import ProblemView, StageView
 from fleet.hub.web import wording
 from fleet.hub.web.pages import DEVICES_SHOWN, Pages, stream_event
 from tests.fixtures.hub_views import (
@@ -196,6 +196,17 @@ def test_every_state_has_a_sign_and_a_word(state):
     assert sum(1 for found in read(html).with_attribute("data-stage")) == len(stages)
     if state != "ok":
         assert html.count(f'class="small word middle">{sign} ') == len(links) - 1
+
+
+def test_a_stage_on_less_than_was_asked_for_is_degraded():
+    """In the alert and in the drawing; since when is not known, so nothing says it."""
+    why = ProblemView(code="accelerator.lost", message="it was pulled", severity="warning")
+    whole = pipeline(state="warning", condition="degraded")
+    first = changed(whole.stages[0], state="warning", reason=why)
+    html = page(site(pipelines=(changed(whole, stages=(first, *whole.stages[1:])),)))
+
+    assert f"Pipeline detector is degraded: stage 0 on {first.device} is degraded" in html
+    assert f"stage 0, {first.segment}, on {first.device}: degraded" in html
 
 
 def test_a_dead_stage_tells_reason_and_since():
