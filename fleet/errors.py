@@ -329,6 +329,21 @@ class ChildFailedError(CodedError):
         return f"child {self.command}: {self.child_code} ({self.reason}); see its messages"
 
 
+class RuntimeUnusableError(CodedError):
+    """The runtime that was asked for does not run the model on this machine."""
+
+    code = "runtime.unusable"
+    exit_code = 3
+
+    def __init__(self, runtime: str, reason: str) -> None:
+        super().__init__(runtime, reason)
+        self.runtime = runtime
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"--runtime {self.runtime}, on this machine: {self.reason}"
+
+
 class ChildTimeoutError(CodedError):
     """A child that ran a model did not end in time and was killed."""
 

@@ -4,7 +4,8 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from fleet import artifacts, children
 from fleet.control.examine import DeviceSilentError
 from fleet.control.reading import PING_SECONDS, await_devices
 from fleet.control.requests import Requests
+from fleet.errors import ChildFailedError, RuntimeUnusableError
 from fleet.profiles import store, subject
 from fleet.profiles.pages import Pages
 from fleet.profiles.record import ModelProfile, PartProfile, Question, part_profile
@@ -241,15 +243,17 @@ def here(part: Part, threads: int, request: ProfileRequest, scratch: Path) -> Pr
     """Measure a segment in a child on this machine.
 
     Raises:
+        RuntimeUnusableError: The runtime that was asked for is not here, or does not run it.
         CodedError: It does not run, or not in time.
     """
     arguments = ["--profile", "--segment", str(part.folder), "--threads", str(threads)]
     runtime = subject.runtime_for(request, subject.kind_of(part.segment))
     arguments += ["--seconds", str(request.seconds), "--runtime", runtime]
     limit_seconds = OFFLINE_GRACE_SECONDS + 3 * request.seconds
-    return children.call(
-        "bench", arguments, ProfileReport, limit_seconds=limit_seconds, scratch=scratch
-    )
+    with _asked_for(runtime):
+        return children.call(
+            "bench", arguments, ProfileReport, limit_seconds=limit_seconds, scratch=scratch
+        )
 
 
 def measured_part(part: Part, report: ProfileReport) -> PartProfile:
@@ -274,9 +278,21 @@ def version(info: Info, runtimes: Sequence[str]) -> str:
 def version_here(runtimes: Sequence[str]) -> str:
     """Return the versions of runtimes that this machine has."""
     asked = [argument for runtime in runtimes for argument in ("--runtime", runtime)]
-    report = children.call("probe", asked, ProbeReport, limit_seconds=60.0)
+    with _asked_for(",".join(runtimes)):
+        report = children.call("probe", asked, ProbeReport, limit_seconds=60.0)
     versions = {one.name: one.version or "" for one in reversed(report.runtimes)}
     return "+".join(versions.get(runtime, "") for runtime in runtimes)
+
+
+@contextmanager
+def _asked_for(runtime: str) -> Iterator[None]:
+    """Have what a child says of a runtime told as what was asked for; a crash is told as one."""
+    try:
+        yield
+    except ChildFailedError as error:
+        if error.child_code == children.CRASHED:
+            raise
+        raise RuntimeUnusableError(runtime, error.reason) from error
 
 
 def _of(number: int, parts: Sequence[Part]) -> str:
