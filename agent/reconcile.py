@@ -122,7 +122,7 @@ def _check_assignment(assignment: Assignment, runtimes: Collection[str]) -> None
     if not 0 <= assignment.stage <= MAX_STAGE:
         raise RefusedDesiredError(f"{key}: the stage is not in 0 to {MAX_STAGE}")
     if assignment.runtime not in runtimes:
-        raise RefusedDesiredError(f"runtime {assignment.runtime!r:.60} is not known here")
+        raise RefusedDesiredError(f"{key}: runtime {assignment.runtime!r:.60} is not known here")
     problem = (
         _peers_problem(assignment.peers)
         or _contract_problem(assignment.contract)

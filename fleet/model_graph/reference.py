@@ -32,6 +32,8 @@ PIECE_BYTES: Final = 48 << 20
 """Weights of one piece, at most: this, or a sixth of the model's."""
 HUGE_BYTES: Final = 1 << 30
 """From here on weights are left mapped, and candidates are not measured: it would take minutes."""
+_OF_SEGMENTS: Final = "; split the model again or choose another runtime"
+"""What a runtime that cannot open a segment advises; to the whole it does not apply."""
 _PARTS: Final = 6
 _MAPPED_PARTS: Final = 3
 """A piece that could not be divided and has so large a part of the weights leaves them mapped: to
@@ -177,7 +179,13 @@ class Reference:
             model = self.model.ref.name
             if sample.made_up and error.child_code == "runtime.failed":
                 raise NeedsExampleError(model, sample.guessed, error.reason) from error
-            raise NotRunnableError(model, error.reason) from error
+            raise NotRunnableError(model, _of_the_whole(error.reason, folder)) from error
+
+
+def _of_the_whole(reason: str, folder: Path) -> str:
+    """Return why a piece does not run without what is true of segments alone: place and advice."""
+    shown = reason.replace(f"{folder}/", "").replace(str(folder), "it")
+    return shown.removesuffix(_OF_SEGMENTS)
 
 
 def pieces_of(

@@ -193,8 +193,8 @@ def test_an_assignment_that_cannot_be_is_refused(fields):
 
 
 def test_one_bad_assignment_refuses_all():
-    """A desired state is the whole truth or none."""
-    with pytest.raises(RefusedDesiredError):
+    """A desired state is the whole truth or none; which of them is bad is told."""
+    with pytest.raises(RefusedDesiredError, match=r"p 1-1: runtime 'none' is not known here"):
         checked(desired(assignment(), assignment(stage=1, runtime="none")))
 
 

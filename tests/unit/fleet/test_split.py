@@ -301,6 +301,17 @@ def test_nothing_is_written_on_an_error(saved, tmp_path, make_model, case):
     assert sorted(tmp_path.iterdir()) == before
 
 
+def test_a_model_that_no_runtime_takes_is_told_without_what_is_true_of_segments(
+    saved, tmp_path, make_model
+):
+    """Neither where it was tried out, nor to split it again."""
+    with pytest.raises(NotRunnableError, match=r"NoSuchOperator.*export it again$") as refused:
+        split(saved(unrunnable(make_model)), tmp_path / "out", CutRequest(balance="flops"))
+
+    assert "scratch" not in str(refused.value)
+    assert "split the model again" not in str(refused.value)
+
+
 def test_a_picky_model_says_what_was_guessed(saved, tmp_path, make_model):
     """And runs when it is given the size that it wants."""
     path = saved(picky(make_model))
