@@ -177,4 +177,6 @@ def _show(
     if report and report.edgetpu:
         edgetpu_view.show(console, out, report.edgetpu)
     devices = ",".join(f"DEVICE{n + 1}" for n in range(len(made.segments)))
-    console.print(f"\nWritten to {out}. Next: paceline deploy {out} --to {devices}")
+    compiled = not (report and report.edgetpu and edgetpu_view.to_compile(report.edgetpu))
+    then = "Next:" if compiled else "Once it is compiled:"
+    console.print(f"\nWritten to {out}. {then} paceline deploy {out} --to {devices}")

@@ -148,6 +148,10 @@ def _into(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}-compiled")
 
 
+def to_compile(report: EdgeTpuReport) -> list[str]:
+    """Return the segments that the compiler has not seen."""
+    return [one.name for one in report.segments if not one.compiled and one.log is None]
+
+
 def _commands(folder: Path, report: EdgeTpuReport) -> list[str]:
-    missing = [one.name for one in report.segments if not one.compiled and one.log is None]
-    return compiler.commands(folder, missing, _into(folder), report.min_runtime)
+    return compiler.commands(folder, to_compile(report), _into(folder), report.min_runtime)

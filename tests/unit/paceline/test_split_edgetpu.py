@@ -105,6 +105,7 @@ def test_a_model_that_mostly_stays_on_the_cpu_is_said_to(tmp_path, monkeypatch, 
 
     said = " ".join(capsys.readouterr().out.split())
     assert "1 of 5 operators of the model should map" in said
+    assert "Once it is compiled: paceline deploy parts --to DEVICE1" in said
     assert "What keeps it there: LEAKY_RELU. Export the model with other operators" in said
     (segment,) = split_folder.read_report(tmp_path / "parts").edgetpu.segments
     assert segment.expected_on_chip_bytes == 64 * 64 + 64 * 4
