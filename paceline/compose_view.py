@@ -29,8 +29,10 @@ def show(console: Console, report: ComposeReport) -> None:
     for note in report.notes:
         console.print(f"note: {one_line(note)}", style="dim")
     devices = ",".join(f"DEVICE{n + 1}" for n in range(len(report.stages)))
-    console.print(f"\nWritten to {report.folder}. Next: paceline verify {report.folder}")
-    console.print(f"and then: paceline deploy {report.folder} --to {devices}")
+    # to be copied, each command is one line
+    verify = f"paceline verify {report.folder}"
+    console.print(f"\nWritten to {report.folder}. Next: {verify}", soft_wrap=True)
+    console.print(f"and then: paceline deploy {report.folder} --to {devices}", soft_wrap=True)
 
 
 def _stages(stages: Sequence[StageReport]) -> Table:
@@ -90,5 +92,6 @@ def _show_reference(console: Console, found: ReferenceReport) -> None:
     made_up = ", made up" if found.made_up else ""
     console.print(
         f"\ncompared with {one_line(found.model)} on {counted(found.samples, 'input')}{made_up}:"
-        f" max abs {figures.max_abs:.3g}, relative L2 {figures.relative_l2:.3g}{top1}"
+        f" max abs {figures.max_abs:.3g}, relative L2 {figures.relative_l2:.3g}{top1}",
+        soft_wrap=True,
     )
