@@ -14,7 +14,7 @@ class DeployOptions(msgspec.Struct, frozen=True, kw_only=True):
     """As `fleet.edge_links` understands it; None: the settings say."""
 
     runtime: str | None = None
-    """As `fleet.control.runtime_choice` understands it; None: the best that the devices have."""
+    """As `fleet.runtime_choice` understands it; None: the best that the devices have."""
 
     @property
     def devices(self) -> tuple[str, ...]:

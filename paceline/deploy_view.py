@@ -11,10 +11,10 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from fleet.control import runtime_choice
+from fleet import runtime_choice
 from fleet.control.deploy import Deployment
 from fleet.control.deploy_progress import Progress, StageProgress, Verdict
-from fleet.control.runtime_choice import AUTO, EDGETPU
+from fleet.runtime_choice import AUTO, EDGETPU
 from paceline.formatting import seconds_text, size_text
 from paceline.output import Output
 from wire.manifest import Manifest

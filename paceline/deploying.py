@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from fleet import artifacts, edge_codecs, keys, split
+from fleet import artifacts, edge_codecs, keys, runtime_choice, split
 from fleet.artifact_server import ListenError
-from fleet.control import runtime_choice
 from fleet.control.assignments import placement
 from fleet.control.deploy import DeployRequest, deploy
-from fleet.control.runtime_choice import AUTO
 from fleet.formats import CutRequest
+from fleet.runtime_choice import AUTO
 from fleet.split import Presentation
 from fleet.split_folder import SEGMENTS_FOLDER
 from paceline import arguments, record

@@ -13,8 +13,8 @@ from fleet.control.deploy_errors import (
     ReplicasError,
     UnknownSegmentError,
 )
-from fleet.control.runtime_choice import Chosen
 from fleet.formats import RUNTIMES
+from fleet.runtime_choice import Chosen
 from wire import link_names
 from wire.codec_names import DEFAULT
 from wire.manifest import INPUT, OUTPUT, Edge, Manifest, Segment
@@ -43,7 +43,7 @@ class Means:
     links: Sequence[str] = ()
     """Of each stage, carries what it sends (see `fleet.edge_links`); none: the broker does."""
     runtimes: Sequence[Chosen] = ()
-    """Of each assignment (see `fleet.control.runtime_choice`); none: the processor's."""
+    """Of each assignment (see `fleet.runtime_choice`); none: the processor's."""
 
 
 AS_USUAL: Final = Means()

@@ -21,8 +21,8 @@ import msgspec
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from fleet import artifacts, edge_codecs, edge_links, split_folder
-from fleet.control import assignments, deploy_plan, deploy_progress, readiness, runtime_choice
+from fleet import artifacts, edge_codecs, edge_links, runtime_choice, split_folder
+from fleet.control import assignments, deploy_plan, deploy_progress, readiness
 from fleet.control.control_writer import write_retained
 from fleet.control.deploy_errors import (
     DeployFailedError,
@@ -37,7 +37,7 @@ from fleet.control.direct_links import TOKEN_BYTES, Links
 from fleet.control.observe import GRACE_SECONDS, Observer
 from fleet.control.orders import Orders
 from fleet.control.reading import await_devices, read_ordered
-from fleet.control.runtime_choice import Chosen
+from fleet.runtime_choice import Chosen
 from wire import ids, link_names, messages
 from wire.codec_names import DEFAULT
 from wire.errors import BrokerUnreachableError, CodedError
@@ -71,7 +71,7 @@ class DeployRequest:
     link: str = link_names.DEFAULT
     """What carries frames from stage to stage, as `fleet.edge_links` understands it."""
     runtime: str = runtime_choice.AUTO
-    """What runs the segments, as `fleet.control.runtime_choice` understands it."""
+    """What runs the segments, as `fleet.runtime_choice` understands it."""
     require_accelerator: bool = False
     """Whether devices shall fail rather than fall back to their processors."""
     serve: str | None = None

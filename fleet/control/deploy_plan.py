@@ -21,7 +21,7 @@ from fleet.control.deploy_errors import OrdersLostError, OrdersUnknownError
 from fleet.control.device_state import DeviceState
 from fleet.control.direct_links import Links, linked
 from fleet.control.proof import proved
-from fleet.control.runtime_choice import AS_USUAL, Chosen, Wish
+from fleet.runtime_choice import AS_USUAL, Chosen, Wish
 from wire.manifest import Manifest
 from wire.messages import ONE_BY_ONE, Assignment, Batching, Desired, Reported, Route
 

@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 import msgspec
 
+from fleet import runtime_choice
 from fleet import survey as surveying
-from fleet.control import runtime_choice
 from fleet.fleet_file import completing, reading
 from fleet.fleet_file.description import Fleet
 from fleet.formats import CutRequest, Tell

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from fleet.control import runtime_choice
+from fleet import runtime_choice
 from fleet.edgetpu import memory
 from fleet.fleet_file.description import (
     BY_HAND,

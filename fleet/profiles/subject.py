@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from fleet import digests, formats, golden_files, split, split_folder
-from fleet.control import runtime_choice
-from fleet.control.runtime_choice import AUTO
+from fleet import digests, formats, golden_files, runtime_choice, split, split_folder
 from fleet.errors import BadRequestError
 from fleet.formats import CutRequest, FileOperator, Tell
+from fleet.runtime_choice import AUTO
 from wire import canonical
 from wire.manifest import Manifest, ModelRef, Segment
 from wire.messages import RuntimeInfo

@@ -15,9 +15,9 @@ from fleet.codec_effects.report import Bounds
 from fleet.control import deploy as deployer
 from fleet.control.deploy import Deployment, DeployRequest
 from fleet.control.deployments import Promise
-from fleet.control.runtime_choice import AUTO
 from fleet.deploy_options import DeployOptions
 from fleet.errors import BadRequestError
+from fleet.runtime_choice import AUTO
 from fleet.simulator.predicting import Prediction
 from paceline import record
 from paceline.bound_options import BoundOptions

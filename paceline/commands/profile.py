@@ -11,10 +11,10 @@ from cyclopts import Parameter, validators
 from fleet import keys
 from fleet.control.observe import Observer
 from fleet.control.requests import Requests
-from fleet.control.runtime_choice import AUTO
 from fleet.errors import BadRequestError
 from fleet.profiles.measure import Outcome, Profiler
 from fleet.profiles.subject import MOST_PARTS, ProfileRequest
+from fleet.runtime_choice import AUTO
 from paceline import profile_view
 from paceline.cache import profiles_folder
 from paceline.connection import connected

@@ -4,7 +4,7 @@ import pytest
 
 from agent.worker.warmup import difference
 from fleet import golden_files, split_folder
-from fleet.control.runtime_choice import EDGETPU_FILE
+from fleet.runtime_choice import EDGETPU_FILE
 from fleet.split_folder import SEGMENTS_FOLDER
 from tests.hardware import this_machine
 

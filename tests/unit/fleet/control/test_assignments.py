@@ -15,7 +15,7 @@ from fleet.control.deploy_errors import (
     ReplicasError,
     UnknownSegmentError,
 )
-from fleet.control.runtime_choice import Chosen
+from fleet.runtime_choice import Chosen
 from wire import manifest as manifests
 from wire.manifest import Answer, Edge, File, Manifest, ModelRef, Picture, Segment
 from wire.messages import Batching, Peer

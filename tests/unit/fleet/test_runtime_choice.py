@@ -2,9 +2,9 @@
 
 import pytest
 
-from fleet.control import runtime_choice
-from fleet.control.runtime_choice import AS_USUAL, EDGETPU, EDGETPU_FILE, Chosen
+from fleet import runtime_choice
 from fleet.errors import RuntimeChoiceError
+from fleet.runtime_choice import AS_USUAL, EDGETPU, EDGETPU_FILE, Chosen
 from wire.manifest import File, Segment
 from wire.messages import Info, Reported, ReportedAssignment, RuntimeInfo
 
