@@ -22,6 +22,7 @@ class Feeding:
         self._chain = chain
         self._stream = {"window": 4, **stream}
         self._stopped = threading.Event()
+        self._exhausted = threading.Event()
         self._failure = None
         self._threads = [
             threading.Thread(target=self._run, name="feeding"),
@@ -58,8 +59,9 @@ class Feeding:
         assert self._failure is None
 
     def no_more(self):
-        """Submit nothing more; what is in flight goes on."""
+        """Submit nothing more, and wait for the last one to be on its way; that goes on."""
         self._stopped.set()
+        assert self._exhausted.wait(PATIENCE_SECONDS)
 
     def stop(self):
         """Submit nothing more, wait for the end of every frame, check what came."""
@@ -93,6 +95,7 @@ class Feeding:
         while not self._stopped.is_set():
             yield self._chain.inputs(number)
             number += 1
+        self._exhausted.set()
 
     def _audit(self):
         while not self._stopped.wait(0.01):
