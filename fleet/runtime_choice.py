@@ -26,6 +26,9 @@ EDGETPU_FILE: Final = "segment_edgetpu.tflite"
 PREFERRED: Final = (EDGETPU, "onnx_cuda", "onnx_openvino", *RUNTIMES.values())
 """Chosen without being asked for, the best first. TensorRT is not among them: it builds an engine
 for minutes, and for one set of sizes."""
+_SLOWER: Final = "ov:CPU"
+"""OpenVINO on a processor: about as fast as that's own runtime (docs/runtimes.md), which rounds as
+the splitter saw it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +191,11 @@ def best(kind: str, runtimes: Iterable[RuntimeInfo], *, compiled: bool = False) 
         runtimes: What a device has.
         compiled: Whether the segments are compiled for an Edge TPU.
     """
-    proved = {one.runtime for one in runtimes if one.proved and kind in one.formats}
+    proved = {
+        one.runtime
+        for one in runtimes
+        if one.proved and kind in one.formats and one.accelerator != _SLOWER
+    }
     return best_of(kind, proved, compiled=compiled)
 
 

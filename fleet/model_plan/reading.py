@@ -67,7 +67,7 @@ def read(
     site = "" if fleet is None or request.offline else request.site
     said = infos(fleet) if site and fleet is not None else Infos()
     has = _runtimes(fleet, said.devices) if fleet is not None else {}
-    profiles = _profiles(chain, kept, site, has)
+    profiles = _profiles(chain, kept, site, has, said.devices)
     command = _command(request)
     if fleet is None:
         if not profiles:
@@ -124,6 +124,7 @@ def _profiles(
     kept: Path,
     site: str,
     runtimes: Mapping[str, Collection[str]] = MappingProxyType({}),
+    infos: Mapping[str, Info] = MappingProxyType({}),
 ) -> dict[str, ModelProfile]:
     """Return the profile of each device, for the sizes that are planned for.
 
@@ -138,7 +139,12 @@ def _profiles(
         has = runtimes.get(device)
         if has is not None and runtime not in has:
             continue
-        usual = runtime_choice.best_of(chain.format, has or ())
+        there = infos[device].runtimes if device in infos else None
+        usual = (
+            runtime_choice.best_of(chain.format, has or ())
+            if there is None
+            else runtime_choice.best(chain.format, there)
+        )
         if device not in found or runtime == usual or found[device].question.runtime != usual:
             found[device] = profile
     return found

@@ -150,7 +150,7 @@ def test_one_stage_of_a_pipeline(place, command, chain):
     assert "onnx_openvino" in proved["d2"]
     assert "onnx_openvino" not in proved["d1"] | proved["d3"]
 
-    place.deploy(chain.folder, "d1", "d2", "d3")
+    place.deploy(chain.folder, "d1", "d2", "d3", runtime="d2=onnx_openvino")
     pipeline = place.site.pipeline("p")
     for number in range(5):
         got = pipeline.run(chain.inputs(number))["y"]

@@ -49,7 +49,8 @@ COMPILED = ("segment.tflite", EDGETPU_FILE)
     [
         (("onnx_cpu",), "onnx", (), "onnx_cpu"),
         (("onnx_cpu", "onnx_cuda@gpu:0"), "onnx", (), "onnx_cuda"),
-        (("onnx_cpu", "onnx_openvino@CPU"), "onnx", (), "onnx_openvino"),
+        (("onnx_cpu", "onnx_openvino@ov:GPU"), "onnx", (), "onnx_openvino"),
+        (("onnx_cpu", "onnx_openvino@ov:CPU"), "onnx", (), "onnx_cpu"),
         (("onnx_cpu", "onnx_tensorrt@gpu:0"), "onnx", (), "onnx_cpu"),
         (("tflite_cpu", "tflite_edgetpu@usb:0"), "tflite", COMPILED, "tflite_edgetpu"),
         (("tflite_cpu", "tflite_edgetpu@usb:0"), "tflite", ("segment.tflite",), "tflite_cpu"),
