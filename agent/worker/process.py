@@ -126,17 +126,14 @@ class Worker:
 
     def _close_ordered(self) -> bool:
         """Whether the input shall be closed; what else is ordered is obeyed on the way."""
-        while not self._closing:
-            try:
-                order = self._orders.get_nowait()
-            except queue.Empty:
-                return False
+        while not (self._closing or self._orders.empty()):
+            order = self._orders.get_nowait()  # nobody else takes any
             if isinstance(order, UseAccelerator):
                 assert self._engine is not None
                 self._engine.use_accelerator()
             else:
                 self._closing = True
-        return True
+        return self._closing
 
     def _listen(self) -> None:
         inflow = Inflow()
