@@ -56,7 +56,7 @@ def note(segments: Iterable[Segment]) -> str:
     most = max((segment.quanta or 0 for segment in segments), default=0)
     return (
         "kernels for quantised tensors round in different places: on a device, an answer may be"
-        f" off by {most} steps"
+        f" off by {most} step{'' if most == 1 else 's'}"
     )
 
 

@@ -80,7 +80,9 @@ def _sizes(text: str) -> tuple[int, ...]:
     found = []
     for part in text.split(","):
         size = part.strip()
-        value = quantities.quantity("bytes", int(size) if size.isdecimal() else size)
+        value = quantities.quantity(
+            "bytes", int(size) if size.isdecimal() and len(size) < 20 else size
+        )
         if value is None or not 1 <= value <= MOST_LINK_BYTES:
             raise BadRequestError(
                 f"--sizes {text}", f"has {size!r}, no size from 1 to {MOST_LINK_BYTES} bytes"

@@ -77,6 +77,7 @@ def test_what_is_no_link(place, command):
         command("link", "d1", "d2", "--link", "string")[0],
         command("link", "d1", "d2", "--sizes", "0")[0],
         command("link", "d1", "d2", "--sizes", "1TB")[0],
+        command("link", "d1", "d2", "--sizes", "9" * 5000)[0],
     ]
 
-    assert codes == [2, 3, 2, 3, 2, 2]
+    assert codes == [2, 3, 2, 3, 2, 2, 2]
