@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Final
 
-_NUMBER: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?) ?([A-Za-z/]*)")
+_NUMBER: Final = re.compile(r"([0-9]{1,99}(?:\.[0-9]{1,99})?(?:e[+-]?[0-9]{1,2})?) ?([A-Za-z/]*)")
 _PRICE_UNIT: Final = re.compile(
     r"[A-Z]{3}/(hour|day|month|frame|million_frames|message|million_messages|GB)"
 )
