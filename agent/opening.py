@@ -6,9 +6,9 @@ their format has found nothing in them that we do not allow.
 """
 
 from pathlib import Path
-from typing import Final
 
 from agent.default_runtime import TFLITE
+from wire import segment_files
 from wire.model.errors import ModelError
 from wire.model.files import (
     scan_segment,
@@ -16,11 +16,6 @@ from wire.model.files import (
     scan_tflite_segment,
     scan_tflite_source,
 )
-
-ONNX_FILE: Final = "segment.onnx"
-TFLITE_FILE: Final = "segment.tflite"
-EDGETPU_FILE: Final = "segment_edgetpu.tflite"
-"""The same segment as ``segment.tflite``, compiled for an Edge TPU."""
 
 
 def checked_segment(folder: Path) -> Path:
@@ -32,13 +27,17 @@ def checked_segment(folder: Path) -> Path:
     """
     if folder.is_symlink():
         raise ModelError(str(folder), "", "is a symbolic link")
-    tflite = [name for name in (TFLITE_FILE, EDGETPU_FILE) if _is_named(folder / name)]
-    if tflite and _is_named(folder / ONNX_FILE):
-        raise ModelError(str(folder), "", f"holds {ONNX_FILE} and {tflite[0]} (expected one)")
+    tflite = [
+        name for name in (segment_files.TFLITE, segment_files.EDGETPU) if _is_named(folder / name)
+    ]
+    if tflite and _is_named(folder / segment_files.ONNX):
+        raise ModelError(
+            str(folder), "", f"holds {segment_files.ONNX} and {tflite[0]} (expected one)"
+        )
     if not tflite:
-        scan_segment(folder / ONNX_FILE)
+        scan_segment(folder / segment_files.ONNX)
     else:
-        for name in dict.fromkeys((TFLITE_FILE, *tflite)):
+        for name in dict.fromkeys((segment_files.TFLITE, *tflite)):
             scan_tflite_segment(folder / name)
     return folder
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from fleet.errors import RuntimeChoiceError
 from fleet.formats import RUNTIMES
+from wire import segment_files
 from wire.ids import is_id
 from wire.manifest import Segment
 from wire.messages import Info, Reported, RuntimeInfo
@@ -22,7 +23,6 @@ AUTO: Final = "auto"
 NONE: Final = "none"
 """The accelerator of a runtime that found none."""
 EDGETPU: Final = "tflite_edgetpu"
-EDGETPU_FILE: Final = "segment_edgetpu.tflite"
 PREFERRED: Final = (EDGETPU, "onnx_cuda", "onnx_openvino", *RUNTIMES.values())
 """Chosen without being asked for, the best first. TensorRT is not among them: it builds an engine
 for minutes, and for one set of sizes."""
@@ -210,7 +210,7 @@ def best_of(kind: str, names: Collection[str], *, compiled: bool = False) -> str
 
 def is_compiled(segment: Segment) -> bool:
     """Whether a segment is compiled for an Edge TPU."""
-    return any(file.name == EDGETPU_FILE for file in segment.files)
+    return any(file.name == segment_files.EDGETPU for file in segment.files)
 
 
 def _name(found: RuntimeInfo) -> str:

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from agent.artifacts.store_errors import BadFilesError, SegmentCorruptError
+from wire import golden, segment_files
 from wire.manifest import File, files_digest
 
-NAMES: Final = frozenset(
-    {"golden.frame", "segment.onnx", "segment.tflite", "segment_edgetpu.tflite", "weights.bin"}
-)
+NAMES: Final = frozenset({golden.FILE_NAME, *segment_files.NAMES})
 """The only names that a segment's files may have."""
 MAX_FILE_BYTES: Final = 1 << 40
 BLOCK_BYTES: Final = 1 << 20

@@ -32,9 +32,9 @@ from agent.runtimes import (
 )
 from agent.runtimes._onnx_placement import CPU, Placement, assigned, profiled
 from agent.runtimes._onnx_profile import Profile
+from wire import segment_files
 from wire.tensors import TensorSpec
 
-SEGMENT_FILE: Final = "segment.onnx"
 _LOST: Final = re.compile(r"CUDA failure \d+:")
 """After one the process gets no answer from the GPU any more, or none for want of its memory."""
 
@@ -107,7 +107,7 @@ class OnnxRuntime:
 
         By path, so that ``weights.bin`` beside it can be mapped.
         """
-        path = segment / SEGMENT_FILE if segment.is_dir() else segment
+        path = segment / segment_files.ONNX if segment.is_dir() else segment
         return cls._opened(str(path), str(segment), segment, options)
 
     @classmethod

@@ -15,9 +15,11 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
+from wire import segment_files
+
 FOLDER: Final = "engines"
 _STORE: Final = "store"
-_FILES: Final = ("segment.onnx", "weights.bin")
+_FILES: Final = (segment_files.ONNX, segment_files.WEIGHTS)
 _DIGEST_CHARACTERS: Final = 64
 
 

@@ -15,14 +15,11 @@ from typing import Any, Final
 import numpy as np
 
 from agent.errors import RuntimeFailedError, RuntimeOpenError
-from agent.runtimes import Capability, RuntimeOptions, Tensors
+from agent.runtimes import Capability, OperatorTimes, RuntimeOptions, Tensors
+from wire import segment_files
 from wire.errors import CodedError
 from wire.tensors import ELEMENT_TYPES, TensorSpec
-
-TWIN_FILE: Final = "segment.tflite"
-"""What runs on the processor."""
-COMPILED_OPERATOR: Final = "edgetpu-custom-op"
-"""The one operator that Coral's compiler makes of all that it takes."""
+from wire.tflite.operators import EDGETPU_CUSTOM_OP
 
 _DTYPES: Final = {np.dtype(kind.name): number for number, kind in ELEMENT_TYPES.items()}
 _NO_MEMORY: Final = ("annot allocate memory", "bad_alloc", "ailed to allocate memory")
@@ -209,6 +206,35 @@ class Interpreter:
         self._interpreter = None
 
 
+class InterpretedSegment:
+    """What the runtimes have in common: a segment in an interpreter; see ``Runtime``."""
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        self._interpreter = interpreter
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """What ``run`` takes, in the model's order."""
+        return self._interpreter.inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """What ``run`` returns, in the model's order."""
+        return self._interpreter.outputs
+
+    def run(self, inputs: Tensors) -> Tensors:
+        """Run once; see ``Runtime``."""
+        return self._interpreter.run(inputs)
+
+    def operator_times(self) -> tuple[OperatorTimes, ...]:
+        """Return nothing: the interpreter's Python interface does not time operators."""
+        return ()
+
+    def close(self) -> None:
+        """Give the interpreter's memory back; closing twice is harmless."""
+        self._interpreter.close()
+
+
 def capability(runtime: str, accelerator: str, memory_bytes: int | None) -> Capability:
     """Return a capability with the installed interpreter's version."""
     return Capability(runtime, accelerator, memory_bytes=memory_bytes, version=version())
@@ -245,9 +271,9 @@ def _let_go(error: Exception) -> None:
 
 
 def _explained(error: Exception) -> str:
-    if COMPILED_OPERATOR in str(error):
+    if EDGETPU_CUSTOM_OP in str(error):
         return (
-            f"it is compiled for a Coral Edge TPU ({COMPILED_OPERATOR}): only tflite_edgetpu runs"
-            f" it, with such a device; {TWIN_FILE} beside it runs on the processor"
+            f"it is compiled for a Coral Edge TPU ({EDGETPU_CUSTOM_OP}): only tflite_edgetpu runs"
+            f" it, with such a device; {segment_files.TFLITE} beside it runs on the processor"
         )
     return sentence(error)

@@ -7,15 +7,15 @@ with them XNNPACK takes what it can and copies weights into the order that it li
 from pathlib import Path
 from typing import ClassVar, Final, Self
 
-from agent.runtimes import Actual, Capability, OperatorTimes, RuntimeOptions, Tensors
-from agent.runtimes._tflite import TWIN_FILE, Interpreter, capability, library
+from agent.runtimes import Actual, Capability, RuntimeOptions
+from agent.runtimes._tflite import InterpretedSegment, Interpreter, capability, library
 from agent.runtimes._tflite_proof import prove_interpreter
-from wire.tensors import TensorSpec
+from wire import segment_files
 
 NAME: Final = "tflite_cpu"
 
 
-class TfliteCpuRuntime:
+class TfliteCpuRuntime(InterpretedSegment):
     """One TFLite interpreter on CPU threads."""
 
     FORMATS: ClassVar[tuple[str, ...]] = ("tflite",)
@@ -43,33 +43,8 @@ class TfliteCpuRuntime:
 
         By path: the file is mapped, and its pages are shared with whoever else opened it.
         """
-        path = segment / TWIN_FILE if segment.is_dir() else segment
+        path = segment / segment_files.TFLITE if segment.is_dir() else segment
         return cls(Interpreter(NAME, path, options))
-
-    def __init__(self, interpreter: Interpreter) -> None:
-        self._interpreter = interpreter
-
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """What ``run`` takes, in the model's order."""
-        return self._interpreter.inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        """What ``run`` returns, in the model's order."""
-        return self._interpreter.outputs
-
-    def run(self, inputs: Tensors) -> Tensors:
-        """Run once; see ``Runtime``."""
-        return self._interpreter.run(inputs)
-
-    def operator_times(self) -> tuple[OperatorTimes, ...]:
-        """Return nothing: the interpreter's Python interface does not time operators."""
-        return ()
-
-    def close(self) -> None:
-        """Give the interpreter's memory back; closing twice is harmless."""
-        self._interpreter.close()
 
 
 PLUGIN = TfliteCpuRuntime

@@ -6,16 +6,15 @@ What the compiler left over runs on the processor, in the same interpreter.
 """
 
 import importlib.util
-import mmap
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, Self
 
 from agent import coral
 from agent.errors import AcceleratorLostError, AcceleratorMissingError, RuntimeOpenError
-from agent.runtimes import Actual, Capability, OperatorTimes, RuntimeOptions, Tensors
+from agent.runtimes import Actual, Capability, RuntimeOptions
 from agent.runtimes._tflite import (
-    COMPILED_OPERATOR,
+    InterpretedSegment,
     Interpreter,
     capability,
     imported,
@@ -23,14 +22,19 @@ from agent.runtimes._tflite import (
 )
 from agent.runtimes._tflite_delegate import Delegate, DelegateError
 from agent.runtimes._tflite_proof import prove_interpreter
-from wire.tensors import TensorSpec
+from wire import segment_files
+from wire.model.errors import ModelError
+from wire.model.files import tflite_operators
+from wire.tflite.operators import EDGETPU_CUSTOM_OP
 
 NAME: Final = "tflite_edgetpu"
-SEGMENT_FILE: Final = "segment_edgetpu.tflite"
 
 
-class TfliteEdgetpuRuntime:
-    """One TFLite interpreter whose compiled operators run on an Edge TPU."""
+class TfliteEdgetpuRuntime(InterpretedSegment):
+    """One TFLite interpreter whose compiled operators run on an Edge TPU.
+
+    A delegate that failed once has lost its device.
+    """
 
     FORMATS: ClassVar[tuple[str, ...]] = ("tflite",)
     FALLBACK: ClassVar[str] = "tflite_cpu"
@@ -66,7 +70,7 @@ class TfliteEdgetpuRuntime:
     def open(cls, segment: Path, options: RuntimeOptions) -> Self:
         """Load a segment's folder or a model's file; see ``Runtime``."""
         accelerator = options.accelerator or _first()
-        path = segment / SEGMENT_FILE if segment.is_dir() else segment
+        path = segment / segment_files.EDGETPU if segment.is_dir() else segment
         if not _compiled(path):
             problem = f"{path.name} was not compiled for it; `paceline split --for edgetpu` does"
             raise AcceleratorMissingError(NAME, accelerator, problem)
@@ -84,7 +88,7 @@ class TfliteEdgetpuRuntime:
         return cls(interpreter, delegate, accelerator)
 
     def __init__(self, interpreter: Interpreter, delegate: Any, accelerator: str) -> None:
-        self._interpreter = interpreter
+        super().__init__(interpreter)
         self._delegate = delegate
         self._accelerator = accelerator
 
@@ -93,27 +97,9 @@ class TfliteEdgetpuRuntime:
         """The Edge TPU: an interpreter with an operator that nobody took does not open."""
         return Actual(self._accelerator)
 
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """What ``run`` takes, in the model's order."""
-        return self._interpreter.inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        """What ``run`` returns, in the model's order."""
-        return self._interpreter.outputs
-
-    def run(self, inputs: Tensors) -> Tensors:
-        """Run once; see ``Runtime``. A delegate that failed once has lost its device."""
-        return self._interpreter.run(inputs)
-
-    def operator_times(self) -> tuple[OperatorTimes, ...]:
-        """Return nothing: the interpreter's Python interface does not time operators."""
-        return ()
-
     def close(self) -> None:
         """Give memory and device back; closing twice is harmless."""
-        self._interpreter.close()
+        super().close()
         delegate, self._delegate = self._delegate, None
         _close(delegate)
 
@@ -126,9 +112,8 @@ def _first() -> str:
 def _compiled(path: Path) -> bool:
     """Whether there is a file with something for an Edge TPU in it."""
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return data.find(COMPILED_OPERATOR.encode()) >= 0
-    except (OSError, ValueError):
+        return EDGETPU_CUSTOM_OP in tflite_operators(path)
+    except ModelError:
         return False
 
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from msgspec.structs import replace
 
 from agent import clock, reconcile
 from agent.admission import Admission
@@ -25,7 +24,7 @@ from agent.config import Config
 from agent.lifecycle import AT_REST, Event, State
 from agent.outcome import Outcome
 from agent.probes import Worker
-from agent.recovery import Recovery, proved_anew, without_lost
+from agent.recovery import Recovery
 from agent.refusals import Refusals
 from agent.sd_notify import ServiceManager
 from agent.supervisor import (
@@ -33,7 +32,6 @@ from agent.supervisor import (
     commands,
     data_access,
     direct_access,
-    self_knowledge,
     state_folder,
     worker_process,
 )
@@ -44,27 +42,18 @@ from agent.supervisor.means import Means, threads_of
 from agent.supervisor.measurements import Measurements
 from agent.supervisor.memory_limits import MemoryLimits, WorkerMemory
 from agent.supervisor.orders import Orders
+from agent.supervisor.own_info import OwnInfo
 from agent.supervisor.telemetry import Telemetry
 from wire import measuring
 from wire.errors import CodedError
 from wire.manifest import files_digest
-from wire.messages import (
-    Assignment,
-    Command,
-    Info,
-    Reason,
-    Reported,
-    Response,
-    RuntimeInfo,
-)
+from wire.messages import Assignment, Command, Reason, Reported, Response
 from wire.telemetry import StageLatency
 
 log = structlog.get_logger()
 
 GATHER_SECONDS: Final = 0.05
 """Changes within so long are reported together."""
-PROVE_AGAIN_SECONDS: Final = 30.0
-"""So long after what the device is could not be told, it is looked at again."""
 RETRY_SECONDS: Final = 5.0
 """The first wait before an assignment that failed is tried again, where that may help."""
 JOURNAL_SECONDS: Final = 5.0
@@ -110,8 +99,6 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._crash: BaseException | None = None
         self._applied = (0, 0)
-        self._info: Info | None = None
-        self._runtimes: tuple[RuntimeInfo, ...] = ()
         self._doctor = Doctor(arguments, self._degradations)
         self._refusals = Refusals()
         self._control = Control(
@@ -146,8 +133,15 @@ class Supervisor:
             warnings=self._degradations,
             counters=self._refusals.readings,
         )
+        self._own_info = OwnInfo(
+            config,
+            self._memory.mechanism,
+            self._direct.certificate,
+            lost=lambda: accelerators.lost(self._runs.values()),
+            say=self._control.say_info,
+        )
         self._accelerators = accelerators.Accelerators(
-            own.look_seconds, self._with_workers, self._proved_anew
+            own.look_seconds, self._serving_runs, self._own_info.proved_anew
         )
 
     async def run(self) -> None:
@@ -173,7 +167,7 @@ class Supervisor:
         tasks = [
             asyncio.create_task(call)
             for call in (
-                self._prove(),
+                self._own_info.prove(),
                 self._report(),
                 self._tidy_up(),
                 self._telemetry.run(),
@@ -243,8 +237,8 @@ class Supervisor:
         return self._memory.worker(self._memory_bytes(assignment))
 
     def _memory_bytes(self, assignment: Assignment) -> int | None:
-        own = self._config.limits.worker_memory_bytes
-        return _least(assignment.limits.memory_bytes, own)
+        limits = (assignment.limits.memory_bytes, self._config.limits.worker_memory_bytes)
+        return min((limit for limit in limits if limit is not None), default=None)
 
     def changed(self, run: AssignmentRun) -> None:
         """Note an assignment's progress; a released one is forgotten."""
@@ -298,44 +292,15 @@ class Supervisor:
             await asyncio.sleep(seconds)
 
     def _status_line(self) -> str:
-        serving = sum(run.state is State.SERVING for run in self._runs.values())
         broker = "connected" if self._control.up else "not connected"
-        return f"serving {serving} of {len(self._runs)}, broker {broker}"
+        return f"serving {len(self._serving_runs())} of {len(self._runs)}, broker {broker}"
 
     def _say_everything(self) -> None:
         self._manager.status(self._status_line())
         self._control.say_status()
-        if self._info is not None:
-            self._control.say_info(self._info)
+        self._own_info.say_again()
         self._control.say_reported(self._reported())
         self._measurements.say_again()
-
-    async def _prove(self) -> None:
-        while self._info is None:
-            self._runtimes = await self_knowledge.proved_runtimes()
-            try:
-                self._info = self_knowledge.info(
-                    self._config, self._runtimes, self._memory.mechanism, self._direct.certificate
-                )
-            except OSError as error:  # such as too many open files
-                log.warning("info.not_made", reason=str(error))
-                await asyncio.sleep(PROVE_AGAIN_SECONDS)
-        self._info = replace(self._info, runtimes=())  # what was lost meanwhile is told at once
-        self._say_runtimes()
-
-    def _proved_anew(self, found: tuple[RuntimeInfo, ...]) -> None:
-        self._runtimes = proved_anew(self._runtimes, found)
-        self._say_runtimes()
-
-    def _say_runtimes(self) -> None:
-        """Say ``info`` when a runtime can no longer be used, or can again."""
-        if self._info is None:
-            return
-        runtimes = without_lost(self._runtimes, accelerators.lost(self._runs.values()))
-        if runtimes != self._info.runtimes:
-            self._info = replace(self._info, runtimes=runtimes)
-            if self._control.up:
-                self._control.say_info(self._info)
 
     async def _report(self) -> None:
         """Say ``reported`` whenever something changed."""
@@ -344,7 +309,7 @@ class Supervisor:
             await asyncio.sleep(GATHER_SECONDS)
             self._changed.clear()
             self._manager.status(self._status_line())
-            self._say_runtimes()
+            self._own_info.say_news()
             if all(run.state in AT_REST for run in self._runs.values()):
                 self._applied = self._observed
                 self._untidy.set()
@@ -412,7 +377,7 @@ class Supervisor:
             Reason(code=why.code, message=f"{key}: {why.message}") for key, why in found if why
         )
 
-    def _with_workers(self) -> list[AssignmentRun]:
+    def _serving_runs(self) -> list[AssignmentRun]:
         return [run for run in self._runs.values() if run.state is State.SERVING]
 
     def _command(self, command: Command, payload: bytes, reply: Callable[[Response], None]) -> None:
@@ -431,8 +396,3 @@ class Supervisor:
         )
         if response is not None:
             reply(response)
-
-
-def _least(asked: int | None, own: int | None) -> int | None:
-    """Return the smaller of two limits; None: there is none."""
-    return min((limit for limit in (asked, own) if limit is not None), default=None)

@@ -1,11 +1,14 @@
 """What `split.json` says of a split for the Edge TPU."""
 
+from typing import Final
+
 import msgspec
 
 from fleet.edgetpu.log import CompilerLog
+from wire import segment_files
 
-TWIN = "segment.tflite"
-COMPILED = "segment_edgetpu.tflite"
+TWIN: Final = segment_files.TFLITE
+COMPILED: Final = segment_files.EDGETPU
 """The same segment for the Edge TPU, beside its twin."""
 
 

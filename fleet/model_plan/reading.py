@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 import msgspec
 
@@ -66,8 +67,8 @@ def read(
     chain = _chain(request, tell)
     site = "" if fleet is None or request.offline else request.site
     said = infos(fleet) if site and fleet is not None else Infos()
-    has = _runtimes(fleet, said.devices) if fleet is not None else {}
-    profiles = _profiles(chain, kept, site, has, said.devices)
+    runtimes = _runtimes(chain, fleet, said.devices) if fleet is not None else {}
+    profiles = _profiles(chain, kept, site, runtimes)
     command = _command(request)
     if fleet is None:
         if not profiles:
@@ -119,12 +120,19 @@ def _chain(request: ModelPlanRequest, tell: Tell) -> ModelChain:
     return surveying.chain(request.model, cut, tell)
 
 
+class _Runtimes(NamedTuple):
+    """What is known of a device's runtimes."""
+
+    has: Collection[str]
+    usual: str
+    """The one that a deploy would choose."""
+
+
 def _profiles(
     chain: ModelChain,
     kept: Path,
     site: str,
-    runtimes: Mapping[str, Collection[str]] = MappingProxyType({}),
-    infos: Mapping[str, Info] = MappingProxyType({}),
+    runtimes: Mapping[str, _Runtimes] = MappingProxyType({}),
 ) -> dict[str, ModelProfile]:
     """Return the profile of each device, for the sizes that are planned for.
 
@@ -134,27 +142,30 @@ def _profiles(
     found: dict[str, ModelProfile] = {}
     for profile in reversed(store.of_model(kept, chain.model.sha256)):
         device, runtime = profile.device, profile.question.runtime
+        known = runtimes.get(device, _Runtimes((runtime,), chain.runtime))
         if profile.question.site != site or not profile.sizes.items() <= chain.sizes.items():
             continue
-        has = runtimes.get(device)
-        if has is not None and runtime not in has:
-            continue
-        there = infos[device].runtimes if device in infos else None
-        usual = (
-            runtime_choice.best_of(chain.format, has or ())
-            if there is None
-            else runtime_choice.best(chain.format, there)
-        )
-        if device not in found or runtime == usual or found[device].question.runtime != usual:
+        before = found.get(device)
+        stays = before is not None and before.question.runtime == known.usual != runtime
+        if runtime in known.has and not stays:
             found[device] = profile
     return found
 
 
-def _runtimes(fleet: Fleet, infos: Mapping[str, Info]) -> dict[str, Collection[str]]:
+def _runtimes(chain: ModelChain, fleet: Fleet, infos: Mapping[str, Info]) -> dict[str, _Runtimes]:
     """Return the runtimes of each device, where they are described, or it has proved them."""
-    told = {name: {r.runtime for r in info.runtimes if r.proved} for name, info in infos.items()}
-    said = {device.id: device.runtimes for device in fleet.devices if device.runtimes is not None}
-    return {**told, **said}
+    known = {
+        name: _Runtimes(
+            {one.runtime for one in info.runtimes if one.proved},
+            runtime_choice.best(chain.format, info.runtimes),
+        )
+        for name, info in infos.items()
+    }
+    for device in fleet.devices:
+        if device.runtimes is not None:
+            usual = runtime_choice.best_of(chain.format, device.runtimes)
+            known[device.id] = _Runtimes(device.runtimes, usual)
+    return known
 
 
 def _others(chain: ModelChain, kept: Path, site: str) -> str:

@@ -24,10 +24,11 @@ from fleet.onnx import weight_sizes
 from fleet.onnx.graph import Graph
 from fleet.onnx.source import Source
 from fleet.onnx.stored import Held, Stored
+from wire import segment_files
 from wire.model.skeleton import is_inline
 
-MODEL_FILE: Final = "segment.onnx"
-WEIGHTS_FILE: Final = "weights.bin"
+MODEL_FILE: Final = segment_files.ONNX
+WEIGHTS_FILE: Final = segment_files.WEIGHTS
 _WEIGHTS_ARE_INPUTS_BEFORE: Final = 4
 """Up to IR version 3 every initializer is also listed as an input."""
 

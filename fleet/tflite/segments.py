@@ -17,9 +17,10 @@ from fleet.model_graph.open_model import Part, SegmentFiles
 from fleet.tflite.graph import Graph
 from fleet.tflite.schema import schema, text
 from fleet.tflite.source import Source
+from wire import segment_files
 from wire.tflite.schema import IDENTIFIER, VERSION
 
-MODEL_FILE: Final = "segment.tflite"
+MODEL_FILE: Final = segment_files.TFLITE
 SIGNATURE: Final = b"serving_default"
 KEPT_METADATA: Final = frozenset({"min_runtime_version", "reduced_precision_support"})
 """What runtimes read themselves; all else is for tools, and is about the whole model."""

@@ -4,9 +4,9 @@ import pytest
 
 from agent.worker.warmup import difference
 from fleet import golden_files, split_folder
-from fleet.runtime_choice import EDGETPU_FILE
 from fleet.split_folder import SEGMENTS_FOLDER
 from tests.hardware import this_machine
+from wire import segment_files
 
 WHERE = {
     "tflite_edgetpu": "a machine with a Coral",
@@ -36,7 +36,7 @@ def segments(name, request):
     return [
         (folder / SEGMENTS_FOLDER / one.name, one.tolerance, one.quanta or 0)
         for one in split_folder.read(folder).segments
-        if name != "tflite_edgetpu" or EDGETPU_FILE in {file.name for file in one.files}
+        if name != "tflite_edgetpu" or segment_files.EDGETPU in {file.name for file in one.files}
     ]
 
 

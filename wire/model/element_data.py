@@ -3,6 +3,7 @@
 Sizes are checked before anything is allocated: a shape is a claim of a few bytes.
 """
 
+import math
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -92,6 +93,15 @@ def product(sizes: tuple[Number, ...]) -> Number:
     for size in sizes:
         total = min(total * size, MAX_ELEMENTS)
     return total
+
+
+def steps(bounds: Sequence[tuple[Number, ...] | None]) -> Number | None:
+    """Return how many numbers there are from a start below a limit by a step; None: not known."""
+    numbers = [values[0] for values in bounds if values]
+    if len(numbers) != 3 or not all(map(math.isfinite, numbers)) or not numbers[2]:
+        return None
+    start, limit, delta = numbers
+    return max((limit - start) / delta, 0)
 
 
 def elements(dims: tuple[int, ...]) -> int:

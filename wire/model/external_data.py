@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from wire import segment_files
 from wire.model.errors import ExternalDataError
 from wire.model.structure import shown
 
-WEIGHTS_FILE: Final = "weights.bin"
+WEIGHTS_FILE: Final = segment_files.WEIGHTS
 """The one file beside a segment's ``segment.onnx``."""
 _KEYS: Final = frozenset({"location", "offset", "length", "checksum"})
 _NUMBER: Final = re.compile(r"[0-9]{1,19}", re.ASCII)

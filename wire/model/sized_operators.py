@@ -9,13 +9,12 @@ The result is a lower bound: an input of unknown size counts as one element.
 Source: the operators' shape rules in ONNX's Operators.md.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from wire.model.element_data import MAX_VALUES, Constant, Number, floats, product
+from wire.model.element_data import MAX_VALUES, Constant, Number, floats, product, steps
 from wire.model.protobuf import Message
 from wire.model.schema import AttributeField
 from wire.model.structure import Node
@@ -85,12 +84,7 @@ def _tile(call: Call) -> Number | None:
 
 
 def _range(call: Call) -> Number | None:
-    bounds = [call.values(index) for index in range(3)]
-    numbers = [values[0] for values in bounds if values]
-    if len(numbers) != 3 or not all(map(math.isfinite, numbers)) or not numbers[2]:
-        return None
-    start, limit, delta = numbers
-    return max((limit - start) / delta, 0)
+    return steps([call.values(index) for index in range(3)])
 
 
 def _resize(call: Call) -> Number | None:

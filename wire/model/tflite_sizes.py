@@ -5,14 +5,13 @@ is not followed, and meets the worker's memory limit. The result is a lower boun
 counts as one element. Source: the operators' kernels in LiteRT, ``tflite/kernels``.
 """
 
-import math
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from wire.model.element_data import MAX_VALUES, Number, product
+from wire.model.element_data import MAX_VALUES, Number, product, steps
 from wire.model.tflite_tensors import Checked
 
 _FORMATS: Final = {"INT32": "i", "INT64": "q", "FLOAT32": "f", "FLOAT64": "d"}
@@ -71,12 +70,7 @@ def _pad(call: Call) -> Number | None:
 
 
 def _range(call: Call) -> Number | None:
-    bounds = [call.values(index) for index in range(3)]
-    numbers = [values[0] for values in bounds if values]
-    if len(numbers) != 3 or not all(map(math.isfinite, numbers)) or not numbers[2]:
-        return None
-    start, limit, delta = numbers
-    return max((limit - start) / delta, 0)
+    return steps([call.values(index) for index in range(3)])
 
 
 def _one_hot(call: Call) -> Number | None:

@@ -4,7 +4,8 @@ import pytest
 
 from fleet import runtime_choice
 from fleet.errors import RuntimeChoiceError
-from fleet.runtime_choice import AS_USUAL, EDGETPU, EDGETPU_FILE, Chosen
+from fleet.runtime_choice import AS_USUAL, EDGETPU, Chosen
+from wire import segment_files
 from wire.manifest import File, Segment
 from wire.messages import Info, Reported, ReportedAssignment, RuntimeInfo
 
@@ -41,7 +42,7 @@ def device(*proved):
     )
 
 
-COMPILED = ("segment.tflite", EDGETPU_FILE)
+COMPILED = ("segment.tflite", segment_files.EDGETPU)
 
 
 @pytest.mark.parametrize(
