@@ -47,7 +47,7 @@ def apart(got, wanted):
     return np.linalg.norm(got - wanted) / np.linalg.norm(wanted)
 
 
-def test_an_onnx_a_tflite_and_an_onnx_stage(place, models, tmp_path, in_process):
+def test_an_onnx_a_tflite_and_an_onnx_stage(place, command, models, tmp_path, in_process):
     """Each is served by its own format's runtime; answers are those of the net in one format."""
     frames = [np.random.default_rng(n).random((1, 3, 6, 5), np.float32) for n in range(5)]
 
@@ -64,6 +64,8 @@ def test_an_onnx_a_tflite_and_an_onnx_stage(place, models, tmp_path, in_process)
         pairs = zip(answers, frames, strict=True)
         assert max(apart(got, expected(models, frame)) for got, frame in pairs) < most
         assert len({answer.tobytes() for answer in answers}) == len(frames)
+    code, bench = command("bench", "pipeline", "p", "--seconds", "0.5", "--concurrency", "2")
+    assert (code, len(bench["levels"])) == (0, 1)
 
 
 def test_one_net_of_the_zoo_in_both_formats(place, tmp_path, in_process):
