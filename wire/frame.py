@@ -182,8 +182,10 @@ def announced_bytes(head: Buffer, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> 
 
 def reckoned_bytes(frame: Frame) -> int:
     """Return what a frame is reckoned as before it is encoded, for credit; never too little."""
-    payload = sum(tensor.data.nbytes + ALIGNMENT for tensor in frame.tensors)
-    return payload + _FRONT_BYTES
+    reckoned = _FRONT_BYTES
+    for tensor in frame.tensors:
+        reckoned += tensor.data.nbytes + ALIGNMENT
+    return reckoned
 
 
 def decode_head(data: Buffer, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> Head:

@@ -105,7 +105,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     worker_memory_bytes: Size | None = None
     """Private memory of one worker; None: not limited."""
-    inbox_frames: Annotated[int, Meta(ge=1, le=1024)] = 4
+    inbox_frames: Annotated[int, Meta(ge=1, le=1024)] = 8
     inbox_bytes: Size = 64 << 20
     max_frame_bytes: FrameSize = 64 << 20
     store_bytes: Size | None = None

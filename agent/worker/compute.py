@@ -59,12 +59,15 @@ class Compute:
         self._stats = stats
         self._inputs = [spec.name for spec in stage.assignment.contract.inputs]
         self._sends = [spec.name for spec in stage.assignment.contract.sends]
-        self._makes = frozenset(spec.name for spec in stage.assignment.contract.outputs)
+        makes = {spec.name for spec in stage.assignment.contract.outputs}
+        # what the segment shall make is never replaced by an input of the same name
+        self._passes = [name for name in self._sends if name not in makes]
         batching = stage.assignment.batching
         contract = stage.assignment.contract
         can_batch = batch_dimension((*contract.inputs, *contract.outputs)) is not None
         self._max_frames = batching.max_frames if can_batch else 1
         self._max_wait_seconds = batching.max_wait_seconds if can_batch else 0.0
+        self._peer = next(iter(stage.downstream), None)
         self._codec = stage.assignment.transfer.codec if stage.downstream else codecs.DEFAULT
         self.busy = False
 
@@ -81,6 +84,9 @@ class Compute:
     def _take(self, taken: list[Waiting]) -> None:
         """Run frames, several at once where that works out, each ended or handed on alone."""
         started = time.monotonic_ns()
+        if len(taken) == 1:  # the usual case: nothing to put together
+            self._guarded(taken[0], partial(self._take_alone, started))
+            return
         turns = [self._guarded(waiting, partial(self._turn, started)) for waiting in taken]
         ready = [turn for turn in turns if turn is not None]
         for first, end in batches.alike([turn.inputs for turn in ready]):
@@ -119,6 +125,11 @@ class Compute:
         for turn, part in zip(turns, parts, strict=True):
             self._guarded(turn.waiting, partial(self._hand_on, turn, part, span, len(turns)))
         return True
+
+    def _take_alone(self, started: int, waiting: Waiting) -> None:
+        turn = self._turn(started, waiting)
+        if turn is not None:
+            self._run_alone(turn, waiting)
 
     def _run_alone(self, turn: "_Turn", _waiting: Waiting) -> None:
         run = time.monotonic_ns()
@@ -183,31 +194,30 @@ class Compute:
 
     def _tensors(self, frame: Frame, outputs: Any) -> tuple[Tensor, ...]:
         """Return what the next frame carries: outputs, and inputs that are only passed on."""
-        # what the segment shall make is never replaced by an input of the same name
-        passed = [name for name in self._sends if name not in self._makes]
-        made = {n: outputs[n] for n in self._sends if n in self._makes and n in outputs}
-        encoded = codecs.passed_on(frame, passed, self._codec)
-        encoded |= {tensor.name: tensor for tensor in codecs.tensors(made, self._codec)}
-        found = [encoded.get(name) for name in self._sends]
-        missing = [n for n, tensor in zip(self._sends, found, strict=True) if tensor is None]
+        passed = codecs.passed_on(frame, self._passes, self._codec) if self._passes else {}
+        made = {n: outputs[n] for n in self._sends if n in outputs and n not in self._passes}
+        encoded = codecs.tensors(made, self._codec)
+        if len(encoded) == len(self._sends):
+            return encoded
+        found = passed | {tensor.name: tensor for tensor in encoded}
+        missing = [name for name in self._sends if name not in found]
         if missing:
             raise RuntimeFailedError("worker", f"no tensor {missing} came out of the segment")
-        return tuple(tensor for tensor in found if tensor is not None)
+        return tuple([found[name] for name in self._sends])
 
     def _result(
         self, frame: Frame, tensors: tuple[Tensor, ...], entry: timings.StageTimes
     ) -> Frame:
-        peer = next(iter(self._stage.downstream), None)
+        peer = self._peer
+        meta = codecs.meta(frame.meta, self._codec)
+        meta[timings.KEY] = timings.appended(frame.meta, entry)
         return Frame(
             Kind.DATA if peer else Kind.RESULT,
             frame.stream,
             frame.sequence,
             generation=frame.generation,
             stage=peer.stage if peer else frame.stage,
-            meta={
-                **codecs.meta(frame.meta, self._codec),
-                timings.KEY: timings.appended(frame.meta, entry),
-            },
+            meta=meta,
             tensors=tensors,
         )
 

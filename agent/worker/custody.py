@@ -5,6 +5,7 @@ of *its* hands, too. So a neighbour that dies loses nothing, as long as segments
 """
 
 import threading
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,6 +47,10 @@ class Kept:
     """How it was lost last."""
     losses: Counter[str] | None = None
     """How often it was lost, by how; None: never."""
+
+    def is_late(self) -> bool:
+        """Whether its deadline is over."""
+        return self.deadline_ns is not None and time.monotonic_ns() >= self.deadline_ns
 
     @property
     def tells_an_error(self) -> bool:

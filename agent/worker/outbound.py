@@ -72,6 +72,7 @@ class Outbound:
         self._stats = stats
         self._stopping = stopping
         self._wake = wake
+        self._is_last = not stage.downstream
         self._hops = Hops(stage)
         self._client_address = lru_cache(MAX_CLIENTS)(stage.client_address)
         self._grant_address = lru_cache(MAX_CLIENTS)(stage.grant_address)
@@ -149,6 +150,8 @@ class Outbound:
             Its size in bytes; None: given up, and its client is told.
         """
         kept = Kept(frame, FrameKey.of(frame), frames.reckoned_bytes(frame), deadline_ns, upstream)
+        if not (self._again or self._waiting or kept.is_late()) and self._sent(kept):
+            return kept.size_bytes if kept.sent else None
         self._waiting.append(kept)
         heard = self._hops.heard
         while not self._flushed():
@@ -211,7 +214,7 @@ class Outbound:
 
     def _hopeless(self, kept: Kept) -> tuple[str, str] | None:
         """Return code and sentence when a frame need not wait any longer."""
-        if kept.deadline_ns is not None and time.monotonic_ns() >= kept.deadline_ns:
+        if kept.is_late():
             if kept.lost_as is not None:
                 return kept.lost_as, "lost by the next stage, and not sent again in time"
             self._stats.refused("frame.deadline")
@@ -222,14 +225,14 @@ class Outbound:
 
     def _sent(self, kept: Kept) -> bool:
         """Send a frame; False: the next stage has no room for it."""
-        if not self._stage.downstream or kept.tells_an_error:
+        if self._is_last or kept.tells_an_error:
             if self._paths.broker_up:
                 self._send_to_client(kept)
             return self._paths.broker_up
         address = self._hops.roomy(kept.size_bytes) if self._paths.up else None
         if address is None:
             return False
-        if self._paths.climb:
+        if self._paths.is_ready(address):
             self._switch(address, time.monotonic())
         registered = self._hops.sent(address, kept, kept.size_bytes)
         if registered is None:

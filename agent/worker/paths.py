@@ -193,6 +193,11 @@ class Paths:
             link = path.used.link
         self._say(path, self._usual, link, "it is reached directly")
 
+    def is_ready(self, address: str) -> bool:
+        """Whether ``switch`` has something to do."""
+        path = self._paths.get(address)
+        return path is not None and path.ready is not None
+
     def ready(self) -> list[str]:
         """Return the addresses that could be switched."""
         return [address for address, path in self._paths.items() if path.ready is not None]

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 import msgspec
 
-INBOX_FRAMES: Final = 4
+INBOX_FRAMES: Final = 8
 """What an agent grants by default (`limits.inbox_frames`)."""
 MOST_JITTER: Final = 9
 """By its median: no lognormal with a longer tail is like anything that is measured."""

@@ -101,9 +101,13 @@ def passed_on(frame: Frame, names: Iterable[str], codec: str) -> dict[str, Tenso
 
 
 def meta(meta: Mapping[str, Any], codec: str) -> dict[str, Any]:
-    """Return a frame's meta that names ``codec``: without a name where it is ``raw``."""
-    rest = {key: value for key, value in meta.items() if key != KEY}
-    return rest if codec == DEFAULT else {**rest, KEY: codec}
+    """Return a copy of a frame's meta that names ``codec``: without a name where it is ``raw``."""
+    made = dict(meta)
+    if codec != DEFAULT:
+        made[KEY] = codec
+    else:
+        made.pop(KEY, None)
+    return made
 
 
 def tensors(arrays: Arrays, codec: str = DEFAULT) -> tuple[Tensor, ...]:
@@ -116,7 +120,7 @@ def tensors(arrays: Arrays, codec: str = DEFAULT) -> tuple[Tensor, ...]:
         UnknownPluginError: No codec of that name.
     """
     encode = _loaded(codec).encode
-    return tuple(encode(name, array) for name, array in arrays.items())
+    return tuple([encode(name, array) for name, array in arrays.items()])
 
 
 def describe(arrays: Arrays) -> dict[str, tuple[int, tuple[int, ...]]]:

@@ -1,6 +1,8 @@
 """Elements as they lie in memory: C order, little-endian, nothing copied."""
 
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +10,13 @@ from numpy.typing import NDArray
 from wire.codecs import DTYPES, dtype_number
 from wire.errors import FrameError
 from wire.frame import Tensor
-from wire.tensors import describe, size_bytes
+from wire.tensors import describe
+
+_NUMBERS: Final[Mapping[str, int]] = MappingProxyType(
+    {dtype.char: number for number, dtype in DTYPES.items()}
+)
+"""ONNX's number by numpy's letter, in this machine's byte order."""
+_NOTHING: Final = memoryview(b"")
 
 
 class RawCodec:
@@ -22,10 +30,13 @@ class RawCodec:
         Raises:
             TensorSpecError: The array's dtype may not travel.
         """
-        number = dtype_number(array.dtype, name)
-        if not array.flags.c_contiguous or array.dtype != DTYPES[number]:
+        dtype = array.dtype
+        number = _NUMBERS.get(dtype.char)
+        if number is None or not dtype.isnative or not array.flags.c_contiguous:
+            number = dtype_number(dtype, name)
             array = np.ascontiguousarray(array, dtype=DTYPES[number]).reshape(array.shape)
-        return Tensor(name, number, array.shape, array.reshape(-1).view(np.uint8).data)
+        data = array.data.cast("B") if array.size else _NOTHING
+        return Tensor(name, number, array.shape, data)
 
     def decode(self, tensor: Tensor) -> NDArray[Any]:
         """Return a read-only view into the frame's memory.
@@ -36,17 +47,15 @@ class RawCodec:
         dtype = DTYPES.get(tensor.dtype)
         if dtype is None:
             raise FrameError(f"tensor {tensor.name!r:.80} has element type {tensor.dtype}")
-        expected = size_bytes(tensor.dtype, tensor.shape)
-        if tensor.data.nbytes != expected:
+        try:
+            array: NDArray[Any] = np.ndarray(tensor.shape, dtype, tensor.data.toreadonly())
+        except (ValueError, TypeError, OverflowError) as error:
+            raise FrameError(f"tensor {tensor.name!r:.80} is no array ({error})") from error
+        if array.nbytes != tensor.data.nbytes:
             raise FrameError(
                 f"tensor {tensor.name!r:.80} has {tensor.data.nbytes} bytes"
-                f" (expected {expected} for {describe(tensor.dtype, tensor.shape)})"
+                f" (expected {array.nbytes} for {describe(tensor.dtype, tensor.shape)})"
             )
-        try:
-            array: NDArray[Any] = np.ndarray(tensor.shape, dtype, tensor.data)
-        except (ValueError, TypeError) as error:
-            raise FrameError(f"tensor {tensor.name!r:.80} is no array ({error})") from error
-        array.flags.writeable = False
         return array
 
 

@@ -8,7 +8,6 @@ No I/O, no clock: ``now`` is monotonic seconds. Not for two threads at once; the
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from wire.hop import Grant, Heard, Lost, Position
@@ -78,11 +77,13 @@ class Replicas:
 
     def roomy(self, size_bytes: int) -> str | None:
         """Return the one to send to now; None: none takes it. Of those alike, the longest idle."""
-        several = len(self._hops) > 1
+        if len(self._hops) == 1:
+            [(address, hop)] = self._hops.items()
+            return address if hop.covers(size_bytes) else None
         able = [
             (hop.outstanding, address)
             for address, hop in self._hops.items()
-            if hop.covers(size_bytes) and not (several and hop.suspect)
+            if hop.covers(size_bytes) and not hop.suspect
         ]
         return min(able, key=lambda item: item[0])[1] if able else None
 
@@ -94,7 +95,10 @@ class Replicas:
 
     def granted(self, grant: Grant) -> Heard:
         """Take a grant, whichever replica's it is."""
-        return merged(hop.granted(grant) for hop in self._hops.values())
+        for hop in self._hops.values():
+            if hop.hop == grant.hop:
+                return hop.granted(grant)
+        return Heard([], [], [])
 
     def due(self, now: float, *, waiting: bool, up: bool) -> Due:
         """Return what is to be done now.
@@ -119,13 +123,3 @@ class Replicas:
             if position is not None:
                 due.probes.append((address, position))
         return due
-
-
-def merged(told: Iterable[Heard]) -> Heard:
-    """Return what several hops heard, as one."""
-    parts = tuple(told)
-    return Heard(
-        list(chain.from_iterable(heard.lost for heard in parts)),
-        list(chain.from_iterable(heard.arrived for heard in parts)),
-        list(chain.from_iterable(heard.done for heard in parts)),
-    )

@@ -65,7 +65,11 @@ def test_a_link_may_be_the_busiest():
 def test_credit_bounds_what_is_behind_a_sender():
     """A stage's inbox and the way to it hold what it grants; the stage before waits, blocked."""
     steady = simulated(
-        chain(worker("a", 0.001), worker("b", 0.020), links={"a>b": (0.0, 1e9)}),
+        chain(
+            worker("a", 0.001, inbox_frames=4),
+            worker("b", 0.020, inbox_frames=4),
+            links={"a>b": (0.0, 1e9)},
+        ),
         window=64,
         frames=1000,
     ).steady
