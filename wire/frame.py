@@ -141,7 +141,10 @@ def encode_front(frame: Frame, table: bytes, payload_bytes: int) -> bytes:
     Raises:
         FrameError: Something does not fit the format's limits.
     """
-    meta = _packed(frame.meta)
+    try:
+        meta = _PACKER.encode(frame.meta)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise FrameError(f"meta cannot be encoded ({error})", at_byte=HEAD_BYTES) from error
     if len(meta) > MAX_META_BYTES or len(table) > MAX_TABLE_BYTES:
         raise FrameError(f"meta or table too large ({len(meta)} and {len(table)} bytes)")
     if len(frame.tensors) > MAX_TENSORS:
@@ -239,9 +242,10 @@ def decode(data: Buffer, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> Frame:
     """
     view = memoryview(data).cast("B")
     head, meta = _front(view, max_frame_bytes, view.nbytes)
+    tensors = _tensors(view, head) if head.tensors or head.payload_bytes or head.table_bytes else ()
     return Frame(
         head.kind, head.stream, head.sequence, head.generation, head.stage, head.deadline_ms,
-        meta, _tensors(view, head), head.flags,
+        meta, tensors, head.flags,
     )  # fmt: skip
 
 
@@ -266,18 +270,14 @@ def _front(view: memoryview, max_frame_bytes: int, size: int) -> tuple[Head, dic
     crc32 = zlib.crc32(view[: HEAD_BYTES - 4])
     if zlib.crc32(view[HEAD_BYTES : head.table_end], crc32) != head.crc32:
         raise FrameError("the CRC of head, meta and table differs", at_byte=60)
-    return head, _meta(view[HEAD_BYTES : HEAD_BYTES + head.meta_bytes])
+    try:
+        return head, _META.decode(view[HEAD_BYTES : HEAD_BYTES + head.meta_bytes])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise FrameError(f"meta is no map ({error})", at_byte=HEAD_BYTES) from error
 
 
 def _aligned(size: int) -> int:
     return size + -size % ALIGNMENT
-
-
-def _packed(meta: Mapping[str, Any]) -> bytes:
-    try:
-        return _PACKER.encode(meta)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise FrameError(f"meta cannot be encoded ({error})", at_byte=HEAD_BYTES) from error
 
 
 @lru_cache(maxsize=1024)
@@ -294,13 +294,6 @@ def _entry(name: str, dtype: int, shape: tuple[int, ...], size_bytes: int) -> by
         return fixed + struct.pack(f"<{len(shape)}Q", *shape) + encoded
     except struct.error as error:
         raise FrameError(f"tensor {name!r:.80} cannot be described ({error})") from error
-
-
-def _meta(view: memoryview) -> dict[str, Any]:
-    try:
-        return _META.decode(view)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise FrameError(f"meta is no map ({error})", at_byte=HEAD_BYTES) from error
 
 
 class _Entry(NamedTuple):
@@ -332,7 +325,10 @@ def _tensors(view: memoryview, head: Head) -> tuple[Tensor, ...]:
             problem = f"tensor {beyond.name!r:.80} goes beyond the frame"
         raise FrameError(problem, at_byte=head.table_end)
     payloads = view[head.payload_start :]
-    return tuple([Tensor(n, d, s, payloads[first:end]) for n, d, s, first, end in entries])
+    tensors = []
+    for name, dtype, shape, first, end in entries:
+        tensors.append(Tensor(name, dtype, shape, payloads[first:end]))
+    return tuple(tensors)
 
 
 @lru_cache(maxsize=256)

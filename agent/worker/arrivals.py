@@ -176,7 +176,8 @@ class Arrivals:
         self._stats.refused(error.code)
 
     def _take_direct(self, connection: Connection, data: Buffer) -> None:
-        self._note(connection.peer, connection)
+        if connection.up:
+            self._heard[connection.peer] = connection
         self._take_by(connection, self._stage.inbox_address(), data)
 
     def _take_by(self, connection: Connection | None, address: str, data: Buffer) -> None:

@@ -98,7 +98,9 @@ class Compute:
 
     def _turn(self, started: int, waiting: Waiting) -> "_Turn | None":
         """Return a frame whose turn it is; None: it has ended."""
-        deadline_ns = _deadline_ns(waiting)
+        deadline_ns = None
+        if waiting.frame.deadline_ms != NO_DEADLINE:
+            deadline_ns = waiting.received + waiting.frame.deadline_ms * 1_000_000
         if deadline_ns is not None and started >= deadline_ns:
             self._stats.refused("frame.deadline")
             self._ended(waiting, "frame.deadline", "too late when its turn came")
@@ -229,9 +231,3 @@ class _Turn(NamedTuple):
     inputs: dict[str, NDArray[Any]]
     started: int
     deadline_ns: int | None
-
-
-def _deadline_ns(waiting: Waiting) -> int | None:
-    if waiting.frame.deadline_ms == NO_DEADLINE:
-        return None
-    return waiting.received + waiting.frame.deadline_ms * 1_000_000

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from typing import Any, Final
 
 from agent.worker.stage import Stage, random_number
+from wire.errors import CreditError
 from wire.hop import Grant, Heard, Position
 from wire.hop.replicas import Due, Replicas
 from wire.hop.sender import HopSender
@@ -81,9 +82,10 @@ class Hops:
         None: who was ``roomy`` has a successor by now, which takes none yet.
         """
         with self._lock:
-            if not self._next.covers(address, size_bytes):
+            try:
+                return self._next.sent(address, key, size_bytes)
+            except CreditError:
                 return None
-            return self._next.sent(address, key, size_bytes)
 
     def sent_to_client(self, address: str, key: Any, size_bytes: int) -> tuple[Position, list[Any]]:
         """Register a frame to a client; returns its position and keys now forgotten."""

@@ -147,9 +147,12 @@ class Intake:
             return
         try:
             decoded_bytes = self._check(frame, position)
-            self._queue(Waiting(frame, position, size_bytes, received, decoded_bytes))
         except RefusedFrameError as error:
             self._refuse(frame, position, error)
+            return
+        if not self._inbox.put(Waiting(frame, position, size_bytes, received, decoded_bytes)):
+            full = "the stage's inbox is full; send less at once"
+            self._refuse(frame, position, RefusedFrameError("inbox.full", full))
             return
         self._stats.received(size_bytes)
 
@@ -184,10 +187,6 @@ class Intake:
         largest_bytes = min(grant.largest_bytes, self._max_frame_bytes)
         tell = self.asked if asks else self._grant
         tell(sender, grant._replace(largest_bytes=largest_bytes))
-
-    def _queue(self, waiting: Waiting) -> None:
-        if not self._inbox.put(waiting):
-            raise RefusedFrameError("inbox.full", "the stage's inbox is full; send less at once")
 
     def _refuse(self, frame: Frame, position: Position, error: RefusedFrameError) -> None:
         self._stats.refused(error.reason)

@@ -117,7 +117,8 @@ class HopReceiver:
         sender = self._heard(position, now)
         if position.frames_before < sender.next_index:
             return False
-        self._miss(sender, position)
+        if position.frames_before > sender.next_index:
+            self._miss(sender, position)
         sender.next_index = position.frames_before + 1
         sender.next_bytes = position.bytes_before + size_bytes
         sender.held[position.frames_before] = size_bytes
@@ -263,9 +264,8 @@ class HopReceiver:
                 other.kept.pop(repeat.frames_before, None)
 
     def _miss(self, sender: _Sender, position: Position) -> None:
-        if position.frames_before > sender.next_index:
-            sender.gaps.append((sender.next_index, position.frames_before))
-            self.frames_missed += position.frames_before - sender.next_index
+        sender.gaps.append((sender.next_index, position.frames_before))
+        self.frames_missed += position.frames_before - sender.next_index
 
     def _room_enough(self, released: _Untold, now: float) -> bool:
         """Whether a sender would soon wait for it: half its share, in frames or in bytes."""

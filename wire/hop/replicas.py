@@ -89,9 +89,12 @@ class Replicas:
 
     def sent(self, address: str, key: Any, size_bytes: int) -> tuple[Position, list[Any]]:
         """Register a frame that ``roomy`` allowed; returns its position and keys now forgotten."""
-        self._hops.move_to_end(address)
         hop = self._hops[address]
-        return hop.sent(key, size_bytes), hop.forgotten(beyond=MAX_OUTSTANDING)
+        if len(self._hops) > 1:
+            self._hops.move_to_end(address)
+        position = hop.sent(key, size_bytes)
+        many = hop.outstanding > MAX_OUTSTANDING
+        return position, hop.forgotten(beyond=MAX_OUTSTANDING) if many else []
 
     def granted(self, grant: Grant) -> Heard:
         """Take a grant, whichever replica's it is."""

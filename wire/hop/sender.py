@@ -5,7 +5,6 @@ No I/O, no clock: ``now`` is monotonic seconds. Not for two threads at once; the
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any, Final
 
 from wire.errors import CreditError
@@ -99,7 +98,7 @@ class HopSender:
         """
         if not self.covers(size_bytes):
             raise CreditError(self.hop, size_bytes)
-        position = self.position()
+        position = Position(self.hop, self.sent_frames, self.sent_bytes, self.sender)
         self.sent_bytes += size_bytes
         self._outstanding[self.sent_frames] = _Sent(key, self.sent_bytes)
         self.sent_frames += 1
@@ -130,12 +129,17 @@ class HopSender:
             lost += self._take(range(grant.since), "worker.lost")
             self._grant = grant
         else:
-            self._grant = grant._replace(
+            self._grant = Grant(
+                grant.hop,
+                grant.receiver,
+                grant.since,
+                arrived=max(known.arrived, grant.arrived),
+                done=max(known.done, grant.done),
                 # who has closed stays closed, whatever it said before comes late
                 frames=min(known.frames, grant.frames) and max(known.frames, grant.frames),
                 size_bytes=max(known.size_bytes, grant.size_bytes),
-                arrived=max(known.arrived, grant.arrived),
-                done=max(known.done, grant.done),
+                largest_bytes=grant.largest_bytes,
+                gaps=grant.gaps,
             )
         for first, end in grant.gaps:
             lost += self._take(range(first, end), "link.lost")
@@ -215,17 +219,17 @@ class HopSender:
         return int(PATIENCE * (self.sent_bytes - self._arrived_bytes) / self._pace_bytes)
 
     def _arrived(self, before: int) -> list[Any]:
-        news = [
-            sent
-            for _, sent in takewhile(lambda item: item[0] < before, self._outstanding.items())
-            if not sent.arrived
-        ]
-        for sent in news:
-            sent.arrived = True
-            self._arrived_bytes = sent.end_bytes
+        news = []
+        for index, sent in self._outstanding.items():
+            if index >= before:
+                break
+            if not sent.arrived:
+                sent.arrived = True
+                self._arrived_bytes = sent.end_bytes
+                news.append(sent.key)
         if before >= self.sent_frames:
             self._arrived_bytes = self.sent_bytes
-        return [sent.key for sent in news]
+        return news
 
     def _done(self, before: int) -> list[Any]:
         done = []
