@@ -105,7 +105,7 @@ class Grant(NamedTuple):
                     if type(number) is not int or not 0 <= number < _U64:
                         break
                 else:
-                    return cls(*numbers, gaps)
+                    return cls._make([*numbers, gaps])
         raise FrameError("meta holds no grant")
 
 
