@@ -126,6 +126,13 @@ COMMANDS: Final = (
         "paceline restore detector",
     ),
     Command(
+        "forget",
+        "paceline.commands.forget:forget",
+        "Forget devices that are gone for good: broker, hubs and your list drop them.",
+        "paceline forget pi-9 --dry-run",
+        ("paceline forget pi-9 pi-10",),
+    ),
+    Command(
         "doctor",
         "paceline.commands.doctor:doctor",
         "Look for what is wrong with this machine or with a device, and say how to repair it.",

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from fleet.control import deployments
@@ -45,6 +46,17 @@ def undeployed(topics: Site, broker: str, pipeline: str, output: Output | None =
     place = (broker, topics.root, topics.site, pipeline)
     try:
         deployments.remove(deployments.default_folder(os.environ), place)
+    except DeploymentsFileError as error:
+        _note(output, error)
+
+
+def forgotten(
+    topics: Site, broker: str, devices: Collection[str], output: Output | None = None
+) -> None:
+    """Take devices out of the list; a pipeline that has none left for a stage leaves it."""
+    site = (broker, topics.root, topics.site)
+    try:
+        deployments.forget(deployments.default_folder(os.environ), site, devices)
     except DeploymentsFileError as error:
         _note(output, error)
 

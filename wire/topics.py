@@ -23,7 +23,10 @@ _FRAME: Final = 256 << 20
 
 
 class Topic(NamedTuple):
-    """One kind of topic. ``pattern`` is what follows ``{root}/v1/{site}/``."""
+    """One kind of topic. ``pattern`` is what follows ``{root}/v1/{site}/``.
+
+    Beside its one writer, whoever forgets a device clears its retained topics.
+    """
 
     pattern: str
     qos: int

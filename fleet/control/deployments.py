@@ -3,7 +3,7 @@
 import fcntl
 import os
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -54,6 +54,19 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     def place(self) -> tuple[str, str, str, str]:
         """What tells it from others."""
         return (self.broker, self.root, self.site, self.pipeline)
+
+    def without(self, devices: Collection[str]) -> "Entry | None":
+        """Return the entry without devices; None: a stage of it would have none."""
+        left = tuple(device for device in self.devices if device not in devices)
+        if left == self.devices:
+            return self
+        if self.route is None:
+            return None  # which of them are replicas was not kept
+        stages = tuple(stage for stage in self.route.stages if stage.device not in devices)
+        if {stage.stage for stage in stages} != {stage.stage for stage in self.route.stages}:
+            return None
+        route = msgspec.structs.replace(self.route, stages=stages)
+        return msgspec.structs.replace(self, devices=left, route=route)
 
 
 class _List(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +120,22 @@ def remove(folder: Path, place: tuple[str, str, str, str]) -> None:
         DeploymentsFileError: The list cannot be read or written.
     """
     _change(folder, lambda old: (e for e in old if e.place != place))
+
+
+def forget(folder: Path, site: tuple[str, str, str], devices: Collection[str]) -> None:
+    """Take devices out of the entries of one broker, root and site; see `Entry.without`.
+
+    Raises:
+        DeploymentsFileError: The list cannot be read or written.
+    """
+
+    def changed(old: Iterable[Entry]) -> Iterator[Entry]:
+        for entry in old:
+            left = entry.without(devices) if entry.place[:3] == site else entry
+            if left is not None:
+                yield left
+
+    _change(folder, changed)
 
 
 def _change(folder: Path, change: Callable[[tuple[Entry, ...]], Iterable[Entry]]) -> None:

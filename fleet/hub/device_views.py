@@ -134,7 +134,11 @@ def _next_step(
         if presence == "offline" and not _assigned(known):
             return None
         command = f"ssh {name} systemctl status paceline-agent"
-        return NextStep(command=command, why="it cannot be asked over the broker now")
+        why = (
+            "it cannot be asked over the broker now; if it is gone for good:"
+            f" paceline forget {name}"
+        )
+        return NextStep(command=command, why=why)
     if not problems:
         return None
     first = problems[0].message

@@ -294,7 +294,7 @@ class Hub:
             present = [n for n in self._looked_at if n in self._state.devices]
             if present and self._listening.up:
                 await asyncio.to_thread(self._listening.watch, present)
-                for name in present:
+                for name in self._state.devices.keys() & present:  # some were forgotten meanwhile
                     self._state.devices[name].watched(time.monotonic())
 
     # in the loop

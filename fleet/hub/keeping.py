@@ -46,7 +46,7 @@ class Keeping:
         """Write a batch; what cannot be written now waits for the next, what never can is lost."""
         waiting = _together(self._waiting, batch)
         self._waiting = Batch()
-        if not (waiting.devices or waiting.raw or waiting.rollups):
+        if waiting == Batch():
             return
         try:
             await self.ask(lambda store: store.write(waiting))
@@ -90,7 +90,7 @@ def _newer(before: DeviceRow, row: DeviceRow) -> DeviceRow:
 
 def _together(earlier: Batch, later: Batch) -> Batch:
     """Return two batches as one, within bounds."""
-    devices = dict(earlier.devices)
+    devices = {n: row for n, row in earlier.devices.items() if n not in later.forgotten}
     for name, row in later.devices.items():
         before = devices.get(name)
         devices[name] = row if before is None else _newer(before, row)
@@ -99,4 +99,5 @@ def _together(earlier: Batch, later: Batch) -> Batch:
         devices,
         [*earlier.raw, *later.raw][-MOST_RAW:],
         list(rollups.values())[-MOST_ROLLUPS:],
+        earlier.forgotten | later.forgotten,
     )

@@ -16,6 +16,8 @@ SILENT_SECONDS: Final = 16.0
 CLOCKS_AGREE_NS: Final = 2_000_000_000
 """By less, telemetry is on its way, and its device's clock is as ours."""
 _MAX: Final = 1 << 63
+_FORGOTTEN: Final = frozenset({"status", "info"})
+"""Topics: a device that both were cleared of was forgotten."""
 WATCHED_SILENT_SECONDS: Final = 3.0
 WATCH_SECONDS: Final = 30.0
 """How long a device obeys one ``watch``."""
@@ -48,6 +50,8 @@ class KnownDevice:
     """Since when `presence` is what it was when asked last."""
     watched_since: float | None = None
     watched_until: float = float("-inf")
+    cleared: set[str] = field(default_factory=set)
+    """Which of its retained topics were cleared and not written again."""
     clock_ahead_ns: int = 0
     """Its clock minus ours, as its newest telemetry showed it."""
     _presence: Presence = "unknown"
@@ -84,6 +88,17 @@ class KnownDevice:
             self.interval_seconds = now - self._health_at
         self._health_at = self.alive_at = now
         return True
+
+    def take_cleared(self, kind: str, *, empty: bool) -> bool:
+        """Note whether one of its retained topics was cleared; True: that it was forgotten.
+
+        A broker that loses its memory says nothing: only who clears a topic does.
+        """
+        if empty:
+            self.cleared.add(kind)
+        else:
+            self.cleared.discard(kind)
+        return self.cleared >= _FORGOTTEN
 
     def watched(self, now: float) -> None:
         """Somebody asked it for telemetry every second."""

@@ -161,7 +161,10 @@ class SiteState:
                 device.info = None
             case None:
                 self._take_reported(device, None)
-        self._keep(device, **{kind: payload or None})
+        if device.take_cleared(kind, empty=told is None):
+            self._forget_device(device)
+        else:
+            self._keep(device, **{kind: payload or None})
 
     def _take_reported(self, device: KnownDevice, told: Reported | None) -> None:
         before = {a.pipeline for a in _assignments(device.reported)}
@@ -306,6 +309,15 @@ class SiteState:
                 self._forget_pipeline(name)
             found = self.pipelines[name] = KnownPipeline(name)
         return found
+
+    def _forget_device(self, device: KnownDevice) -> None:
+        """Drop a device that somebody forgot; what it sent stays until it is old."""
+        self._take_reported(device, None)
+        for pipeline in self.pipelines.values():
+            pipeline.keep_flows(device.device, set())
+        del self.devices[device.device]
+        self._batch.devices.pop(device.device, None)
+        self._batch.forgotten.add(device.device)
 
     def _forget_pipeline(self, name: str) -> None:
         """Make room for one: the longest silent goes of those that are not deployed."""

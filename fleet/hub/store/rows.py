@@ -47,3 +47,5 @@ class Batch:
     devices: dict[str, DeviceRow] = field(default_factory=dict)
     raw: list[RawRow] = field(default_factory=list)
     rollups: list[RollupRow] = field(default_factory=list)
+    forgotten: set[str] = field(default_factory=set)
+    """Devices that leave the registry before ``devices`` enter it."""

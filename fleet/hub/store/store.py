@@ -49,7 +49,8 @@ class Store:
     def write(self, batch: Batch) -> None:
         """Write all of a batch, or nothing of it where this raises.
 
-        A device's ``first_seen`` never grows, and what is None of it stays as it was. Telemetry of
+        Forgotten devices leave the registry first; what they sent goes when it is old. A device's
+        ``first_seen`` never grows, and what is None of it stays as it was. Telemetry of
         the same device, kind, session and sending time is kept once; a roll-up replaces the
         one of the same kind, key and end.
         """
@@ -60,14 +61,6 @@ class Store:
         """Return the registry, by name."""
         with self._transaction() as connection:
             return reading.devices(connection)
-
-    def forget(self, device: str) -> bool:
-        """Strike a device from the registry; return whether it was there.
-
-        What it has sent goes when it is old.
-        """
-        with self._transaction() as connection:
-            return writing.forget(connection, device)
 
     def raw(self, device: str, kind: str, since_unix_ns: int) -> Iterator[RawRow]:
         """Yield one device's telemetry in order of receipt."""

@@ -26,6 +26,8 @@ class _Statements(NamedTuple):
 
 def write(connection: Connection, batch: Batch) -> None:
     """Write a batch in the caller's transaction."""
+    for device in sorted(batch.forgotten):
+        connection.execute(delete(schema.devices).where(schema.devices.c.device == device))
     said = _statements(connection.dialect.name)
     raw = [_raw_values(row) for row in batch.raw]
     rollups = [_rollup_values(row) for row in batch.rollups]
@@ -46,12 +48,6 @@ def drop(connection: Connection, holds: schema.Holds, slot: int) -> None:
     table, counted = schema.raw if holds == "raw" else schema.rollups, schema.slots.c
     connection.execute(delete(table).where(table.c.slot == slot))
     connection.execute(delete(schema.slots).where(counted.holds == holds, counted.slot == slot))
-
-
-def forget(connection: Connection, device: str) -> bool:
-    """Strike one device; return whether it was there."""
-    column = schema.devices.c.device
-    return connection.execute(delete(schema.devices).where(column == device)).rowcount > 0
 
 
 def forget_unheard(connection: Connection, before_unix_ns: int) -> None:

@@ -36,12 +36,15 @@ def test_a_device_keeps_what_is_not_said_again(store):
 
 
 def test_devices_come_by_name_and_can_be_forgotten(store):
-    """Once."""
-    store.write(batch(*(DeviceRow(name, NOW, NOW) for name in ("c", "a", "b"))))
+    """One that comes again in the same batch is new; what it sent stays."""
+    store.write(batch(*(DeviceRow(name, NOW, NOW) for name in ("c", "a", "b")), raw(device="b")))
+    store.write(Batch(forgotten={"b", "never-there"}))
+    left = [row.device for row in store.devices()]
+    store.write(Batch({"a": DeviceRow("a", NOW + 1, NOW + 1)}, forgotten={"a"}))
 
-    assert store.forget("b")
-    assert not store.forget("b")
-    assert [row.device for row in store.devices()] == ["a", "c"]
+    assert left == ["a", "c"]
+    assert [row.first_seen_unix_ns for row in store.devices()] == [NOW + 1, NOW]
+    assert [row.device for row in store.raw_since(0)] == ["b"]
 
 
 def test_a_repeated_message_is_kept_once(store):

@@ -93,6 +93,8 @@ def test_the_version_is_printed(capsys):
         (["--help"], 0),
         (["status", "Not An Id"], 3),
         (["restore", "Not An Id"], 3),
+        (["forget", "pi-9", "d/+"], 3),
+        (["forget"], 2),
         (["config", "show"], 0),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 from fleet.control import deployments
 from fleet.control.deploy_errors import DeploymentsFileError
 from fleet.control.deployments import Entry
+from wire.messages import Route, RouteStage
 
 
 def entry(pipeline="p", generation=1, broker="mqtt://b:1883"):
@@ -48,6 +49,45 @@ def test_undeploying_removes_the_entry(tmp_path):
     deployments.remove(tmp_path, entry("p").place)
 
     assert deployments.read(tmp_path) == ()
+
+
+def routed(*replicas):
+    """Return an entry with a route over the replicas of each stage."""
+    stages = tuple(
+        RouteStage(stage=number, device=device, segment=f"s{number}", runtime="onnx_cpu")
+        for number, devices in enumerate(replicas)
+        for device in devices
+    )
+    made = Route(
+        pipeline="p", generation=1, epoch=1, manifest="0" * 64, stages=stages, receives=(),
+        outputs=(),
+    )  # fmt: skip
+    return msgspec.structs.replace(
+        entry(), devices=tuple(stage.device for stage in stages), route=made
+    )
+
+
+def test_a_forgotten_device_leaves_the_entries_of_its_site_alone(tmp_path):
+    """With a replica the pipeline stays; without, its entry goes; other sites have their own."""
+    replicas = routed("a", "bc")
+    others = (
+        entry("q", broker="mqtt://c:1883"),
+        msgspec.structs.replace(entry("r"), devices=("z",)),
+    )
+    for item in (replicas, *others):
+        deployments.add(tmp_path, item)
+    deployments.forget(tmp_path, entry().place[:3], {"b", "nobody"})
+    stays = deployments.read(tmp_path)
+    deployments.forget(tmp_path, entry().place[:3], {"c"})
+
+    assert stays == (routed("a", "c"), *others)
+    assert deployments.read(tmp_path) == others
+
+
+def test_an_entry_without_a_route_goes_with_any_of_its_devices():
+    """An earlier version kept none: nobody knows which devices stand for each other."""
+    assert entry().without({"a"}) is None
+    assert entry().without({"c"}) == entry()
 
 
 def test_nothing_deployed_yet_is_an_empty_list(tmp_path):

@@ -266,6 +266,61 @@ def test_device_that_only_a_route_names_is_asked_for(served):
     assert _pipeline(served, 6.0).stages[1].state == "error"
 
 
+def clear(state, kind, device):
+    """Clear one of a device's retained topics."""
+    state.take(telling.TOPICS.device(kind, device), b"", 6.0, T0)
+
+
+@pytest.mark.parametrize("kinds", [("status", "info"), ("info", "reported", "status")])
+def test_device_whose_status_and_info_were_cleared_is_forgotten(served, kinds):
+    """In any order: it is not shown, asked for or kept any more; others are."""
+    take(served, telling.latency("d2", telling.stage_latency(1, 9)), 5.5)
+    for kind in kinds:
+        clear(served, kind, "d2")
+    take(served, telling.route("d1"), 6.0)
+    batch = served.batch(T0)
+
+    assert [view.device for view in served.device_views(6.0, T0)] == ["d1"]
+    assert set(served.incomplete()) == set()
+    assert (set(batch.devices), batch.forgotten) == ({"d1"}, {"d2"})
+    assert {row.device for row in batch.raw} == {"d1", "d2"}  # what it sent stays until it is old
+    assert [stage.device for stage in _pipeline(served, 6.0).stages] == ["d1"]
+
+
+def test_device_of_the_registry_can_be_forgotten_unheard():
+    """As after a restart of the hub: nothing was heard of it, and clearing is."""
+    state = SiteState(telling.TOPICS)
+    state.restore([DeviceRow("d1", 1, 2)])
+    clear(state, "status", "d1")
+    half = set(state.devices)
+    clear(state, "info", "d1")
+
+    assert (half, set(state.devices)) == ({"d1"}, set())
+    assert state.batch(T0).forgotten == {"d1"}
+
+
+def test_device_that_was_born_between_is_not_forgotten(served):
+    """Only both together say it: one that is written again is there."""
+    clear(served, "status", "d2")
+    take(served, telling.status("d2", session=2), 6.0)
+    clear(served, "info", "d2")
+
+    assert served.device("d2", 6.0, T0).presence == "online"
+
+
+def test_forgotten_device_that_speaks_again_is_new(served):
+    """In the same second, too: the registry loses the old one and gets the new one."""
+    for kind in ("status", "info"):
+        clear(served, kind, "d2")
+    take(served, telling.health("d2", sent=9), 9.0)
+    batch = served.batch(T0)
+
+    assert served.device("d2", 9.0, T0).presence == "online"
+    assert "d2" in set(served.incomplete())
+    assert "d2" in batch.forgotten
+    assert batch.devices["d2"].first_seen_unix_ns == int(1e18 + 9e9)
+
+
 def test_what_is_kept_can_be_taken_up_again(served):
     """Registry and accounts: as after a restart."""
     take(served, telling.account(7, in_flight=2), 9.0)
