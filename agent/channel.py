@@ -87,8 +87,10 @@ class Load(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Why the accelerator shall not be touched: the runtime's fallback is opened at once."""
     open_seconds: float = 120.0
     """How long opening and warming up an accelerator may take before it counts as lost."""
-    run_seconds: float = 5.0
+    accelerator_run_seconds: float = 5.0
     """The same of a run on it."""
+    run_seconds: float = 30.0
+    """How long a run on anything else may take before it counts as one that hangs."""
 
 
 class WarmUp(msgspec.Struct, frozen=True, tag=True):
@@ -156,13 +158,21 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     message: str
 
 
+class Hung(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A call into a library does not come back; the worker ends itself at once."""
+
+    message: str
+    seconds: float
+    """How long that took to be seen."""
+
+
 class Stats(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """Counts and histograms since the worker started."""
 
     latency: StageLatency
 
 
-Report = Beat | Loaded | Using | Warmed | Opened | Drained | Failed | Stats
+Report = Beat | Loaded | Using | Warmed | Opened | Drained | Failed | Hung | Stats
 
 _encoder: Final = msgspec.msgpack.Encoder(enc_hook=str)
 _orders: Final = msgspec.msgpack.Decoder(Order, dec_hook=lambda kind, value: kind(value))

@@ -1,12 +1,12 @@
 """When a lost worker is started again, and when that is given up. No clock: ``now`` in seconds."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 DELAYS_SECONDS: Final = (0.0, 1.0, 4.0)
 GIVE_UP_LOSSES: Final = 3
 GIVE_UP_SECONDS: Final = 60.0
-"""So many losses within so long end in FAILED."""
+"""So many losses within so long end in FAILED; how long hangs took to be seen does not count."""
 FORGET_SECONDS: Final = 600.0
 """A loss so long ago no longer lengthens the delay."""
 
@@ -16,16 +16,22 @@ class Losses:
     """When an assignment's workers were lost, and how often in all."""
 
     at: tuple[float, ...] = ()
+    """By a clock that stood still while a worker hung."""
     total: int = 0
+    unseen_seconds: float = 0.0
+    """How long workers hung in all before that was seen."""
 
-    def after(self, now: float) -> "Losses":
-        """Return the record with one more loss."""
-        recent = tuple(at for at in self.at if now - at < FORGET_SECONDS)
-        return replace(self, at=(*recent[-9:], now), total=self.total + 1)
+    def after(self, now: float, unseen_seconds: float = 0.0) -> "Losses":
+        """Return the record with one more loss, of a worker that hung for ``unseen_seconds``."""
+        unseen_seconds += self.unseen_seconds
+        at = now - unseen_seconds
+        recent = tuple(before for before in self.at if at - before < FORGET_SECONDS)
+        return Losses((*recent[-9:], at), self.total + 1, unseen_seconds)
 
-    def given_up(self, now: float) -> bool:
-        """Whether there were too many lately."""
-        return sum(1 for at in self.at if now - at < GIVE_UP_SECONDS) >= GIVE_UP_LOSSES
+    @property
+    def given_up(self) -> bool:
+        """Whether the newest loss was one too many."""
+        return sum(1 for at in self.at if self.at[-1] - at < GIVE_UP_SECONDS) >= GIVE_UP_LOSSES
 
     @property
     def delay_seconds(self) -> float:

@@ -87,6 +87,8 @@ class Runtime(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """How long a worker may be silent while it loads and warms."""
     silence_seconds: Seconds = 5.0
     """How long a worker may be silent while it serves."""
+    run_seconds: Seconds = 30.0
+    """A run that takes longer, and 20 times as long as runs of late, hangs: its worker is ended."""
 
 
 class Accelerator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -97,7 +99,7 @@ class Accelerator(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     stable_seconds: Seconds = 60.0
     """How long it must work before segments use it again; the next times longer."""
     run_seconds: Seconds = 5.0
-    """A run on it that takes longer, and 20 times as long as any before, has lost it."""
+    """A run on it that takes longer, and 20 times as long as runs of late, has lost it."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

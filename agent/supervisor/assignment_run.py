@@ -314,8 +314,8 @@ class AssignmentRun:
         reason = Reason(code=error.reason, message=error.message)
         now = time.monotonic()
         self.accelerator.worker_ended(error, now)
-        self.losses = self.losses.after(now)
-        if self.state is not State.DRAINING and self.losses.given_up(now):
+        self.losses = self.losses.after(now, error.unseen_seconds)
+        if self.state is not State.DRAINING and self.losses.given_up:
             text = f"{error.message}; {len(self.losses.at)} workers lost, given up"
             may_pass = error.reason == NOT_STARTED or error.reason.startswith(OF_ACCELERATOR)
             self._failed(Reason(code=error.reason, message=text), may_pass=may_pass)

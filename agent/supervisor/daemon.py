@@ -226,7 +226,8 @@ class Supervisor:
             direct=self._direct.access,
             memory_bytes=self._memory.data_bytes(self._memory_bytes(assignment)),
             open_seconds=self.start_seconds,
-            run_seconds=self._config.accelerator.run_seconds,
+            accelerator_run_seconds=self._config.accelerator.run_seconds,
+            run_seconds=self._config.runtime.run_seconds,
         )
 
     def _serving(self) -> int:

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from agent import channel, memory_limit
-from agent.channel import Beat, Inflow, Opened, Order, Report, Stats, Using
+from agent.channel import Beat, Hung, Inflow, Opened, Order, Report, Stats, Using
 from agent.exit_status import how_it_ended
 from agent.supervisor.memory_limits import WorkerMemory
 from wire.errors import CodedError
@@ -34,11 +34,13 @@ class WorkerLostError(CodedError):
     code = "worker.lost"
     retryable = True
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: str, message: str, unseen_seconds: float = 0.0) -> None:
         super().__init__(reason, message)
         self.reason = reason
         """``worker.lost``, ``worker.hung`` or ``worker.out_of_memory``."""
         self.message = message
+        self.unseen_seconds = unseen_seconds
+        """How long it hung before that was seen."""
 
     def __str__(self) -> str:
         return f"worker: {self.message}"
@@ -95,7 +97,7 @@ class WorkerProcess:
         self._heard_at = 0.0
         self._serving = False
         self._ending = False
-        self._hung = False
+        self._hung: Hung | None = None
         self._failure: channel.Failed | None = None
 
     @property
@@ -225,11 +227,12 @@ class WorkerProcess:
 
     async def _kill_when_silent(self) -> None:
         loop = asyncio.get_running_loop()
-        while not self._hung:
+        while self._hung is None:
             await asyncio.sleep(min(1.0, self._silence_seconds / 2))
             allowed = self._silence_seconds if self._serving else self._start_seconds
-            if loop.time() - self._heard_at > allowed:
-                self._hung = True
+            silent = loop.time() - self._heard_at
+            if silent > allowed:
+                self._hung = Hung(message="sent no heartbeat and was killed", seconds=silent)
                 self.kill()
 
     async def _kill_when_too_large(self) -> None:
@@ -249,6 +252,9 @@ class WorkerProcess:
             case Using():
                 self._on_using(report)
                 return
+            case Hung():
+                self._hung = report
+                return
             case channel.Failed():
                 self._failure = report
         if self._answer is not None and not self._answer.done():
@@ -258,8 +264,8 @@ class WorkerProcess:
         assert self._process is not None
         if (short := self._memory.verdict()) is not None:
             return WorkerLostError(memory_limit.CODE, short)
-        if self._hung:
-            return WorkerLostError("worker.hung", "sent no heartbeat and was killed")
+        if (hung := self._hung) is not None:
+            return WorkerLostError("worker.hung", hung.message, unseen_seconds=hung.seconds)
         if self._failure is not None:
             return WorkerLostError(self._failure.code, self._failure.message)
         return WorkerLostError("worker.lost", how_it_ended(self._process.returncode))

@@ -3,19 +3,19 @@
 An accelerator may be missing, go away in mid-run, or come back. Then the other one is opened, in
 this process, and takes over between two frames; whoever waits for frames notices nothing but the
 one error. What a library does to the whole process (it crashes, it hangs) the supervisor sees, who
-is told beforehand that the accelerator is at stake.
+is told beforehand that the accelerator is at stake. Every run is watched, on whatever it is.
 """
 
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, Final
 
 import structlog
 
 from agent import memory_limit
-from agent.channel import PARTLY, Load, Using
+from agent.channel import PARTLY, Hung, Load, Using
 from agent.errors import (
     AcceleratorLostError,
     AcceleratorMissingError,
@@ -24,6 +24,7 @@ from agent.errors import (
 )
 from agent.runtimes import Runtime, RuntimeOptions, Tensors
 from agent.worker import data_limit
+from agent.worker.calls import Call, Looks, Pace
 from agent.worker.warmup import GoldenFrameError, warm_up
 from wire import plugins
 from wire.errors import CodedError
@@ -31,10 +32,6 @@ from wire.messages import Reason
 from wire.tensors import describe
 
 PACKAGE: Final = "agent.runtimes"
-
-TIMES_LONGER: Final = 20
-"""A run takes too long only if it also takes so many times as long as any before it: where large
-models run on something slow, seconds alone say nothing."""
 
 log = structlog.get_logger()
 
@@ -54,8 +51,18 @@ class Engine:
         self._told = told
         self._asked: type[Runtime] = plugins.load(PACKAGE, order.assignment.runtime)
         self._fallback = "" if order.assignment.require_accelerator else self._asked.FALLBACK
-        self._limits: dict[str, float] = {}
-        self._longest_seconds = 0.0
+        self._looks = Looks()
+        asked, pace = order.assignment.runtime, Pace()
+        least = order.accelerator_run_seconds if self._asked.FALLBACK else order.run_seconds
+        self._runs = {asked: Call("run", asked, least, pace)}
+        self._warm_ups = {asked: Call("warm-up", asked, order.open_seconds, pace)}
+        self._opening = Call("opening", asked, order.open_seconds, pace)
+        self._end = Call("end", asked, least, pace)
+        if self._fallback:
+            name, pace = self._fallback, Pace()
+            self._runs[name] = Call("run", name, order.run_seconds, pace)
+            self._warm_ups[name] = Call("warm-up", name, order.open_seconds, pace)
+        self._calls = (*self._runs.values(), *self._warm_ups.values(), self._opening, self._end)
         self._ended: Exception | None = None
         self._retaking: threading.Thread | None = None
         self._ready: Runtime | None = None
@@ -88,22 +95,18 @@ class Engine:
     def warm_up(self) -> float:
         """Run the golden frame; see ``agent.worker.warmup``. What fails it is not used."""
         try:
-            with self._limited("warm-up", self._order.open_seconds, bounded=self._in_use):
-                largest = self._warmed(self._opened)
+            largest = self._warmed(self._opened, self.runtime)
         except (AcceleratorLostError, GoldenFrameError) as error:
             self._fall_back(error)
             self.tick()
-            largest = self._warmed(self._opened)
+            largest = self._warmed(self._opened, self.runtime)
         self._tell()  # some can say only after a run what they run on
         return largest
 
     def run(self, inputs: Tensors) -> Tensors:
         """Run once; see ``Runtime``. After an ``AcceleratorLostError`` the next run may succeed."""
         try:
-            if not (self._asked.FALLBACK and self._in_use):
-                return self._opened.run(inputs)
-            with self._limited("run", self._order.run_seconds):
-                return self._opened.run(inputs)
+            return self._runs[self.runtime].run(self._opened.run, inputs)
         except AcceleratorLostError as error:
             self._fall_back(error)
             raise
@@ -134,20 +137,24 @@ class Engine:
         self._retaking = threading.Thread(target=self._retake, daemon=True, name="retake")
         self._retaking.start()
 
-    def overdue(self) -> bool:
-        """Whether something that only an accelerator does takes too long: it hangs.
+    def overdue(self) -> Hung | None:
+        """Return what to say of a call that takes too long: it hangs, the process is to be ended.
 
-        What runs is then told as lost: the process is to be ended.
+        An accelerator that runs, or is opened, is told as lost then. One thread asks, steadily.
         """
-        now = time.monotonic()
-        late = [what for what, ends in list(self._limits.items()) if now > ends]
-        if late:
+        call = self._looks.overdue(self._calls)
+        if call is None:
+            return None
+        if self._asked.FALLBACK and call.runtime == self._order.assignment.runtime:
             asked = self._order.assignment
             error = AcceleratorLostError(
-                asked.runtime, asked.accelerator, f"its {late[0]} does not end"
+                asked.runtime, asked.accelerator, f"its {call.what} does not end"
             )
             self._told(self._using(_reason(error), at_stake=bool(self._fallback)))
-        return bool(late)
+        usual = call.pace.longest_seconds
+        lately = f" (lately at most {usual:.3g} s)" if usual else ""
+        message = f"was ended: a {call.what} of {call.runtime} did not end in {call.seconds:.0f} s"
+        return Hung(message=message + lately, seconds=call.seconds)
 
     def close(self) -> None:
         """Give everything back; closing twice is harmless."""
@@ -166,7 +173,7 @@ class Engine:
         assignment = self._order.assignment
         if self._fallback:
             self._told(self._using(self._degraded, at_stake=True))
-        with self._limited("opening", self._order.open_seconds):
+        with self._bounded(self._opening):
             return self._open(assignment.runtime, assignment.accelerator)
 
     def _open(self, name: str, accelerator: str = "") -> Runtime:
@@ -186,7 +193,7 @@ class Engine:
         if not self._fallback or not self._in_use:
             self._ended = error
             return
-        with self._limited("end", self._order.run_seconds):
+        with self._bounded(self._end):
             self._opened.close()
         self._degraded = _reason(error)
         try:
@@ -201,8 +208,7 @@ class Engine:
         try:
             runtime = self._opened_as_asked()
             try:
-                with self._limited("warm-up", self._order.open_seconds):
-                    self._warmed(runtime)
+                self._warmed(runtime, self._order.assignment.runtime)
             except BaseException:
                 runtime.close()
                 raise
@@ -216,9 +222,10 @@ class Engine:
         else:
             self._ready = runtime
 
-    def _warmed(self, runtime: Runtime) -> float:
+    def _warmed(self, runtime: Runtime, name: str) -> float:
         contract = self._order.assignment.contract
-        return warm_up(runtime, self._order.folder, contract.tolerance, contract.quanta)
+        run = partial(self._warm_ups[name].run, runtime.run)
+        return warm_up(run, self._order.folder, contract.tolerance, contract.quanta)
 
     @property
     def _in_use(self) -> bool:
@@ -240,21 +247,9 @@ class Engine:
             at_stake=at_stake,
         )
 
-    @contextmanager
-    def _limited(self, what: str, seconds: float, *, bounded: bool = True) -> Iterator[None]:
+    def _bounded(self, call: Call) -> AbstractContextManager[None]:
         """Bound what an accelerator does: libraries for the processor take their time."""
-        if not (bounded and self._asked.FALLBACK):
-            yield
-            return
-        began = time.monotonic()
-        self._limits[what] = began + max(seconds, TIMES_LONGER * self._longest_seconds)
-        try:
-            yield
-        finally:
-            del self._limits[what]
-            if what in {"run", "warm-up"}:
-                took = time.monotonic() - began
-                self._longest_seconds = max(self._longest_seconds, took)
+        return call.under_way() if self._asked.FALLBACK else nullcontext()
 
 
 def contract_problem(order: Load, runtime: Runtime) -> str | None:

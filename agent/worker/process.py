@@ -38,7 +38,7 @@ from wire.topics import Site
 log = structlog.get_logger()
 
 HANGS: Final = 3
-"""The exit status of a process whose accelerator does not come back from a call."""
+"""The exit status of a process that does not come back from a call into a library."""
 STATS_BEATS: Final = 2
 """Counts are sent with every second heartbeat."""
 
@@ -157,7 +157,8 @@ class Worker:
         while True:
             time.sleep(HEARTBEAT_SECONDS)
             beats += 1
-            if self._engine is not None and self._engine.overdue():
+            if self._engine is not None and (hung := self._engine.overdue()) is not None:
+                self._report(hung)
                 os._exit(HANGS)  # nothing else ends a call that does not
             serving = self._serving
             if serving is not None and beats % STATS_BEATS == 0:

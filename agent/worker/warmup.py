@@ -1,12 +1,13 @@
 """The golden frame: a segment that does not give the expected tensors here never serves."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.runtimes import Runtime
+from agent.runtimes import Tensors
 from wire import codecs, frame, golden
 from wire.errors import CodedError, FrameError
 from wire.manifest import Tolerance
@@ -32,7 +33,9 @@ class GoldenFrameError(CodedError):
         )
 
 
-def warm_up(runtime: Runtime, folder: Path, tolerance: Tolerance, quanta: int = 0) -> float:
+def warm_up(
+    run: Callable[[Tensors], Tensors], folder: Path, tolerance: Tolerance, quanta: int = 0
+) -> float:
     """Run the golden frame and return the largest absolute difference of an element.
 
     Raises:
@@ -45,7 +48,7 @@ def warm_up(runtime: Runtime, folder: Path, tolerance: Tolerance, quanta: int = 
         wanted = codecs.arrays(frame.Frame(frame.Kind.DATA, 0, 0, tensors=expected))
     except (OSError, FrameError) as error:
         raise GoldenFrameError(golden.FILE_NAME, f"cannot be read ({error})") from error
-    got = runtime.run(arrays)
+    got = run(arrays)
     return max(
         (
             difference(name, got.get(name), array, tolerance, quanta)

@@ -37,7 +37,17 @@ def test_delays_grow(instants, delay_seconds):
 )
 def test_three_in_a_minute_are_given_up(instants, given_up):
     """Three losses within 60 s end it; ever so many over a longer time do not."""
-    assert lost_at(*instants).given_up(instants[-1] if instants else 0) is given_up
+    assert lost_at(*instants).given_up is given_up
+
+
+@pytest.mark.parametrize(("well_seconds", "given_up"), [(1, True), (29, True), (31, False)])
+def test_how_long_a_hang_takes_to_be_seen_does_not_count(well_seconds, given_up):
+    """Or else what hangs each time, and is seen after 40 s, would be started again for ever."""
+    losses = Losses()
+    for number in (1, 2, 3):
+        losses = losses.after(number * (well_seconds + 40), unseen_seconds=40)
+
+    assert losses.given_up is given_up
 
 
 def test_old_losses_no_longer_delay():

@@ -35,6 +35,9 @@ def misbehave(fault):
             time.sleep(60)
         case "hang":
             time.sleep(60)
+        case "hung":
+            say(channel.Hung(message="a run did not end", seconds=31.0))
+            os._exit(3)
         case "answer-and-die":
             say(answers[name])
             time.sleep(0.05)

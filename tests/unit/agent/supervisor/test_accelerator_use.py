@@ -65,7 +65,7 @@ def test_a_process_that_hangs_says_so_itself():
     """Those words are the reason."""
     hangs = Reason(code="accelerator.lost", message="its run does not end")
     made = use(CORAL, replace(CORAL, degraded=hangs))
-    made.worker_ended(WorkerLostError("worker.lost", "ended with status 3"), 5.0)
+    made.worker_ended(WorkerLostError("worker.hung", "a run did not end", 5.0), 5.0)
 
     assert made.without == hangs
 

@@ -45,15 +45,16 @@ def test_orders_are_answered(command):
 
 
 @pytest.mark.parametrize(
-    ("fault", "reason", "message"),
+    ("fault", "reason", "message", "unseen_seconds"),
     [
-        ("die", "worker.lost", "was ended by SIGKILL"),
-        ("noise", "channel.malformed", "worker channel"),
-        ("hang", "worker.hung", "sent no heartbeat"),
+        ("die", "worker.lost", "was ended by SIGKILL", 0.0),
+        ("noise", "channel.malformed", "worker channel", 0.0),
+        ("hang", "worker.hung", "sent no heartbeat", 0.6),
+        ("hung", "worker.hung", "a run did not end", 31.0),
     ],
 )
-def test_a_worker_that_ends_before_its_answer(command, fault, reason, message):
-    """Killed, senseless or silent: whoever waits for the answer hears why, and its owner too."""
+def test_a_worker_that_ends_before_its_answer(command, fault, reason, message, unseen_seconds):
+    """Killed, senseless, silent, in a call: who waits for the answer hears why, its owner too."""
     waited = []
 
     async def steps(worker):
@@ -66,6 +67,7 @@ def test_a_worker_that_ends_before_its_answer(command, fault, reason, message):
 
     assert waited == [reason]
     assert [error.reason for error in lost] == [reason]
+    assert lost[0].unseen_seconds >= unseen_seconds
 
 
 def test_a_worker_that_says_why_it_cannot(command):

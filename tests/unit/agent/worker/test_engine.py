@@ -179,25 +179,41 @@ def test_a_device_that_does_not_come_back_is_told(made, coral_stick):
 def test_a_run_that_does_not_end_is_told_as_lost(made):
     """Whoever looks on from another thread ends the process then."""
     said = []
-    engine = made(said, run_seconds=0.0)
-    looks = []
-    assert not engine.overdue()
-    engine._opened.run = lambda _: looks.append(engine.overdue()) or {}
-    engine.run({})
+    engine = made(said, accelerator_run_seconds=0.0)
+    hung = looked_at_in_a_run(engine)
 
-    assert looks == [True]
+    assert "a run of tflite_edgetpu did not end" in hung.message
     assert "its run does not end" in said[-1].degraded.message
     assert said[-1].at_stake
-    assert not engine.overdue()
+    assert engine.overdue() is None
+
+
+def test_a_run_of_the_fallback_that_does_not_end(made):
+    """It has a limit of its own, and nothing more is said against the accelerator."""
+    said = []
+    without = Reason(code="accelerator.lost", message="it crashed")
+    patient = made([], without=without, accelerator_run_seconds=0.0)
+    engine = made(said, without=without, run_seconds=0.0)
+    before = len(said)
+    hung = looked_at_in_a_run(engine)
+
+    assert looked_at_in_a_run(patient) is None
+    assert "a run of tflite_cpu did not end" in hung.message
+    assert len(said) == before
 
 
 def test_a_run_that_takes_its_time_is_not_lost(made):
     """Others took nearly as long: large models, slow devices."""
-    engine = made([], run_seconds=0.0)
-    opened, looks = engine._opened, []
-    opened.run = lambda _: time.sleep(0.05) or {}
-    engine.run({})
-    opened.run = lambda _: looks.append(engine.overdue()) or {}
+    engine = made([], accelerator_run_seconds=0.0)
+    engine._opened.run = lambda _: time.sleep(0.05) or {}
     engine.run({})
 
-    assert looks == [False]
+    assert looked_at_in_a_run(engine) is None
+
+
+def looked_at_in_a_run(engine):
+    """Return what is found overdue while it runs."""
+    looks = []
+    engine._opened.run = lambda _: looks.append(engine.overdue()) or {}
+    engine.run({})
+    return looks[0]

@@ -92,7 +92,7 @@ def test_the_golden_frame_is_run(tmp_path):
     """Its inputs go in, its outputs are compared, and the largest difference is told."""
     written(tmp_path, {"x": f32(1, 2)}, {"x": f32(1, 2.05)})
 
-    assert warm_up(IdentityRuntime(), tmp_path, WITHIN) == pytest.approx(0.05, abs=1e-4)
+    assert warm_up(IdentityRuntime().run, tmp_path, WITHIN) == pytest.approx(0.05, abs=1e-4)
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "noise", "no output"])
@@ -111,4 +111,4 @@ def test_a_golden_frame_that_cannot_be_read(tmp_path, damage):
             written(tmp_path, {"x": f32(1)}, {})
 
     with pytest.raises(GoldenFrameError, match="cannot be read"):
-        warm_up(IdentityRuntime(), tmp_path, WITHIN)
+        warm_up(IdentityRuntime().run, tmp_path, WITHIN)
