@@ -227,8 +227,12 @@ class WorkerProcess:
 
     async def _kill_when_silent(self) -> None:
         loop = asyncio.get_running_loop()
+        pause = min(1.0, self._silence_seconds / 2)
         while self._hung is None:
-            await asyncio.sleep(min(1.0, self._silence_seconds / 2))
+            before = loop.time()
+            await asyncio.sleep(pause)
+            # what was said while we were stopped ourselves has not been read yet
+            self._heard_at += loop.time() - before - pause
             allowed = self._silence_seconds if self._serving else self._start_seconds
             silent = loop.time() - self._heard_at
             if silent > allowed:

@@ -152,8 +152,8 @@ class Engine:
             )
             self._told(self._using(_reason(error), at_stake=bool(self._fallback)))
         usual = call.pace.longest_seconds
-        lately = f" (lately at most {usual:.3g} s)" if usual else ""
-        message = f"was ended: a {call.what} of {call.runtime} did not end in {call.seconds:.0f} s"
+        lately = f" (runs took at most {usual:.3g} s lately)" if usual else ""
+        message = f"was ended: {call.runtime} did not end its {call.what} in {call.seconds:.0f} s"
         return Hung(message=message + lately, seconds=call.seconds)
 
     def close(self) -> None:

@@ -9,7 +9,11 @@ import msgspec
 _GRAVE: Final = frozenset({"warning", "error", "critical"})
 _SAID_BY_ERRORS: Final = "error: "
 """What an agent's one sentence begins with when it does not start."""
-_HEALED: Final = {"broker.connected": "broker.", "link.connected": "link."}
+_HEALED: Final = {
+    "broker.connected": "broker.",
+    "link.connected": "link.",
+    "accelerator.used_again": "accelerator.",
+}
 _ASIDE: Final = frozenset({"event", "level", "timestamp"})
 
 

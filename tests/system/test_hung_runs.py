@@ -94,7 +94,7 @@ def test_runs_that_never_end(place, model):
     assert feeding.errors == {"worker.lost": 1}
     assert (told.phase, told.restarts) == ("serving", 2)
     assert (told.reason.code, told.outcome) == ("worker.hung", "failing")
-    assert "a run of onnx_cpu did not end in" in told.reason.message
+    assert "onnx_cpu did not end its run in" in told.reason.message
     assert failed.restarts == 3
     assert "3 workers lost, given up" in failed.reason.message
     assert reasons_said(place, "d1") == {"worker.hung"}

@@ -1,6 +1,7 @@
 """A worker's process as its supervisor sees it: every way to end has its reason."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -68,6 +69,22 @@ def test_a_worker_that_ends_before_its_answer(command, fault, reason, message, u
     assert waited == [reason]
     assert [error.reason for error in lost] == [reason]
     assert lost[0].unseen_seconds >= unseen_seconds
+
+
+def test_a_supervisor_that_was_stopped_itself_kills_nobody(command):
+    """A machine that was paused: its workers had no chance to be heard."""
+    got = []
+
+    async def steps(worker):
+        await asyncio.sleep(0.05)  # it is watched now
+        time.sleep(1.2)  # noqa: ASYNC251 the whole loop stands still
+        await asyncio.sleep(0.1)
+        got.append(await worker.order(WarmUp()))
+
+    lost = running(command(), steps, start_seconds=0.6, silence_seconds=0.6)
+
+    assert got == [Warmed(seconds=0.0, max_abs_diff=0.0)]
+    assert lost == []
 
 
 def test_a_worker_that_says_why_it_cannot(command):

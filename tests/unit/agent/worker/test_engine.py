@@ -182,7 +182,7 @@ def test_a_run_that_does_not_end_is_told_as_lost(made):
     engine = made(said, accelerator_run_seconds=0.0)
     hung = looked_at_in_a_run(engine)
 
-    assert "a run of tflite_edgetpu did not end" in hung.message
+    assert "tflite_edgetpu did not end its run" in hung.message
     assert "its run does not end" in said[-1].degraded.message
     assert said[-1].at_stake
     assert engine.overdue() is None
@@ -198,7 +198,7 @@ def test_a_run_of_the_fallback_that_does_not_end(made):
     hung = looked_at_in_a_run(engine)
 
     assert looked_at_in_a_run(patient) is None
-    assert "a run of tflite_cpu did not end" in hung.message
+    assert "tflite_cpu did not end its run" in hung.message
     assert len(said) == before
 
 

@@ -20,7 +20,7 @@ def test_a_log_without_trouble_says_whether_there_is_a_broker():
 
 
 def test_what_was_healed_is_no_problem_any_more():
-    """A broker that is back; not the worker that died meanwhile."""
+    """A broker that is back, an accelerator; not the worker that died meanwhile."""
     away = line("broker.not_connected", "warning", reason="refused")
     back = line("broker.connected")
     died = line("worker.lost", "error", assignment="p/1/0", signal=9)
@@ -29,6 +29,12 @@ def test_what_was_healed_is_no_problem_any_more():
         connected=False, problem=log.Problem(event="broker.not_connected", detail="refused")
     )
     assert log.read([away, back]) == log.Said(connected=True)
+    lost = line("accelerator.lost", "warning", assignment="p/1/0", reason="USB transfer error")
+    looked = line("accelerator.looked_at", works=True)
+    assert log.read([lost, looked]).problem == log.Problem(
+        event="accelerator.lost", detail="USB transfer error"
+    )
+    assert log.read([lost, looked, line("accelerator.used_again")]).problem is None
     assert log.read([died, back]).problem == log.Problem(
         event="worker.lost", detail="assignment=p/1/0 signal=9"
     )
