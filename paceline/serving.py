@@ -1,6 +1,5 @@
 """Where a deploy serves the segments from, when nobody says it."""
 
-import ipaddress
 from typing import Final
 
 from wire import broker_url
@@ -16,15 +15,4 @@ def listen_address(broker: str) -> str:
     Raises:
         BadUrlError: ``broker`` is no broker's address.
     """
-    host = broker_url.parse(broker).host
-    return f"127.0.0.1:{PORT}" if is_loopback(host) else f"0.0.0.0:{PORT}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine, seen from itself."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return f"127.0.0.1:{PORT}" if broker_url.parse(broker).loopback else f"0.0.0.0:{PORT}"

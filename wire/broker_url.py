@@ -38,12 +38,7 @@ class BrokerUrl:
     @property
     def loopback(self) -> bool:
         """Whether it is this machine by its name or address; no name is resolved."""
-        if self.host == "localhost" or self.host.endswith(".localhost"):
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -82,6 +77,16 @@ def parse(url: str) -> BrokerUrl:
         _protocol(parts.query, url),
         parts.path if websocket else "",
     )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine, seen from itself; no name is resolved."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def is_host(host: str) -> bool:

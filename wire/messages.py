@@ -92,6 +92,8 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     """Requests that it answers on ``cmd``; empty: an agent that is too old to say."""
     replicas: bool = False
     """Whether it may share a stage with others."""
+    artifacts_origin: str = ""
+    """Where it fetches segments; empty: an agent that is too old to say."""
 
 
 class Peer(msgspec.Struct, frozen=True, kw_only=True):

@@ -82,6 +82,18 @@ def signed(message: Signed, key: Ed25519PrivateKey) -> Signed:
     return msgspec.structs.replace(message, signature=_PREFIX + signature)
 
 
+class _Signed(msgspec.Struct, frozen=True):
+    signature: str = ""
+
+
+def claims_signature(data: bytes) -> bool:
+    """Whether ``data`` is JSON that names a signature of ours, right or wrong."""
+    try:
+        return _is_signature(msgspec.json.decode(data, type=_Signed).signature)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return False
+
+
 def verified_desired(data: bytes, keys: Sequence[Ed25519PublicKey]) -> Desired:
     """Return the desired state in ``data`` if one of ``keys`` signed it.
 
@@ -111,7 +123,7 @@ def _check(
 ) -> None:
     if not keys:
         raise SignatureError(subject, "no trusted key is configured; list one in trust.keys")
-    if not signed_by.startswith(_PREFIX):
+    if not _is_signature(signed_by):
         raise SignatureError(subject, f"is not signed (expected {_PREFIX}...)")
     try:
         signature = base64.b64decode(signed_by[len(_PREFIX) :], validate=True)
@@ -126,6 +138,10 @@ def _check(
         return
     known = ", ".join(fingerprint(key) for key in keys)
     raise SignatureError(subject, f"is not signed by a trusted key (trusted: {known})")
+
+
+def _is_signature(text: str) -> bool:
+    return text.startswith(_PREFIX)
 
 
 def _covered_as_received(kind: str, data: bytes) -> bytes:

@@ -17,6 +17,7 @@ from agent.artifacts import origin as origin_module
 from agent.artifacts.download import Download
 from agent.artifacts.fetch_errors import (
     ArtifactMismatchError,
+    ArtifactNotServedError,
     ArtifactSizeError,
     ArtifactUnreachableError,
     FetchCancelledError,
@@ -50,6 +51,14 @@ def _untold(_done_bytes: int, _total_bytes: int) -> None:
     """Tell nobody of the progress."""
 
 
+Hindered = Callable[[ArtifactUnreachableError], None]
+"""Told, in the thread that fetches, when the origin begins to give nothing."""
+
+
+def _unhindered(_error: ArtifactUnreachableError) -> None:
+    """Tell nobody of what is in the way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long a fetch goes on without success."""
@@ -78,6 +87,7 @@ class Fetcher:
         *,
         cancel: Cancel,
         progress: Callable[[int, int], None] = _untold,
+        hindered: Hindered = _unhindered,
     ) -> Path:
         """Return the folder of a complete segment whose every byte was checked just now.
 
@@ -86,18 +96,20 @@ class Fetcher:
             files: As the assignment names them.
             cancel: Ends the fetch within `agent.artifacts.origin.READ_SECONDS`.
             progress: Called with (bytes there, bytes in all) after each block.
+            hindered: Called when the origin begins to give nothing; it is asked again.
 
         Raises:
             BadFilesError: The list is not one of a segment.
             FetchCancelledError: ``cancel`` was set.
             ArtifactMismatchError: Twice the bytes were not those the digest names.
             ArtifactSizeError: Twice the origin had another size.
-            ArtifactUnreachableError: The origin gave nothing, however often asked.
+            ArtifactUnreachableError: The origin gave nothing, however often asked; an
+                `ArtifactNotServedError` where nothing there has the file.
             ArtifactRefusedError: The origin answered with a redirect or the like.
             StoreError: The disk is full, read-only or broken.
         """
         digest = check_files(files)
-        one = _Fetch(self, segment, files, cancel, progress)
+        one = _Fetch(self, segment, files, cancel, progress, hindered)
         while True:
             with self.store.claim(digest) as mine:
                 if mine:
@@ -114,6 +126,7 @@ class _Fetch:
     files: Sequence[File]
     cancel: Cancel
     progress: Callable[[int, int], None]
+    hindered: Hindered
     before_bytes: int = 0
     """The sizes of the files that are complete."""
 
@@ -200,9 +213,9 @@ class _Fetch:
             had_bytes = download.done_bytes
             try:
                 self._request(download)
-                reason = "the connection ended early"
+                why = InterruptedRequestError("the connection ended early")
             except InterruptedRequestError as error:
-                reason = str(error)
+                why = error
             total += 1
             if download.done_bytes > had_bytes:
                 fruitless, delays = 0, self._delays()
@@ -211,11 +224,13 @@ class _Fetch:
             if not download.remaining_bytes:
                 break
             patience = self.by.patience
+            kind = ArtifactNotServedError if why.not_served else ArtifactUnreachableError
+            url, reason = self.by.origin.url, str(why)
             if fruitless >= patience.attempts or total >= patience.total_attempts:
-                raise ArtifactUnreachableError(self.by.origin.url, reason, attempts=total)
+                raise kind(url, reason, attempts=total)
             if fruitless == 1:  # once, when it begins; the end of it is the segment's progress
-                url = self.by.origin.url
                 log.warning("artifact.not_fetched", segment=self.segment, origin=url, reason=reason)
+                self.hindered(kind(url, reason, attempts=total))
             self.pause(next(delays))
         if download.sha256 != download.file.sha256:
             raise ArtifactMismatchError(

@@ -59,9 +59,16 @@ class ArtifactUnreachableError(CodedError):
 
     def __str__(self) -> str:
         return (
-            f"origin {self.origin}: no file after {self.attempts} attempts ({self.reason});"
+            f"origin {self.origin}: no file after {self.attempts}"
+            f" {'attempt' if self.attempts == 1 else 'attempts'} ({self.reason});"
             " start what serves the artifacts, or correct artifacts.origin"
         )
+
+
+class ArtifactNotServedError(ArtifactUnreachableError):
+    """Nothing listens at the origin, or what does has no such file: somebody must act first."""
+
+    code = "artifact.not_served"
 
 
 class ArtifactRefusedError(CodedError):

@@ -26,12 +26,20 @@ CONNECT_SECONDS: Final = 5.0
 READ_SECONDS: Final = 15.0
 
 _CONTENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15})")
-_PASSING: Final = frozenset({404, 408, 425, 429, 500, 502, 503, 504})
+_ABSENT: Final = 404
+_PASSING: Final = frozenset({_ABSENT, 408, 425, 429, 500, 502, 503, 504})
 """Answers that may be another one soon; 404: the origin may not have been told the file yet."""
 
 
 class InterruptedRequestError(Exception):
-    """One request did not bring the whole file; another may."""
+    """One request did not bring the whole file; another may.
+
+    ``not_served``: nothing listens there, or what does has no such file.
+    """
+
+    def __init__(self, reason: str, *, not_served: bool = False) -> None:
+        super().__init__(reason)
+        self.not_served = not_served
 
 
 class Origin:
@@ -149,13 +157,18 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except urllib3.exceptions.HTTPError as error:
-        raise InterruptedRequestError(_short(error)) from error
+        refused = isinstance(_cause(error), ConnectionRefusedError)
+        raise InterruptedRequestError(_short(error), not_served=refused) from error
 
 
 def _short(error: Exception) -> str:
     """Return what went wrong without the library's addresses of objects."""
-    cause = error.__cause__ or error.__context__ or error
+    cause = _cause(error)
     return f"{type(error).__name__}: {getattr(cause, 'strerror', None) or cause}"[:200]
+
+
+def _cause(error: Exception) -> BaseException:
+    return error.__cause__ or error.__context__ or error
 
 
 def _check_status(response: urllib3.BaseHTTPResponse, origin: str) -> None:
@@ -166,7 +179,7 @@ def _check_status(response: urllib3.BaseHTTPResponse, origin: str) -> None:
             origin, f"redirects to {location!r:.200} (HTTP {status}), which is never followed"
         )
     if status in _PASSING:
-        raise InterruptedRequestError(f"HTTP {status}")
+        raise InterruptedRequestError(f"HTTP {status}", not_served=status == _ABSENT)
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise ArtifactRefusedError(origin, "sends an encoding that was not asked for")
 

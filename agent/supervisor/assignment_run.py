@@ -11,7 +11,8 @@ from typing import Final, Protocol
 import structlog
 from msgspec.structs import replace
 
-from agent.artifacts.fetch_errors import FetchCancelledError
+from agent.artifacts.fetch import Hindered
+from agent.artifacts.fetch_errors import ArtifactUnreachableError, FetchCancelledError
 from agent.channel import CloseInput, Load, OpenInput, UseAccelerator, Using, WarmUp
 from agent.lifecycle import Effect, Event, State, advance
 from agent.outcome import STEADY_SECONDS, Outcome, Sign, judge
@@ -51,7 +52,7 @@ class Surroundings(Protocol):
     recovery: Recovery
     """Of an accelerator that was never lost."""
 
-    def fetch(self, assignment: Assignment, cancel: threading.Event) -> Path:
+    def fetch(self, assignment: Assignment, cancel: threading.Event, hindered: Hindered) -> Path:
         """Return the folder of the complete segment; blocks, called in a thread."""
         ...
 
@@ -250,11 +251,24 @@ class AssignmentRun:
                 return None
 
     async def _fetch(self) -> None:
-        cancel = threading.Event()
+        cancel, loop, before = threading.Event(), asyncio.get_running_loop(), self.reason
+
+        def hindered(error: ArtifactUnreachableError) -> None:
+            loop.call_soon_threadsafe(self._hindered, error, cancel)
+
         try:
-            self._folder = await asyncio.to_thread(self._around.fetch, self.assignment, cancel)
+            self._folder = await asyncio.to_thread(
+                self._around.fetch, self.assignment, cancel, hindered
+            )
         finally:
             cancel.set()
+        self.reason = before
+
+    def _hindered(self, error: ArtifactUnreachableError, ended: threading.Event) -> None:
+        """Say what a fetch waits for, while it goes on."""
+        if not ended.is_set():
+            self.reason = Reason(code=error.code, message=str(error))
+            self._around.changed(self)
 
     async def _load(self) -> None:
         await asyncio.sleep(self.losses.delay_seconds)

@@ -17,7 +17,7 @@ import structlog
 
 from agent import clock, reconcile
 from agent.admission import Admission
-from agent.artifacts.fetch import Fetcher
+from agent.artifacts.fetch import Fetcher, Hindered
 from agent.artifacts.origin import Origin
 from agent.channel import Load
 from agent.config import Config
@@ -203,10 +203,10 @@ class Supervisor:
 
     # what an assignment needs (agent.supervisor.assignment_run.Surroundings)
 
-    def fetch(self, assignment: Assignment, cancel: threading.Event) -> Path:
+    def fetch(self, assignment: Assignment, cancel: threading.Event, hindered: Hindered) -> Path:
         """Return the folder of the complete segment; blocks."""
-        folder = self._fetcher.obtain(assignment.segment, assignment.files, cancel=cancel)
-        return Path(folder)
+        wanted = assignment
+        return self._fetcher.obtain(wanted.segment, wanted.files, cancel=cancel, hindered=hindered)
 
     def load_order(self, assignment: Assignment, folder: Path) -> Load:
         """Return what to tell the worker."""

@@ -100,4 +100,5 @@ def info(
         weights=config.runtime.weights,
         commands=commands.KNOWN,
         replicas=True,
+        artifacts_origin=config.artifacts.origin,
     )

@@ -22,15 +22,10 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from fleet import artifacts, edge_codecs, edge_links, runtime_choice, split_folder
-from fleet.control import assignments, deploy_plan, deploy_progress, readiness
+from fleet.control import assignments, deploy_plan, deploy_progress, fetching, readiness
 from fleet.control.control_writer import write_retained
-from fleet.control.deploy_errors import (
-    DeployFailedError,
-    DeployRefusedError,
-    DeploySupersededError,
-    DeployTimeoutError,
-    DevicesUnableError,
-)
+from fleet.control.deploy_errors import DeployFailedError, DevicesUnableError
+from fleet.control.deploy_failure import failure
 from fleet.control.deploy_plan import DeployPlan, Target
 from fleet.control.deploy_progress import Progress, ProgressHandler, StageProgress, Verdict
 from fleet.control.direct_links import TOKEN_BYTES, Links
@@ -145,10 +140,11 @@ def deploy(
         UnknownPluginError: There is no such codec or link.
         DevicesAbsentError: Devices are not there.
         DevicesUnableError: Devices lack a runtime, codec or link, or speak another version.
-        OrdersUnknownError: A device runs what nobody can prove was ordered.
+        OrdersUnknownError: A device runs what nobody can prove was ordered, or has nobody's order.
         ListenError: The artifacts cannot be served at that address.
         DeployFailedError: A segment does not get to serve; its subclasses: `DeployTimeoutError`,
-            `DeployRefusedError`, `DeploySupersededError`. The devices are put back.
+            `DeployRefusedError`, `DeploySupersededError`, `DeployUnfetchedError`. The devices are
+            put back.
         BrokerUnreachableError: The broker went away.
     """
     target = checked(request)
@@ -316,26 +312,24 @@ class _Deploying:
             self.seen.wait(lambda: self.seen.devices() != before, min(LOOK_SECONDS, left))  # noqa: B023 called at once
 
     def _stages(self, plan: DeployPlan) -> tuple[StageProgress, ...]:
-        return deploy_progress.stages(
+        states = self.seen.devices()
+        found = deploy_progress.stages(
             plan.assignments,
             self.target.hosts,
             self.orders.given,
-            self.seen.devices(),
+            states,
             self.orders.waited_seconds,
         )
+        return fetching.judged(found, fetching.served(self.request.serve, states))
 
     def _failure(self, plan: DeployPlan) -> DeployFailedError:
         """Put the devices back and return why."""
         self.orders.refused_in_the_end()  # so that every device's reason is told
         stages = self._stages(plan)
         restored = self._withdraw(plan)
-        verdicts = {stage.verdict for stage in stages}
-        kind: type[DeployFailedError] = DeployTimeoutError
-        for verdict, error in _FAILURES.items():
-            if verdict in verdicts:
-                kind = error
-        reasons = deploy_progress.failures(stages, self.request.timeout_seconds, self.request.serve)
-        return kind(self.target.pipeline, reasons, restored=restored)
+        served = fetching.served(self.request.serve, self.seen.devices())
+        timeout = self.request.timeout_seconds
+        return failure(self.target.pipeline, stages, timeout, served, restored=restored)
 
     def _withdraw(self, plan: DeployPlan) -> bool:
         """Put back the devices that were given orders and were given no others since."""
@@ -385,14 +379,6 @@ class _Deploying:
         if told != self.told:
             self.told = told
             self.progress(told)
-
-
-_FAILURES: Final = {
-    Verdict.FAILED: DeployFailedError,
-    Verdict.REFUSED: DeployRefusedError,
-    Verdict.SUPERSEDED: DeploySupersededError,
-}
-"""By what was found; the last one that applies names the error."""
 
 
 def _route_devices(route: Route | None) -> set[str]:

@@ -170,6 +170,13 @@ class OrdersLostError(OrdersUnknownError):
     advice = "see to its agent (an older one must be updated), or stop what it runs with --force"
 
 
+class OrdersGarbledError(OrdersUnknownError):
+    """Something stands on the topic of a device's orders that nobody could obey."""
+
+    code = "deploy.orders_garbled"
+    advice = "no agent obeys that, and nothing runs by it: replace it with --force"
+
+
 class NotDeployedError(CodedError):
     """There is nothing to undeploy."""
 
@@ -194,13 +201,22 @@ class DeployFailedError(CodedError):
     code = "deploy.failed"
     exit_code = 1
 
-    def __init__(self, pipeline: str, reasons: Mapping[str, str], *, restored: bool = True) -> None:
-        super().__init__(pipeline, reasons, restored)
+    def __init__(
+        self,
+        pipeline: str,
+        reasons: Mapping[str, str],
+        *,
+        restored: bool = True,
+        advice: str = "",
+    ) -> None:
+        super().__init__(pipeline, reasons, restored, advice)
         self.pipeline = pipeline
         self.reasons = dict(reasons)
         """Why, by ``device, segment``."""
         self.restored = restored
         """Whether every device was told to go back to what it ran."""
+        self.advice = advice
+        """What to do, where that is known."""
 
     def __str__(self) -> str:
         told = ", ".join(f"{where}: {why}" for where, why in self.reasons.items())
@@ -209,7 +225,15 @@ class DeployFailedError(CodedError):
             if self.restored
             else "not every device could be put back; undeploy or deploy again"
         )
-        return f"pipeline {self.pipeline}: not deployed ({told}); {after}"
+        advice = f"; {self.advice}" if self.advice else ""
+        return f"pipeline {self.pipeline}: not deployed ({told}){advice}; {after}"
+
+
+class DeployUnfetchedError(DeployFailedError):
+    """A device fetches from where its segment is not served."""
+
+    code = "deploy.not_fetched"
+    exit_code = 6
 
 
 class DeployTimeoutError(DeployFailedError):

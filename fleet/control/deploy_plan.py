@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from fleet.control import assignments
 from fleet.control.assignments import Means
-from fleet.control.deploy_errors import OrdersLostError, OrdersUnknownError
+from fleet.control.deploy_errors import OrdersGarbledError, OrdersLostError, OrdersUnknownError
 from fleet.control.device_state import DeviceState
 from fleet.control.direct_links import Links, linked
 from fleet.control.proof import proved
@@ -105,6 +105,7 @@ def ordered(
         OrdersUnknownError: The order is not signed by one of ``keys``.
         OrdersLostError: The device runs something, and neither it nor the broker shows by what
             order.
+        OrdersGarbledError: What stands on the broker is no order of anybody's.
     """
     proof = proved(state, site, keys)
     desired, reported = proof.desired, state.reported
@@ -112,7 +113,8 @@ def ordered(
     if proof.problem and not force and (running or not proof.lost):
         names = ", ".join(sorted({a.pipeline for a in running}))
         text = f"runs {names}, and {proof.problem}" if proof.lost else proof.problem
-        raise (OrdersUnknownError if proof.shown else OrdersLostError)({state.device: text})
+        unproved = OrdersUnknownError if proof.shown else OrdersLostError
+        raise (OrdersGarbledError if proof.nobodys else unproved)({state.device: text})
     observed = reported.observed if reported else (0, 0)
     written = (desired.epoch, desired.revision) if desired else (0, 0)
     return Ordered(

@@ -24,8 +24,6 @@ class Verdict(StrEnum):
 
 ENDED: Final = frozenset({Verdict.FAILED, Verdict.REFUSED, Verdict.SUPERSEDED})
 """Nothing is waited for any more."""
-_UNFETCHED: Final = frozenset({"artifact.unreachable", "artifact.refused", "artifact.redirected"})
-"""Reasons of a device that asks elsewhere than where its segment is served."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,32 +146,6 @@ def undecided(orders: Mapping[str, Order], states: Mapping[str, DeviceState]) ->
         if reported is None or (reported.observed < ours and reported.refused is None):
             found.append(name)
     return tuple(found)
-
-
-def failures(
-    stages: Sequence[StageProgress], timeout_seconds: float, serve: str | None
-) -> dict[str, str]:
-    """Return, by device and segment, why a deploy failed: what ended it, else what is late.
-
-    Args:
-        stages: How far each was in the end.
-        timeout_seconds: How long they had.
-        serve: Where the artifacts were served; None: somebody else does.
-    """
-    ended = any(stage.verdict in ENDED for stage in stages)
-    at = f"served at {serve} (--serve)" if serve else "served by somebody else (--serve none)"
-    served = f"the segments are {at}, and its artifacts.origin must lead there"
-    found = {}
-    for stage in stages:
-        where = f"{stage.device}, {stage.segment}"
-        if stage.verdict in ENDED and stage.reason is not None:
-            hint = f"; {served}" if stage.reason.code in _UNFETCHED else ""
-            found[where] = f"{stage.reason.code} ({stage.reason.message}){hint}"
-        elif stage.verdict is Verdict.WAITING and not ended:
-            after = f" ({stage.reason.code})" if stage.reason else ""
-            hint = f"; {served}; its log says what it tries" if stage.phase == "fetching" else ""
-            found[where] = f"still {stage.phase}{after} after {timeout_seconds:g} s{hint}"
-    return found
 
 
 def is_ours(order: Order, waited_seconds: float) -> bool:

@@ -30,6 +30,8 @@ class Proof:
     """Whether the broker does not hold them."""
     shown: bool = True
     """Whether the broker or the device shows them at all."""
+    nobodys: bool = False
+    """Whether what stands on the broker is no order of anybody's: no device could obey it."""
 
 
 def is_lost(state: DeviceState) -> bool:
@@ -64,7 +66,7 @@ def proved(state: DeviceState, site: str, keys: Sequence[Ed25519PublicKey]) -> P
         keys: Whose orders count.
     """
     if not is_lost(state):
-        return _checked(state.desired, state.device, site, keys) if state.desired else Proof()
+        return _on_broker(state.desired, state.device, site, keys) if state.desired else Proof()
     if state.held is None:
         why = state.held_problem or "it was not asked"
         problem = f"the broker lost its orders, and it does not give them ({why})"
@@ -74,6 +76,14 @@ def proved(state: DeviceState, site: str, keys: Sequence[Ed25519PublicKey]) -> P
     if found.desired and (found.desired.epoch, found.desired.revision) != observed:
         found = Proof(problem="the orders that it gives are not those that it reports")
     return replace(found, lost=True)
+
+
+def _on_broker(payload: bytes, device: str, site: str, keys: Sequence[Ed25519PublicKey]) -> Proof:
+    found = _checked(payload, device, site, keys)
+    if found.problem is None or signing.claims_signature(payload):
+        return found
+    topic = "what stands on its desired topic is no order of anybody's"
+    return Proof(problem=f"{topic}: no signed message of ours", nobodys=True)
 
 
 def _checked(payload: bytes, device: str, site: str, keys: Sequence[Ed25519PublicKey]) -> Proof:
@@ -90,8 +100,10 @@ def _checked(payload: bytes, device: str, site: str, keys: Sequence[Ed25519Publi
 
 def _numbers(payload: bytes) -> tuple[int, int]:
     """Return epoch and revision of what stands on the broker, signed by whomever."""
+    if not signing.claims_signature(payload):
+        return (0, 0)  # nobody could obey it
     try:
         desired = messages.decode("desired", payload, Desired)
     except MessageError:
-        return (0, 0)  # nobody could obey it
+        return (0, 0)  # nor this
     return (desired.epoch, desired.revision)

@@ -93,7 +93,8 @@ def deploy(  # noqa: PLR0913 one for each option
             artifacts.origin); none: they are served elsewhere. Else 127.0.0.1:8788 for a broker
             on this machine, 0.0.0.0:8788 for any other.
         trust: A public key whose earlier orders are carried on; may be repeated.
-        force: Stop what devices run by orders that cannot be proved.
+        force: Stop what devices run by orders that cannot be proved, and replace what is nobody's
+            order.
         key: The signing key's file; made on first use.
         where: Which site.
         how: How to answer.

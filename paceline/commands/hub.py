@@ -8,17 +8,16 @@ from typing import Annotated, Final
 from cyclopts import Parameter
 
 from fleet.control import deployments
+from fleet.fleet_file import quantities
 from paceline.hub_errors import BadHubOptionError, HubMissingError
 from paceline.options import OutputOptions, SiteOptions
 from paceline.output import Output
-from paceline.serving import is_loopback
 from paceline.settings import Settings
 from wire import broker_url, ids
+from wire.broker_url import is_loopback
 
 LISTEN: Final = "127.0.0.1:8787"
 _LISTEN: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s\[\]:/]+):([0-9]{1,5})", re.ASCII)
-_SIZE: Final = re.compile(r"([0-9]{1,12})\s*(|KiB|MiB|GiB|TiB)", re.ASCII)
-_UNITS: Final = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 SMALLEST_BYTES: Final = 16 << 20
 
 
@@ -94,11 +93,10 @@ def size(text: str) -> int:
     Raises:
         BadHubOptionError: It is no such text, or too small for a database.
     """
-    match = _SIZE.fullmatch(text)
-    size_bytes = int(match[1]) * _UNITS[match[2]] if match else 0
+    size_bytes = quantities.quantity("bytes", text) or 0
     if size_bytes < SMALLEST_BYTES:
-        raise BadHubOptionError("--max-bytes", text, "a size from 16MiB, such as 500MiB or 4GiB")
-    return size_bytes
+        raise BadHubOptionError("--max-bytes", text, "a size from 16MiB, such as 500MiB or 4GB")
+    return int(size_bytes)
 
 
 def _check_database(db: str | None) -> None:

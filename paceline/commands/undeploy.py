@@ -36,7 +36,8 @@ def undeploy(
         pipeline: Its name.
         devices: Devices that may run it, besides those of its route: d1,d2.
         trust: A public key whose other orders are carried on; may be repeated.
-        force: Stop what devices run by orders that cannot be proved.
+        force: Stop what devices run by orders that cannot be proved, and replace what is nobody's
+            order.
         key: The signing key's file; made on first use.
         where: Which site.
         how: How to answer.

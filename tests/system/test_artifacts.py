@@ -96,16 +96,15 @@ def heavy(tmp_path_factory):
 
 
 def test_an_origin_that_is_away_is_waited_for(place, whole):
-    """It stays fetching, and goes on by itself when the origin is there."""
+    """It stays fetching and says why, and goes on by itself when the origin is there."""
     ordered(place, whole)
-    place.await_phase(DEVICE, "fetching")
-    place.ask(DEVICE, "ping")
-    waiting = place.assignment(DEVICE)
+    waiting = place.await_phase(DEVICE, "fetching", code="artifact.not_served")
 
     with artifacts.serve([whole.folder], place.artifacts):
-        place.await_phase(DEVICE, "serving")
+        serving = place.await_phase(DEVICE, "serving")
 
-    assert (waiting.phase, waiting.reason) == ("fetching", None)
+    assert place.artifacts in waiting.reason.message
+    assert serving.reason is None
 
 
 def test_a_download_is_resumed(place, heavy):

@@ -5,14 +5,16 @@ import pytest
 from fleet.control.deploy_errors import (
     DeployRefusedError,
     DeployTimeoutError,
+    DeployUnfetchedError,
     DevicesAbsentError,
     NotDeployedError,
+    OrdersGarbledError,
     OrdersUnknownError,
 )
 from fleet.control.observe import Observer
 from fleet.control.pipeline_status import pipeline_status
 from fleet.control.undeploy import UndeployRefusedError
-from tests.system.place import PATIENCE_SECONDS, until
+from tests.system.place import PATIENCE_SECONDS, free_port, until
 from wire import signing
 
 DEVICES = ("d1", "d2")
@@ -118,3 +120,19 @@ def test_devices_that_are_not_there_are_named(place, slow_chain):
     with pytest.raises(NotDeployedError):
         place.undeploy()
     assert place.reported("d1").observed == (0, 0)
+
+
+def test_a_device_that_fetches_elsewhere_ends_a_deploy_at_its_first_attempt(place, slow_chain):
+    """Long before it gives up; both addresses are named. Noise in the place of orders is, too."""
+    origin = f"http://127.0.0.1:{free_port()}"
+    place.start("d1", artifacts={"origin": origin})
+    place.order("d1", b"noise")
+
+    with pytest.raises(OrdersGarbledError, match="replace it with --force"):
+        place.deploy(slow_chain.folder, "d1", "d1")
+    with pytest.raises(DeployUnfetchedError, match="no file after 1 attempt") as caught:
+        place.deploy(slow_chain.folder, "d1", "d1", force=True)
+
+    assert f"served at {place.artifacts} (--serve)" in str(caught.value)
+    assert f"d1 fetches from {origin} (artifacts.origin)" in str(caught.value)
+    assert caught.value.restored

@@ -37,7 +37,8 @@ def test_sizes_have_units():
     assert hub.size("500MiB") == 500 << 20
     assert hub.size("4 GiB") == 4 << 30
     assert hub.size("16777216") == 16 << 20
-    for text in ("1KiB", "4GB", "-1GiB", "", "x"):
+    assert hub.size("4GB") == 4 * 10**9
+    for text in ("1KiB", "-1GiB", "", "x"):
         with pytest.raises(BadHubOptionError, match="--max-bytes"):
             hub.size(text)
 

@@ -379,6 +379,19 @@ def test_an_origin_that_gives_nothing_is_logged_once(obtain, served):
     assert told["origin"].startswith("http://127.0.0.1:")
 
 
+@pytest.mark.parametrize(
+    ("code", "expected"), [(503, "artifact.unreachable"), (404, "artifact.not_served")]
+)
+def test_who_waits_is_told_when_the_origin_begins_to_give_nothing(obtain, served, code, expected):
+    """Once, by the first answer: whether nothing there has the file, or it may pass."""
+    served.script = [_status(code)] * 2
+    told = []
+
+    assert _contents(obtain(hindered=told.append)) == EXPECTED
+    assert [error.code for error in told] == [expected]
+    assert f"no file after 1 attempt (HTTP {code})" in str(told[0])
+
+
 def test_progress_renews_patience(obtain, served):
     """A bad network that brings something each time gets there in the end."""
     served.script = [_cut_after(10_000)] * 9
@@ -397,7 +410,7 @@ def test_origin_that_is_down_is_unreachable_and_keeps_what_there_is(store, cance
         with pytest.raises(ArtifactUnreachableError) as caught:
             fetcher.obtain("01-head", FILES, cancel=cancel)
 
-    assert (caught.value.code, caught.value.exit_code) == ("artifact.unreachable", 6)
+    assert (caught.value.code, caught.value.exit_code) == ("artifact.not_served", 6)
     assert "refused" in str(caught.value)
     assert (store.root / "partial" / GRAPH.sha256).read_bytes() == b"gr"
 

@@ -5,7 +5,7 @@ import hashlib
 import threading
 from pathlib import Path
 
-from agent.artifacts.fetch_errors import FetchCancelledError
+from agent.artifacts.fetch_errors import ArtifactNotServedError, FetchCancelledError
 from agent.channel import BrokerAccess, Load
 from agent.lifecycle import AT_REST, Event, State
 from agent.outcome import Outcome
@@ -45,8 +45,9 @@ class Around:
         """Return the next command."""
         return self._commands.pop(0) if len(self._commands) > 1 else self._commands[0]
 
-    def fetch(self, assignment, cancel):
+    def fetch(self, assignment, cancel, hindered):
         """Do what the test says."""
+        self.hindered = hindered
         return self._fetched(cancel)
 
     def load_order(self, assignment, folder):
@@ -178,6 +179,35 @@ def test_revoked_while_fetching_cancels_the_download(command):
     assert cancelled.wait(20)
     assert run.state is State.RELEASED
     assert State.LOADING not in around.states
+
+
+def test_a_fetch_that_gets_nothing_says_so_while_it_goes_on(command):
+    """Whoever waits for it learns why at once; when it came through, that is forgotten."""
+    served, said = threading.Event(), []
+
+    def fetched(_):
+        around_now[0].hindered(ArtifactNotServedError("http://o:1", "HTTP 404", attempts=1))
+        served.wait(20)
+        return Path("/store/x")
+
+    async def steps(run, around):
+        await around.until(lambda: run.reason is not None)
+        said.append(run.reported())
+        served.set()
+        await around.until(lambda: run.state is State.LOADING)
+        said.append(run.reported())
+        await around.until(lambda: run.state is State.SERVING)
+
+    def around_of():
+        around_now.append(Around(command(), fetched=fetched))
+        return around_now[0]
+
+    around_now = []
+    lived(around_of, steps)
+
+    assert (said[0].phase, said[0].reason.code) == ("fetching", "artifact.not_served")
+    assert "http://o:1: no file after 1 attempt (HTTP 404)" in said[0].reason.message
+    assert said[1].reason is None
 
 
 def test_a_lost_worker_is_started_again(command):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fleet.control import assignments, deploy_plan
-from fleet.control.deploy_errors import OrdersLostError, OrdersUnknownError
+from fleet.control.deploy_errors import OrdersGarbledError, OrdersLostError, OrdersUnknownError
 from fleet.control.deploy_plan import Ordered, Target
 from fleet.control.device_state import DeviceState
 from wire import manifest as manifests
@@ -116,6 +116,11 @@ def signed(device, *wanted, key=KEY, epoch=4, revision=9, site=SITE):
     return messages.encode("desired", signing.signed(desired, key))
 
 
+UNSIGNED = messages.encode(
+    "desired",
+    Desired(site=SITE, device="a", epoch=99, revision=1, assignments=(), issued_unix_ns=1),
+)
+
 # --- what was ordered
 
 
@@ -148,6 +153,18 @@ def test_orders_of_another_key_never_get_our_signature():
     assert deploy_plan.ordered(state, SITE, OURS, force=True).assignments == ()
 
 
+@pytest.mark.parametrize("noise", [b"noise", b"[]", b"{}", UNSIGNED, b"[" * 100_000])
+def test_what_is_no_order_of_anybody_is_replaced_by_force_alone(noise):
+    """No key explains it: the advice is --force, not --trust."""
+    state = DeviceState("a", desired=noise, reported=reported("a"))
+
+    with pytest.raises(OrdersGarbledError, match="no order of anybody's") as caught:
+        deploy_plan.ordered(state, SITE, OURS)
+    assert "--force" in str(caught.value)
+    assert "--trust" not in str(caught.value)
+    assert deploy_plan.ordered(state, SITE, OURS, force=True).assignments == ()
+
+
 @pytest.mark.parametrize(("device", "site"), [("b", SITE), ("a", "elsewhere")])
 def test_orders_for_somebody_else_are_not_carried_on(device, site):
     """A valid order, replayed on another device's topic or site, is no order."""
@@ -171,7 +188,7 @@ def test_orders_that_the_broker_lost_are_carried_on_when_the_device_proves_them(
     other = served("other", 2, "a")
     held = signed("a", other, epoch=6, revision=2)
     told = reported("a", ("other", 2), observed=(6, 2))
-    for desired in (None, b"noise", signed("a", served("other", 1, "a"))):
+    for desired in (None, b"noise", UNSIGNED, signed("a", served("other", 1, "a"))):
         state = DeviceState("a", desired=desired, reported=told, held=held)
         found = deploy_plan.ordered(state, SITE, OURS)
 

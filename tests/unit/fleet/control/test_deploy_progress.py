@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from fleet.control import deploy_progress
-from fleet.control.deploy_progress import Order, StageProgress, Verdict
+from fleet.control.deploy_progress import Order, Verdict
 from fleet.control.device_state import DeviceState
 from wire.manifest import File
 from wire.messages import (
@@ -181,47 +181,3 @@ def test_a_device_decides_by_accepting_or_refusing(known, expected):
 def test_leftovers_are_other_generations_on_devices_that_are_there(known, generation, expected):
     """A device that is away obeys when it comes back, and nobody waits for it."""
     assert deploy_progress.leftovers({"a": known}, "p", generation) == expected
-
-
-def stage(verdict, phase, reason=None, number=0):
-    """Return how far a stage is."""
-    return StageProgress(number, f"d{number}", f"s{number}", 7, phase, verdict, reason)
-
-
-UNREACHABLE = Reason(
-    code="artifact.unreachable", message="origin http://a:1: no file after 8 attempts"
-)
-
-
-def test_a_device_that_fetched_elsewhere_is_told_beside_where_the_segments_were():
-    """Both addresses in one sentence: its origin, and what --serve said."""
-    found = deploy_progress.failures(
-        [stage(Verdict.FAILED, "failed", UNREACHABLE), stage(Verdict.WAITING, "loading", number=1)],
-        120,
-        "10.0.0.7:9999",
-    )
-
-    assert list(found) == ["d0, s0"]
-    assert "origin http://a:1: no file" in found["d0, s0"]
-    assert "the segments are served at 10.0.0.7:9999 (--serve)" in found["d0, s0"]
-
-
-@pytest.mark.parametrize(
-    ("serve", "said"),
-    [("h:1", "served at h:1 (--serve)"), (None, "served by somebody else (--serve none)")],
-)
-def test_who_still_fetches_when_time_is_up_may_ask_elsewhere(serve, said):
-    """Only a stage that fetches: where another serves from no longer matters."""
-    late = [stage(Verdict.WAITING, "fetching"), stage(Verdict.WAITING, "loading", WHY, 1)]
-    found = deploy_progress.failures(late, 120, serve)
-
-    assert found["d0, s0"].startswith("still fetching after 120 s; ")
-    assert said in found["d0, s0"]
-    assert found["d1, s1"] == "still loading (signature.refused) after 120 s"
-
-
-def test_another_reason_stands_alone():
-    """What a device refused for its signature was fetched from nowhere."""
-    found = deploy_progress.failures([stage(Verdict.REFUSED, "refused", WHY)], 120, "h:1")
-
-    assert found == {"d0, s0": "signature.refused (not trusted)"}
