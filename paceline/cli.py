@@ -311,8 +311,9 @@ def run(arguments: Sequence[str]) -> int:
     debug = "--debug" in tokens or bool(os.environ.get("PACELINE_DEBUG"))
     output = Output("--json" in tokens, sys.stdout, sys.stderr)
     _configure_logs("debug" if debug else "warning")
+    app = application()
     try:
-        return int(application()(tokens) or 0)
+        return int(app(tokens) or 0)
     except CycloptsError as error:
         command = " ".join(("paceline", *(error.command_chain or ())))
         output.error("usage", f"{error} (see {command} --help)")
@@ -320,7 +321,7 @@ def run(arguments: Sequence[str]) -> int:
     except CodedError as error:
         if debug:
             traceback.print_exc()
-        output.coded_error(error)
+        output.coded_error(error, _help_hint(app, tokens, error))
         return error.exit_code
     except KeyboardInterrupt:
         output.error("interrupted", "interrupted")
@@ -331,6 +332,13 @@ def run(arguments: Sequence[str]) -> int:
         text = f"{type(error).__name__}: {error}; this is a bug in paceline (--debug shows more)"
         output.error("internal", text)
         return INTERNAL
+
+
+def _help_hint(app: App, tokens: Sequence[str], error: CodedError) -> str:
+    """Return where the right options of the command stand, if it was given wrong ones."""
+    if error.exit_code != USAGE or "--help" in str(error):
+        return ""
+    return f" (see {' '.join(('paceline', *app.parse_commands(tokens)[0]))} --help)"
 
 
 def with_options_last(arguments: Sequence[str]) -> list[str]:

@@ -22,7 +22,7 @@ from fleet.planner import instance as instances
 from fleet.simulator import plan_file
 from paceline import finalists_view
 from paceline.finalists import Measured
-from paceline.formatting import seconds_text, size_text, work_text
+from paceline.formatting import counted, seconds_text, size_text, work_text
 from paceline.model_plan_words import sentences
 from paceline.output import one_line
 
@@ -241,8 +241,8 @@ class Shown:
 
     def _effort(self) -> str:
         chain, answer = self.setting.chain, self.answer
-        size = f"{len(chain.blocks)} blocks, {len(self.setting.devices)} devices"
-        size = f"{size}, cuts: {chain.cut_space}"
+        devices = counted(len(self.setting.devices), "device")
+        size = f"{counted(len(chain.blocks), 'block')}, {devices}, cuts: {chain.cut_space}"
         if answer.optimal:
             return f"{size}; proven for one device a stage, planned"
         if answer.gap is None:

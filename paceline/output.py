@@ -67,9 +67,9 @@ class Output:
         if self.as_json:
             self._json({"error": {"code": code, "message": one_line(message)}})
 
-    def coded_error(self, error: CodedError) -> None:
-        """Print a `CodedError`."""
-        self.error(error.code, str(error))
+    def coded_error(self, error: CodedError, hint: str = "") -> None:
+        """Print a `CodedError`, and where to read more."""
+        self.error(error.code, f"{error}{hint}")
 
     def _json(self, value: object) -> None:
         self.stdout.write(json_line(value) + "\n")

@@ -9,7 +9,7 @@ from rich.table import Table
 from fleet.planner.objective import Hop, memory_bytes, timing
 from fleet.planner.plan import Answer, Plan, Shortage
 from fleet.planner.problem import Problem
-from paceline.formatting import seconds_text, size_text
+from paceline.formatting import counted, seconds_text, size_text
 from paceline.output import one_line
 
 
@@ -122,7 +122,7 @@ def _show_shortage(console: Console, found: Shortage) -> None:
 
 def _effort(problem: Problem, answer: Answer) -> str:
     """Return how sure the answer is."""
-    size = f"{len(problem.ops)} operators, {len(problem.devices)} devices"
+    size = f"{counted(len(problem.ops), 'operator')}, {counted(len(problem.devices), 'device')}"
     if answer.optimal:
         return f"{size}: proven for every cut of the {answer.cut_space}, planned"
     if answer.gap is None:

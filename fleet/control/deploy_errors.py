@@ -20,8 +20,8 @@ class PlacementError(CodedError):
 
     def __str__(self) -> str:
         return (
-            f"pipeline {self.pipeline}: {len(self.segments)} segments"
-            f" ({', '.join(self.segments)}) but {len(self.devices)} devices"
+            f"pipeline {self.pipeline}: {_counted(self.segments, 'segment')}"
+            f" ({', '.join(self.segments)}) but {_counted(self.devices, 'device')}"
             f" ({', '.join(self.devices) or 'none'});"
             " name one device for each segment, in order (one may stand twice; d2+d3 are replicas)"
         )
@@ -292,3 +292,7 @@ class DeploymentsFileError(CodedError):
             " correct or remove the file (only `paceline restore` and `paceline status` without a"
             " name need it)"
         )
+
+
+def _counted(names: Sequence[str], what: str) -> str:
+    return f"{len(names)} {what}{'' if len(names) == 1 else 's'}"

@@ -16,6 +16,7 @@ from paceline.demo import model as demo_model
 from paceline.demo import others, planning
 from paceline.demo.feed import Feed
 from paceline.demo.planning import DemoPlan, Machine
+from paceline.formatting import counted
 from wire.manifest import Manifest
 
 MEASURED_SECONDS: Final = 1.0
@@ -70,7 +71,7 @@ def prepare(
         request = CutRequest(stages=1, at=plan.cuts, dims=dims)
     manifest = split(model, folder, request, shown)
     sizes = " + ".join(f"{s.weight_bytes / 1e6:.1f}" for s in manifest.segments)
-    say("model", f"{model.name}: {len(manifest.segments)} segments, {sizes} MB")
+    say("model", f"{model.name}: {counted(len(manifest.segments), 'segment')}, {sizes} MB")
     feed = feeds.pages(manifest) if shown.preprocess else feeds.made_up(manifest)
     return Prepared(model, folder, manifest, feed, plan)
 

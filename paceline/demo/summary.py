@@ -9,6 +9,7 @@ from rich.table import Table
 from paceline.demo.pace import Latency, StagePace
 from paceline.demo.plan_summary import PlanSummary, told
 from paceline.demo.planning import MUCH
+from paceline.formatting import counted
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +59,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         if not self.bit_equal:
             return "with optimisations off the answers differ in bits"
         if self.frames_lost and self.plugs_pulled < 2:  # of several, who knew was dark, too
-            return f"{self.frames_lost} frames were lost and nobody said why"
+            were = "was" if self.frames_lost == 1 else "were"
+            return f"{counted(self.frames_lost, 'frame')} {were} lost and nobody said why"
         return None
 
 

@@ -8,7 +8,7 @@ from itertools import accumulate, pairwise
 
 from fleet.split_folder import SplitReport
 from fleet.survey import Along, ModelSurvey
-from paceline.formatting import seconds_text, size_text, work_text
+from paceline.formatting import counted, seconds_text, size_text, work_text
 from paceline.show.cut_picture import Cut, CutPicture, Segment, Shares
 from wire.manifest import Manifest
 
@@ -43,7 +43,7 @@ def of_split(survey: ModelSurvey, made: Manifest, report: SplitReport | None) ->
 
 
 def _facts(survey: ModelSurvey) -> Iterator[str]:
-    yield f"{survey.operators} operators"
+    yield counted(survey.operators, "operator")
     yield f"{size_text(survey.weight_bytes)} of weights"
     yield f"{work_text(sum(survey.along.multiply_accumulates))} multiply-accumulates"
     if survey.along.seconds:

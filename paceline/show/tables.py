@@ -11,7 +11,7 @@ from rich.table import Table
 
 from fleet.split_folder import COMPOSED, SplitReport
 from fleet.survey import CutPlace, ModelSurvey, OperatorKind
-from paceline.formatting import seconds_text, size_text, work_text
+from paceline.formatting import counted, seconds_text, size_text, work_text
 from paceline.output import one_line
 from paceline.show import edgetpu as edgetpu_view
 from wire.manifest import Manifest
@@ -156,7 +156,7 @@ def _totals(survey: ModelSurvey) -> Iterator[str]:
     work = work_text(sum(survey.along.multiply_accumulates))
     yield f"{survey.model.name} (sha256 {survey.model.sha256[:12]}){opsets}"
     yield (
-        f"{survey.operators} operators, {size_text(survey.weight_bytes)} of weights,"
+        f"{counted(survey.operators, 'operator')}, {size_text(survey.weight_bytes)} of weights,"
         f" {work} multiply-accumulates"
     )
     for spec in survey.inputs:

@@ -188,12 +188,15 @@ def test_bad_input_exits_with_the_codes_number(arguments, exit_code, code, capsy
         (["status", "--brokr", "x"], "paceline status"),
         (["bench", "hop", "--bytes", "much"], "paceline bench hop"),
         (["bench", "hops"], "paceline bench"),
+        (["deploy", "parts"], "paceline deploy"),
+        (["run", "p", "--input", "x", "--qos", "1"], "paceline run"),
+        (["--debug", "hub", "serve", "--listen", "x"], "paceline hub serve"),
     ],
 )
 def test_a_wrong_option_points_at_its_commands_help(arguments, command, capsys):
     """Where the right ones stand."""
     assert cli.run(arguments) == 2
-    assert f"(see {command} --help)" in capsys.readouterr().err
+    assert capsys.readouterr().err.count(f"(see {command} --help)") == 1
 
 
 def test_a_lone_hyphen_is_a_sink(capsys, unused_port, tmp_path):

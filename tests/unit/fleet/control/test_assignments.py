@@ -157,10 +157,12 @@ def test_the_route_names_every_stage_and_what_enters_and_leaves():
     assert (route.receives, route.outputs) == (chain.inputs, chain.outputs)
 
 
-@pytest.mark.parametrize("devices", [(), ("a",), ("a", "b", "c")])
-def test_a_placement_needs_one_device_for_each_segment(devices):
+@pytest.mark.parametrize(
+    ("devices", "counted"), [((), "0 devices"), (("a",), "1 device "), ("abc", "3 devices")]
+)
+def test_a_placement_needs_one_device_for_each_segment(devices, counted):
     """Too few and too many are refused, with both lists in the message."""
-    with pytest.raises(PlacementError, match="2 segments") as caught:
+    with pytest.raises(PlacementError, match=f"2 segments .* but {counted}") as caught:
         assignments.check_placement(manifest(2), "p", devices)
 
     assert caught.value.exit_code == 2

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from fleet.control import readiness
+from fleet.control.deploy_errors import DevicesAbsentError
 from fleet.control.device_state import DeviceState
 from wire.errors import MessageError
 from wire.messages import Assignment, Contract, Info, RuntimeInfo, Status, Transfer
@@ -145,3 +146,12 @@ def test_a_device_needs_the_link_that_is_asked_for(links, asked, problem):
     found = readiness.inabilities([sends], ["a"], states)
 
     assert found == ({"a": problem} if problem else {})
+
+
+def test_the_advice_for_an_absent_device_fits_every_command_that_needs_it():
+    """`profile` and `link` say it, too: nothing was deployed, and nothing is deployed again."""
+    told = str(DevicesAbsentError(readiness.absences({"a": DeviceState("a")})))
+
+    assert told.startswith("device a: has never been seen on this site; start their agents on")
+    assert told.endswith("then try again")
+    assert "deploy" not in told

@@ -30,6 +30,12 @@ WELL = Summary(
 )
 
 
+@pytest.mark.parametrize(("lost", "said"), [(1, "1 frame was lost"), (2, "2 frames were lost")])
+def test_lost_frames_are_counted_as_people_count(lost, said):
+    """One is no plural."""
+    assert msgspec.structs.replace(WELL, frames_lost=lost).problem().startswith(said)
+
+
 @pytest.mark.parametrize(("pulled", "fails"), [(0, True), (1, True), (2, False)])
 def test_frames_that_nobody_explains_are_a_defect_unless_several_plugs_were_pulled(pulled, fails):
     """One device that dies is explained by its neighbours; of two, they may be dark, too."""
