@@ -14,7 +14,7 @@ from typing import Final
 from wire.attempts import Attempts, Trouble
 from wire.broker_url import BrokerUrl
 from wire.errors import AccessFileError, BrokerRefusedError, BrokerUnreachableError
-from wire.reconnects import Reconnects
+from wire.reconnects import Reconnects, nobody_listens
 
 _LOOK_SECONDS: Final = 0.05
 
@@ -45,6 +45,7 @@ class Keeper:
         self.stopping = threading.Event()
         self.contested = False
         """Set during a connection: another client uses our id, the next one is not made soon."""
+        self._unattended = False
         self._url = url
         self._connect = connect
         self._problem = problem
@@ -78,6 +79,7 @@ class Keeper:
 
     def not_made(self, error: Exception) -> None:
         """Take what kept a connection from being made."""
+        self._unattended = nobody_listens(error)
         if isinstance(error, AccessFileError):
             self.tell(self.attempts.failed(error))
         else:
@@ -94,10 +96,10 @@ class Keeper:
         for number in itertools.count(1):
             if self.stopping.is_set():
                 return
-            self.contested = False
+            self.contested = self._unattended = False
             lasted_seconds = self._connect(number)
             if lasted_seconds is None:
-                delay = reconnects.after_failure()
+                delay = reconnects.after_failure(unattended=self._unattended)
             else:
                 delay = reconnects.after_loss(lasted_seconds, contested=self.contested)
                 if reconnects.flapping and not self.stopping.is_set():

@@ -60,7 +60,7 @@ KINDS: Final = (
     Kind("agent killed", 0, 30, ("d2", "d3")),
     Kind("segment corrupted", 0, 40, ("d2", "d3")),
     Kind("broker restarted", 0, 30),
-    Kind(BROKER_STOPPED, 20, 50),
+    Kind(BROKER_STOPPED, 20, 35),
     Kind("redeployed", 0, 10),
     Kind(UNDEPLOYED, 5, 10),
     Kind(DISK_FULL, 15, 15, (SMALL_DISK,)),
