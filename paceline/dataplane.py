@@ -172,8 +172,9 @@ class DataPlane:
             position = Position.from_meta(frame.meta.get("hop"))
         except FrameError:
             return  # it will show as a gap
-        address = self._credit_address(position.sender, frame.generation, frame.stage)
-        position = position._replace(sender=address)  # all that is asked of it here
+        hop, frames_before, bytes_before, device = position
+        address = self._credit_address(device, frame.generation, frame.stage)
+        position = Position(hop, frames_before, bytes_before, address)  # all that is asked of it
         now = time.monotonic()
         if frame.kind is Kind.CREDIT:
             with self.changed.lock:
@@ -181,9 +182,7 @@ class DataPlane:
             self._grant(address, asked)
             return
         with self.changed.lock:
-            new = self._results.arrived(position, memoryview(data).nbytes, now)
-            self._results.released(position, now, settled=False)
-            grant = self._results.settled(position, now) or self._results.overdue(position, now)
+            new, grant = self._results.passed(position, memoryview(data).nbytes, now)
             recipient = self._recipients.get(frame.stream)
         if grant is not None:
             self._grant(address, grant)

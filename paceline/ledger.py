@@ -49,7 +49,8 @@ class Ledger:
         """Whose answer is taken next."""
         self._lock = lock
         self._latency = Histogram()
-        self._last: ClientTimes | None = None
+        self._last: tuple[int, int, int | None, int] | None = None
+        """Of the last result: sequence; submitted, sent, answered in nanoseconds."""
         self._last_timings: tuple[waterfall.StageTimes, ...] = ()
         self._open: dict[int, _Open] = {}
         self._answers: dict[int, Answer] = {}
@@ -133,7 +134,8 @@ class Ledger:
                 return False
             answer = self._answer(sequence, arrays, None, timings)
             self._latency.add(answer.answered_ns - answer.submitted_ns)
-            self._last, self._last_timings = _client_times(answer), timings
+            self._last = sequence, answer.submitted_ns, answer.sent_ns, answer.answered_ns
+            self._last_timings = timings
             return True
 
     def error(self, sequence: int, code: str, message: str, where: str | None = None) -> None:
@@ -187,7 +189,7 @@ class Ledger:
                 lost=kept.lost,
                 sent_unix_ns=time.time_ns(),
                 timings=tuple(waterfall.plain(entry) for entry in self._last_timings),
-                frame=self._last,
+                frame=_client_times(*self._last) if self._last else None,
                 latency=self._latency.to_message(),
             )
 
@@ -212,11 +214,13 @@ class Ledger:
         return answer
 
 
-def _client_times(answer: Answer) -> ClientTimes:
+def _client_times(
+    sequence: int, submitted_ns: int, sent_ns: int | None, answered_ns: int
+) -> ClientTimes:
     return ClientTimes(
-        sequence=answer.sequence,
+        sequence=sequence,
         clock=_CLOCK,
-        submitted=answer.submitted_ns,
-        sent=answer.sent_ns if answer.sent_ns is not None else answer.submitted_ns,
-        answered=answer.answered_ns,
+        submitted=submitted_ns,
+        sent=sent_ns if sent_ns is not None else submitted_ns,
+        answered=answered_ns,
     )

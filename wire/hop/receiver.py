@@ -128,6 +128,27 @@ class HopReceiver:
             self._settle(sender, next(iter(sender.kept)))
         return True
 
+    def passed(self, position: Position, size_bytes: int, now: float) -> tuple[bool, Grant | None]:
+        """Take a frame that is out of our hands at once: `arrived`, `released`, `settled` in one.
+
+        Returns:
+            Whether it is new, and the grant to send when enough has gathered or it is overdue.
+
+        Raises:
+            LaneFullError: It comes from one sender too many.
+        """
+        sender = self._heard(position, now)
+        new = position.frames_before >= sender.next_index
+        if new:
+            if position.frames_before > sender.next_index:
+                self._miss(sender, position)
+            sender.next_index = position.frames_before + 1
+            sender.next_bytes = position.bytes_before + size_bytes
+            sender.settled.add(size_bytes)
+        due = sender.settled.frames >= (self._told_every or MAX_UNTOLD)
+        due = due or now - sender.told_at >= PROBE_SECONDS
+        return new, self.grant(position.hop, now) if due else None
+
     def came_again(self, first: Position, position: Position) -> bool:
         """Note that a frame is here already: it is settled when it is at its ``first`` position.
 
