@@ -115,12 +115,11 @@ class DataPlane:
         size = frames.reckoned_bytes(frame)
         with self.changed.lock:
             entry = self._entry(route)
-            address = entry.roomy(size) if self._link.up else None
-            if address is None:
+            taken = entry.take(frame, size) if self._link.up else None
+            if taken is None:
                 self._room_wanted = True
                 return False
-            position, _ = entry.sent(address, frame, size)
-        self._try_send(address, finished(frame).with_meta(hop=list(position)))
+        self._try_send(taken.address, finished(frame).with_meta(hop=list(taken.position)))
         return True
 
     def tick(self, route: Route | None, *, waiting: bool) -> None:

@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
+import msgspec
 import structlog
 from numpy.typing import NDArray
 
@@ -105,8 +106,9 @@ class Compute:
             self._stats.refused("frame.deadline")
             self._ended(waiting, "frame.deadline", "too late when its turn came")
             return None
-        arrays = codecs.arrays(waiting.frame)
-        inputs = {name: arrays[name] for name in self._inputs}
+        inputs = codecs.arrays(waiting.frame)
+        if len(inputs) > len(self._inputs):  # some are only passed on
+            inputs = {name: inputs[name] for name in self._inputs}
         return _Turn(waiting, inputs, started, deadline_ns)
 
     def _ran_together(self, turns: list["_Turn"]) -> bool:
@@ -224,7 +226,7 @@ class Compute:
         )
 
 
-class _Turn(NamedTuple):
+class _Turn(msgspec.Struct, frozen=True, eq=False):
     """A frame whose turn it is."""
 
     waiting: Waiting

@@ -8,15 +8,16 @@ import threading
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from wire.frame import Frame, Kind
+import msgspec
+
+from wire.frame import Frame
 from wire.hop import MAX_LOSSES, Position
 from wire.ids import is_id
 
 
-class FrameKey(NamedTuple):
+class FrameKey(msgspec.Struct, frozen=True):
     """Whose frame it is: enough to tell its client what became of it."""
 
     client: str
@@ -30,8 +31,7 @@ class FrameKey(NamedTuple):
         return cls(client, frame.stream, frame.sequence) if is_id(client) else None
 
 
-@dataclass(slots=True, eq=False)
-class Kept:
+class Kept(msgspec.Struct, eq=False):
     """One frame on its way to a neighbour."""
 
     frame: Frame | None
@@ -47,15 +47,12 @@ class Kept:
     """How it was lost last."""
     losses: Counter[str] | None = None
     """How often it was lost, by how; None: never."""
+    tells_an_error: bool = False
+    """Whether it is an answer of ours, about which nobody is told anything."""
 
     def is_late(self) -> bool:
         """Whether its deadline is over."""
         return self.deadline_ns is not None and time.monotonic_ns() >= self.deadline_ns
-
-    @property
-    def tells_an_error(self) -> bool:
-        """Whether it is an answer of ours, about which nobody is told anything."""
-        return self.frame is not None and self.frame.kind is Kind.ERROR
 
     def lost(self, code: str) -> bool:
         """Note a loss; returns whether it may be sent again."""

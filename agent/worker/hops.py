@@ -8,9 +8,8 @@ from collections import OrderedDict
 from typing import Any, Final
 
 from agent.worker.stage import Stage, random_number
-from wire.errors import CreditError
 from wire.hop import Grant, Heard, Position
-from wire.hop.replicas import Due, Replicas
+from wire.hop.replicas import Due, Replicas, Taken
 from wire.hop.sender import HopSender
 
 MAX_CLIENTS: Final = 2048
@@ -30,6 +29,7 @@ class Hops:
         """Grants heard, so that none is missed between a look and a wait."""
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
+        self._waits = False
         self._device = stage.device
         addresses = [stage.next_address(peer) for peer in stage.downstream]
         self._next = Replicas(stage.device, addresses, random_number)
@@ -71,21 +71,10 @@ class Hops:
         with self._lock:
             return self._next.never_fits(size_bytes)
 
-    def roomy(self, size_bytes: int) -> str | None:
-        """Return the replica of the next stage to send such a frame to now; None: none."""
+    def take(self, key: Any, size_bytes: int) -> Taken | None:
+        """Register a frame that is sent to the next stage now; None: no replica takes it."""
         with self._lock:
-            return self._next.roomy(size_bytes)
-
-    def sent(self, address: str, key: Any, size_bytes: int) -> tuple[Position, list[Any]] | None:
-        """Register a frame to the next stage; returns its position and keys now forgotten.
-
-        None: who was ``roomy`` has a successor by now, which takes none yet.
-        """
-        with self._lock:
-            try:
-                return self._next.sent(address, key, size_bytes)
-            except CreditError:
-                return None
+            return self._next.take(key, size_bytes)
 
     def sent_to_client(self, address: str, key: Any, size_bytes: int) -> tuple[Position, list[Any]]:
         """Register a frame to a client; returns its position and keys now forgotten."""
@@ -116,14 +105,17 @@ class Hops:
                 heard = client.granted(grant)
                 self._remembered += client.outstanding
             self.heard += 1
-            self._changed.notify_all()
+            if self._waits:  # a condition's own look at who waits costs three functions
+                self._changed.notify_all()
         return heard
 
     def wait(self, heard: int, seconds: float) -> None:
         """Wait for a grant after the first ``heard`` ones."""
         with self._lock:
             if self.heard == heard:
+                self._waits = True
                 self._changed.wait(seconds)
+                self._waits = False
 
     def due(self, now: float, *, waiting: bool, up: bool) -> Due:
         """Return the probes to send, and what neighbours have lost; see `wire.hop.replicas`."""

@@ -3,13 +3,14 @@
 import queue
 import threading
 import time
-from typing import NamedTuple
+
+import msgspec
 
 from wire.frame import Frame
 from wire.hop import Position
 
 
-class Waiting(NamedTuple):
+class Waiting(msgspec.Struct, frozen=True, eq=False):
     """A frame that passed its checks."""
 
     frame: Frame

@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -185,15 +185,15 @@ class Outbound:
         """Do what direct connections need; see `agent.worker.paths`."""
         for address in self._hops.suspects(now):
             self._paths.doubt(address)
-        for address in self._paths.ready():
-            self._switch(address, now)
+        self._switch_ready(now)
         for told in self._paths.due(now) if self._paths.broker_up else ():
             meta = {"hop": list(self._hops.position(told.address))}
             asked = {"offers": True} if told.offers else {}
             self._try_send(told.address, self._credit_frame(meta | asked))
 
-    def _switch(self, address: str, now: float) -> None:
-        self._paths.switch(address, now, lambda: self._hops.all_arrived(address))
+    def _switch_ready(self, now: float) -> None:
+        for address in self._paths.ready():
+            self._paths.switch(address, now, partial(self._hops.all_arrived, address))
 
     def _flushed(self) -> bool:
         """Send what waits, first what is sent again; False: something has to wait longer."""
@@ -229,15 +229,14 @@ class Outbound:
             if self._paths.broker_up:
                 self._send_to_client(kept)
             return self._paths.broker_up
-        address = self._hops.roomy(kept.size_bytes) if self._paths.up else None
-        if address is None:
+        if not self._paths.up:
             return False
-        if self._paths.is_ready(address):
-            self._switch(address, time.monotonic())
-        registered = self._hops.sent(address, kept, kept.size_bytes)
-        if registered is None:
+        if self._paths.some_ready:
+            self._switch_ready(time.monotonic())
+        taken = self._hops.take(kept, kept.size_bytes)
+        if taken is None:
             return False
-        self._send(address, kept, *registered)
+        self._send(taken.address, kept, taken.position, taken.forgotten)
         return True
 
     def _send_to_client(self, kept: Kept) -> None:
@@ -305,7 +304,7 @@ class Outbound:
             meta={"client": answer.key.client, "error": error},
         )
         self._stats.failed(answer.code)
-        self._send_to_client(Kept(frame, answer.key, frames.HEAD_BYTES))
+        self._send_to_client(Kept(frame, answer.key, frames.HEAD_BYTES, tells_an_error=True))
 
     def _credit_frame(self, meta: dict[str, Any]) -> Frame:
         lane = self._stage.lane

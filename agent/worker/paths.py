@@ -193,10 +193,13 @@ class Paths:
             link = path.used.link
         self._say(path, self._usual, link, "it is reached directly")
 
-    def is_ready(self, address: str) -> bool:
-        """Whether ``switch`` has something to do."""
-        path = self._paths.get(address)
-        return path is not None and path.ready is not None
+    @property
+    def some_ready(self) -> bool:
+        """Whether ``switch`` may have something to do."""
+        for path in self._paths.values():  # noqa: SIM110 no generator for each frame
+            if path.ready is not None:
+                return True
+        return False
 
     def ready(self) -> list[str]:
         """Return the addresses that could be switched."""

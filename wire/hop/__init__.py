@@ -14,6 +14,8 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from wire.errors import FrameError
 from wire.ids import is_id
 
@@ -118,7 +120,7 @@ class Lost(NamedTuple):
     """``worker.lost`` or ``link.lost``."""
 
 
-class Heard(NamedTuple):
+class Heard(msgspec.Struct, frozen=True):
     """What a grant says of the frames sent before it; each is told once."""
 
     lost: list[Lost]

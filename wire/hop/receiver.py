@@ -197,7 +197,9 @@ class HopReceiver:
             return None
         size_bytes = sender.held.pop(position.frames_before, 0)
         sender.held_bytes -= size_bytes
-        sender.released.add(size_bytes)
+        released = sender.released
+        released.frames += 1
+        released.size_bytes += size_bytes
         if settled:
             self._settle(sender, position.frames_before)
         due = self._told_every is None and self._room_enough(sender.released, now)
@@ -290,8 +292,9 @@ class HopReceiver:
 
     def _room_enough(self, released: _Untold, now: float) -> bool:
         """Whether a sender would soon wait for it: half its share, in frames or in bytes."""
-        half = max(1, min(self._share(now)[0] // 2, MAX_UNTOLD))
-        return released.frames >= half or self._bytes_enough(released, now)
+        frames, size_bytes = self._share(now)
+        half = max(1, min(frames // 2, MAX_UNTOLD))
+        return released.frames >= half or 2 * released.size_bytes >= size_bytes
 
     def _bytes_enough(self, untold: _Untold, now: float) -> bool:
         return 2 * untold.size_bytes >= self._share(now)[1]

@@ -10,11 +10,23 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from wire.hop import Grant, Heard, Lost, Position
 from wire.hop.sender import HopSender
 
 MAX_OUTSTANDING: Final = 1024
 """Frames sent to one replica that are not done; the oldest beyond is forgotten."""
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """A frame that one of them takes."""
+
+    address: str
+    position: Position
+    """To be put into its meta."""
+    forgotten: list[Any]
+    """Keys of older frames that are remembered no longer."""
 
 
 class Due(NamedTuple):
@@ -67,10 +79,6 @@ class Replicas:
         """Return whose a hop is."""
         return next((a for a, sender in self._hops.items() if sender.hop == hop), None)
 
-    def covers(self, address: str, size_bytes: int) -> bool:
-        """Whether one of them takes a frame of this size now."""
-        return self._hops[address].covers(size_bytes)
-
     def never_fits(self, size_bytes: int) -> bool:
         """Whether none of them takes a frame of this size, however long one waits."""
         return bool(self._hops) and all(h.never_fits(size_bytes) for h in self._hops.values())
@@ -87,14 +95,17 @@ class Replicas:
         ]
         return min(able, key=lambda item: item[0])[1] if able else None
 
-    def sent(self, address: str, key: Any, size_bytes: int) -> tuple[Position, list[Any]]:
-        """Register a frame that ``roomy`` allowed; returns its position and keys now forgotten."""
+    def take(self, key: Any, size_bytes: int) -> "Taken | None":
+        """Register a frame that is sent to the one that is ``roomy``; None: none takes it now."""
+        address = self.roomy(size_bytes)
+        if address is None:
+            return None
         hop = self._hops[address]
         if len(self._hops) > 1:
             self._hops.move_to_end(address)
         position = hop.sent(key, size_bytes)
         many = hop.outstanding > MAX_OUTSTANDING
-        return position, hop.forgotten(beyond=MAX_OUTSTANDING) if many else []
+        return Taken(address, position, hop.forgotten(beyond=MAX_OUTSTANDING) if many else [])
 
     def granted(self, grant: Grant) -> Heard:
         """Take a grant, whichever replica's it is."""

@@ -4,8 +4,9 @@ No I/O, no clock: ``now`` is monotonic seconds. Not for two threads at once; the
 """
 
 from collections import OrderedDict, deque
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from wire.errors import CreditError
 from wire.hop import PROBE_SECONDS, SILENCE_SECONDS, SUSPECT_PROBES, Grant, Heard, Lost, Position
@@ -16,8 +17,7 @@ PATIENCE: Final = 2
 """What is under way may take so many times as long as what arrived last."""
 
 
-@dataclass(slots=True)
-class _Sent:
+class _Sent(msgspec.Struct, eq=False):
     """A frame that is not known to be done."""
 
     key: Any

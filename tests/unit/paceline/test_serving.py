@@ -2,7 +2,8 @@
 
 import pytest
 
-from paceline.serving import is_loopback, listen_address
+from paceline.serving import listen_address
+from wire.broker_url import is_loopback
 
 
 @pytest.mark.parametrize(

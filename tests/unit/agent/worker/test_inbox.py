@@ -11,9 +11,10 @@ from wire.frame import Frame, Kind
 from wire.hop import Position
 
 
-def waiting(number, size_bytes=1):
+def waiting(number, size_bytes=1, decoded_bytes=0):
     """Return a frame that waits."""
-    return Waiting(Frame(Kind.DATA, 1, number), Position(1, number, 0, "c"), size_bytes, 0)
+    frame, position = Frame(Kind.DATA, 1, number), Position(1, number, 0, "c")
+    return Waiting(frame, position, size_bytes, 0, decoded_bytes)
 
 
 def test_oldest_first():
@@ -37,7 +38,7 @@ def test_full_in_frames_or_bytes(sizes, taken):
 def test_frames_that_grow_when_decoded_leave_fewer_at_once():
     """What leaves together takes no more than the inbox may; one alone always leaves."""
     inbox = Inbox(10, 100)
-    items = [waiting(n)._replace(decoded_bytes=size) for n, size in enumerate((60, 40, 1, 500, 7))]
+    items = [waiting(n, decoded_bytes=size) for n, size in enumerate((60, 40, 1, 500, 7))]
     for item in items:
         inbox.put(item)
 

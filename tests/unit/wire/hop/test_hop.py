@@ -15,6 +15,7 @@ from wire.hop import (
     SILENCE_SECONDS,
     SUSPECT_PROBES,
     Grant,
+    Heard,
     Lost,
     Position,
 )
@@ -792,9 +793,9 @@ def test_what_a_receiver_that_is_gone_was_sent_is_told_once():
         sender.sent(key, 10)
 
     assert [sender.given_up(), sender.given_up()] == [["a", "b", "c"], []]
-    assert sender.granted(grant(hop=1, arrived=3, done=3, gaps=((1, 2),))) == (
-        [Lost("b", "link.lost")], [], ["a", "c"],
-    )  # fmt: skip
+    assert sender.granted(grant(hop=1, arrived=3, done=3, gaps=((1, 2),))) == Heard(
+        [Lost("b", "link.lost")], [], ["a", "c"]
+    )
 
 
 @pytest.mark.parametrize("told_every", [None, 4])
@@ -940,3 +941,21 @@ def test_a_frame_that_comes_without_end_fills_no_memory():
     receiver.arrived(first, 10, 0.0)
 
     assert sum(receiver.came_again(first, other) for other in others) == MAX_REPEATS
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(-3, 2), st.floats(0, 0.3)), max_size=60))
+def test_a_frame_that_is_out_of_our_hands_at_once(steps):
+    """`passed` grants what `arrived`, `released` and `settled` do together."""
+    one, three = (HopReceiver(7, 1 << 20, 1 << 40, told_every=4) for _ in range(2))
+    now, sent = 0.0, [0, 0, 0]
+    for hop, jump, seconds in steps:
+        now += seconds
+        frames_before = max(0, sent[hop] + jump)
+        sent[hop] = max(sent[hop], frames_before + 1)
+        position = Position(hop, frames_before, 10 * frames_before, "c")
+        new = three.arrived(position, 10, now)
+        three.released(position, now, settled=False)
+        grant = three.settled(position, now) or three.overdue(position, now)
+
+        assert one.passed(position, 10, now) == (new, grant)
+    assert one.frames_missed == three.frames_missed

@@ -77,8 +77,7 @@ class Pool(RuleBasedStateMachine):
         """Send a frame, first those that were lost."""
         while self.again and self.again[0] not in self.in_flight:
             self.again.popleft()
-        address = self.replicas.roomy(10)
-        if address is None:
+        if self.replicas.roomy(10) is None:
             return
         if self.again:
             key = self.again.popleft()
@@ -88,9 +87,9 @@ class Pool(RuleBasedStateMachine):
             self.in_flight.add(key)
         else:
             return
-        position, forgotten = self.replicas.sent(address, key, 10)
-        assert forgotten == []
-        self.lanes[address].append(("frame", position, key))
+        taken = self.replicas.take(key, 10)
+        assert taken.forgotten == []
+        self.lanes[taken.address].append(("frame", taken.position, key))
 
     def deliver(self, name, _number):
         """A replica takes what is next on its lane."""
@@ -228,20 +227,16 @@ def known(addresses=NAMES, window=4):
 def test_the_one_with_the_least_to_do_is_next():
     """And of those alike the one that was sent nothing for longest."""
     replicas, _ = known()
-    order = []
-    for key in range(12):
-        address = replicas.roomy(10)
-        order.append(address)
-        replicas.sent(address, key, 10)
+    order = [replicas.take(key, 10).address for key in range(12)]
 
     assert order == [*NAMES] * 4
-    assert replicas.roomy(10) is None
+    assert replicas.take(12, 10) is None
 
 
 def test_nobody_is_blamed_while_nobody_can_be_heard():
     """When our own link is down, silence means nothing."""
     replicas, _ = known(("a",))
-    replicas.sent("a", "key", 10)
+    replicas.take("key", 10)
     lost = [replicas.due(t, waiting=False, up=False).lost for t in range(60)]
 
     assert lost == [[]] * 60
@@ -250,7 +245,7 @@ def test_nobody_is_blamed_while_nobody_can_be_heard():
 def test_a_single_one_is_waited_for():
     """There is nobody to give its frames to, until it has been silent for too long."""
     replicas, _ = known(("a",))
-    replicas.sent("a", "key", 10)
+    replicas.take("key", 10)
     lost = [
         [loss.key for loss in replicas.due(t / 2, waiting=False, up=True).lost] for t in range(14)
     ]
@@ -270,13 +265,13 @@ def test_a_replica_that_died_with_large_frames_is_used_again():
         if step == 300:
             dead, receivers["b"] = set(), HopReceiver(13, 1, 1 << 30)
         for _ in range(2):
-            address = replicas.roomy(size_bytes)
-            if address is not None:
-                position, _ = replicas.sent(address, step, size_bytes)
-                sent.append((now, address))
-                if address not in dead:
-                    receivers[address].arrived(position, size_bytes, now)
-                    grant = receivers[address].released(position, now)
+            taken = replicas.take(step, size_bytes)
+            if taken is not None:
+                sent.append((now, taken.address))
+                if taken.address not in dead:
+                    receiver = receivers[taken.address]
+                    receiver.arrived(taken.position, size_bytes, now)
+                    grant = receiver.released(taken.position, now)
                     if grant is not None:
                         replicas.granted(grant)
         due = replicas.due(now, waiting=False, up=True)
