@@ -150,11 +150,11 @@ class Intake:
         except RefusedFrameError as error:
             self._refuse(frame, position, error)
             return
+        self._stats.received(1, size_bytes)  # before: whoever is woken waits until we do nothing
         if not self._inbox.put(Waiting(frame, position, size_bytes, received, decoded_bytes)):
+            self._stats.received(-1, -size_bytes)
             full = "the stage's inbox is full; send less at once"
             self._refuse(frame, position, RefusedFrameError("inbox.full", full))
-            return
-        self._stats.received(size_bytes)
 
     def release(self, position: Position, *, settled: bool) -> None:
         """A frame takes no more room here.

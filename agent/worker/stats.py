@@ -25,10 +25,10 @@ class Stats:
         self._finished: deque[tuple[int, ...]] = deque()
         """Bytes sent and the steps of frames that are not yet counted; at most `MAX_UNCOUNTED`."""
 
-    def received(self, size_bytes: int) -> None:
-        """A frame came in and was taken."""
+    def received(self, frames: int, size_bytes: int) -> None:
+        """So many frames came in and were taken; negative: they were not, after all."""
         with self._lock:
-            self._counts.received += 1
+            self._counts.received += frames
             self._counts.received_bytes += size_bytes
 
     def refused(self, code: str, frames: int = 1) -> None:

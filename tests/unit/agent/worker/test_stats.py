@@ -9,8 +9,8 @@ WHO = {"pipeline": "p", "generation": 1, "stage": 0, "instance": 3}
 def test_everything_is_counted_once():
     """Received, run and sent, and refusals and errors by code."""
     stats = Stats()
-    stats.received(10)
-    stats.received(5)
+    stats.received(1, 10)
+    stats.received(1, 5)
     stats.finished(7, queue=1_000, decode=2_000, run=2_000_000, encode=3_000, send=4_000)
     stats.failed("runtime.failed")
     stats.refused("frame.duplicate")
@@ -41,7 +41,7 @@ def test_a_snapshot_is_a_copy():
     stats = Stats()
     before = stats.snapshot(**WHO)
 
-    stats.received(1)
+    stats.received(1, 1)
     stats.refused("x.y")
 
     assert (before.counts.received, before.counts.refused) == (0, {})
