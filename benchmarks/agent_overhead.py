@@ -15,7 +15,8 @@ processor time of the two threads, without what this script does in them:
 
 Beside each stands the floor: a word handed from one thread to another, at the same pace.
 
-Then the parts, each alone in a loop, warm.
+Then the parts, each alone: warm, in a loop; and cold, once after something else has had all caches,
+as a model does. A worker's part in a frame is nearer to the second.
 """
 
 import argparse
@@ -50,6 +51,8 @@ from wire.topics import Lane, Site
 PAUSE_SECONDS = 0.004
 WINDOW = 4
 ROUNDS = 5
+COLD_ROUNDS = 60
+OTHERS_BYTES = 32 << 20
 CLIENT = "bench-client"
 GENERATION = 1
 
@@ -299,6 +302,18 @@ def alone(call):
     return min(timer.repeat(7, max(1, number // 8))) / max(1, number // 8)
 
 
+def cold(call):
+    """Return the median seconds of one call after another's data took all caches."""
+    everything = np.ones(OTHERS_BYTES // 4, np.float32)
+    spent = []
+    for _ in range(COLD_ROUNDS):
+        everything *= 1
+        began = time.thread_time_ns()
+        call()
+        spent.append(time.thread_time_ns() - began)
+    return statistics.median(spent) / 1e9
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--frames", type=int, default=300, help="in each of five rounds")
@@ -323,13 +338,14 @@ def main():
                 floors.append(handed_over(options.frames, pause))
             print(row(label, rounds))
             print(row(f"{label}: a word handed over, and nothing else", floors))
-        print("\n| part, alone and warm | us |\n|---|---|")
-        total = 0.0
+        print("\n| part, alone | warm us | cold us |\n|---|---|---|")
+        total = np.zeros(2)
+        nothing = cold(lambda: None)
         for name, call in pieces(worker):
-            seconds = alone(call)
+            seconds = np.array([alone(call), cold(call) - nothing])
             total += seconds
-            print(f"| {name} | {seconds * 1e6:.1f} |")
-        print(f"| all | {total * 1e6:.1f} |")
+            print(f"| {name} | {seconds[0] * 1e6:.1f} | {seconds[1] * 1e6:.0f} |")
+        print(f"| all | {total[0] * 1e6:.1f} | {total[1] * 1e6:.0f} |")
     finally:
         worker.stop()
     if options.profile:
