@@ -35,7 +35,8 @@ class RawCodec:
         if number is None or not dtype.isnative or not array.flags.c_contiguous:
             number = dtype_number(dtype, name)
             array = np.ascontiguousarray(array, dtype=DTYPES[number]).reshape(array.shape)
-        data = array.data.cast("B") if array.size else _NOTHING
+        view = memoryview(array)  # type: ignore[arg-type]  # a buffer, which stubs for 3.11 lack
+        data = view.cast("B") if array.size else _NOTHING
         return Tensor(name, number, array.shape, data)
 
     def decode(self, tensor: Tensor) -> NDArray[Any]:

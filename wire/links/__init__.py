@@ -7,7 +7,6 @@ it counts them. To add one: write ``wire/links/<name>.py`` with a class that fit
 """
 
 import ctypes
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +24,6 @@ from wire.frame import ALIGNMENT, MAX_FRAME_BYTES
 Receive = Callable[[str, Buffer], None]
 """Called in the link's reader thread with the address and a whole frame's bytes, which belong to
 the callee from then on. Must not block."""
-
-_SMALL_BYTES: Final = 2 << 10
-"""Frames up to this size, such as grants, are given memory that was cut from one block."""
-_SMALL_AT_ONCE: Final = 16
-_small: deque[memoryview] = deque()
-"""Never more than a few blocks: each thread that finds none adds one."""
 
 REASSEMBLY_BYTES: Final = 256 << 20
 """All unfinished frames of one link together."""
@@ -122,19 +115,8 @@ def open_link(name: str, options: LinkOptions) -> Link:
 def allocate(size_bytes: int) -> memoryview:
     """Return fresh writable memory for one frame, beginning at a multiple of 64 bytes.
 
-    It belongs to the frame and is freed with the last view of it; small ones with their neighbours.
+    It belongs to the frame and is freed with the last view of it.
     """
-    if size_bytes <= _SMALL_BYTES:
-        try:
-            return _small.pop()[:size_bytes]
-        except IndexError:
-            more = _aligned(_SMALL_BYTES * _SMALL_AT_ONCE)
-            _small.extend([more[n * _SMALL_BYTES :][:_SMALL_BYTES] for n in range(_SMALL_AT_ONCE)])
-            return allocate(size_bytes)
-    return _aligned(size_bytes)
-
-
-def _aligned(size_bytes: int) -> memoryview:
     raw = np.empty(size_bytes + ALIGNMENT, np.uint8).data
     # an array's own ways to tell its address cost five times as much
     offset = -ctypes.addressof(ctypes.c_char.from_buffer(raw)) % ALIGNMENT
