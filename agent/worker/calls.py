@@ -87,12 +87,12 @@ class Call:
 
     def seen(self, now: float, passed: float) -> bool:
         """Return whether the one under way is overdue now that ``passed`` more seconds count."""
-        began = self._began
+        inputs, began = self._inputs, self._began  # in this order: a run may end in between
         if began is None:
             return False
         self.seconds = now - began
         self._counted_seconds += min(passed, self.seconds)
-        allowed = self.pace.allowed_seconds(self._inputs)
+        allowed = self.pace.allowed_seconds(inputs)
         return self._counted_seconds > max(self._least_seconds, allowed)
 
 
