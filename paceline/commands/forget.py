@@ -118,7 +118,9 @@ def show(console: Console, forgotten: Forgotten) -> None:
         if device.kept:
             line.append(f"{', '.join(device.kept)} {would}cleared")
         else:
-            line.append("the broker kept nothing of it; is that its name?", style="yellow")
+            line.append(
+                "the broker kept nothing of it that can be read; is that its name?", style="yellow"
+            )
         console.print(line)
         for pipeline in device.routed:
             advice = (
