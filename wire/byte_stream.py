@@ -205,7 +205,7 @@ class ByteStream:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Callable[[memoryview], None]]:
-        """Give a `recv_exactly` that costs half, to a thread that does nothing else all the while.
+        """Give a `recv_exactly` that costs half, for one thread at a time; close after all of them.
 
         Raises:
             StreamClosedError: The connection has ended.
@@ -219,6 +219,8 @@ class ByteStream:
                 except BlockingIOError:
                     on_quiet()
                     continue
+                except OSError as error:
+                    raise self._ended(error) from error
                 if not count:
                     raise self._ended()
                 view = view[count:]
@@ -228,8 +230,6 @@ class ByteStream:
             if self._closed:
                 raise self._ended()
             yield fill
-        except OSError as error:
-            raise self._ended(error) from error
         finally:
             self._receiving = False
             if self._closed:

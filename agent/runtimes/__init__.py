@@ -80,12 +80,15 @@ class OperatorTimes:
 
 
 class Runtime(Protocol):
-    """Runs one segment. Calls come from one thread, never two at once."""
+    """Runs one segment. Never two calls at once; from one thread, unless it says otherwise."""
 
     FORMATS: ClassVar[tuple[str, ...]]
     """Formats of segments that it opens; empty: it reads none."""
     FALLBACK: ClassVar[str]
     """The runtime that opens the same segments where this one cannot; empty: there is none."""
+    any_thread: ClassVar[bool]
+    """Whether runs may come from one thread after the other: not where a library keeps something
+    for each thread, as CUDA's provider does."""
 
     @classmethod
     def detect(cls) -> tuple[Capability, ...]:

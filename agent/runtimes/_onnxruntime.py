@@ -50,6 +50,7 @@ class OnnxRuntime:
     """Whether a profile tells what each part took: not where a run only queues work."""
     FORMATS: ClassVar[tuple[str, ...]] = ("onnx",)
     FALLBACK: ClassVar[str] = "onnx_cpu"
+    any_thread: ClassVar[bool] = False
 
     @classmethod
     def accelerators(cls, ort: Any) -> tuple[str, ...]:
@@ -225,10 +226,11 @@ class OnnxRuntime:
         """Run once; see ``Runtime``."""
         if self._session is None:
             raise RuntimeFailedError(self.NAME, "the segment is closed")
-        missing = [name for name in self._taken if name not in inputs]
-        if missing:
-            raise RuntimeFailedError(self.NAME, f"inputs {missing} are missing")
-        feeds = {name: inputs[name] for name in self._taken}
+        try:
+            feeds = {name: inputs[name] for name in self._taken}
+        except KeyError:
+            missing = [name for name in self._taken if name not in inputs]
+            raise RuntimeFailedError(self.NAME, f"inputs {missing} are missing") from None
         if not self._given:
             return {}  # with no names the session would return them all
         try:

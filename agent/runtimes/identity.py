@@ -12,6 +12,7 @@ class IdentityRuntime:
 
     FORMATS: ClassVar[tuple[str, ...]] = ()
     FALLBACK: ClassVar[str] = ""
+    any_thread: ClassVar[bool] = True
 
     actual = Actual("none")
     inputs: tuple[TensorSpec, ...] = ()

@@ -15,6 +15,7 @@ class OnnxCpuRuntime(OnnxRuntime):
     NAME: ClassVar[str] = "onnx_cpu"
     PROVIDER: ClassVar[str] = CPU
     FALLBACK: ClassVar[str] = ""
+    any_thread: ClassVar[bool] = True
 
     @classmethod
     def accelerators(cls, ort: Any) -> tuple[str, ...]:  # noqa: ARG003 there is one

@@ -20,6 +20,7 @@ class TfliteCpuRuntime(InterpretedSegment):
 
     FORMATS: ClassVar[tuple[str, ...]] = ("tflite",)
     FALLBACK: ClassVar[str] = ""
+    any_thread: ClassVar[bool] = True
 
     actual = Actual("cpu")
 

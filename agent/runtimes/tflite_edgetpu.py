@@ -38,6 +38,7 @@ class TfliteEdgetpuRuntime(InterpretedSegment):
 
     FORMATS: ClassVar[tuple[str, ...]] = ("tflite",)
     FALLBACK: ClassVar[str] = "tflite_cpu"
+    any_thread: ClassVar[bool] = False
 
     @classmethod
     def detect(cls) -> tuple[Capability, ...]:

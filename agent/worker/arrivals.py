@@ -8,7 +8,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import structlog
@@ -25,11 +25,18 @@ from wire.direct.errors import EndpointError, HandshakeError
 from wire.direct.proving import Arrival, Door
 from wire.direct.server import Server
 from wire.errors import LinkDownError
-from wire.links import Receive
+from wire.reading import Work
 
 log = structlog.get_logger()
 
 _NOBODY: Final = 0
+
+
+class Take(Protocol):
+    """See `agent.worker.intake.Intake.take`."""
+
+    def __call__(self, data: Buffer, *, may_work: bool) -> Work | None:
+        """Take a frame's bytes, which belong to it from then on."""
 
 
 class Arrivals:
@@ -39,7 +46,7 @@ class Arrivals:
         stage: Where we are.
         access: Where it may be connected to; None: nowhere.
         stats: What is counted: whoever is refused.
-        take: Called with each frame, one at a time; see `wire.links.Receive`.
+        take: Called with each frame, one at a time, and whether it may return work; must not block.
         fault: Called with what ``take`` raised.
         max_frame_bytes: A larger frame ends its connection.
     """
@@ -49,7 +56,7 @@ class Arrivals:
         stage: Stage,
         access: DirectAccess | None,
         stats: Stats,
-        take: Receive,
+        take: Take,
         fault: Callable[[Exception], None],
         max_frame_bytes: int,
     ) -> None:
@@ -58,7 +65,7 @@ class Arrivals:
         self._stats = stats
         self._take = take
         self._max_frame_bytes = max_frame_bytes
-        self._events = Events(receive=self._take_direct, ended=self._ended, fault=fault)
+        self._events = Events(receive=self._take_by, ended=self._ended, fault=fault)
         self._taking = threading.Lock()
         self._thread = _NOBODY
         """The thread that is in ``take``."""
@@ -72,9 +79,9 @@ class Arrivals:
         self._offers: list[Endpoint] | None = None
         self._closed = False
 
-    def take(self, address: str, data: Buffer) -> None:
+    def take(self, _address: str, data: Buffer) -> None:
         """Take one frame's bytes from the broker's link."""
-        self._take_by(None, address, data)
+        self._take_by(None, data)
 
     def send(self, sender: str, buffers: Sequence[Buffer]) -> bool:
         """Send a grant to the sender of our lane; False: it has to go through the broker."""
@@ -157,7 +164,12 @@ class Arrivals:
 
     def _arrived(self, arrival: Arrival) -> None:
         connection = Connection(
-            arrival.stream, arrival.link, arrival.sender, self._events, self._max_frame_bytes
+            arrival.stream,
+            arrival.link,
+            arrival.sender,
+            self._events,
+            self._max_frame_bytes,
+            works=True,
         )
         with self._changing:
             before = self._standing.get(arrival.sender)
@@ -175,16 +187,16 @@ class Arrivals:
     def _refused(self, error: HandshakeError) -> None:
         self._stats.refused(error.code)
 
-    def _take_direct(self, connection: Connection, data: Buffer) -> None:
-        if connection.up:
-            self._heard[connection.peer] = connection
-        self._take_by(connection, self._stage.inbox_address(), data)
-
-    def _take_by(self, connection: Connection | None, address: str, data: Buffer) -> None:
+    def _take_by(self, connection: Connection | None, data: Buffer) -> Work | None:
         with self._taking:  # while a sender changes its link, what it sent by both may come
             self._thread, self._by = threading.get_ident(), connection
+            may_work = False
+            if connection is not None:
+                may_work = connection.readers.several
+                if connection.up:
+                    self._heard[connection.peer] = connection
             try:
-                self._take(address, data)
+                return self._take(data, may_work=may_work)
             finally:
                 self._thread, self._by = _NOBODY, None
 

@@ -1,5 +1,11 @@
-"""The hot loop: take frames, run the segment, send what comes out. One thread."""
+"""The hot loop: take frames, run the segment, send what comes out. One thread at a time.
 
+Whoever has the *turn* does that: the worker's main thread for frames that wait in the inbox, and,
+where nothing waits and nobody runs, the reader thread of a frame that has come, with no word to
+anybody (`wire.reading`).
+"""
+
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -22,6 +28,7 @@ from agent.worker.stats import Stats
 from wire import codecs, timings
 from wire.errors import CodedError
 from wire.frame import NO_DEADLINE, Frame, Kind, Tensor
+from wire.reading import Work
 from wire.tensors import batch_dimension
 
 log = structlog.get_logger()
@@ -36,7 +43,7 @@ class Compute:
 
     Args:
         stage: Where we are.
-        runtime: The loaded segment; called from this thread alone.
+        runtime: The loaded segment; called by who has the turn.
         inbox: Frames that passed their checks, oldest first.
         intake: Told when a frame's room is free again.
         outbound: Where results go.
@@ -68,27 +75,65 @@ class Compute:
         can_batch = batch_dimension((*contract.inputs, *contract.outputs)) is not None
         self._max_frames = batching.max_frames if can_batch else 1
         self._max_wait_seconds = batching.max_wait_seconds if can_batch else 0.0
+        self._waits_for_more = self._max_frames > 1 and self._max_wait_seconds > 0
         self._peer = next(iter(stage.downstream), None)
         self._codec = stage.assignment.transfer.codec if stage.downstream else codecs.DEFAULT
-        self.busy = False
+        self._turn = threading.Lock()
+        self._open = False
+        self._failed: Exception | None = None
 
     def serve(self, finished: Callable[[], bool]) -> None:
         """Run frames until ``finished`` says that it is over."""
-        while not finished():
-            taken = self._inbox.get(IDLE_SECONDS, self._max_frames, self._max_wait_seconds)
-            if taken:
-                self.busy = True
-                self._take(taken)
-                self.busy = False
+        self._open = True
+        try:
+            while self._served(finished):
+                self._inbox.wait(IDLE_SECONDS)
+        finally:
+            self._open = False
+
+    def claim(self, waiting: Waiting) -> Work | None:
+        """Return what runs a frame at once, in whichever thread; None: it has to wait its turn.
+
+        Nobody else runs anything until that was called.
+        """
+        if not self._runtime.any_thread or self._waits_for_more:
+            return None
+        if not self._turn.acquire(blocking=False):
+            return None
+        if len(self._inbox) or not self._open:
+            self._turn.release()
+            return None
+        return partial(self._run_claimed, waiting)
+
+    def _served(self, finished: Callable[[], bool]) -> bool:
+        """Run what waits; False: it is over."""
+        with self._turn:
+            if self._failed is not None:
+                raise self._failed
+            self._open = not finished()
+            if self._open:
+                taken = self._inbox.take(self._max_frames, self._max_wait_seconds)
+                if taken:
+                    self._take(taken)
+                self._outbound.tick()
+            return self._open
+
+    def _run_claimed(self, waiting: Waiting) -> None:
+        try:
+            self._guarded(waiting, self._take_alone)
             self._outbound.tick()
+        except Exception as error:  # noqa: BLE001 the main thread raises it
+            self._failed, self._open = error, False
+            self._inbox.wake()
+        finally:
+            self._turn.release()
 
     def _take(self, taken: list[Waiting]) -> None:
         """Run frames, several at once where that works out, each ended or handed on alone."""
-        started = time.monotonic_ns()
         if len(taken) == 1:  # the usual case: nothing to put together
-            self._guarded(taken[0], partial(self._take_alone, started))
+            self._guarded(taken[0], self._take_alone)
             return
-        turns = [self._guarded(waiting, partial(self._turn, started)) for waiting in taken]
+        turns = [self._guarded(waiting, self._turn_of) for waiting in taken]
         ready = [turn for turn in turns if turn is not None]
         for first, end in batches.alike([turn.inputs for turn in ready]):
             group = ready[first:end]
@@ -97,8 +142,9 @@ class Compute:
                     self._guarded(turn.waiting, partial(self._run_alone, turn))
                     self._outbound.tick()
 
-    def _turn(self, started: int, waiting: Waiting) -> "_Turn | None":
+    def _turn_of(self, waiting: Waiting) -> "_Turn | None":
         """Return a frame whose turn it is; None: it has ended."""
+        started = time.monotonic_ns()
         deadline_ns = None
         if waiting.frame.deadline_ms != NO_DEADLINE:
             deadline_ns = waiting.received + waiting.frame.deadline_ms * 1_000_000
@@ -130,8 +176,8 @@ class Compute:
             self._guarded(turn.waiting, partial(self._hand_on, turn, part, span, len(turns)))
         return True
 
-    def _take_alone(self, started: int, waiting: Waiting) -> None:
-        turn = self._turn(started, waiting)
+    def _take_alone(self, waiting: Waiting) -> None:
+        turn = self._turn_of(waiting)
         if turn is not None:
             self._run_alone(turn, waiting)
 

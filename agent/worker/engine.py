@@ -39,7 +39,7 @@ log = structlog.get_logger()
 class Engine:
     """The runtime of one segment, whichever it is now; not yet opened.
 
-    Called from the compute thread; ``overdue`` from any.
+    Called by one thread at a time; ``overdue`` by any.
 
     Args:
         order: What the supervisor said.
@@ -68,6 +68,10 @@ class Engine:
         self._ready: Runtime | None = None
         self._degraded: Reason | None = order.without if self._fallback else None
         self._now: Runtime | None = None
+        self._run: Callable[[Tensors], Tensors] = self._not_open
+        self._call = self._runs[asked]
+        self.any_thread = False
+        """Whether `run` may be called from another thread than `open`."""
 
     @property
     def runtime(self) -> str:
@@ -84,12 +88,13 @@ class Engine:
         """
         if self._degraded is None:
             try:
-                self._now = self._opened_as_asked()
+                self._use(self._opened_as_asked())
             except AcceleratorMissingError as error:
                 if not self._fallback:
                     raise
                 self._degraded = _reason(error)
-        self._now = self._now or self._open(self._fallback)
+        if self._now is None:
+            self._use(self._open(self._fallback))
         self._tell()
 
     def warm_up(self) -> float:
@@ -106,7 +111,7 @@ class Engine:
     def run(self, inputs: Tensors) -> Tensors:
         """Run once; see ``Runtime``. After an ``AcceleratorLostError`` the next run may succeed."""
         try:
-            return self._runs[self.runtime].run(self._opened.run, inputs)
+            return self._call.run(self._run, inputs)
         except AcceleratorLostError as error:
             self._fall_back(error)
             raise
@@ -122,7 +127,8 @@ class Engine:
             raise self._ended
         ready, self._ready = self._ready, None
         if ready is not None:
-            before, self._now, self._degraded = self._opened, ready, None
+            before, self._degraded = self._opened, None
+            self._use(ready)
             before.close()
             self._tell()
 
@@ -163,11 +169,19 @@ class Engine:
         if self._ready is not None:
             self._ready.close()
 
+    def _not_open(self, _inputs: Tensors) -> Tensors:
+        raise RuntimeFailedError(self.runtime, "the segment is not open")
+
     @property
     def _opened(self) -> Runtime:
         if self._now is None:
             raise RuntimeFailedError(self.runtime, "the segment is not open")
         return self._now
+
+    def _use(self, runtime: Runtime) -> None:
+        """Run on it from now on; whatever made it the right one is noted already."""
+        self._now, self._run, self.any_thread = runtime, runtime.run, runtime.any_thread
+        self._call = self._runs[self.runtime]
 
     def _opened_as_asked(self) -> Runtime:
         assignment = self._order.assignment
@@ -197,7 +211,7 @@ class Engine:
             self._opened.close()
         self._degraded = _reason(error)
         try:
-            self._now = self._open(self._fallback)
+            self._use(self._open(self._fallback))
         except (CodedError, MemoryError) as failed:
             self._ended = failed
             return

@@ -1,4 +1,4 @@
-"""Frames that wait for the compute thread, oldest first; bounded in frames and bytes."""
+"""Frames that wait for their turn, oldest first; bounded in frames and bytes."""
 
 import queue
 import threading
@@ -25,8 +25,8 @@ class Waiting(msgspec.Struct, frozen=True, eq=False):
 class Inbox:
     """When full, ``put`` refuses: senders keep to their credit, so this is the last wall.
 
-    One thread gets; any may put and wake. (A `queue.SimpleQueue` hands over at half of what a
-    condition costs, which is most of what a frame costs here.)
+    One thread waits and takes; any may put and wake. (A `queue.SimpleQueue` hands over at half of
+    what a condition costs, which is most of what a frame costs here.)
     """
 
     def __init__(self, max_frames: int, max_bytes: int) -> None:
@@ -40,9 +40,10 @@ class Inbox:
         self._coming: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         """None: a ``wake``, one at a time."""
         self._held: Waiting | None = None
-        """The next one, where the last batch had no room for it."""
+        """The next one: it was waited for, or the last batch had no room for it."""
 
     def __len__(self) -> int:
+        """Return how many were put and not taken."""
         return self._frames
 
     def put(self, item: Waiting) -> bool:
@@ -56,17 +57,18 @@ class Inbox:
         self._coming.put(item)
         return True
 
-    def get(
-        self, timeout_seconds: float, max_frames: int = 1, max_wait_seconds: float = 0.0
-    ) -> list[Waiting]:
-        """Return the oldest frames; none after the timeout or a ``wake``.
+    def wait(self, seconds: float) -> None:
+        """Wait until there is a frame to take; not longer than so long, or until a ``wake``."""
+        self._held = self._next(seconds)
+
+    def take(self, max_frames: int = 1, max_wait_seconds: float = 0.0) -> list[Waiting]:
+        """Return the oldest frames; none where none waits.
 
         Args:
-            timeout_seconds: How long to wait for the first.
             max_frames: How many at most; fewer where their tensors would take more than the inbox.
             max_wait_seconds: How long to wait, from the first one on, for as many as that.
         """
-        first = self._next(timeout_seconds)
+        first = self._next(0.0)
         if first is None:
             return []
         taken = [first]
@@ -78,7 +80,7 @@ class Inbox:
         return taken
 
     def wake(self) -> None:
-        """Let ``get`` return at once: there is something else to do."""
+        """Let ``wait`` return at once: there is something else to do."""
         with self._lock:
             if self._woken:
                 return

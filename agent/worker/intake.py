@@ -1,7 +1,7 @@
 """The reader side of a worker: each arriving frame is checked, counted, and queued or answered.
 
 Runs in the link's reader thread. Nothing here sends a frame that has a position: answers are
-left to the compute thread, so that each hop's positions leave in order.
+left to who has the turn, so that each hop's positions leave in order.
 """
 
 import threading
@@ -20,6 +20,7 @@ from wire.frame import Frame, Kind, decode
 from wire.hop import Grant, Position
 from wire.hop.receiver import MAX_SENDERS, HopReceiver
 from wire.ids import is_id
+from wire.reading import Work
 from wire.sequence import SeenStreams
 
 DUPLICATE: Final = "frame.duplicate"
@@ -86,6 +87,8 @@ class Intake:
         """When the last frame came, in monotonic seconds."""
         self.asked = grant
         """Called in the place of ``grant`` when a sender asks how else it can reach us."""
+        self.claim: Callable[[Waiting], Work | None] = lambda _: None
+        """Asked for what runs a frame at once; None: it has to wait in the inbox."""
 
     @property
     def upstream_left(self) -> bool:
@@ -100,8 +103,12 @@ class Intake:
         for sender, grant in last:
             self._tell(sender, grant)
 
-    def take(self, _address: str, data: Buffer) -> None:
-        """Take one frame's bytes from the link."""
+    def take(self, data: Buffer, *, may_work: bool = False) -> Work | None:
+        """Take one frame's bytes from the link.
+
+        Returns:
+            What runs it, if it can be run now and the caller ``may_work``.
+        """
         received = time.monotonic_ns()
         size_bytes = memoryview(data).nbytes
         try:
@@ -109,18 +116,22 @@ class Intake:
             position = self._position(frame)
         except FrameError as error:
             self._stats.refused(error.code)
-            return
+            return None
         if self._left:
             self._left.discard(position.sender)
         try:
             if frame.kind is Kind.CREDIT:
                 self._asked(frame, position)
-            else:
-                self._arrived(frame, position, size_bytes, received)
+            elif (waiting := self._arrived(frame, position, size_bytes, received)) is not None:
+                work = self.claim(waiting) if may_work else None
+                if work is None:
+                    self._queue(waiting)
+                return work
         except LaneFullError as error:
             self._stats.refused(error.code)
             if frame.kind is Kind.DATA:
                 self._answer(frame, error.code, str(error))
+        return None
 
     def _asked(self, frame: Frame, position: Position) -> None:
         """Take a probe."""
@@ -130,8 +141,10 @@ class Intake:
         if frame.meta.get("leaves") is True:
             self._left.add(position.sender)
 
-    def _arrived(self, frame: Frame, position: Position, size_bytes: int, received: int) -> None:
-        """Take any other frame."""
+    def _arrived(
+        self, frame: Frame, position: Position, size_bytes: int, received: int
+    ) -> Waiting | None:
+        """Take any other frame; returns it if it is to be run."""
         now = self.arrived_at = time.monotonic()
         with self._lock:
             missed = self._receiver.frames_missed
@@ -144,17 +157,20 @@ class Intake:
             self._stats.refused("link.lost", missed)
         if not new:
             self._stats.refused(DUPLICATE)
-            return
+            return None
         try:
             decoded_bytes = self._check(frame, position)
         except RefusedFrameError as error:
             self._refuse(frame, position, error)
-            return
+            return None
         self._stats.received(1, size_bytes)  # before: whoever is woken waits until we do nothing
-        if not self._inbox.put(Waiting(frame, position, size_bytes, received, decoded_bytes)):
-            self._stats.received(-1, -size_bytes)
+        return Waiting(frame, position, size_bytes, received, decoded_bytes)
+
+    def _queue(self, waiting: Waiting) -> None:
+        if not self._inbox.put(waiting):
+            self._stats.received(-1, -waiting.size_bytes)
             full = "the stage's inbox is full; send less at once"
-            self._refuse(frame, position, RefusedFrameError("inbox.full", full))
+            self._refuse(waiting.frame, waiting.position, RefusedFrameError("inbox.full", full))
 
     def release(self, position: Position, *, settled: bool) -> None:
         """A frame takes no more room here.

@@ -108,6 +108,7 @@ class Serving:
         self._compute = Compute(
             stage, self._runtime, self._inbox, self._intake, self._outbound, self._stats
         )
+        self._intake.claim = self._compute.claim
         self._closing_at: float | None = None
 
     def warm_up(self) -> float:

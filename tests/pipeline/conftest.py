@@ -44,6 +44,7 @@ class Scripted:
 
     inputs = ()
     outputs = ()
+    any_thread = True
 
     def __init__(self, function=lambda arrays: arrays, *, gated=False):
         self.function = function

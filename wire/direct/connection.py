@@ -6,13 +6,13 @@ A frame's head says how large it is, so frames follow each other without anythin
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
 
 from wire.buffers import Buffer
 from wire.byte_stream import ByteStream
 from wire.errors import FrameError, LinkDownError
 from wire.frame import HEAD_BYTES, MAX_FRAME_BYTES, announced_bytes
 from wire.links import allocate
+from wire.reading import Readers, Work
 from wire.stream_errors import StreamClosedError, StreamStalledError
 
 
@@ -20,8 +20,9 @@ from wire.stream_errors import StreamClosedError, StreamStalledError
 class Events:
     """What a connection tells, in its reader thread."""
 
-    receive: Callable[["Connection", Buffer], None]
-    """A frame came; its bytes belong to the callee."""
+    receive: Callable[["Connection", Buffer], Work | None]
+    """A frame came; its bytes belong to the callee. Must not block: what takes long can be
+    returned where there are several ``readers``, and is done while another one reads."""
     ended: Callable[["Connection", str], None] = lambda *_: None
     """Called once: nothing more comes, for this reason."""
     fault: Callable[[Exception], None] = lambda _: None
@@ -37,6 +38,7 @@ class Connection:
         peer: Who is at the other end, as it proved.
         events: Who hears of it.
         max_frame_bytes: A larger frame ends the connection.
+        works: Whether ``receive`` may return work: then there are two reader threads.
     """
 
     def __init__(
@@ -46,6 +48,8 @@ class Connection:
         peer: str,
         events: Events,
         max_frame_bytes: int = MAX_FRAME_BYTES,
+        *,
+        works: bool = False,
     ) -> None:
         self.link = link
         self.peer = peer
@@ -55,6 +59,10 @@ class Connection:
         self._events = events
         self._max_frame_bytes = max_frame_bytes
         self._writing = threading.Lock()
+        self._head = memoryview(bytearray(HEAD_BYTES))
+        self._works = works
+        self.readers = Readers(self._until_work, f"{link} {peer}")
+        """Of what comes; whether ``receive`` may return work is theirs to say."""
         self._thread = threading.Thread(target=self._read, daemon=True, name=f"{link} {peer}")
 
     def start(self) -> None:
@@ -82,26 +90,36 @@ class Connection:
 
     def _read(self) -> None:
         try:
-            with self._stream.reading() as fill:
-                self._frames(fill)
+            with self._stream.reading() as self._fill:
+                self.readers.run(several=self._works)
+        except StreamClosedError as error:
+            self._over(error.reason)
+
+    def _until_work(self) -> Work | None:
+        """Receive frames until one brings work, or nothing more comes: None."""
+        fill, head = self._fill, self._head
+        try:
+            while True:
+                fill(head)
+                frame = allocate(announced_bytes(head, max_frame_bytes=self._max_frame_bytes))
+                view = memoryview(frame)
+                view[:HEAD_BYTES] = head
+                fill(view[HEAD_BYTES:])
+                try:
+                    work = self._events.receive(self, frame)
+                except Exception as error:  # noqa: BLE001 a link outlives what its callee does
+                    self._events.fault(error)
+                else:
+                    if work is not None:
+                        return work
         except (StreamClosedError, StreamStalledError) as error:
-            reason = error.reason
+            self._over(error.reason)
         except FrameError as error:  # where the next frame begins is not known any more
-            reason = str(error)
+            self._over(str(error))
         except MemoryError:
-            reason = "no memory for a frame"
+            self._over("no memory for a frame")
+        return None
+
+    def _over(self, reason: str) -> None:
         self.close()
         self._events.ended(self, reason)
-
-    def _frames(self, fill: Callable[[memoryview], None]) -> NoReturn:
-        head = memoryview(bytearray(HEAD_BYTES))
-        while True:
-            fill(head)
-            frame = allocate(announced_bytes(head, max_frame_bytes=self._max_frame_bytes))
-            view = memoryview(frame)
-            view[:HEAD_BYTES] = head
-            fill(view[HEAD_BYTES:])
-            try:
-                self._events.receive(self, frame)
-            except Exception as error:  # noqa: BLE001 a link outlives what its callee does
-                self._events.fault(error)

@@ -1,5 +1,9 @@
 """The hot loop: one frame in, one result or one error out, and its room given back."""
 
+import dataclasses
+import threading
+import time
+
 import msgspec
 import numpy as np
 import pytest
@@ -12,7 +16,7 @@ from agent.worker.stats import Stats
 from wire import codecs, timings
 from wire.frame import Kind
 from wire.hop import Position
-from wire.messages import Contract
+from wire.messages import Batching, Contract
 from wire.tensors import TensorSpec
 
 
@@ -56,6 +60,14 @@ class Hungry(IdentityRuntime):
     def run(self, inputs):
         """Raise what a runtime raises then."""
         raise MemoryError("1600000000 bytes")
+
+
+def until(claim):
+    """Wait until ``claim()`` is true."""
+    ends = time.monotonic() + 20
+    while not claim():
+        assert time.monotonic() < ends
+        time.sleep(0.001)
 
 
 def served(stage, frames, runtime=None, neighbours=None):
@@ -193,3 +205,120 @@ def test_an_output_is_never_replaced_by_an_input_of_its_name(made):
     out, _ = served(made.stage(), [made.frame()], Forgetful())
 
     assert (out.answers, out.results) == ([(0, "runtime.failed")], [])
+
+
+class Claiming:
+    """A compute loop whose main thread waits, and the reader thread that claims frames of it."""
+
+    def __init__(self, made, runtime=None, **batching):
+        self.out, self.inbox = Neighbours(), Inbox(100, 1 << 20)
+        stage = made.stage()
+        if batching:
+            assignment = msgspec.structs.replace(stage.assignment, batching=Batching(**batching))
+            stage = dataclasses.replace(stage, assignment=assignment)
+        self.compute = Compute(
+            stage, runtime or IdentityRuntime(), self.inbox, self.out, self.out, Stats()
+        )
+        self.over = threading.Event()
+        self.failures = []
+        self._made = made
+        self._main = threading.Thread(target=self._serve)
+
+    def __enter__(self):
+        self._main.start()
+        until(lambda: self.out.ticks > 0)
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.inbox.wake()
+        self._main.join()
+
+    def waiting(self, number):
+        """Return a frame that passed its checks."""
+        frame = self._made.frame(number)
+        return Waiting(frame, Position(1, number, 0, "d0"), 50, received=number)
+
+    def claim(self, number):
+        """Return the work of a frame, as soon as the main thread is idle."""
+        found = []
+        until(lambda: found.append(self.compute.claim(self.waiting(number))) or found[-1])
+        return found[-1]
+
+    def _serve(self):
+        try:
+            self.compute.serve(self.over.is_set)
+        except Exception as error:
+            self.failures.append(error)
+
+
+def test_a_frame_that_finds_nobody_at_work_is_run_by_who_received_it(made):
+    """In that thread, and its result leaves before the call ends."""
+    with Claiming(made) as claiming:
+        claiming.claim(0)()
+
+        assert [result.sequence for result in claiming.out.results] == [0]
+        assert claiming.out.released == [0]
+
+
+def test_nobody_overtakes_a_frame_that_is_run_or_waits(made):
+    """What was claimed keeps all others out until it is done; then the main thread is first."""
+    with Claiming(made) as claiming:
+        work = claiming.claim(0)
+        while_claimed = claiming.compute.claim(claiming.waiting(1))
+        claiming.inbox.put(claiming.waiting(1))
+        work()
+        behind_another = claiming.compute.claim(claiming.waiting(2))
+        if behind_another is not None:  # the main thread was quick
+            behind_another()
+        until(lambda: len(claiming.out.results) >= 2)
+
+        assert while_claimed is None
+        assert [result.sequence for result in claiming.out.results][:2] == [0, 1]
+
+
+@pytest.mark.parametrize("bound", [True, False])
+def test_a_runtime_that_is_bound_to_a_thread_keeps_it(made, bound):
+    """CUDA's provider, for instance, keeps memory for each thread that runs."""
+    runtime = IdentityRuntime()
+    runtime.any_thread = not bound
+    with Claiming(made, runtime) as claiming:
+        time.sleep(0.05)
+        work = claiming.compute.claim(claiming.waiting(0)) if bound else claiming.claim(0)
+        if work is not None:
+            work()
+
+        assert (work is None) == bound
+
+
+@pytest.mark.parametrize(("seconds", "claimed"), [(0.0, True), (0.01, False)])
+def test_a_batch_that_waits_for_more_is_the_main_threads(made, seconds, claimed):
+    """A frame that came alone would not wait for others; where none is waited for it goes on."""
+    with Claiming(made, max_frames=4, max_wait_seconds=seconds) as claiming:
+        time.sleep(0.05)
+        work = claiming.claim(0) if claimed else claiming.compute.claim(claiming.waiting(0))
+        if work is not None:
+            work()
+
+        assert (work is not None) == claimed
+
+
+def test_what_ends_the_stage_in_a_readers_hands_ends_it_in_the_main_thread(made):
+    """The reader lives on; nothing more is claimed."""
+    with Claiming(made, Hungry()) as claiming:
+        claiming.claim(0)()
+        until(lambda: claiming.failures)
+
+        assert isinstance(claiming.failures[0], MemoryError)
+        assert claiming.compute.claim(claiming.waiting(1)) is None
+        assert claiming.out.answers == [(0, "worker.out_of_memory")]
+
+
+def test_nothing_is_claimed_of_a_stage_that_does_not_serve(made):
+    """Neither before nor after: what is given back must not run."""
+    claiming = Claiming(made)
+    before = claiming.compute.claim(claiming.waiting(0))
+    with claiming:
+        pass
+
+    assert (before, claiming.compute.claim(claiming.waiting(0))) == (None, None)

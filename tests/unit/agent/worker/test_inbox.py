@@ -23,7 +23,7 @@ def test_oldest_first():
     items = [waiting(n) for n in range(3)]
 
     assert [inbox.put(item) for item in items] == [True] * 3
-    assert [inbox.get(0) for _ in range(4)] == [[item] for item in items] + [[]]
+    assert [inbox.take() for _ in range(4)] == [[item] for item in items] + [[]]
 
 
 @pytest.mark.parametrize(("sizes", "taken"), [([1, 1, 1], 2), ([60, 60], 1), ([101], 0)])
@@ -42,27 +42,45 @@ def test_frames_that_grow_when_decoded_leave_fewer_at_once():
     for item in items:
         inbox.put(item)
 
-    assert [inbox.get(0, 10) for _ in range(4)] == [items[:2], items[2:3], items[3:4], items[4:]]
+    assert [inbox.take(10) for _ in range(4)] == [items[:2], items[2:3], items[3:4], items[4:]]
     assert len(inbox) == 0
 
 
 def test_a_wake_ends_the_wait_once():
-    """`get` returns without a frame, and the next one waits again."""
+    """`wait` returns without a frame, and the next one waits again."""
     inbox = Inbox(1, 1)
     inbox.wake()
 
-    assert inbox.get(60) == []
-    assert inbox.get(0) == []
+    inbox.wait(60)
+    assert inbox.take() == []
+    inbox.wake()
+    inbox.wait(60)
+    assert inbox.take() == []
+
+
+def test_what_was_waited_for_counts_until_it_is_taken():
+    """So nobody who looks at the inbox overtakes a frame whose turn has not come."""
+    inbox = Inbox(2, 100)
+    items = [waiting(n) for n in range(2)]
+    for item in items:
+        inbox.put(item)
+    inbox.wait(60)
+    inbox.wait(60)
+
+    assert len(inbox) == 2
+    assert not inbox.put(waiting(2))
+    assert [inbox.take() for _ in range(3)] == [[items[0]], [items[1]], []]
 
 
 def test_a_frame_that_comes_ends_the_wait():
-    """The compute thread does not sleep while there is work."""
+    """Nobody sleeps while there is work."""
     inbox = Inbox(1, 1)
     thread = threading.Timer(0.01, inbox.put, (waiting(7),))
     thread.start()
 
-    (got,) = inbox.get(60)
+    inbox.wait(60)
     thread.join()
+    (got,) = inbox.take()
 
     assert got.frame.sequence == 7
 
@@ -73,7 +91,7 @@ def test_the_bounds_hold_whatever_comes_and_goes(steps):
     inbox, held = Inbox(4, 100), []
     for number, size in enumerate(steps):
         if size is None:
-            got = inbox.get(0)
+            got = inbox.take()
             assert got == ([held.pop(0)] if held else [])
         elif inbox.put(item := waiting(number, size)):
             held.append(item)
@@ -91,8 +109,8 @@ def test_several_at_once_for_a_batch():
     for item in items:
         inbox.put(item)
 
-    assert inbox.get(0, max_frames=3) == items[:3]
-    assert inbox.get(0, max_frames=3, max_wait_seconds=0.01) == items[3:]
+    assert inbox.take(max_frames=3) == items[:3]
+    assert inbox.take(max_frames=3, max_wait_seconds=0.01) == items[3:]
 
 
 def test_a_batch_is_complete_before_its_wait_is_over():
@@ -102,7 +120,7 @@ def test_a_batch_is_complete_before_its_wait_is_over():
     thread = threading.Timer(0.01, inbox.put, (waiting(1),))
     thread.start()
 
-    got = inbox.get(0, max_frames=2, max_wait_seconds=60)
+    got = inbox.take(max_frames=2, max_wait_seconds=60)
     thread.join()
 
     assert [item.frame.sequence for item in got] == [0, 1]

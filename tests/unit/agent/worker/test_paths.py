@@ -59,8 +59,8 @@ class Pair:
             self.stage, self.access, self.stats, self._take, lambda _: None, 1 << 20
         )
 
-    def _take(self, address, data):
-        self.taken.put((address, bytes(data)))
+    def _take(self, data, *, may_work):
+        self.taken.put((may_work, bytes(data)))
 
     def climb(self):
         """Ask, answer, connect, switch."""
@@ -136,10 +136,10 @@ def test_frames_and_grants_go_by_the_connection(pair):
     made = pair()
     made.climb()
     made.paths.send(made.address, encoded(1))
-    address, data = made.taken.get(timeout=SECONDS)
+    may_work, data = made.taken.get(timeout=SECONDS)
     granted = made.arrivals.send("d1", encoded(2))
 
-    assert (address, data) == (made.address, b"".join(encoded(1)))
+    assert (may_work, data) == (True, b"".join(encoded(1)))
     assert granted
     assert bytes(made.grants.get(timeout=SECONDS)[1]) == b"".join(encoded(2))
     assert made.wire.sent == []
@@ -277,7 +277,7 @@ def test_a_grant_is_answered_where_it_was_asked(pair):
     """A sender that is back on the broker's link hears us there, whatever stands elsewhere."""
     made = pair()
     answers = []
-    made.arrivals._take = lambda *_: answers.append(made.arrivals.send("d1", encoded(2)))
+    made.arrivals._take = lambda *_, **__: answers.append(made.arrivals.send("d1", encoded(2)))
     made.climb()
     made.paths.send(made.address, encoded(1))
     ends = time.monotonic() + SECONDS

@@ -1,0 +1,98 @@
+"""Reading by turns: one reads, one works, nobody waits for the other."""
+
+import queue
+import threading
+
+import pytest
+
+from wire.reading import Readers
+
+PATIENCE_SECONDS = 20
+
+
+class Source:
+    """What is read: pieces of work, until None."""
+
+    def __init__(self):
+        self.items = queue.SimpleQueue()
+        self.readers = Readers(self._until_work, "second")
+        self.at_once, self.most_at_once = 0, 0
+        self.thread = threading.Thread(target=self.readers.run, kwargs={"several": True})
+
+    def _until_work(self):
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            return self.items.get(timeout=PATIENCE_SECONDS)
+        finally:
+            self.at_once -= 1
+
+
+@pytest.fixture
+def source():
+    """A source that is read."""
+    made = Source()
+    made.thread.start()
+    yield made
+    made.items.put(None)
+    made.thread.join(PATIENCE_SECONDS)
+    assert not made.thread.is_alive()
+
+
+def test_another_thread_reads_while_one_works(source):
+    """Work that takes long keeps nobody from reading."""
+    first, second = queue.SimpleQueue(), threading.Event()
+
+    def long():
+        first.put(threading.get_ident())
+        assert second.wait(PATIENCE_SECONDS)
+
+    source.items.put(long)
+    worker = first.get(timeout=PATIENCE_SECONDS)
+    source.items.put(lambda: (first.put(threading.get_ident()), second.set()))
+
+    assert first.get(timeout=PATIENCE_SECONDS) != worker
+    assert source.readers.several
+
+
+def test_one_reads_at_a_time(source):
+    """And all that was read is done, each once."""
+    done = queue.SimpleQueue()
+    for number in range(500):
+        source.items.put(lambda number=number: done.put(number))
+
+    assert sorted(done.get(timeout=PATIENCE_SECONDS) for _ in range(500)) == list(range(500))
+    assert source.most_at_once == 1
+
+
+def test_the_end_is_everybodys(source):
+    """Also of who was at work when it came."""
+    working, go_on = threading.Event(), threading.Event()
+
+    def long():
+        working.set()
+        go_on.wait(PATIENCE_SECONDS)
+
+    source.items.put(long)
+    assert working.wait(PATIENCE_SECONDS)
+    source.items.put(None)
+    names = {thread.name for thread in threading.enumerate()}
+    go_on.set()
+    source.thread.join(PATIENCE_SECONDS)
+
+    assert "second" in names
+    assert not source.thread.is_alive()
+
+
+def test_without_memory_for_a_second_thread_there_is_one(monkeypatch):
+    """And whoever might bring work is told so."""
+    source = Source()
+    monkeypatch.setattr(threading.Thread, "start", _refuse)
+    source.items.put(None)
+    source.readers.run(several=True)
+
+    assert not source.readers.several
+
+
+def _refuse(_thread):
+    raise RuntimeError("can't start new thread")
