@@ -101,25 +101,28 @@ class DataPlane:
         with self.changed.lock:
             return self._entry(route).never_fits(size_bytes)
 
-    def send(self, route: Route, frame: Frame, finished: Callable[[Frame], Frame]) -> bool:
+    def send(
+        self, route: Route, frame: Frame, finished: Callable[[Frame, Position], Frame]
+    ) -> bool:
         """Send a frame if the entry of ``route`` takes it now; else its sender is told when to try.
 
         Args:
             route: Where to.
             frame: What is told of when it is lost.
-            finished: Returns the frame as it leaves, once it is known that it does.
+            finished: Returns the frame as it leaves, with its position, once it is known that it
+                does.
 
         Returns:
             Whether it was sent. When the link breaks meanwhile, the gap will tell.
         """
         size = frames.reckoned_bytes(frame)
         with self.changed.lock:
-            entry = self._entry(route)
+            entry = self._newest if route is self._route else self._entry(route)
             taken = entry.take(frame, size) if self._link.up else None
             if taken is None:
                 self._room_wanted = True
                 return False
-        self._try_send(taken.address, finished(frame).with_meta(hop=list(taken.position)))
+        self._try_send(taken.address, finished(frame, taken.position))
         return True
 
     def tick(self, route: Route | None, *, waiting: bool) -> None:

@@ -22,6 +22,10 @@ class Feed:
     def __init__(self, source: Iterator[Any], rate: float | None, now: float) -> None:
         self.over = False
         self.error: Exception | None = None
+        self.reads_ahead = isinstance(source, ReadAhead)
+        """Whether frames are taken in a thread of their own: there can be none yet, or too many."""
+        self.paced = rate is not None
+        """Whether the next frame may have to wait for its time."""
         self._source = source
         self._ahead = source if isinstance(source, ReadAhead) else None
         self._rate = rate

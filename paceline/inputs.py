@@ -13,9 +13,40 @@ from numpy.typing import NDArray
 
 from wire import codecs, tensors
 from wire.errors import TensorSpecError
+from wire.messages import Route
 from wire.tensors import TensorSpec
 
 Arrays = Mapping[str, NDArray[Any]]
+
+
+class Inputs:
+    """Checks the inputs of one stream; most frames are like the one before."""
+
+    def __init__(self) -> None:
+        self._route: Route | None = None
+        self._fit: list[tuple[str, np.dtype[Any], tuple[int, ...]]] = []
+        """What that route takes, as it was given last."""
+
+    def arrays(self, route: Route, given: Any) -> dict[str, NDArray[Any]]:
+        """Return what ``route`` asks for, see `arrays`.
+
+        Raises:
+            TensorSpecError: It is not what is asked for.
+        """
+        if route is self._route and type(given) is dict:
+            found = {}
+            for name, dtype, shape in self._fit:
+                array = given.get(name)
+                if type(array) is not np.ndarray or array.dtype != dtype or array.shape != shape:
+                    break
+                found[name] = array
+            else:
+                return found
+        found = arrays(f"pipeline {route.pipeline}", route.receives, given)
+        self._route = route
+        self._fit = [(name, array.dtype, array.shape) for name, array in found.items()]
+        return found
+
 
 _FITS: Final = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}
 """Kinds of Python numbers that go into an element type of a kind."""

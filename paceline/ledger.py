@@ -9,8 +9,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from paceline.answers import Answer, Arrays
 from paceline.errors import FrameFailedError
@@ -25,8 +26,7 @@ _CLOCK: Final = clock_id()
 _NOTHING: Final[Arrays] = {}
 
 
-@dataclass(slots=True)
-class _Open:
+class _Open(msgspec.Struct, eq=False):
     """A frame that has not ended."""
 
     submitted_ns: int
@@ -45,8 +45,12 @@ class Ledger:
 
     def __init__(self, lock: threading.Lock) -> None:
         self.accounting = Accounting()
+        self.next_sequence = 0
+        """What the next frame entered is called."""
         self.next_taken = 0
         """Whose answer is taken next."""
+        self.overdue_from = math.inf
+        """No frame that has not ended is overdue before; monotonic seconds."""
         self._lock = lock
         self._latency = Histogram()
         self._last: tuple[int, int, int | None, int] | None = None
@@ -54,30 +58,23 @@ class Ledger:
         self._last_timings: tuple[waterfall.StageTimes, ...] = ()
         self._open: dict[int, _Open] = {}
         self._answers: dict[int, Answer] = {}
-        self._next_entered = 0
         self._drops_taken = 0
 
     @property
     def untaken(self) -> int:
         """Frames entered whose answers were not taken."""
-        return self._next_entered - self.next_taken
+        return self.next_sequence - self.next_taken
 
     @property
     def held(self) -> int:
         """Of those, the ones that were not dropped."""
-        return self.untaken - (self.accounting.drops - self._drops_taken)
+        dropped = self.accounting.drops - self._drops_taken
+        return self.next_sequence - self.next_taken - dropped
 
     @property
     def answer_ready(self) -> bool:
         """Whether the next answer is there."""
         return self.next_taken in self._answers
-
-    @property
-    def next_deadline(self) -> float:
-        """When the first frame that has not ended is overdue; monotonic seconds."""
-        with self._lock:  # all have as long, so the first entered is the first overdue
-            first = next(iter(self._open.values()), None)
-        return math.inf if first is None else first.deadline_at
 
     def __contains__(self, sequence: int) -> bool:
         """Whether a frame has not ended."""
@@ -87,18 +84,16 @@ class Ledger:
         """Return the frames that have not ended."""
         return list(self._open)
 
-    @property
-    def next_sequence(self) -> int:
-        """What the next frame entered is called."""
-        return self._next_entered
-
     def enter(self, deadline_seconds: float, inputs: Arrays = _NOTHING) -> None:
         """Enter the frame ``next_sequence``; ``inputs`` come back with its answer."""
         with self._lock:
-            deadline_at = time.monotonic() + deadline_seconds
-            self.accounting.submit(self._next_entered, deadline_at)
-            self._open[self._next_entered] = _Open(time.monotonic_ns(), deadline_at, inputs)
-            self._next_entered += 1
+            now_ns = time.monotonic_ns()
+            deadline_at = now_ns / 1e9 + deadline_seconds
+            self.accounting.submit(self.next_sequence, deadline_at)
+            if not self._open:  # all have as long, so the first entered is the first overdue
+                self.overdue_from = deadline_at
+            self._open[self.next_sequence] = _Open(now_ns, deadline_at, inputs)
+            self.next_sequence += 1
 
     def sent(self, sequence: int) -> float:
         """A frame goes to the entry now; returns the seconds to its deadline."""
@@ -107,7 +102,7 @@ class Ledger:
             if open_ is None:
                 return 0.0
             open_.sent_ns = time.monotonic_ns()
-            return max(0.0, open_.deadline_at - time.monotonic())
+            return max(0.0, open_.deadline_at - open_.sent_ns / 1e9)
 
     def lost(self, sequence: int, code: str) -> int:
         """Note that a frame was lost; returns how often so by now, 0 if it has ended."""
@@ -161,6 +156,8 @@ class Ledger:
         with self._lock:
             for sequence in self.accounting.expire(now):
                 self._answer(sequence, {}, FrameFailedError(sequence, DEADLINE, message))
+            first = next(iter(self._open.values()), None)
+            self.overdue_from = math.inf if first is None else first.deadline_at
 
     def take(self) -> Iterator[Answer]:
         """Yield the answers that are there, in the order of submission."""
@@ -170,7 +167,8 @@ class Ledger:
             if answer is None:
                 return
             self.next_taken += 1
-            self._drops_taken += answer.dropped
+            if answer.error is not None:
+                self._drops_taken += answer.dropped
             yield answer
 
     def account(self, pipeline: str, client: str, stream: int) -> Account:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Generator, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from numpy.typing import NDArray
@@ -159,7 +160,7 @@ class Pipeline:
         try:
             plane = self._opened()
             stream = Stream(
-                plane, lambda: self._route_over(plane), refusals=self._refusals, **options
+                plane, partial(self._route_over, plane), refusals=self._refusals, **options
             )
             self._stream = stream
             try:
@@ -173,7 +174,8 @@ class Pipeline:
     def _route_over(self, plane: DataPlane) -> Route:
         if self._plane is not plane:
             raise SiteClosedError(self._site.broker)
-        return self.route
+        route = self._route
+        return self.route if route is None else route
 
     def _opened(self) -> DataPlane:
         """Return the connection for frames of a pipeline that is there."""

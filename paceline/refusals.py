@@ -20,6 +20,8 @@ class Refusals:
     """The refusals of one pipeline since it last gave a result."""
 
     def __init__(self) -> None:
+        self.any = False
+        """Whether there were some: otherwise there is nothing to pause for, nor to forget."""
         self._generation: int | None = None
         self._in_a_row = 0
         self._pause_seconds = 0.0
@@ -33,6 +35,7 @@ class Refusals:
 
     def answered(self) -> None:
         """A result came."""
+        self.any = False
         self._in_a_row = 0
         self._pause_seconds = 0.0
         self._until = 0.0
@@ -41,6 +44,7 @@ class Refusals:
         """A stage of ``generation`` said ``code``; after ``window`` refusals there is a pause."""
         if code not in NOT_NOW or generation != self._generation:
             return
+        self.any = True
         self._in_a_row += 1
         if self._in_a_row >= window:
             self._in_a_row = 0

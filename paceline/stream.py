@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import msgspec
 
-from paceline import inputs as given
 from paceline.answers import Answer, Arrays
 from paceline.dataplane import DataPlane
 from paceline.errors import PipelineUndeployedError, PipelineUnknownError, SiteClosedError
 from paceline.feed import Feed
+from paceline.inputs import Inputs
 from paceline.ledger import Ledger
 from paceline.policies import Policy
 from paceline.read_ahead import MAX_PASSED, ReadAhead
@@ -22,7 +22,7 @@ from wire import timings as waterfall
 from wire.accounting import DEADLINE, Accounting
 from wire.errors import CodedError, FrameError, TensorSpecError, UnknownPluginError
 from wire.frame import Frame, Kind, reckoned_bytes
-from wire.hop import MAX_LOSSES
+from wire.hop import MAX_LOSSES, Position
 from wire.messages import Account, Route
 
 DEFAULT_WINDOW: Final = 8
@@ -81,6 +81,9 @@ class Stream:
         self._look_at = 0.0
         self._refusals = refusals or Refusals()
         self._policy = policy
+        newest = policy is Policy.DROP_OLDEST
+        self._most_untaken = window + (MAX_PASSED if newest else 0)
+        self._inputs = Inputs()
         self._waiting: deque[Frame] = deque()
         self._again: deque[Frame] = deque()
         """Frames that were lost on their way; at most the window."""
@@ -95,8 +98,8 @@ class Stream:
     @property
     def room(self) -> bool:
         """Whether one more frame may be submitted."""
-        newest = self._policy is Policy.DROP_OLDEST
-        return self._ledger.untaken < self._window + (MAX_PASSED if newest else 0)
+        ledger = self._ledger
+        return ledger.next_sequence - ledger.next_taken < self._most_untaken
 
     @property
     def finished(self) -> bool:
@@ -114,11 +117,12 @@ class Stream:
         """
         route = self._route()
         codec = self._codec or route.codec
-        wanted = given.arrays(f"pipeline {route.pipeline}", route.receives, inputs)
+        wanted = self._inputs.arrays(route, inputs)
+        sequence = self._ledger.next_sequence
         frame = Frame(
             Kind.DATA,
             self.number,
-            self._ledger.next_sequence,
+            sequence,
             meta=codecs.meta({"client": self._plane.client}, codec),
             tensors=codecs.tensors(wanted, codec),
         )
@@ -128,25 +132,29 @@ class Stream:
         self._ledger.enter(self._deadline_seconds, inputs)
         self._waiting.append(frame)
         self.pump()
-        return frame.sequence
+        return sequence
 
     def pump(self) -> None:
-        """Send what may be sent, and end what is overdue; the submitting thread calls it."""
-        route = self._present_route()
-        if route is not None and (self._waiting or self._again):
-            self._send_waiting(route)
+        """Send what may be sent, and end what is overdue; the submitting thread calls it.
+
+        What is not of this very frame is looked after every so often.
+        """
         now = time.monotonic()
-        if now >= self._look_at:
-            self._look_at = now + _LOOK_SECONDS
-            self._plane.tick(route, waiting=bool(self._waiting or self._again))
-        if now >= self._ledger.next_deadline:
+        if self._waiting or self._again or now >= self._look_at:
+            route = self._present_route()
+            if route is not None and (self._waiting or self._again):
+                self._send_waiting(route)
+            if now >= self._look_at:
+                self._look_at = now + _LOOK_SECONDS
+                self._plane.tick(route, waiting=bool(self._waiting or self._again))
+        if now >= self._ledger.overdue_from:
             self._end_overdue(now)
 
     def take(self) -> Iterator[Answer]:
         """Yield the answers that are there, in the order of submission."""
         return self._ledger.take()
 
-    def wait(self, seconds: float, over: Callable[[], bool] = lambda: False) -> None:
+    def wait(self, seconds: float, over: Callable[[], bool] | None = None) -> None:
         """Wait for an answer, or until ``over()``, at most ``seconds``; keeps the flow going."""
         until = time.monotonic() + seconds
         changed = self._plane.changed
@@ -154,9 +162,9 @@ class Stream:
             told = changed.told
             self.pump()
             now = time.monotonic()
-            if now >= until or self._ledger.answer_ready or over():
+            if now >= until or self._ledger.answer_ready or (over is not None and over()):
                 return
-            due = min(until, self._ledger.next_deadline, now + _TICK_SECONDS)
+            due = min(until, self._ledger.overdue_from, now + _TICK_SECONDS)
             changed.wait_beyond(told, due - now)
 
     def run(self, inputs: Iterable[Any], rate: float | None) -> Iterator[Answer]:
@@ -204,7 +212,8 @@ class Stream:
         except FrameError as error:
             self._ledger.error(frame.sequence, error.code, str(error))
             return
-        if self._ledger.result(frame.sequence, arrays, waterfall.entries(frame.meta)):
+        taken = self._ledger.result(frame.sequence, arrays, waterfall.entries(frame.meta))
+        if taken and self._refusals.any:
             with self._plane.changed.lock:
                 self._refusals.answered()
 
@@ -235,15 +244,17 @@ class Stream:
         while not (feed.over and self.finished):
             if self.ended_by is not None and not feed.over:
                 feed.end(self.ended_by)
-            self._enter_passed(feed)
+            if feed.reads_ahead:
+                self._enter_passed(feed)
             pause = self._pause_seconds(feed)
             if pause > 0:
                 self.wait(min(pause, _TICK_SECONDS))
-            elif feed.idle:
+            elif feed.reads_ahead and feed.idle:
                 self.wait(_TICK_SECONDS, lambda: not feed.idle)
             elif not self._took_turn(feed):
                 self.wait(_TICK_SECONDS)
-            yield from self.take()
+            if self._ledger.answer_ready:
+                yield from self._ledger.take()
 
     def _enter_passed(self, feed: Feed) -> None:
         """Account for the frames that newer ones took the place of before they were taken."""
@@ -252,11 +263,6 @@ class Stream:
             self._ledger.enter(self._deadline_seconds)
             self._ledger.drop(sequence)
 
-    @property
-    def _under_way(self) -> int:
-        """Frames that have left, or were answered and not taken."""
-        return self._ledger.held - len(self._waiting)
-
     def _wake(self) -> None:
         self._plane.changed.tell()
 
@@ -264,6 +270,8 @@ class Stream:
         """Return how long to submit nothing, as far as it can be known."""
         if feed.over or not self.room:
             return _TICK_SECONDS
+        if not (feed.paced or self._refusals.any):
+            return 0.0
         now = time.monotonic()
         with self._plane.changed.lock:
             return max(feed.due_seconds(now), self._refusals.pause_seconds(now))
@@ -273,7 +281,8 @@ class Stream:
         frame = feed.next()
         if feed.over:
             return True
-        self._enter_passed(feed)
+        if feed.reads_ahead:
+            self._enter_passed(feed)
         try:
             self.submit(frame)
         except (PipelineUnknownError, SiteClosedError):
@@ -320,8 +329,8 @@ class Stream:
             frame = queue[0]
             if frame.sequence not in self._ledger:
                 queue.popleft()  # it has ended while it waited
-            elif queue is self._waiting and self._under_way >= self._window:
-                break
+            elif queue is self._waiting and self._ledger.held - len(queue) >= self._window:
+                break  # so many have left, or were answered and not taken
             elif self._plane.send(route, frame, addressed):
                 queue.popleft()
             elif self._plane.never_fits(route, size := reckoned_bytes(frame)):
@@ -343,7 +352,12 @@ class Stream:
                     self._ledger.error(frame.sequence, DEADLINE, text)
         self._ledger.expire(f"no answer in {self._deadline_seconds:g} s", now)
 
-    def _addressed(self, generation: int, frame: Frame) -> Frame:
+    def _addressed(self, generation: int, frame: Frame, position: Position) -> Frame:
         """Return a frame as it leaves now."""
-        left_ms = int(self._ledger.sent(frame.sequence) * 1000)
-        return msgspec.structs.replace(frame, generation=generation, stage=0, deadline_ms=left_ms)
+        return msgspec.structs.replace(
+            frame,
+            generation=generation,
+            stage=0,
+            deadline_ms=int(self._ledger.sent(frame.sequence) * 1000),
+            meta={**frame.meta, "hop": list(position)},
+        )

@@ -6,6 +6,7 @@ from paceline.errors import PipelineUnknownError, SiteClosedError
 from paceline.news import News
 from wire import codecs
 from wire.frame import Frame, Kind
+from wire.hop import Position
 from wire.messages import Route, RouteStage
 from wire.tensors import TensorSpec
 
@@ -46,7 +47,7 @@ class Plane:
         """Keep it, if there is credit."""
         allowed = self.fits and len(self.sent) < self.credit
         if allowed:
-            self.sent.append(finished(frame))
+            self.sent.append(finished(frame, Position(1, len(self.sent), 0, "c")))
         return allowed
 
     def tick(self, route, *, waiting):

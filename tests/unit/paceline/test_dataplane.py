@@ -81,9 +81,9 @@ class Desk:
     def send(self, sequence=0, way=None, *, breaks=False):
         """Send a small frame, by a link that ``breaks`` meanwhile; returns whether it left."""
 
-        def finished(made):
+        def finished(made, position):
             self.wire.up = not breaks
-            return made
+            return made.with_meta(hop=list(position))
 
         sent = self.plane.send(way or route(), self.frame(sequence), finished)
         self.wire.up = self.wire.up or breaks

@@ -260,6 +260,7 @@ class EntryMachine(RuleBasedStateMachine):
         """Everything that has not ended is overdue."""
         for open_ in self.stream._ledger._open.values():
             open_.deadline_at = 0.0
+        self.stream._ledger.overdue_from = 0.0
         accounting = self.stream.accounting
         accounting._in_flight = dict.fromkeys(accounting._in_flight, 0.0)
         self.stream.pump()
