@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from paceline.errors import FrameFailedError
 from paceline.policies import DROPPED
+from wire import timings as waterfall
 from wire.timings import StageTimes
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -25,9 +26,15 @@ class Answer(msgspec.Struct, frozen=True, eq=False):
     sent_ns: int | None
     """When credit let it go to the entry; None: it never left."""
     answered_ns: int
-    timings: tuple[StageTimes, ...] = ()
+    meta: Mapping[str, Any] = {}
+    """The result's, as it came."""
     inputs: Arrays = {}
     """What was given for the frame, the very object; empty for one that was dropped."""
+
+    @property
+    def timings(self) -> tuple[StageTimes, ...]:
+        """What each stage wrote, read anew each time."""
+        return waterfall.entries(self.meta)
 
     @property
     def latency_seconds(self) -> float:

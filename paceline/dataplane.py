@@ -25,6 +25,7 @@ from wire.topics import Lane, Site
 _MANY: Final = 1 << 20
 _MANY_BYTES: Final = 1 << 40
 _MAX_ENTRIES: Final = 8
+_ANSWERS: Final = frozenset({Kind.RESULT, Kind.ERROR})
 RESULTS_UNTOLD: Final = 4
 """Results that came and of which the last stage, which keeps them, is not told."""
 
@@ -188,7 +189,7 @@ class DataPlane:
             recipient = self._recipients.get(frame.stream)
         if grant is not None:
             self._grant(address, grant)
-        if new and recipient is not None and frame.kind in {Kind.RESULT, Kind.ERROR}:
+        if new and recipient is not None and frame.kind in _ANSWERS:
             recipient.answered(frame)
         self.changed.tell()
 

@@ -8,8 +8,8 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 import msgspec
 
@@ -24,6 +24,7 @@ from wire.messages import Account, ClientTimes
 
 _CLOCK: Final = clock_id()
 _NOTHING: Final[Arrays] = {}
+_NO_META: Final[Mapping[str, Any]] = {}
 
 
 class _Open(msgspec.Struct, eq=False):
@@ -55,7 +56,7 @@ class Ledger:
         self._latency = Histogram()
         self._last: tuple[int, int, int | None, int] | None = None
         """Of the last result: sequence; submitted, sent, answered in nanoseconds."""
-        self._last_timings: tuple[waterfall.StageTimes, ...] = ()
+        self._last_meta: Mapping[str, Any] = {}
         self._open: dict[int, _Open] = {}
         self._answers: dict[int, Answer] = {}
         self._drops_taken = 0
@@ -120,17 +121,15 @@ class Ledger:
         open_ = self._open.get(sequence)
         return open_ is not None and open_.deadline_at <= now
 
-    def result(
-        self, sequence: int, arrays: Arrays, timings: tuple[waterfall.StageTimes, ...]
-    ) -> bool:
-        """End a frame with its result; False: it had ended."""
+    def result(self, sequence: int, arrays: Arrays, meta: Mapping[str, Any]) -> bool:
+        """End a frame with its result, whose ``meta`` came with it; False: it had ended."""
         with self._lock:
             if not self.accounting.result(sequence):
                 return False
-            answer = self._answer(sequence, arrays, None, timings)
+            answer = self._answer(sequence, arrays, None, meta)
             self._latency.add(answer.answered_ns - answer.submitted_ns)
             self._last = sequence, answer.submitted_ns, answer.sent_ns, answer.answered_ns
-            self._last_timings = timings
+            self._last_meta = meta
             return True
 
     def error(self, sequence: int, code: str, message: str, where: str | None = None) -> None:
@@ -186,7 +185,9 @@ class Ledger:
                 in_flight=kept.in_flight,
                 lost=kept.lost,
                 sent_unix_ns=time.time_ns(),
-                timings=tuple(waterfall.plain(entry) for entry in self._last_timings),
+                timings=tuple(
+                    waterfall.plain(entry) for entry in waterfall.entries(self._last_meta)
+                ),
                 frame=_client_times(*self._last) if self._last else None,
                 latency=self._latency.to_message(),
             )
@@ -196,7 +197,7 @@ class Ledger:
         sequence: int,
         arrays: Arrays,
         error: FrameFailedError | None,
-        timings: tuple[waterfall.StageTimes, ...] = (),
+        meta: Mapping[str, Any] = _NO_META,
     ) -> Answer:
         open_ = self._open.pop(sequence)
         answer = self._answers[sequence] = Answer(
@@ -207,7 +208,7 @@ class Ledger:
             submitted_ns=open_.submitted_ns,
             sent_ns=open_.sent_ns,
             answered_ns=time.monotonic_ns(),
-            timings=timings,
+            meta=meta,
         )
         return answer
 

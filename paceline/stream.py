@@ -18,7 +18,6 @@ from paceline.policies import Policy
 from paceline.read_ahead import MAX_PASSED, ReadAhead
 from paceline.refusals import Refusals
 from wire import codecs
-from wire import timings as waterfall
 from wire.accounting import DEADLINE, Accounting
 from wire.errors import CodedError, FrameError, TensorSpecError, UnknownPluginError
 from wire.frame import Frame, Kind, reckoned_bytes
@@ -212,7 +211,7 @@ class Stream:
         except FrameError as error:
             self._ledger.error(frame.sequence, error.code, str(error))
             return
-        taken = self._ledger.result(frame.sequence, arrays, waterfall.entries(frame.meta))
+        taken = self._ledger.result(frame.sequence, arrays, frame.meta)
         if taken and self._refusals.any:
             with self._plane.changed.lock:
                 self._refusals.answered()

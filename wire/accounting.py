@@ -7,7 +7,7 @@ seconds. Not for two threads at once.
 """
 
 from collections import Counter
-from typing import Final
+from typing import Final, Literal
 
 DEADLINE: Final = "frame.deadline"
 _MAX_UNEXPLAINED: Final = 4096
@@ -55,22 +55,22 @@ class Accounting:
 
     def result(self, sequence: int) -> bool:
         """A result came; False: the frame had already ended, and the result is dropped."""
-        if not self._end(sequence):
-            return False
+        if self._in_flight.pop(sequence, None) is None:
+            return self._came_late(sequence)
         self.results += 1
         return True
 
     def error(self, sequence: int, code: str) -> bool:
         """An error came; False: the frame had already ended."""
-        if not self._end(sequence):
-            return False
+        if self._in_flight.pop(sequence, None) is None:
+            return self._came_late(sequence)
         self.errors[code] += 1
         return True
 
     def drop(self, sequence: int) -> bool:
         """The entry's policy dropped the frame."""
-        if not self._end(sequence):
-            return False
+        if self._in_flight.pop(sequence, None) is None:
+            return self._came_late(sequence)
         self.drops += 1
         return True
 
@@ -88,9 +88,7 @@ class Accounting:
         """Why a frame that may have ended by deadline had no answer is known now."""
         self._unexplained.pop(sequence, None)
 
-    def _end(self, sequence: int) -> bool:
-        if self._in_flight.pop(sequence, None) is not None:
-            return True
+    def _came_late(self, sequence: int) -> Literal[False]:
         self.late += 1
         self._unexplained.pop(sequence, None)
         return False

@@ -123,5 +123,5 @@ def _without_tensors(answer: Answer) -> Answer:
         submitted_ns=answer.submitted_ns,
         sent_ns=answer.sent_ns,
         answered_ns=answer.answered_ns,
-        timings=answer.timings,
+        meta=answer.meta,
     )

@@ -13,7 +13,7 @@ from wire import chunk
 from wire.access import Access
 from wire.buffers import Buffer
 from wire.chunk import Reassembler, Slot
-from wire.errors import CodedError, FrameError, LinkDownError
+from wire.errors import FrameError, LinkDownError
 from wire.frame import Kind
 from wire.keeper import Keeper
 from wire.links import REASSEMBLY_BYTES, LinkOptions, Receive, allocate
@@ -155,7 +155,8 @@ class _Lane:
     def place(self, coming: Coming) -> tuple[memoryview, int] | None:
         """See ``Receiver``: into the frame whose chunk it is, else into fresh memory.
 
-        What is too large, or follows on nothing, is a fault.
+        What is here as a whole is taken at once. What is too large, or follows on nothing, is a
+        fault.
         """
         self._memory = self._slot = None  # the last may have ended with its connection
         size, peek = coming.size_bytes, coming.peek
@@ -165,12 +166,17 @@ class _Lane:
                 self._slot = slot
                 return slot.view, slot.payload_start
             if size > self._max_frame_bytes:
-                raise FrameError(f"{size} bytes, at most {self._max_frame_bytes} are taken")
-        except CodedError as error:
+                problem = f"{size} bytes, at most {self._max_frame_bytes} are taken"
+                raise FrameError(problem)  # noqa: TRY301 told like what the reassembler raises
+            memory = allocate(size)
+            if peek.nbytes < size:
+                self._memory = memory
+                return memory, 0
+            memory[:] = peek
+            self._receive(self._address, memory)
+        except Exception as error:  # noqa: BLE001 a link outlives what its callees do
             self._on_fault(error)
-            return None
-        memory = self._memory = allocate(size)
-        return memory, 0
+        return None
 
     def full(self) -> None:
         """See ``Receiver``."""

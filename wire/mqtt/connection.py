@@ -36,7 +36,7 @@ class Receiver(Protocol):
     def place(self, coming: Coming) -> tuple[memoryview, int] | None:
         """Return where a message's payload goes, and how much of its beginning does not.
 
-        None: it is passed over.
+        None: it is passed over; so is one that was taken from its peek, which is all of it.
         """
         ...
 
@@ -129,7 +129,13 @@ class MqttConnection:
             StreamStalledError: The broker took nothing in time, so it has now.
             StreamFullError: From the reading thread: too much waits already.
         """
-        self._send([packets.publish_front(self._dialect, topic, payload_bytes), *payload])
+        outflow = self._outflow
+        assert outflow is not None  # it is up
+        packet = [packets.publish_front(self._dialect, topic, payload_bytes), *payload]
+        if threading.get_ident() == self._reader:
+            outflow.send_soon(packet)
+        else:
+            outflow.send(packet)
 
     def publish_each(self, topic: str, payloads: Iterable[Sequence[Buffer]]) -> None:
         """Send a message for each payload, small ones together; as ``publish``.

@@ -16,7 +16,9 @@ A frame's way leads through here with caches that are cold, so there are few cal
 Source: MQTT 3.1.1 and MQTT 5.0, sections 2, 3.3.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from wire.errors import MqttPacketError
 from wire.mqtt import fields
@@ -29,7 +31,7 @@ PEEK_BYTES: Final = 512
 """So much of a payload can be seen before its place is decided, or all of it."""
 
 
-class Coming(NamedTuple):
+class Coming(msgspec.Struct, frozen=True, eq=False):
     """A message's payload begins: `Inflow.fill` says where it shall go."""
 
     topic: str
@@ -38,7 +40,7 @@ class Coming(NamedTuple):
     """Its beginning, valid until the next call."""
 
 
-class Came(NamedTuple):
+class Came(msgspec.Struct, frozen=True):
     """The place that was given is full."""
 
 
@@ -142,16 +144,12 @@ class Inflow:
                 return packet
             if self._message is None and not self._passing:
                 break
-        self._make_room()
-        return None
-
-    def _make_room(self) -> None:
-        """Let the window be what is free behind the bytes that are here."""
         here = self._end - self._start
-        if self._start:
+        if here and self._start:
             self._view[:here] = self._view[self._start : self._end]
-            self._start, self._end = 0, here
+        self._start, self._end = 0, here
         self.window = self._view[here:]
+        return None
 
     def _packet(self) -> Packet | None:
         """Take the packet that begins where we are.
@@ -165,20 +163,21 @@ class Inflow:
             size, begins = fields.number(data, 1)
         except IndexError:
             return None
+        ends = begins + size
         if first >> 4 == PUBLISH:
-            self._publish(first, data, begins, begins + size)
+            if first & 0x06:
+                raise MqttPacketError(f"a message of QoS {first >> 1 & 3}, which nobody asked for")
+            self._publish(data, begins, ends)
             return None
-        if begins + size > BUFFER_BYTES:
+        if ends > BUFFER_BYTES:
             raise MqttPacketError(f"a packet of kind {first >> 4} and {size} bytes")
-        if len(data) < begins + size:
+        if len(data) < ends:
             return None
-        self._start += begins + size
-        return Packet(first >> 4, first & 0x0F, bytes(data[begins : begins + size]))
+        self._start += ends
+        return Packet(first >> 4, first & 0x0F, bytes(data[begins:ends]))
 
-    def _publish(self, first: int, data: memoryview, begins: int, ends: int) -> None:
+    def _publish(self, data: memoryview, begins: int, ends: int) -> None:
         """Take what stands before the payload of a PUBLISH, if it is here."""
-        if first & 0x06:
-            raise MqttPacketError(f"a message of QoS {first >> 1 & 3}, which nobody asked for")
         if ends < begins + 2:
             raise MqttPacketError("a PUBLISH that is cut off")
         here = len(data)
@@ -193,12 +192,15 @@ class Inflow:
             return
         properties = 0
         if self._has_properties:
-            try:
-                properties, at = fields.number(data[: min(here, ends)], at)
-            except IndexError:
-                if here < min(ends, at + 4):
-                    return
-                raise MqttPacketError("a PUBLISH that is cut off") from None
+            if at < here and at < ends and not data[at]:
+                at += 1  # there are none, as usual
+            else:
+                try:
+                    properties, at = fields.number(data[: min(here, ends)], at)
+                except IndexError:
+                    if here < min(ends, at + 4):
+                        return
+                    raise MqttPacketError("a PUBLISH that is cut off") from None
         if at + properties > ends:
             raise MqttPacketError("a PUBLISH that is cut off")
         if here < at:

@@ -3,13 +3,19 @@
 import threading
 
 from paceline.ledger import Ledger
+from wire import timings
 from wire.histogram import Histogram
 from wire.timings import StageTimes
 
 
-def _stage(stage):
-    times = {"received": 1, "started": 2, "run": 3, "finished": 4, "sent": 5}
-    return StageTimes(stage=stage, device=f"d{stage}", clock="c", **times)
+def _meta(*stages):
+    """Return a result's meta as it comes through these stages."""
+    meta = {"client": "c"}
+    for stage in stages:
+        times = {"received": 1, "started": 2, "run": 3, "finished": 4, "sent": 5}
+        entry = StageTimes(stage=stage, device=f"d{stage}", clock="c", **times)
+        meta[timings.KEY] = timings.appended(meta, entry)
+    return meta
 
 
 def test_account_tells_the_latency_of_results_and_the_newest_one_by_the_clients_clock():
@@ -18,9 +24,9 @@ def test_account_tells_the_latency_of_results_and_the_newest_one_by_the_clients_
     for _ in range(3):
         ledger.enter(10.0)
         ledger.sent(ledger.next_sequence - 1)
-    ledger.result(0, {}, (_stage(0),))
+    ledger.result(0, {}, _meta(0))
     ledger.error(1, "worker.lost", "gone")
-    ledger.result(2, {}, (_stage(0), _stage(1)))
+    ledger.result(2, {}, _meta(0, 1))
 
     told = ledger.account("p", "c", 7)
     answers = {answer.sequence: answer for answer in ledger.take()}

@@ -1,10 +1,12 @@
 """Answers and reports for the tests of ``paceline.bench``."""
 
+import msgspec
+
 from paceline.answers import Answer
 from paceline.bench.pipeline_report import Level, Percentiles
 from paceline.bench.way import Part, StageLoad
 from paceline.errors import FrameFailedError
-from wire.timings import StageTimes
+from wire.timings import KEY, StageTimes
 
 MS = 1_000_000
 
@@ -27,7 +29,8 @@ def answer(at_ms=0, latency_ms=20, *, sequence=0, timings=(), reason=None):
     """Return an answer that came at an instant, after so long; with ``reason``, an error."""
     error = FrameFailedError(sequence, reason, "broken") if reason else None
     submitted = int((at_ms - latency_ms) * MS)
-    return Answer(sequence, {}, error, submitted, submitted + MS, int(at_ms * MS), tuple(timings))
+    meta = {KEY: [msgspec.structs.astuple(entry) for entry in timings]}
+    return Answer(sequence, {}, error, submitted, submitted + MS, int(at_ms * MS), meta)
 
 
 def level(concurrency, rate, *, stages=(), p50=0.01, parts=(), stable=True, failed=None):
