@@ -26,7 +26,7 @@ _MANY: Final = 1 << 20
 _MANY_BYTES: Final = 1 << 40
 _MAX_ENTRIES: Final = 8
 _ANSWERS: Final = frozenset({Kind.RESULT, Kind.ERROR})
-RESULTS_UNTOLD: Final = 4
+RESULTS_UNTOLD: Final = 8
 """Results that came and of which the last stage, which keeps them, is not told."""
 
 

@@ -27,6 +27,8 @@ from wire.mqtt.packets import PUBLISH, Packet
 BUFFER_BYTES: Final = 4096
 LONGEST_TOPIC_BYTES: Final = 1024
 """Longer ones are not ours: their messages are passed over."""
+_PLAIN: Final = PUBLISH << 4
+"""How a message begins that is not retained and not told twice."""
 PEEK_BYTES: Final = 512
 """So much of a payload can be seen before its place is decided, or all of it."""
 
@@ -74,11 +76,31 @@ class Inflow:
     def took(self, count: int) -> Event | None:
         """Take the bytes that were received into the window; returns as `next_event` does.
 
+        What comes mostly, a message that is here as a whole, is seen at once.
+
         Raises:
             MqttPacketError: It is no MQTT, or nothing that was asked for.
         """
         if not self.filling:
-            self._end += count
+            view = self._view
+            end = self._end = self._end + count
+            if view[0] == _PLAIN and not (self._start or self._passing or self._message):
+                size, at = view[1], 2
+                if size > 0x7F:
+                    size, at = size & 0x7F | view[2] << 7, 3
+                ends, begins = at + size, at + 2
+                topic_ends = begins + (view[at] << 8 | view[at + 1])
+                payload = topic_ends + self._has_properties
+                if (
+                    ends <= end
+                    and payload <= ends
+                    and (at == 2 or view[2] < 0x80)  # the size has no third byte
+                    and not (self._has_properties and view[topic_ends])
+                    and topic_ends - begins <= LONGEST_TOPIC_BYTES
+                ):
+                    topic = _text(view[begins:topic_ends])
+                    self._start, self._offered = payload, ends - payload
+                    return Coming(topic, ends - payload, view[payload:ends])
             return self.next_event()
         if count < self.window.nbytes:
             self.window = self.window[count:]
@@ -205,10 +227,14 @@ class Inflow:
             raise MqttPacketError("a PUBLISH that is cut off")
         if here < at:
             return
-        try:
-            topic = str(data[topic_begins:topic_ends], "utf-8")
-        except UnicodeDecodeError:
-            raise MqttPacketError("a topic that is no UTF-8") from None
+        topic = _text(data[topic_begins:topic_ends])
         self._start += at
         self._passing = properties
         self._message = topic, ends - at - properties
+
+
+def _text(data: memoryview) -> str:
+    try:
+        return str(data, "utf-8")
+    except UnicodeDecodeError:
+        raise MqttPacketError("a topic that is no UTF-8") from None

@@ -211,7 +211,7 @@ def test_a_workers_probe_is_answered_with_what_arrived(desk):
 
 def test_a_worker_hears_now_and_then_what_arrived(desk):
     """It keeps results until then, to send them again."""
-    for number in range(9):
+    for number in range(2 * RESULTS_UNTOLD + 1):
         desk.answer(number, number)
     told = [Grant.from_meta(made.meta["grant"]) for _, made in desk.wire.sent]
 

@@ -213,6 +213,27 @@ def test_every_flipped_byte_of_a_head_is_read_or_refused(dialect):
             assert largest <= LIMIT
 
 
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("payload", [b"", b"x", b"x" * 124, b"x" * 700], ids=len)
+def test_a_message_that_comes_at_once_is_what_it_is_byte_by_byte(dialect, payload):
+    """Whatever is wrong with its head, or behind it."""
+    data = written(dialect, "a", payload) + b"\xd0\x00"
+    outcomes = []
+    for at in range(10):
+        for bit in range(8):
+            changed = bytearray(data)
+            changed[at % len(data)] ^= 1 << bit
+            told = []
+            for step in (1, len(data)):
+                try:
+                    told.append(read(dialect, bytes(changed), step)[0])
+                except MqttPacketError as error:
+                    told.append(str(error))
+            outcomes.append(told)
+
+    assert [one for one, _ in outcomes] == [one for _, one in outcomes]
+
+
 @settings(max_examples=300)
 @given(dialect=st.sampled_from(DIALECTS), data=st.binary(max_size=200), step=st.integers(1, 50))
 def test_noise_is_read_or_refused(dialect, data, step):
