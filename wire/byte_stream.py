@@ -17,7 +17,7 @@ import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from wire.buffers import Buffer
@@ -203,9 +203,8 @@ class ByteStream:
         while view.nbytes:
             view = view[self.recv_some(view, fill=True) :]
 
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[Callable[[memoryview], None]]:
-        """Give a `recv_exactly` that costs half, for one thread at a time; close after all of them.
+    def begin_reading(self) -> Callable[[memoryview], None]:
+        """Return a `recv_exactly` that costs half, for one thread at a time, until `end_reading`.
 
         Raises:
             StreamClosedError: The connection has ended.
@@ -226,14 +225,16 @@ class ByteStream:
                 view = view[count:]
 
         self._receiving = True
-        try:
-            if self._closed:
-                raise self._ended()
-            yield fill
-        finally:
-            self._receiving = False
-            if self._closed:
-                self._release()
+        if self._closed:
+            self.end_reading()
+            raise self._ended()
+        return fill
+
+    def end_reading(self) -> None:
+        """Give back what `begin_reading` gave."""
+        self._receiving = False
+        if self._closed:
+            self._release()
 
     def close(self) -> None:
         """End the connection and wake whoever uses it; closing twice is harmless.

@@ -15,45 +15,50 @@ Work = Callable[[], None]
 
 
 class Readers:
-    """One thread, or two that take turns at one source.
+    """Threads that take turns at one source.
 
     Args:
         until_work: Reads until there is something to do, which it returns; None: no more comes.
-            Called by one thread at a time.
-        name: Of the second thread.
+            Called by one thread at a time; raises nothing.
+        name: Of the threads.
     """
 
     def __init__(self, until_work: Callable[[], Work | None], name: str) -> None:
         self.several = False
         """Whether another thread reads while one works; else there must be no work."""
+        self.over = threading.Event()
+        """Whether no more comes. Work may still be done then."""
         self._until_work = until_work
         self._name = name
         self._reading = threading.Lock()
-        self._over = False
 
-    def run(self, *, several: bool) -> None:
-        """Read and work until no more comes, or the other thread has seen that.
+    def start(self, *, works: bool = False) -> None:
+        """Begin to read.
 
         Args:
-            several: Start a second thread, if there is memory for one.
+            works: Start a second thread, if there is memory for one.
+
+        Raises:
+            RuntimeError: There is no memory for any.
         """
-        if several:
-            second = threading.Thread(target=self._take_turns, daemon=True, name=self._name)
+        self.several = works
+        self._start()
+        if works:
             try:
-                second.start()
+                self._start()
             except RuntimeError:
-                pass
-            else:
-                self.several = True
-        self._take_turns()
+                self.several = False
+
+    def _start(self) -> None:
+        threading.Thread(target=self._take_turns, daemon=True, name=self._name).start()
 
     def _take_turns(self) -> None:
         while True:
             with self._reading:
-                if self._over:
+                if self.over.is_set():
                     return
                 work = self._until_work()
                 if work is None:
-                    self._over = True
+                    self.over.set()
                     return
             work()

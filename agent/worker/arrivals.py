@@ -25,6 +25,7 @@ from wire.direct.errors import EndpointError, HandshakeError
 from wire.direct.proving import Arrival, Door
 from wire.direct.server import Server
 from wire.errors import LinkDownError
+from wire.links import Link
 from wire.reading import Work
 
 log = structlog.get_logger()
@@ -44,6 +45,7 @@ class Arrivals:
 
     Args:
         stage: Where we are.
+        link: The broker's, which calls `take`.
         access: Where it may be connected to; None: nowhere.
         stats: What is counted: whoever is refused.
         take: Called with each frame, one at a time, and whether it may return work; must not block.
@@ -54,6 +56,7 @@ class Arrivals:
     def __init__(
         self,
         stage: Stage,
+        link: Link,
         access: DirectAccess | None,
         stats: Stats,
         take: Take,
@@ -61,6 +64,7 @@ class Arrivals:
         max_frame_bytes: int,
     ) -> None:
         self._stage = stage
+        self._link = link
         self._access = access
         self._stats = stats
         self._take = take
@@ -79,9 +83,9 @@ class Arrivals:
         self._offers: list[Endpoint] | None = None
         self._closed = False
 
-    def take(self, _address: str, data: Buffer) -> None:
-        """Take one frame's bytes from the broker's link."""
-        self._take_by(None, data)
+    def take(self, _address: str, data: Buffer) -> Work | None:
+        """Take one frame's bytes from the broker's link; see `wire.links.Receive`."""
+        return self._take_by(None, data)
 
     def send(self, sender: str, buffers: Sequence[Buffer]) -> bool:
         """Send a grant to the sender of our lane; False: it has to go through the broker."""
@@ -190,8 +194,9 @@ class Arrivals:
     def _take_by(self, connection: Connection | None, data: Buffer) -> Work | None:
         with self._taking:  # while a sender changes its link, what it sent by both may come
             self._thread, self._by = threading.get_ident(), connection
-            may_work = False
-            if connection is not None:
+            if connection is None:
+                may_work = self._link.reads_on
+            else:
                 may_work = connection.readers.several
                 if connection.up:
                     self._heard[connection.peer] = connection

@@ -68,7 +68,6 @@ class Engine:
         self._ready: Runtime | None = None
         self._degraded: Reason | None = order.without if self._fallback else None
         self._now: Runtime | None = None
-        self._run: Callable[[Tensors], Tensors] = self._not_open
         self._call = self._runs[asked]
         self.any_thread = False
         """Whether `run` may be called from another thread than `open`."""
@@ -111,7 +110,8 @@ class Engine:
     def run(self, inputs: Tensors) -> Tensors:
         """Run once; see ``Runtime``. After an ``AcceleratorLostError`` the next run may succeed."""
         try:
-            return self._call.run(self._run, inputs)
+            now = self._now
+            return self._call.run(self._opened.run if now is None else now.run, inputs)
         except AcceleratorLostError as error:
             self._fall_back(error)
             raise
@@ -169,9 +169,6 @@ class Engine:
         if self._ready is not None:
             self._ready.close()
 
-    def _not_open(self, _inputs: Tensors) -> Tensors:
-        raise RuntimeFailedError(self.runtime, "the segment is not open")
-
     @property
     def _opened(self) -> Runtime:
         if self._now is None:
@@ -180,7 +177,7 @@ class Engine:
 
     def _use(self, runtime: Runtime) -> None:
         """Run on it from now on; whatever made it the right one is noted already."""
-        self._now, self._run, self.any_thread = runtime, runtime.run, runtime.any_thread
+        self._now, self.any_thread = runtime, runtime.any_thread
         self._call = self._runs[self.runtime]
 
     def _opened_as_asked(self) -> Runtime:

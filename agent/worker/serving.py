@@ -99,6 +99,7 @@ class Serving:
         self._intake.asked = self._send_offers
         self._arrivals = Arrivals(
             stage,
+            self._link,
             order.direct,
             self._stats,
             self._intake.take,
@@ -245,6 +246,7 @@ def _open_link(stage: Stage, order: Load, fault: Callable[[Exception], None]) ->
             ),
             max_packet_bytes=broker.max_packet_bytes,
             max_frame_bytes=order.max_frame_bytes,
+            works=True,
             on_up=lambda: said.info("link.connected"),
             on_problem=problem,
             on_fault=fault,

@@ -60,14 +60,18 @@ class Connection:
         self._max_frame_bytes = max_frame_bytes
         self._writing = threading.Lock()
         self._head = memoryview(bytearray(HEAD_BYTES))
+        self._fill: Callable[[memoryview], None] | None = None
         self._works = works
         self.readers = Readers(self._until_work, f"{link} {peer}")
         """Of what comes; whether ``receive`` may return work is theirs to say."""
-        self._thread = threading.Thread(target=self._read, daemon=True, name=f"{link} {peer}")
 
     def start(self) -> None:
-        """Begin to receive."""
-        self._thread.start()
+        """Begin to receive.
+
+        Raises:
+            RuntimeError: There is no memory for a thread.
+        """
+        self.readers.start(works=self._works)
 
     def send(self, buffers: Sequence[Buffer]) -> None:
         """Send one encoded frame; the buffers may be reused when this returns.
@@ -88,17 +92,11 @@ class Connection:
         self.up = False
         self._stream.close()
 
-    def _read(self) -> None:
-        try:
-            with self._stream.reading() as self._fill:
-                self.readers.run(several=self._works)
-        except StreamClosedError as error:
-            self._over(error.reason)
-
     def _until_work(self) -> Work | None:
         """Receive frames until one brings work, or nothing more comes: None."""
-        fill, head = self._fill, self._head
+        head = self._head
         try:
+            fill = self._fill = self._fill or self._stream.begin_reading()
             while True:
                 fill(head)
                 frame = allocate(announced_bytes(head, max_frame_bytes=self._max_frame_bytes))
@@ -121,5 +119,7 @@ class Connection:
         return None
 
     def _over(self, reason: str) -> None:
+        if self._fill is not None:
+            self._stream.end_reading()
         self.close()
         self._events.ended(self, reason)

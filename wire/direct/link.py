@@ -28,6 +28,7 @@ class DirectLink(ABC):
 
     name: str
     """The plugin's."""
+    reads_on = False
 
     def __init__(self, options: LinkOptions) -> None:
         self._options = options

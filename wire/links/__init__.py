@@ -20,10 +20,12 @@ from wire.attempts import Trouble
 from wire.broker_url import BrokerUrl
 from wire.buffers import Buffer
 from wire.frame import ALIGNMENT, MAX_FRAME_BYTES
+from wire.reading import Work
 
-Receive = Callable[[str, Buffer], None]
+Receive = Callable[[str, Buffer], Work | None]
 """Called in the link's reader thread with the address and a whole frame's bytes, which belong to
-the callee from then on. Must not block."""
+the callee from then on. Must not block: what takes long can be returned where the link
+``reads_on``, and is done while another thread reads."""
 
 REASSEMBLY_BYTES: Final = 256 << 20
 """All unfinished frames of one link together."""
@@ -52,6 +54,8 @@ class LinkOptions:
     """Larger frames are refused."""
     keepalive_seconds: float = 30.0
     """A connection on which nothing is heard is given up after one and a half of it."""
+    works: bool = False
+    """Whether ``receive`` returns work where it may."""
     meeting: Meeting | None = None
     """For links without a broker: ``tcp`` and ``uds``."""
     on_up: Callable[[], None] = lambda: None
@@ -69,6 +73,11 @@ class Link(Protocol):
     @property
     def up(self) -> bool:
         """Whether frames can be sent now."""
+        ...
+
+    @property
+    def reads_on(self) -> bool:
+        """Whether ``receive`` may return work now; a link need not know of such a thing."""
         ...
 
     def start(self, timeout_seconds: float) -> None:

@@ -25,6 +25,7 @@ _lock = threading.Lock()
 class MemoryLink:
     """A link to every other memory link with the same URL host."""
 
+    reads_on = False
     lose: Callable[[str], bool]
     """Asked for each frame sent; True loses it."""
 

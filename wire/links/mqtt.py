@@ -19,6 +19,7 @@ from wire.keeper import Keeper
 from wire.links import REASSEMBLY_BYTES, LinkOptions, Receive, allocate
 from wire.mqtt.connection import CONNECT_SECONDS, MqttConnection, Wishes
 from wire.mqtt.inflow import Coming
+from wire.reading import Work
 from wire.stream_errors import StreamClosedError, StreamFullError, StreamStalledError
 
 _KIND_AT: Final = 6
@@ -39,6 +40,8 @@ class MqttLink:
             max_bytes=max(REASSEMBLY_BYTES, options.max_frame_bytes),
             given_up=options.on_fault,
         )
+        self.reads_on = False
+        """Whether ``receive`` may return work."""
         self._connection: MqttConnection | None = None
         """The one that is made, or stands."""
         self._open: tuple[MqttConnection, int] | None = None
@@ -98,6 +101,7 @@ class MqttLink:
             options.max_frame_bytes + chunk.OVERHEAD_BYTES,
             self._risen,
             lambda: self._reassembler.expire(time.monotonic()),
+            options.works,
         )
         dialect = keeper.attempts.dialect
         connection = MqttConnection(options.url, dialect, options.access or Access(), wishes)
@@ -130,6 +134,7 @@ class MqttLink:
             return
         limit = chunk.chunk_bytes(self._options.max_packet_bytes, connection.max_packet_bytes)
         self._open = connection, limit
+        self.reads_on = connection.readers.several
         self._keeper.attempts.recovered()
         self._keeper.up.set()
         try:
@@ -152,7 +157,7 @@ class _Lane:
         self._memory: Buffer | None = None
         self._slot: Slot | None = None
 
-    def place(self, coming: Coming) -> tuple[memoryview, int] | None:
+    def place(self, coming: Coming) -> tuple[memoryview, int] | Work | None:
         """See ``Receiver``: into the frame whose chunk it is, else into fresh memory.
 
         What is here as a whole is taken at once. What is too large, or follows on nothing, is a
@@ -173,22 +178,23 @@ class _Lane:
                 self._memory = memory
                 return memory, 0
             memory[:] = peek
-            self._receive(self._address, memory)
+            return self._receive(self._address, memory)
         except Exception as error:  # noqa: BLE001 a link outlives what its callees do
             self._on_fault(error)
         return None
 
-    def full(self) -> None:
+    def full(self) -> Work | None:
         """See ``Receiver``."""
         memory, self._memory = self._memory, None
         if self._slot is not None:
             memory, self._slot = self._reassembler.filled(self._slot), None
         if memory is None:
-            return  # more chunks are to come
+            return None  # more chunks are to come
         try:
-            self._receive(self._address, memory)
+            return self._receive(self._address, memory)
         except Exception as error:  # noqa: BLE001 a link outlives what its callees do
             self._on_fault(error)
+        return None
 
 
 PLUGIN = MqttLink

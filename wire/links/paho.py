@@ -20,6 +20,8 @@ _CHUNK: Final = bytes([Kind.CHUNK])
 class PahoLink:
     """A link over one MQTT connection."""
 
+    reads_on = False
+
     def __init__(self, options: LinkOptions) -> None:
         self._options = options
         self._reassembler = chunk.Reassembler(

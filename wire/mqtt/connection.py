@@ -1,7 +1,8 @@
 """One MQTT connection for frames, on a blocking socket: from CONNECT to its end.
 
-One thread calls `run` and reads; others may publish meanwhile. What is said to the broker from
-within the reading thread never waits: see `wire.mqtt.outflow`.
+One thread calls `run` and waits for the end; one reads, or two by turns (`wire.reading`), and any
+may publish. What is said to the broker from within the reading thread never waits: see
+`wire.mqtt.outflow`.
 """
 
 import contextlib
@@ -19,10 +20,11 @@ from wire.buffers import Buffer
 from wire.byte_stream import SEND_SECONDS, ByteStream
 from wire.mqtt import packets
 from wire.mqtt.fields import MAX_SIZE
-from wire.mqtt.inflow import Coming, Inflow
+from wire.mqtt.inflow import Coming, Event, Inflow
 from wire.mqtt.keepalive import LOOK_RATIO, Due, KeepAlive
 from wire.mqtt.outflow import Outflow
 from wire.mqtt.packets import Packet
+from wire.reading import Readers, Work
 from wire.stream_errors import StreamClosedError, StreamStalledError
 
 CONNECT_SECONDS: Final = 5.0
@@ -31,17 +33,18 @@ TOGETHER_BYTES: Final = 512 << 10
 
 
 class Receiver(Protocol):
-    """Whoever gets the messages of one topic, in the thread that calls `run`; raises nothing."""
+    """Whoever gets the messages of one topic, in the thread that reads; raises nothing."""
 
-    def place(self, coming: Coming) -> tuple[memoryview, int] | None:
+    def place(self, coming: Coming) -> tuple[memoryview, int] | Work | None:
         """Return where a message's payload goes, and how much of its beginning does not.
 
-        None: it is passed over; so is one that was taken from its peek, which is all of it.
+        None: it is passed over; so is one that was taken from its peek, which is all of it. What
+        there is to do about that one may be returned if there are several ``readers``.
         """
         ...
 
-    def full(self) -> None:
-        """Take the message: the place that was returned last is full."""
+    def full(self) -> Work | None:
+        """Take the message, as ``place`` may: the place that was returned last is full."""
         ...
 
 
@@ -58,10 +61,12 @@ class Wishes(NamedTuple):
     """Called when every subscription is acknowledged."""
     looked: Callable[[], None] = lambda: None
     """Called every so often, also while nothing comes."""
+    works: bool = False
+    """Whether receivers return work where they may."""
 
 
 class MqttConnection:
-    """A connection that `run` makes; ``up`` and the receivers are called in its thread."""
+    """A connection that `run` makes; ``up`` and the receivers are called in the reading thread."""
 
     def __init__(self, url: BrokerUrl, dialect: str, access: Access, wishes: Wishes) -> None:
         self.max_packet_bytes: int | None = None
@@ -79,12 +84,18 @@ class MqttConnection:
         self._access = access
         self._wishes = wishes
         self._reader: int | None = None
+        """The thread that reads now; none while what was read is worked at and nobody has begun."""
+        self._receiver: Receiver | None = None
+        """Whose payload comes."""
         self._leaving = False
         self._stream: ByteStream | None = None
         self._outflow: Outflow | None = None
         self._inflow = Inflow(dialect)
         self._keepalive = KeepAlive(wishes.keepalive_seconds, time.monotonic())
         self._unacknowledged: set[int] = set()
+        self.readers = Readers(self._until_work, f"mqtt {wishes.client_id}")
+        """Of what comes; whether receivers may return work is theirs to say."""
+        self._ended: Exception | None = None
         self._began = time.monotonic()
         self._up = False
         self._look_at = 0.0
@@ -98,7 +109,6 @@ class MqttConnection:
             AccessFileError: A file of ours cannot be used.
             MqttPacketError: The other side speaks no MQTT.
         """
-        self._reader = threading.get_ident()
         password = self._access.password()
         stream = self._stream = self._opened()
         outflow = self._outflow = Outflow(stream)
@@ -114,12 +124,13 @@ class MqttConnection:
             if self._leaving:
                 return
             outflow.send_soon([hello])
-            try:
-                self._read(stream, outflow)
-            except StreamClosedError as error:
-                if isinstance(error.__cause__, ssl.SSLError) and not self.answered:
-                    raise error.__cause__ from None  # such as: it wants a certificate of ours
-                raise
+            self.readers.start(works=self._wishes.works)
+            self.readers.over.wait()
+            error = self._ended
+            assert error is not None
+            if isinstance(error.__cause__, ssl.SSLError) and not self.answered:
+                raise error.__cause__ from None  # such as: it wants a certificate of ours
+            raise error
 
     def publish(self, topic: str, payload: Sequence[Buffer], payload_bytes: int) -> None:
         """Send a message with QoS 0; the buffers may be reused when this returns.
@@ -197,30 +208,52 @@ class MqttConnection:
         else:
             outflow.send(packet)
 
-    def _read(self, stream: ByteStream, outflow: Outflow) -> None:
-        inflow, receivers = self._inflow, self._wishes.receivers
-        receiver: Receiver | None = None
+    def _until_work(self) -> Work | None:
+        """Read until there is something to do, or the connection has ended: None."""
+        stream, outflow = self._stream, self._outflow
+        assert stream is not None
+        assert outflow is not None
+        self._reader = threading.get_ident()
+        try:
+            return self._read(stream, outflow)
+        except Exception as error:  # noqa: BLE001 `run` raises it
+            self._ended = error
+            return None
+        finally:
+            self._reader = None
+
+    def _read(self, stream: ByteStream, outflow: Outflow) -> Work:
+        inflow = self._inflow
+        event = inflow.next_event()  # what had come when there was something to do
         while True:
+            while event is not None:
+                work = self._on(event, stream)
+                if work is not None:
+                    return work
+                event = None if inflow.filling else inflow.next_event()
+            if time.monotonic() >= self._look_at:
+                self._look()
             while outflow.left and not outflow.push() and not stream.wait():
                 pass  # there is room to send again
             event = inflow.took(stream.recv_some(inflow.window, fill=inflow.filling))
             self._heard = True
-            while event is not None:
-                if isinstance(event, Coming):
-                    receiver = None if self._leaving else receivers.get(event.topic)
-                    if receiver is not None:
-                        place = receiver.place(event)
-                        if place is not None and inflow.fill(*place):
-                            receiver.full()
-                elif isinstance(event, Packet):
-                    self._take(event, stream)
-                elif receiver is not None:
-                    receiver.full()
-                if inflow.filling:
-                    break
-                event = inflow.next_event()
-            if time.monotonic() >= self._look_at:
-                self._look()
+
+    def _on(self, event: Event, stream: ByteStream) -> Work | None:
+        if isinstance(event, Packet):
+            self._take(event, stream)
+        elif isinstance(event, Coming):
+            receiver = None if self._leaving else self._wishes.receivers.get(event.topic)
+            self._receiver = receiver
+            if receiver is None:
+                return None
+            place = receiver.place(event)
+            if not isinstance(place, tuple):
+                return place
+            if self._inflow.fill(*place):
+                return receiver.full()
+        elif self._receiver is not None:
+            return self._receiver.full()
+        return None
 
     def _take(self, packet: Packet, stream: ByteStream) -> None:
         match packet.kind:

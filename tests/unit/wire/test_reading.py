@@ -8,6 +8,7 @@ import pytest
 from wire.reading import Readers
 
 PATIENCE_SECONDS = 20
+NAME = "reader of this test"
 
 
 class Source:
@@ -15,9 +16,8 @@ class Source:
 
     def __init__(self):
         self.items = queue.SimpleQueue()
-        self.readers = Readers(self._until_work, "second")
+        self.readers = Readers(self._until_work, NAME)
         self.at_once, self.most_at_once = 0, 0
-        self.thread = threading.Thread(target=self.readers.run, kwargs={"several": True})
 
     def _until_work(self):
         self.at_once += 1
@@ -32,11 +32,10 @@ class Source:
 def source():
     """A source that is read."""
     made = Source()
-    made.thread.start()
+    made.readers.start(works=True)
     yield made
     made.items.put(None)
-    made.thread.join(PATIENCE_SECONDS)
-    assert not made.thread.is_alive()
+    assert made.readers.over.wait(PATIENCE_SECONDS)
 
 
 def test_another_thread_reads_while_one_works(source):
@@ -65,8 +64,8 @@ def test_one_reads_at_a_time(source):
     assert source.most_at_once == 1
 
 
-def test_the_end_is_everybodys(source):
-    """Also of who was at work when it came."""
+def test_the_end_does_not_wait_for_who_is_at_work(source):
+    """It is seen by who reads; whoever works ends when that is done."""
     working, go_on = threading.Event(), threading.Event()
 
     def long():
@@ -76,23 +75,34 @@ def test_the_end_is_everybodys(source):
     source.items.put(long)
     assert working.wait(PATIENCE_SECONDS)
     source.items.put(None)
-    names = {thread.name for thread in threading.enumerate()}
+    assert source.readers.over.wait(PATIENCE_SECONDS)
+    (last,) = named()
     go_on.set()
-    source.thread.join(PATIENCE_SECONDS)
+    last.join(PATIENCE_SECONDS)
 
-    assert "second" in names
-    assert not source.thread.is_alive()
+    assert not last.is_alive()
 
 
 def test_without_memory_for_a_second_thread_there_is_one(monkeypatch):
-    """And whoever might bring work is told so."""
-    source = Source()
-    monkeypatch.setattr(threading.Thread, "start", _refuse)
-    source.items.put(None)
-    source.readers.run(several=True)
+    """And whoever might bring work is told so; without any the caller is."""
+    start, allowed = threading.Thread.start, [True, False, False]
 
+    def scarce(thread):
+        if not allowed.pop(0):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", scarce)
+    source = Source()
+    source.readers.start(works=True)
+    source.items.put(None)
+    with pytest.raises(RuntimeError):
+        Source().readers.start()
+
+    assert source.readers.over.wait(PATIENCE_SECONDS)
     assert not source.readers.several
 
 
-def _refuse(_thread):
-    raise RuntimeError("can't start new thread")
+def named():
+    """Return the reader threads that live."""
+    return [thread for thread in threading.enumerate() if thread.name == NAME]

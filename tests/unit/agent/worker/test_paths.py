@@ -28,6 +28,8 @@ SECONDS = 20
 class Wire:
     """A broker's link that keeps what is sent."""
 
+    reads_on = False
+
     def __init__(self):
         self.up = True
         self.sent = []
@@ -56,7 +58,7 @@ class Pair:
         self.stage = replace(stage, device="d2")
         self.stats = Stats()
         self.arrivals = Arrivals(
-            self.stage, self.access, self.stats, self._take, lambda _: None, 1 << 20
+            self.stage, self.wire, self.access, self.stats, self._take, lambda _: None, 1 << 20
         )
 
     def _take(self, data, *, may_work):
