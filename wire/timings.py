@@ -28,7 +28,7 @@ class StageTimes(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     received: Int64
     """The reader thread had the whole frame."""
     started: Int64
-    """The compute thread took it."""
+    """Its turn had come."""
     run: Int64
     """The runtime was called."""
     finished: Int64

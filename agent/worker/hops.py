@@ -1,6 +1,6 @@
 """The hops that leave a worker: with credit to the replicas of the next stage, without to clients.
 
-No I/O. Grants come in the link's reader thread, all else is the compute thread's.
+No I/O. Grants come in reader threads, all else is done by who has the stage's turn.
 """
 
 import threading

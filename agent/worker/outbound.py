@@ -1,7 +1,7 @@
 """The sending side of a worker: to the next stage with credit, to clients without.
 
-Only the compute thread sends frames that have a position; the reader thread brings grants and
-leaves what has to be sent, or sent again. So positions leave in order and no lock is held while
+Only who has the stage's turn sends frames that have a position; reader threads bring grants and
+leave what has to be sent, or sent again. So positions leave in order and no lock is held while
 sending.
 """
 
@@ -52,7 +52,7 @@ class Outbound:
         stats: What is counted.
         stopping: Whether waiting for credit is to be given up.
         settle: Called, in any thread, with the position of a frame that is out of our hands.
-        wake: Called when there is something to send, in the link's reader thread.
+        wake: Called when there is something to send, in a reader thread.
         kept_bytes: What frames that may have to be sent again may take.
     """
 
@@ -111,7 +111,7 @@ class Outbound:
             self._paths.send(self._grant_address(sender), buffers)
 
     def take_credit(self, _address: str, data: Buffer) -> None:
-        """Take a grant from the link's reader thread."""
+        """Take a grant, in a reader thread."""
         try:
             frame = frames.decode(data)
             grant = Grant.from_meta(frame.meta.get("grant"))
@@ -163,7 +163,7 @@ class Outbound:
     def tick(self) -> None:
         """Send what is due: frames again, errors left by other threads, probes.
 
-        The compute thread calls it, after each frame and now and then.
+        Who has the stage's turn calls it, after each frame and now and then.
         """
         now = time.monotonic()
         if now < self._look_at and not (self._again or self._waiting or self._answers):

@@ -1,5 +1,7 @@
 """Every runtime, found by itself, keeps the promises of the port."""
 
+import threading
+
 import numpy as np
 import onnx
 import pytest
@@ -86,6 +88,34 @@ def test_a_run_answers_and_its_outputs_stay(runtime, segment):
     assert opened.actual.short_of == ""
     assert isinstance(opened.inputs, tuple)
     assert isinstance(opened.outputs, tuple)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_runtime_says_whether_any_thread_may_run_it(name):
+    """Nobody has to guess: a library that keeps something for each thread would grow."""
+    assert isinstance(plugins.load("agent.runtimes", name).any_thread, bool)
+
+
+def test_runs_may_come_from_one_thread_after_the_other(runtime, segment):
+    """Where a runtime says so, each thread gets the answers to its own inputs."""
+    if not runtime.any_thread:
+        pytest.skip("it is called from one thread")
+    opened, answers, turn = runtime.open(segment, RuntimeOptions()), {}, threading.Lock()
+
+    def run(first):
+        for n in range(first, 100, 4):
+            with turn:
+                outputs = opened.run({"x": np.full((1, 2), n, np.float32)})
+                answers[n] = next(iter(outputs.values())).tolist()
+
+    threads = [threading.Thread(target=run, args=(first,)) for first in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    opened.close()
+
+    assert answers == {n: [[n, n]] for n in range(100)}
 
 
 @pytest.mark.parametrize("content", [b"", b"junk" * 100])
