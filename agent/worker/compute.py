@@ -100,7 +100,7 @@ class Compute:
             return None
         if not self._turn.acquire(blocking=False):
             return None
-        if len(self._inbox) or not self._open:
+        if self._inbox.frames or not self._open:
             self._turn.release()
             return None
         return partial(self._run_claimed, waiting)

@@ -34,7 +34,8 @@ class Inbox:
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
         """Guards the counts; never held while waiting."""
-        self._frames = 0
+        self.frames = 0
+        """How many were put and not taken."""
         self._bytes = 0
         self._woken = False
         self._coming: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
@@ -43,16 +44,15 @@ class Inbox:
         """The next one: it was waited for, or the last batch had no room for it."""
 
     def __len__(self) -> int:
-        """Return how many were put and not taken."""
-        return self._frames
+        return self.frames
 
     def put(self, item: Waiting) -> bool:
         """Append a frame; False: there is no room for it."""
         with self._lock:
-            full = self._frames >= self._max_frames
+            full = self.frames >= self._max_frames
             if full or self._bytes + item.size_bytes > self._max_bytes:
                 return False
-            self._frames += 1
+            self.frames += 1
             self._bytes += item.size_bytes
         self._coming.put(item)
         return True
@@ -75,7 +75,7 @@ class Inbox:
         if max_frames > 1:
             self._join(taken, max_frames, max_wait_seconds)
         with self._lock:
-            self._frames -= len(taken)
+            self.frames -= len(taken)
             self._bytes -= sum([item.size_bytes for item in taken])
         return taken
 
