@@ -258,11 +258,13 @@ def pieces(worker):
         if told is not None:
             frame.encode(Frame(Kind.CREDIT, 0, 0, meta={"grant": told.to_meta()}))
 
+    outputs = codecs.tensors(worker.arrays)
+
     def result():
         return Frame(
             Kind.DATA, made.stream, made.sequence, generation=1, stage=1, deadline_ms=9,
             meta={**made.meta, timings.KEY: timings.appended(made.meta, entry)},
-            tensors=made.tensors,
+            tensors=outputs,
         )  # fmt: skip
 
     sent = result()

@@ -14,38 +14,47 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 import msgspec
 
 from wire.buffers import Buffer
 from wire.errors import FrameError
-from wire.tensors import ELEMENT_TYPES, MAX_RANK
+from wire.table import ALIGNMENT as ALIGNMENT  # noqa: PLC0414 (mypy: exported on purpose)
+from wire.table import (
+    KEPT_TABLE_BYTES,
+    MAX_TABLE_BYTES,
+    MAX_TENSORS,
+    NO_TENSORS,
+    Received,
+    Table,
+    Tensors,
+    describing,
+    kept,
+    read,
+)
+from wire.table import Tensor as Tensor  # noqa: PLC0414
 
 MAGIC: Final = b"PLNE"
 VERSION: Final = 1
 HEAD_BYTES: Final = 64
-ALIGNMENT: Final = 64
 MAX_META_BYTES: Final = 64 << 10
-MAX_TABLE_BYTES: Final = 64 << 10
-MAX_TENSORS: Final = 256
 MAX_FRAME_BYTES: Final = 256 << 20
 NO_DEADLINE: Final = 0xFFFFFFFF
 
 _HEAD: Final = struct.Struct("<4sBBBBIHHQQIIIQQI")
+_CHECKED_HEAD: Final = struct.Struct("<4sBBBBIHHQQIIIQQ")
+"""The head without its last number, the CRC."""
 _ANNOUNCED: Final = struct.Struct("<4sB31xIIQ")
 """Of the head: magic, version, and the sizes."""
-_ENTRY: Final = struct.Struct("<BBHIQ")
 _REFUSED_FLAGS: Final = 0x0F
 _PADDING: Final = bytes(ALIGNMENT)
 _META: Final = msgspec.msgpack.Decoder(dict[str, Any])
 _PACKER: Final = msgspec.msgpack.Encoder()
+_KNOWN: Final = (Tensors, Received)
 _FRONT_BYTES: Final = 2048
 """What head, meta and table are reckoned as."""
-_CACHED_TABLE_BYTES: Final = 4 << 10
-"""Larger tables are read anew each time, so that hostile ones fill no memory."""
 
 
 class Kind(IntEnum):
@@ -84,16 +93,6 @@ class Head(msgspec.Struct, frozen=True):
     """The frame's size in bytes."""
 
 
-class Tensor(msgspec.Struct, frozen=True):
-    """One tensor: its entry in the table and a view of its encoded elements."""
-
-    name: str
-    dtype: int
-    shape: tuple[int, ...]
-    data: memoryview
-    """Bytes as the codec named in meta wrote them; raw: C order, little-endian."""
-
-
 class Frame(msgspec.Struct, frozen=True):
     """One frame. The payloads belong to whoever made them."""
 
@@ -106,7 +105,7 @@ class Frame(msgspec.Struct, frozen=True):
     deadline_ms: int = NO_DEADLINE
     """Milliseconds left, not an instant: clocks of two machines differ."""
     meta: Mapping[str, Any] = {}
-    tensors: tuple[Tensor, ...] = ()
+    tensors: tuple[Tensor, ...] | Received = NO_TENSORS
     flags: int = 0
 
     def with_meta(self, **changes: Any) -> Self:
@@ -120,19 +119,14 @@ def encode(frame: Frame) -> list[Buffer]:
     Raises:
         FrameError: Something does not fit the format's limits: a bug or an oversized tensor.
     """
-    payloads: list[Buffer] = []
-    entries: list[bytes] = []
-    payload_bytes = 0
-    for tensor in frame.tensors:
-        data = tensor.data
-        size = data.nbytes
-        gap = -payload_bytes % ALIGNMENT
-        if gap:
-            payloads.append(_PADDING[:gap])
-        payloads.append(data)
-        entries.append(_entry(tensor.name, tensor.dtype, tensor.shape, size))
-        payload_bytes += gap + size
-    return [encode_front(frame, b"".join(entries), payload_bytes), *payloads]
+    tensors = frame.tensors
+    table = tensors.table if isinstance(tensors, _KNOWN) else describing(tensors)
+    buffers: list[Buffer] = [encode_front(frame, table.encoded, table.payload_bytes)]
+    for tensor in tensors:
+        buffers.append(tensor.data)  # noqa: PERF401 (one function more, in Python 3.11)
+    for at, padding in table.paddings:
+        buffers.insert(at, padding)
+    return buffers
 
 
 def encode_front(frame: Frame, table: bytes, payload_bytes: int) -> bytes:
@@ -145,21 +139,19 @@ def encode_front(frame: Frame, table: bytes, payload_bytes: int) -> bytes:
         meta = _PACKER.encode(frame.meta)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise FrameError(f"meta cannot be encoded ({error})", at_byte=HEAD_BYTES) from error
-    if len(meta) > MAX_META_BYTES or len(table) > MAX_TABLE_BYTES:
-        raise FrameError(f"meta or table too large ({len(meta)} and {len(table)} bytes)")
-    if len(frame.tensors) > MAX_TENSORS:
-        raise FrameError(f"too many tensors ({len(frame.tensors)}, at most {MAX_TENSORS})")
+    if len(meta) > MAX_META_BYTES:
+        raise FrameError(f"meta too large ({len(meta)} bytes, at most {MAX_META_BYTES})")
     try:
-        head = _HEAD.pack(
+        head = _CHECKED_HEAD.pack(
             MAGIC, VERSION, frame.flags, frame.kind, 0, frame.generation, frame.stage,
             len(frame.tensors), frame.stream, frame.sequence, frame.deadline_ms,
-            len(meta), len(table), payload_bytes, 0, 0,
-        )[:-4]  # fmt: skip
+            len(meta), len(table), payload_bytes, 0,
+        )  # fmt: skip
     except struct.error as error:
         raise FrameError(f"a number of the head is out of range ({error})") from error
     crc32 = zlib.crc32(table, zlib.crc32(meta, zlib.crc32(head)))
-    front = b"".join((head, crc32.to_bytes(4, "little"), meta, table))
-    return front + _PADDING[: -len(front) % ALIGNMENT] if payload_bytes else front
+    padding = _PADDING[: -(len(meta) + len(table)) % ALIGNMENT] if payload_bytes else b""
+    return b"".join((head, crc32.to_bytes(4, "little"), meta, table, padding))
 
 
 def total_bytes(buffers: Sequence[Buffer]) -> int:
@@ -242,7 +234,17 @@ def decode(data: Buffer, *, max_frame_bytes: int = MAX_FRAME_BYTES) -> Frame:
     """
     view = memoryview(data).cast("B")
     head, meta = _front(view, max_frame_bytes, view.nbytes)
-    tensors = _tensors(view, head) if head.tensors or head.payload_bytes or head.table_bytes else ()
+    tensors: tuple[Tensor, ...] | Received = NO_TENSORS
+    if head.tensors or head.payload_bytes or head.table_bytes:
+        start = HEAD_BYTES + head.meta_bytes
+        try:
+            find = kept if head.table_bytes <= KEPT_TABLE_BYTES else read
+            table = find(bytes(view[start : head.table_end]), head.tensors)
+        except FrameError as error:
+            raise FrameError(error.problem, at_byte=start + error.at_byte) from None
+        if table.payload_bytes != head.payload_bytes:
+            raise _does_not_fit(table, head)
+        tensors = Received(table, view[head.payload_start :])
     return Frame(
         head.kind, head.stream, head.sequence, head.generation, head.stage, head.deadline_ms,
         meta, tensors, head.flags,
@@ -276,91 +278,10 @@ def _front(view: memoryview, max_frame_bytes: int, size: int) -> tuple[Head, dic
         raise FrameError(f"meta is no map ({error})", at_byte=HEAD_BYTES) from error
 
 
-def _aligned(size: int) -> int:
-    return size + -size % ALIGNMENT
-
-
-@lru_cache(maxsize=1024)
-def _entry(name: str, dtype: int, shape: tuple[int, ...], size_bytes: int) -> bytes:
-    """Return a tensor's entry in the table; the same for every frame of a stream."""
-    if dtype not in ELEMENT_TYPES or len(shape) > MAX_RANK:
-        raise FrameError(
-            f"tensor {name!r:.80} has element type {dtype} and rank"
-            f" {len(shape)} (at most {MAX_RANK}), which is not taken"
-        )
-    encoded = name.encode()
-    try:
-        fixed = _ENTRY.pack(dtype, len(shape), len(encoded), 0, size_bytes)
-        return fixed + struct.pack(f"<{len(shape)}Q", *shape) + encoded
-    except struct.error as error:
-        raise FrameError(f"tensor {name!r:.80} cannot be described ({error})") from error
-
-
-class _Entry(NamedTuple):
-    """One tensor as the table tells it; its payload as a range from the first payload's start."""
-
-    name: str
-    dtype: int
-    shape: tuple[int, ...]
-    first: int
-    end: int
-
-
-def _tensors(view: memoryview, head: Head) -> tuple[Tensor, ...]:
-    if not head.tensors and not head.table_bytes:
-        entries: tuple[_Entry, ...] = ()
-    else:
-        start = HEAD_BYTES + head.meta_bytes
-        table = bytes(view[start : head.table_end])
-        read = _entries if len(table) <= _CACHED_TABLE_BYTES else _entries.__wrapped__
-        try:
-            entries = read(table, head.tensors)
-        except FrameError as error:
-            raise FrameError(error.problem, at_byte=start + error.at_byte) from None
-    size = entries[-1].end if entries else 0
-    if size != head.payload_bytes:
-        beyond = next((e for e in entries if e.end > head.payload_bytes), None)
-        problem = "table and payloads do not fill what the head announces"
-        if beyond is not None:
-            problem = f"tensor {beyond.name!r:.80} goes beyond the frame"
-        raise FrameError(problem, at_byte=head.table_end)
-    payloads = view[head.payload_start :]
-    tensors = []
-    for name, dtype, shape, first, end in entries:
-        tensors.append(Tensor(name, dtype, shape, payloads[first:end]))
-    return tuple(tensors)
-
-
-@lru_cache(maxsize=256)
-def _entries(table: bytes, count: int) -> tuple[_Entry, ...]:
-    """Return what the table says; the same for every frame of a stream.
-
-    Raises:
-        FrameError: It is malformed; ``at_byte`` counts from its start.
-    """
-    entries: list[_Entry] = []
-    at, payload = 0, 0
-    for _ in range(count):
-        if len(table) - at < _ENTRY.size:
-            raise FrameError("the table ends early", at_byte=at)
-        dtype, rank, name_bytes, zero, size = _ENTRY.unpack_from(table, at)
-        at += _ENTRY.size
-        if dtype not in ELEMENT_TYPES or rank > MAX_RANK or zero:
-            raise FrameError(f"element type {dtype} or rank {rank} is not taken", at_byte=at)
-        if len(table) - at < 8 * rank + name_bytes:
-            raise FrameError("the table ends early", at_byte=at)
-        shape = struct.unpack_from(f"<{rank}Q", table, at)
-        at += 8 * rank
-        try:
-            name = str(table[at : at + name_bytes], "utf-8")
-        except UnicodeDecodeError as error:
-            raise FrameError("a tensor's name is not UTF-8", at_byte=at) from error
-        at += name_bytes
-        payload = _aligned(payload)
-        entries.append(_Entry(name, dtype, shape, payload, payload + size))
-        payload += size
-    if at != len(table):
-        raise FrameError("the table is longer than its tensors", at_byte=at)
-    if len({entry.name for entry in entries}) != len(entries):
-        raise FrameError("two tensors have one name", at_byte=0)
-    return tuple(entries)
+def _does_not_fit(table: Table, head: Head) -> FrameError:
+    problem = "table and payloads do not fill what the head announces"
+    for name, _, _, place in table.rows:
+        if place.stop > head.payload_bytes:
+            problem = f"tensor {name!r:.80} goes beyond the frame"
+            break
+    return FrameError(problem, at_byte=head.table_end)

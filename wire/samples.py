@@ -49,9 +49,9 @@ def decode(data: Buffer) -> list[Sample]:
         size = frame.decode_head(view[at:], max_frame_bytes=view.nbytes - at).total_bytes
         part = frame.decode(view[at : at + size], max_frame_bytes=size)
         if part.sequence == len(samples):
-            samples.append(part.tensors)
+            samples.append(tuple(part.tensors))
         elif part.sequence == len(samples) - 1:
-            samples[-1] += part.tensors
+            samples[-1] += tuple(part.tensors)
         else:
             raise FrameError(f"sample {part.sequence} is out of order", at_byte=at)
         at += size + -size % frame.ALIGNMENT

@@ -21,6 +21,7 @@ from agent.config import source as config_source
 from agent.config.errors import ConfigError
 from fleet.fleet_file import reading as fleet_reading
 from fleet.profiles.pages import Pages
+from scripts.fuzzing.frames import FRAME_BYTES, one_frame
 from tests.fixtures.tflite_builder import chain, quantised
 from tests.unit.fleet.conftest import MODELS
 from wire import (
@@ -54,11 +55,9 @@ from wire.model.tflite_scan import scan_tflite, tflite_operators
 from wire.mqtt import packets as mqtt_packets
 from wire.mqtt.inflow import Came, Coming, Inflow
 from wire.profile_report import OperatorTime
-from wire.tensors import size_bytes
 from wire.topics import Site
 
 WEIGHTS_BYTES = 4096
-FRAME_BYTES = 1 << 16
 
 
 class Target(NamedTuple):
@@ -119,22 +118,6 @@ def tflite(data: bytes) -> None:
         counted = tflite_operators(data, source="fuzzed")
         found = scan_tflite(data, source="fuzzed")
         assert found.operators == counted
-
-
-def one_frame(data: bytes) -> None:
-    """A frame: what is read is written as the same frame again; its tensors fit the table."""
-    try:
-        read = frame.decode(data, max_frame_bytes=FRAME_BYTES)
-    except FrameError:
-        return
-    if sum(size_bytes(t.dtype, t.shape) for t in read.tensors) <= FRAME_BYTES:
-        with contextlib.suppress(FrameError):
-            arrays = codecs.arrays(read)
-            assert [array.shape for array in arrays.values()] == [t.shape for t in read.tensors]
-    again = frame.decode(
-        b"".join(bytes(b) for b in frame.encode(read)), max_frame_bytes=FRAME_BYTES
-    )
-    assert again == read
 
 
 def sample_file(data: bytes) -> None:

@@ -19,6 +19,7 @@ from wire import codec_names, compression, plugins
 from wire.codec_names import DEFAULT as DEFAULT
 from wire.errors import FrameError, TensorSpecError, UnknownPluginError
 from wire.frame import MAX_FRAME_BYTES, Frame, Tensor
+from wire.table import Received, Table, Tensors, entry, read
 from wire.tensors import ELEMENT_TYPES, size_bytes
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -78,9 +79,19 @@ def arrays(frame: Frame) -> dict[str, NDArray[Any]]:
     Raises:
         FrameError: The codec is unknown here, or the bytes are not what the table says.
     """
-    decode = _received(frame.meta.get(KEY, DEFAULT)).decode
-    found = {}
-    for tensor in frame.tensors:  # a comprehension is one function more, in Python 3.11
+    codec, tensors = frame.meta.get(KEY, DEFAULT), frame.tensors
+    found: dict[str, NDArray[Any]] = {}
+    if codec == DEFAULT and isinstance(tensors, Received) and tensors.table.raw:
+        payloads = tensors.payloads.toreadonly()
+        try:
+            for name, dtype, shape, place in tensors.table.rows:
+                found[name] = np.ndarray(shape, DTYPES[dtype], payloads, place.start)
+        except (ValueError, TypeError, OverflowError):
+            pass  # no array has such a shape: told below
+        else:
+            return found
+    decode = _received(codec).decode
+    for tensor in tensors:  # a comprehension is one function more, in Python 3.11
         found[tensor.name] = decode(tensor)
     return found
 
@@ -122,11 +133,37 @@ def tensors(arrays: Arrays, codec: str = DEFAULT) -> tuple[Tensor, ...]:
         TensorSpecError: An array's dtype may not travel.
         UnknownPluginError: No codec of that name.
     """
+    made: list[Tensor] = []
+    if codec == DEFAULT:
+        told: list[Any] = []
+        try:
+            for name, array in arrays.items():
+                number, shape = _NUMBERS[array.dtype], array.shape
+                view = memoryview(array)  # type: ignore[arg-type]  # see wire/codecs/raw.py
+                made.append(Tensor(name, number, shape, view.cast("B")))
+                told += name, number, shape
+            known = Tensors(made)
+            known.table = _table(tuple(told))
+        except (KeyError, TypeError, ValueError, FrameError):
+            made = []  # one must be copied, or is refused: array by array
+        else:
+            return known
     encode = _loaded(codec).encode
-    made = []
     for name, array in arrays.items():
         made.append(encode(name, array))
     return tuple(made)
+
+
+@lru_cache(maxsize=64)
+def _table(told: tuple[Any, ...]) -> Table:
+    """Return the table of raw tensors, told by name, element type, shape, name, ...
+
+    Raises:
+        FrameError: No frame has such a table.
+    """
+    names, numbers, shapes = told[::3], told[1::3], told[2::3]
+    sizes = map(size_bytes, numbers, shapes)
+    return read(b"".join(map(entry, names, numbers, shapes, sizes)), len(names))
 
 
 def describe(arrays: Arrays) -> dict[str, tuple[int, tuple[int, ...]]]:
