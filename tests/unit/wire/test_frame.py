@@ -379,3 +379,18 @@ def test_layout_is_pinned():
     table = entry(rank=2, shape=(1, 1))
 
     assert joined(frame.encode(sent)) == forged(table=table, payload=b"1234", tensor_count=1)
+
+
+def test_layout_of_several_tensors_is_pinned():
+    """The second payload begins at the next multiple of 64 behind the first, the third as well."""
+    made = (
+        Tensor("x", 1, (), memoryview(b"1234")),
+        Tensor("é", 2, (2, 1), memoryview(b"56")),
+        Tensor("", 7, (0,), memoryview(b"")),
+    )
+    sent = Frame(Kind.DATA, 3, 4, 1, 2, 5, {}, made)
+    table = entry() + entry("é".encode(), 2, 2, size=2, shape=(2, 1))
+    table += entry(b"", 7, 1, size=0, shape=(0,))
+    payload = b"1234" + bytes(60) + b"56" + bytes(62)
+
+    assert joined(frame.encode(sent)) == forged(table=table, payload=payload, tensor_count=3)

@@ -1,5 +1,8 @@
 """Arrays become a frame's tensors and come back."""
 
+import tracemalloc
+
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -123,3 +126,59 @@ def test_arrays_that_may_not_travel_are_refused_by_name(array):
     """Strings, objects and complex numbers have no number on the wire."""
     with pytest.raises(TensorSpecError, match=r"tensor .x.: .*may not travel"):
         codecs.tensors({"x": array})
+
+
+@given(st.dictionaries(st.text(max_size=8), ARRAYS, max_size=4))
+def test_a_known_table_writes_what_a_description_writes(arrays):
+    """Tensors made at once are sent as the same bytes as tensors described one by one."""
+    at_once = Frame(Kind.DATA, 1, 2, tensors=codecs.tensors(arrays))
+    one_by_one = msgspec.structs.replace(
+        at_once, tensors=tuple(tensor for tensor in at_once.tensors)
+    )
+
+    assert b"".join(frame.encode(one_by_one)) == b"".join(frame.encode(at_once))
+
+
+@given(st.dictionaries(st.text(max_size=8), ARRAYS, max_size=4))
+def test_arrays_of_one_view_are_those_of_each_tensor(arrays):
+    """What is read of the payloads as a whole is what each tensor says by itself."""
+    sent = Frame(Kind.DATA, 1, 2, tensors=codecs.tensors(arrays))
+    received = frame.decode(b"".join(frame.encode(sent)))
+    apart = msgspec.structs.replace(received, tensors=tuple(received.tensors))
+
+    at_once, one_by_one = codecs.arrays(received), codecs.arrays(apart)
+
+    assert list(one_by_one) == list(at_once)
+    for name, array in one_by_one.items():
+        assert (array.dtype, array.shape) == (at_once[name].dtype, at_once[name].shape)
+        assert array.tobytes() == at_once[name].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "size", "shape"), [(1, 20, (2, 3)), (9, 1, (0, 5)), (1, 0, (0, 1 << 63))]
+)
+def test_a_received_tensor_that_is_no_array_is_refused_by_name(dtype, size, shape):
+    """A table that does not fit its tensor's elements is right as a table, and is no array."""
+    tensor = Tensor("x", dtype, shape, memoryview(bytes(size)))
+    received = frame.decode(b"".join(frame.encode(Frame(Kind.DATA, 0, 0, tensors=(tensor,)))))
+
+    with pytest.raises(FrameError, match="tensor 'x'"):
+        codecs.arrays(received)
+
+
+@pytest.mark.parametrize("count", [1, 4, 16])
+def test_no_payload_is_copied(count):
+    """Arrays to a frame's buffers, and a frame's memory to arrays: a few KB beside 16 MB."""
+    arrays = {f"t{n}": np.zeros((1 << 22) // count, np.float32) for n in range(count)}
+    data = b"".join(frame.encode(Frame(Kind.DATA, 1, 1, tensors=codecs.tensors(arrays))))
+
+    tracemalloc.start()
+    try:
+        buffers = frame.encode(Frame(Kind.DATA, 1, 1, tensors=codecs.tensors(arrays)))
+        back = codecs.arrays(frame.decode(data))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(back) == count < len(buffers)
+    assert most < 64 << 10
