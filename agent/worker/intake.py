@@ -8,7 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from agent.worker.inbox import Inbox, Waiting
 from agent.worker.stage import Stage
@@ -22,6 +22,7 @@ from wire.hop.receiver import MAX_SENDERS, HopReceiver
 from wire.ids import is_id
 from wire.reading import Work
 from wire.sequence import SeenStreams
+from wire.table import NO_TENSORS, Received, Table
 
 DUPLICATE: Final = "frame.duplicate"
 MAX_FIRST: Final = 1024
@@ -77,8 +78,8 @@ class Intake:
         self._seen = SeenStreams(MAX_SENDERS)
         self._first: OrderedDict[tuple[int, int], Position] = OrderedDict()
         """By stream and sequence."""
-        self._taken: list[Any] | None = None
-        """The tensors of the last frame that was taken: the next one's are mostly the same."""
+        self._taken: Table | None = None
+        """Of the last frame that was taken: the next one's is mostly the same."""
         self._taken_bytes = 0
         self._left: set[str] = set()
         self.closed = False
@@ -249,11 +250,11 @@ class Intake:
         self._first[frame.stream, frame.sequence] = position
         if len(self._first) > MAX_FIRST:
             self._first.popitem(last=False)
-        told = [(tensor.name, tensor.dtype, tensor.shape) for tensor in frame.tensors]
-        if told == self._taken:
+        table = frame.tensors.table if isinstance(frame.tensors, Received) else NO_TENSORS.table
+        if table is self._taken:
             return self._taken_bytes
         contract = self._stage.assignment.contract
-        got = {name: (dtype, shape) for name, dtype, shape in told}
+        got = {name: (dtype, shape) for name, dtype, shape, _ in table.rows}
         try:
             tensors.check(f"stage {lane.stage}", contract.receives, got)
         except TensorSpecError as error:
@@ -264,5 +265,5 @@ class Intake:
                 "frame.too_large",
                 f"{decoded_bytes} bytes once decoded (at most {self._max_frame_bytes})",
             )
-        self._taken, self._taken_bytes = told, decoded_bytes
+        self._taken, self._taken_bytes = table, decoded_bytes
         return decoded_bytes
