@@ -233,8 +233,8 @@ class MqttConnection:
                 event = None if inflow.filling else inflow.next_event()
             if time.monotonic() >= self._look_at:
                 self._look()
-            while outflow.left and not outflow.push() and not stream.wait():
-                pass  # there is room to send again
+            if outflow.left:
+                self._push(stream, outflow)
             event = inflow.took(stream.recv_some(inflow.window, fill=inflow.filling))
             self._heard = True
 
@@ -254,6 +254,15 @@ class MqttConnection:
         elif self._receiver is not None:
             return self._receiver.full()
         return None
+
+    def _push(self, stream: ByteStream, outflow: Outflow) -> None:
+        """Send what was left whenever there is room, until something comes.
+
+        Where nothing can be sent any more, what came before is read: it may say why.
+        """
+        with contextlib.suppress(StreamClosedError):
+            while outflow.left and not outflow.push() and not stream.wait():
+                pass
 
     def _take(self, packet: Packet, stream: ByteStream) -> None:
         match packet.kind:
@@ -312,7 +321,8 @@ class MqttConnection:
             due = Due.NOTHING if now - self._began < self._keepalive.seconds else Due.GIVE_UP
         match due:
             case Due.PING if not self._leaving:
-                self._send([packets.PING])
+                with contextlib.suppress(StreamClosedError):  # as in `_push`
+                    self._send([packets.PING])
             case Due.GIVE_UP:
                 self.silent = True
                 raise StreamStalledError(str(self._url), self._keepalive.seconds)

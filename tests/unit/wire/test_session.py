@@ -10,6 +10,7 @@ import pytest
 from wire import broker_url
 from wire.access import Access
 from wire.errors import AccessFileError, BrokerRefusedError, BrokerUnreachableError
+from wire.reconnects import FIRST_CONTESTED_SECONDS
 from wire.session import Events, Session
 
 PATIENCE_SECONDS = 20.0
@@ -22,7 +23,8 @@ class Peer:
     """What listens where a broker should be: answers each connection with the same bytes."""
 
     def __init__(self, answer=b"", *, closes=True):
-        self.connections = 0
+        self.came = []
+        """When each connection came, in monotonic seconds."""
         self._answer, self._closes = answer, closes
         self._kept = []
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -41,13 +43,18 @@ class Peer:
         for connection in self._kept:
             connection.close()
 
+    @property
+    def connections(self):
+        """How many came."""
+        return len(self.came)
+
     def _serve(self):
         while True:
             try:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            self.connections += 1
+            self.came.append(time.monotonic())
             if not self._closes:
                 self._kept.append(connection)
                 continue
@@ -62,9 +69,9 @@ class Peer:
 class Told:
     """A session's problems, as they are told."""
 
-    def __init__(self, url, **options):
+    def __init__(self, url, *, events=None, **options):
         self.problems = []
-        events = Events(problem=self.problems.append)
+        events = events or Events(problem=self.problems.append)
         self.session = Session(broker_url.parse(url), "c:test", events=events, **options)
 
     def __enter__(self):
@@ -211,18 +218,11 @@ def test_who_stops_a_session_is_told_nothing():
 
 def test_a_client_that_took_our_id_is_told_of_and_not_answered_in_kind():
     """MQTT 5's reason 0x8E: the owner hears of it, and the next attempt waits for seconds."""
-    told = threading.Event()
+    told_at = []
     taken = ACCEPTED + b"\xe0\x02\x8e\x00"
     with Peer(taken) as peer:
-        session = Session(
-            broker_url.parse(f"mqtt://127.0.0.1:{peer.port}?protocol=5"),
-            "d1",
-            events=Events(taken_over=told.set),
-        )
-        session.start()
-        try:
-            assert told.wait(PATIENCE_SECONDS)
-            time.sleep(1.5)
-            assert peer.connections == 1
-        finally:
-            session.stop()
+        events = Events(taken_over=lambda: told_at.append(time.monotonic()))
+        with Told(f"mqtt://127.0.0.1:{peer.port}?protocol=5", events=events) as told:
+            told.until(lambda: len(peer.came) > 1)
+
+    assert peer.came[1] - told_at[0] >= FIRST_CONTESTED_SECONDS / 2

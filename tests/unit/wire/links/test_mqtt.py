@@ -1,6 +1,7 @@
 """The frame link of our own against brokers that misbehave; against real ones: tests/contract."""
 
 import queue
+import select
 import threading
 import time
 import tracemalloc
@@ -9,7 +10,12 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from tests.unit.wire.links.scripted_broker import ACCEPTED, PATIENCE_SECONDS, ScriptedBroker
+from tests.unit.wire.links.scripted_broker import (
+    ACCEPTED,
+    PATIENCE_SECONDS,
+    PING,
+    ScriptedBroker,
+)
 from wire import broker_url, chunk, frame
 from wire.errors import (
     BrokerRefusedError,
@@ -23,9 +29,14 @@ from wire.frame import Frame, Kind, Tensor
 from wire.links import ALIGNMENT, LinkOptions
 from wire.links.mqtt import MqttLink
 from wire.mqtt import packets as mqtt_packets
+from wire.reconnects import FIRST_CONTESTED_SECONDS
 
 LARGE = 16 << 20
 """More than the sockets hold."""
+LEFT_BEHIND = 7 << 20
+"""As much, to a broker that does not read; the reader may leave it behind."""
+OUR_ID_IS_TAKEN = b"\xe0\x02\x8e\x00"
+"""A DISCONNECT of MQTT 5."""
 
 
 class Told:
@@ -166,9 +177,11 @@ def test_a_broker_that_never_answers_is_told_of():
         ScriptedBroker(lambda c: c.next() and c.next()) as broker,
         Told(broker.port, "a", keepalive_seconds=0.2) as told,
     ):
-        with pytest.raises(BrokerUnreachableError, match=r"no CONNACK within 0\.2 s"):
+        with pytest.raises(BrokerUnreachableError):
             told.link.start(0.5)
-        until(lambda: broker.connections > 1)
+        until(lambda: told.problems and broker.connections > 1)
+
+    assert [problem.reason for problem in told.problems] == ["no CONNACK within 0.2 s"]
 
 
 def test_a_broker_that_closes_at_the_subscription_is_told_of():
@@ -176,22 +189,28 @@ def test_a_broker_that_closes_at_the_subscription_is_told_of():
     with (
         ScriptedBroker(lambda c: (c.accept(topics=0), c.next())) as broker,
         Told(broker.port, "a") as told,
-        pytest.raises(BrokerUnreachableError, match="before it acknowledged SUBSCRIBE"),
     ):
-        told.link.start(0.2)
+        with pytest.raises(BrokerUnreachableError):
+            told.link.start(0.2)
+        until(lambda: told.problems)
+
+    assert [problem.reason for problem in told.problems] == [
+        "closed before it acknowledged SUBSCRIBE"
+    ]
 
 
 def test_a_broker_that_reads_nothing_holds_nobody():
     """The sender gets an error; meanwhile the reader goes on, and may send without waiting."""
-    sending = threading.Event()
+    buffers = encoded(4 * LARGE)
+    given_up = threading.Event()
 
     def script(connection):
         connection.accept()
-        sending.wait(PATIENCE_SECONDS)
+        # from then on the sender waits: the sockets do not hold what it sends
+        select.select([connection.sock], [], [], PATIENCE_SECONDS)
         for number in range(50):
             connection.publish("a", bytes([number]))
-            time.sleep(0.01)
-        time.sleep(1.5)
+        given_up.wait(PATIENCE_SECONDS)
 
     def receive(_address, data):
         told.link.send("b", [b"grant"])  # it would block here if it waited
@@ -204,9 +223,9 @@ def test_a_broker_that_reads_nothing_holds_nobody():
         ) as told,
     ):
         told.link.start(PATIENCE_SECONDS)
-        sending.set()
         with pytest.raises(LinkDownError):
-            told.link.send("b", encoded(4 * LARGE))
+            told.link.send("b", buffers)
+        given_up.set()
         got = [told.next() for _ in range(50)]
         until(lambda: broker.connections > 1)
 
@@ -222,11 +241,19 @@ def test_a_broker_that_is_silent_is_given_up():
 
 
 def test_a_broker_that_answers_pings_is_kept():
-    """For many keep-alives, though nothing else happens."""
-    with talking(served, "a", keepalive_seconds=0.2) as (broker, told):
-        time.sleep(1.0)
+    """For several keep-alives, though nothing else happens."""
+    pings = []
 
-        assert (broker.connections, told.link.up) == (1, True)
+    def script(connection):
+        connection.accept()
+        while connection.next().kind == PING:
+            connection.send(b"\xd0\x00")
+            pings.append(connection.number)
+
+    with talking(script, "a", keepalive_seconds=1.0) as (_, told):
+        until(lambda: len(pings) == 6)
+
+        assert (pings, told.link.up) == ([0] * 6, True)
 
 
 def test_the_brokers_own_keep_alive_counts():
@@ -240,7 +267,7 @@ def test_the_brokers_own_keep_alive_counts():
     with talking(script, "a", keepalive_seconds=600) as (broker, _):
         until(lambda: broker.results)
 
-        assert broker.results == [12]
+    assert broker.results[0] == PING
 
 
 def test_the_packet_limit_is_obeyed_also_when_it_shrinks():
@@ -261,8 +288,6 @@ def test_the_packet_limit_is_obeyed_also_when_it_shrinks():
             until(lambda c=connection: broker.connections > c and told.link.up)
             told.link.send("b", encoded(9000 if connection else 18_000))
             until(lambda c=connection: sum(number == c for number, _ in counted) == 5)
-            if not connection:
-                until(lambda: not told.link.up)
 
     largest = [max(size for number, size in counted if number == n) for n in range(2)]
     assert 4000 < largest[0] <= 5000
@@ -448,13 +473,58 @@ def test_what_callees_raise_is_a_fault_and_the_link_goes_on():
 
 def test_a_client_that_took_our_id_is_not_answered_in_kind():
     """MQTT 5's reason 0x8E: the next attempt waits for seconds."""
+    came, sent_away = [], []
 
     def script(connection):
+        came.append(time.monotonic())
         connection.accept()
-        connection.send(b"\xe0\x02\x8e\x00")
+        sent_away.append(time.monotonic())
+        connection.send(OUR_ID_IS_TAKEN)
 
-    with talking(script, "a") as (broker, told):
-        until(lambda: not told.link.up)
-        time.sleep(1.5)
+    with talking(script, "a"):
+        until(lambda: len(came) > 1)
 
-        assert broker.connections == 1
+    assert came[1] - sent_away[0] >= FIRST_CONTESTED_SECONDS / 2
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "keepalive_seconds"), [(LEFT_BEHIND, 60.0), (1, 1.0)], ids=["grants", "a ping"]
+)
+def test_the_reason_is_read_though_nothing_can_be_sent_any_more(size_bytes, keepalive_seconds):
+    """The broker has closed before what the reader has to say could leave, but it said why."""
+    came, sent_away = [], []
+    said, closed = threading.Event(), threading.Event()
+
+    def script(connection):
+        came.append(time.monotonic())
+        connection.accept()
+        if connection.number:
+            return
+        connection.publish("a", b"x")
+        said.wait(PATIENCE_SECONDS)
+        sent_away.append(time.monotonic())
+        connection.send(OUR_ID_IS_TAKEN)
+        connection.sock.close()  # what it has not read ends the connection at once
+        closed.set()
+
+    def receive(_address, _data):
+        told.link.send("b", [bytes(size_bytes)])
+        said.set()
+        closed.wait(PATIENCE_SECONDS)
+        time.sleep(0.5 if keepalive_seconds == 1 else 0)  # a ping is due
+
+    with (
+        ScriptedBroker(script) as broker,
+        Told(
+            broker.port,
+            "a",
+            receive=receive,
+            keepalive_seconds=keepalive_seconds,
+            max_packet_bytes=LARGE,
+        ) as told,
+    ):
+        told.link.start(PATIENCE_SECONDS)
+        until(lambda: len(came) > 1)
+
+    assert told.faults == []
+    assert came[1] - sent_away[0] >= FIRST_CONTESTED_SECONDS / 2
