@@ -37,8 +37,8 @@ class Recipient(Protocol):
         """A result or an error came."""
         ...
 
-    def lost(self, frame: Frame, code: str) -> None:
-        """A frame was lost on the way to the entry, or in it."""
+    def lost(self, loss: Lost) -> None:
+        """A frame, its key, was lost on the way to the entry, or in it."""
         ...
 
 
@@ -103,7 +103,12 @@ class DataPlane:
             return self._entry(route).never_fits(size_bytes)
 
     def send(
-        self, route: Route, frame: Frame, finished: Callable[[Frame, Position], Frame]
+        self,
+        route: Route,
+        frame: Frame,
+        finished: Callable[[Frame, Position], Frame],
+        *,
+        alone: bool = False,
     ) -> bool:
         """Send a frame if the entry of ``route`` takes it now; else its sender is told when to try.
 
@@ -112,6 +117,7 @@ class DataPlane:
             frame: What is told of when it is lost.
             finished: Returns the frame as it leaves, with its position, once it is known that it
                 does.
+            alone: See `wire.hop.replicas`.
 
         Returns:
             Whether it was sent. When the link breaks meanwhile, the gap will tell.
@@ -119,7 +125,7 @@ class DataPlane:
         size = frames.reckoned_bytes(frame)
         with self.changed.lock:
             entry = self._newest if route is self._route else self._entry(route)
-            taken = entry.take(frame, size) if self._link.up else None
+            taken = entry.take(frame, size, alone=alone) if self._link.up else None
             if taken is None:
                 self._room_wanted = True
                 return False
@@ -205,7 +211,7 @@ class DataPlane:
             with self.changed.lock:
                 recipient = self._recipients.get(frame.stream)
             if recipient is not None:
-                recipient.lost(frame, loss.code)
+                recipient.lost(loss)
 
     def _try_send(self, address: str, frame: Frame) -> None:
         try:

@@ -21,7 +21,7 @@ from wire import codecs
 from wire.accounting import DEADLINE, Accounting
 from wire.errors import CodedError, FrameError, TensorSpecError, UnknownPluginError
 from wire.frame import Frame, Kind, reckoned_bytes
-from wire.hop import MAX_LOSSES, Position
+from wire.hop import MAX_LOSSES, Lost, Position
 from wire.messages import Account, Route
 
 DEFAULT_WINDOW: Final = 8
@@ -34,6 +34,7 @@ it before, so what has no answer by then will not have one."""
 _TICK_SECONDS: Final = 0.1
 _LOOK_SECONDS: Final = 0.05
 """How often neighbours are looked after, at most."""
+_TOO_LATE: Final = "lost on its way to the entry or in it, and not sent again in time"
 _NOTICES: Final = frozenset({"frame.duplicate"})
 """Errors that say something of a frame but do not end it."""
 
@@ -86,6 +87,8 @@ class Stream:
         self._waiting: deque[Frame] = deque()
         self._again: deque[Frame] = deque()
         """Frames that were lost on their way; at most the window."""
+        self._alone: deque[Frame] = deque()
+        """Those that may be what ended the entry's worker: sent again one after the other."""
         self._ledger = Ledger(plane.changed.lock)
         self.number = plane.register(self)
 
@@ -139,13 +142,15 @@ class Stream:
         What is not of this very frame is looked after every so often.
         """
         now = time.monotonic()
-        if self._waiting or self._again or now >= self._look_at:
+        waits = bool(self._waiting or self._again or self._alone)
+        if waits or now >= self._look_at:
             route = self._present_route()
-            if route is not None and (self._waiting or self._again):
+            if route is not None and waits:
                 self._send_waiting(route)
             if now >= self._look_at:
                 self._look_at = now + _LOOK_SECONDS
-                self._plane.tick(route, waiting=bool(self._waiting or self._again))
+                waits = bool(self._waiting or self._again or self._alone)
+                self._plane.tick(route, waiting=waits)
         if now >= self._ledger.overdue_from:
             self._end_overdue(now)
 
@@ -163,7 +168,8 @@ class Stream:
             now = time.monotonic()
             if now >= until or self._ledger.answer_ready or (over is not None and over()):
                 return
-            due = min(until, self._ledger.overdue_from, now + _TICK_SECONDS)
+            soon = _LOOK_SECONDS if self._alone else _TICK_SECONDS
+            due = min(until, self._ledger.overdue_from, now + soon)
             changed.wait_beyond(told, due - now)
 
     def run(self, inputs: Iterable[Any], rate: float | None) -> Iterator[Answer]:
@@ -216,14 +222,15 @@ class Stream:
             with self._plane.changed.lock:
                 self._refusals.answered()
 
-    def lost(self, frame: Frame, code: str) -> None:
+    def lost(self, loss: Lost) -> None:
         """Take the word that a frame is lost: it is sent again, if it was not lost too often."""
-        losses = self._ledger.lost(frame.sequence, code)
-        if losses > MAX_LOSSES.get(code, 0):
+        frame: Frame = loss.key
+        losses = self._ledger.lost(frame.sequence, loss.cause)
+        if losses > MAX_LOSSES.get(loss.cause, 0):
             text = "lost on the way to the entry or in it, more than once; send it again"
-            self._ledger.error(frame.sequence, code, text)
+            self._ledger.error(frame.sequence, loss.code, text)
         elif losses:
-            self._again.append(frame)
+            (self._alone if loss.alone else self._again).append(frame)
 
     def _take_error(self, frame: Frame) -> None:
         raw = frame.meta.get("error")
@@ -319,18 +326,19 @@ class Stream:
         self.ended_by = self.ended_by or error
         self._waiting.clear()
         self._again.clear()
+        self._alone.clear()
         for sequence in self._ledger.unfinished():
             self._ledger.error(sequence, code, text)
 
     def _send_waiting(self, route: Route) -> None:
         addressed = partial(self._addressed, route.generation)
-        while queue := self._again or self._waiting:
+        while queue := self._again or self._alone or self._waiting:
             frame = queue[0]
             if frame.sequence not in self._ledger:
                 queue.popleft()  # it has ended while it waited
             elif queue is self._waiting and self._ledger.held - len(queue) >= self._window:
                 break  # so many have left, or were answered and not taken
-            elif self._plane.send(route, frame, addressed):
+            elif self._plane.send(route, frame, addressed, alone=queue is self._alone):
                 queue.popleft()
             elif self._plane.never_fits(route, size := reckoned_bytes(frame)):
                 text = f"{size} bytes are more than the entry takes"
@@ -342,7 +350,8 @@ class Stream:
         """End what has no answer in time; why a frame that waits here was not sent is known."""
         why = (
             (self._waiting, f"no credit from the entry in {self._deadline_seconds:g} s"),
-            (self._again, "lost on its way to the entry or in it, and not sent again in time"),
+            (self._again, _TOO_LATE),
+            (self._alone, _TOO_LATE),
         )
         # one instant for all: what is overdue is explained before it expires
         for queue, text in why:

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from wire.frame import Frame
-from wire.hop import MAX_LOSSES, Position
+from wire.hop import MAX_LOSSES, Lost, Position
 from wire.ids import is_id
 
 
@@ -47,6 +47,8 @@ class Kept(msgspec.Struct, eq=False):
     """How it was lost last."""
     losses: Counter[str] | None = None
     """How often it was lost, by how; None: never."""
+    alone: bool = False
+    """Whether it may be what ended a worker: it is sent alone."""
     tells_an_error: bool = False
     """Whether it is an answer of ours, about which nobody is told anything."""
 
@@ -54,12 +56,13 @@ class Kept(msgspec.Struct, eq=False):
         """Whether its deadline is over."""
         return self.deadline_ns is not None and time.monotonic_ns() >= self.deadline_ns
 
-    def lost(self, code: str) -> bool:
+    def lost(self, loss: Lost) -> bool:
         """Note a loss; returns whether it may be sent again."""
         self.losses = self.losses or Counter()
-        self.losses[code] += 1
-        self.lost_as = code
-        return self.frame is not None and self.losses[code] <= MAX_LOSSES.get(code, 0)
+        self.losses[loss.cause] += 1
+        self.lost_as = loss.code
+        self.alone = loss.alone
+        return self.frame is not None and self.losses[loss.cause] <= MAX_LOSSES.get(loss.cause, 0)
 
 
 class Custody:

@@ -71,10 +71,13 @@ class Hops:
         with self._lock:
             return self._next.never_fits(size_bytes)
 
-    def take(self, key: Any, size_bytes: int) -> Taken | None:
-        """Register a frame that is sent to the next stage now; None: no replica takes it."""
+    def take(self, key: Any, size_bytes: int, *, alone: bool = False) -> Taken | None:
+        """Register a frame that is sent to the next stage now; None: no replica takes it.
+
+        ``alone``: See `wire.hop.replicas`.
+        """
         with self._lock:
-            return self._next.take(key, size_bytes)
+            return self._next.take(key, size_bytes, alone=alone)
 
     def sent_to_client(self, address: str, key: Any, size_bytes: int) -> tuple[Position, list[Any]]:
         """Register a frame to a client; returns its position and keys now forgotten."""

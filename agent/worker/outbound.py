@@ -79,14 +79,19 @@ class Outbound:
         self._custody = Custody(kept_bytes, settle)
         self._waiting: deque[Kept] = deque()  # one at a time: ``forward`` waits for it
         self._again: deque[Kept] = deque()  # at most what was outstanding
+        self._alone: deque[Kept] = deque()  # the same: sent again, one after the other
         self._answers: deque[Answer] = deque(maxlen=MAX_ANSWERS)
         self._look_at = 0.0
 
     @property
     def settled(self) -> bool:
         """Whether nothing waits to be sent and the next stage has finished all it was sent."""
-        waits = self._answers or self._again or self._waiting
+        waits = self._answers or self._sends_again or self._waiting
         return not waits and self._hops.settled
+
+    @property
+    def _sends_again(self) -> bool:
+        return bool(self._again or self._alone)
 
     @property
     def kept_bytes(self) -> int:
@@ -125,8 +130,8 @@ class Outbound:
             self._custody.settle(kept)
         for kept in heard.done:
             self._end(kept)
-        if heard.lost:
-            self._lost(heard.lost)
+        self._lost(heard.lost)
+        if self._sends_again:
             self._wake()
 
     def leave(self) -> None:
@@ -150,7 +155,7 @@ class Outbound:
             Its size in bytes; None: given up, and its client is told.
         """
         kept = Kept(frame, FrameKey.of(frame), frames.reckoned_bytes(frame), deadline_ns, upstream)
-        if not (self._again or self._waiting or kept.is_late()) and self._sent(kept):
+        if not (self._again or self._alone or self._waiting or kept.is_late()) and self._sent(kept):
             return kept.size_bytes if kept.sent else None
         self._waiting.append(kept)
         heard = self._hops.heard
@@ -166,7 +171,7 @@ class Outbound:
         Who has the stage's turn calls it, after each frame and now and then.
         """
         now = time.monotonic()
-        if now < self._look_at and not (self._again or self._waiting or self._answers):
+        if now < self._look_at and not (self._sends_again or self._waiting or self._answers):
             return
         self._look_at = now + LOOK_SECONDS
         waiting = not self._flushed()
@@ -196,14 +201,17 @@ class Outbound:
             self._paths.switch(address, now, partial(self._hops.all_arrived, address))
 
     def _flushed(self) -> bool:
-        """Send what waits, first what is sent again; False: something has to wait longer."""
-        for queue in (self._again, self._waiting):
+        """Send what waits, first what is sent again; False: something has to wait longer.
+
+        What may end its receiver goes last of that, each behind the others' runs.
+        """
+        for queue in (self._again, self._alone, self._waiting):
             for kept in tuple(queue):  # one whose time is not over must not hold up the others
                 hopeless = self._hopeless(kept)
                 if hopeless is not None:
                     queue.remove(kept)
                     self._give_up(kept, *hopeless)
-        while queue := self._again or self._waiting:
+        while queue := self._again or self._alone or self._waiting:
             if self._sent(queue[0]):
                 queue.popleft()
             elif self._stopping():
@@ -233,7 +241,7 @@ class Outbound:
             return False
         if self._paths.some_ready:
             self._switch_ready(time.monotonic())
-        taken = self._hops.take(kept, kept.size_bytes)
+        taken = self._hops.take(kept, kept.size_bytes, alone=kept.alone)
         if taken is None:
             return False
         self._send(taken.address, kept, taken.position, taken.forgotten)
@@ -267,9 +275,9 @@ class Outbound:
         for loss in lost:
             kept: Kept = loss.key
             self._custody.let_go(kept)
-            if kept.lost(loss.code):
+            if kept.lost(loss):
                 self._stats.sent_again()
-                self._again.append(kept)
+                (self._alone if loss.alone else self._again).append(kept)
             else:
                 where = "the next stage" if loss.code == "worker.lost" else "the link"
                 self._give_up(kept, loss.code, f"lost by {where}; send it again")

@@ -3,7 +3,8 @@
 As the product does it (`wire/hop`): a receiver's window is shared by its senders, credit is told
 once half a share is free again, and takes the way back. A frame is kept by whoever sent it until it
 has arrived one stage further (ADR 17). Simpler than there: the first grant is known from the start,
-credit counts frames and no bytes, a grant keeps no link busy, and nothing is lost but by a death.
+credit counts frames and no bytes, a grant keeps no link busy, nothing is lost but by a death, and a
+death counts for all that was held, which is sent again at once.
 """
 
 import math

@@ -267,7 +267,7 @@ def test_forged_grants_change_nothing(fleet, tools):
     """Grants for streams that nobody opened, or that are none, are ignored by worker and client."""
     route, (first, _) = fleet.chain(None, None)
     sender = fleet.stranger()
-    wide = Grant(1, 2, 0, 0, 0, 1 << 60, 1 << 60, 1 << 60).to_meta()
+    wide = Grant(1, 2, 0, 0, 0, 0, 1 << 60, 1 << 60, 1 << 60).to_meta()
     client_topic = fleet.site.topic("client_credit", pipeline="p", client="client-a")
     client = fleet.client(route)
 

@@ -22,7 +22,7 @@ QUICK = {"threads": 1, "run_seconds": 1.0}
 class Counting:
     """``y`` is ``x``, to which 1 is added as often as the largest element of ``x`` says."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, stages=1):
         model = folder / "counting.onnx"
         onnx.save(counting(), model)
         self.folder = folder / "split"
@@ -30,7 +30,7 @@ class Counting:
         """The frames on which it never ends."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(children, "subprocess", InProcess)
-            split(model, self.folder, CutRequest(stages=1), Presentation(name="p"))
+            split(model, self.folder, CutRequest(stages=stages), Presentation(name="p"))
 
     def inputs(self, number):
         """Return the inputs of frame ``number``."""
@@ -99,3 +99,22 @@ def test_runs_that_never_end(place, model):
     assert "3 workers lost, given up" in failed.reason.message
     assert reasons_said(place, "d1") == {"worker.hung"}
     assert {line["reason"] for line in place.log("d1", "worker.lost")} == {"worker.hung"}
+
+
+@pytest.mark.parametrize("devices", [("d1",), ("d1", "d2")], ids=["client", "stage"])
+def test_frames_that_wait_behind_an_endless_run_are_answered(place, tmp_path, devices):
+    """Whoever sent them sends them again, to a worker that has run all the others."""
+    model = Counting(tmp_path, stages=len(devices))
+    for device in devices:
+        place.start(device, runtime=QUICK)
+    place.deploy(model.folder, *devices)
+    hangs = devices[-1]
+    model.endless = (5,)
+    with Feeding(place.site.pipeline("p"), model, window=8) as feeding:
+        feeding.more(30)
+    told = place.assignment(hangs)
+
+    failed = [(each.sequence, each.error.reason) for each in feeding.answers if each.error]
+    assert failed == [(5, "worker.lost")]
+    assert (told.phase, told.restarts) == ("serving", 2)
+    assert reasons_said(place, hangs) == {"worker.hung"}

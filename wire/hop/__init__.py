@@ -24,9 +24,13 @@ SUSPECT_PROBES: Final = 3
 """Unanswered probes that make a neighbour suspect."""
 SILENCE_SECONDS: Final = 5.0
 """A neighbour silent for so long has lost what it was sent."""
-MAX_LOSSES: Final = MappingProxyType({"worker.lost": 1, "link.lost": 3})
+CLEARED: Final = "worker.lost behind it"
+"""Counted, and told nobody: a worker was lost that had run the frame before."""
+MAX_LOSSES: Final = MappingProxyType({"worker.lost": 1, "link.lost": 3, CLEARED: 8})
 """How often a frame may be lost as that and is still sent again. One that kills its worker gets one
-more turn: the third death within a minute would end the stage."""
+more turn, alone: the third death within a minute would end the stage."""
+ALONE_SECONDS: Final = 0.05
+"""So often the receiver is asked whether it has run the frame that it was sent alone."""
 MAX_GAPS: Final = 8
 
 _U64: Final = 1 << 64
@@ -79,6 +83,8 @@ class Grant(NamedTuple):
     done: int
     """Every frame before this position is out of this receiver's hands: lost, or finished and with
     whoever comes next. Until then its sender keeps it, to send it again."""
+    ran: int
+    """Every frame before this position has been run by this receiver, or never will be."""
     frames: int
     """Frames that may be sent since the stream opened; 0: none any more, the receiver goes away."""
     size_bytes: int
@@ -99,7 +105,7 @@ class Grant(NamedTuple):
         Raises:
             FrameError: It is none.
         """
-        if type(value) is list and len(value) == 9 and type(value[-1]) is list:
+        if type(value) is list and len(value) == 10 and type(value[-1]) is list:
             *numbers, ranges = value
             gaps = _gaps(ranges) if ranges else ()
             if gaps is not None:
@@ -118,12 +124,22 @@ class Lost(NamedTuple):
     """What the sender registered it under."""
     code: str
     """``worker.lost`` or ``link.lost``."""
+    cleared: bool = False
+    """The receiver is known to have run it before: it is not what ended it."""
+    alone: bool = False
+    """It may be what ended its receiver: from now on it is sent alone."""
+
+    @property
+    def cause(self) -> str:
+        """What it counts as, in ``MAX_LOSSES``."""
+        return CLEARED if self.cleared else self.code
 
 
 class Heard(msgspec.Struct, frozen=True):
     """What a grant says of the frames sent before it; each is told once."""
 
     lost: list[Lost]
+    """In the order in which they are sent again."""
     arrived: list[Any]
     """Keys of frames that the receiver has now."""
     done: list[Any]

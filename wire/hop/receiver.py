@@ -247,6 +247,7 @@ class HopReceiver:
             since=sender.since,
             arrived=sender.next_index,
             done=next(iter(sender.kept), sender.next_index),
+            ran=next(iter(sender.held), sender.next_index),
             frames=0 if self._closed else sender.granted_frames,
             size_bytes=sender.granted_bytes,
             largest_bytes=self.window_bytes,

@@ -95,15 +95,21 @@ class Replicas:
         ]
         return min(able, key=lambda item: item[0])[1] if able else None
 
-    def take(self, key: Any, size_bytes: int) -> "Taken | None":
-        """Register a frame that is sent to the one that is ``roomy``; None: none takes it now."""
-        address = self.roomy(size_bytes)
+    def _idle(self, size_bytes: int) -> str | None:
+        return next((a for a, hop in self._hops.items() if hop.covers_alone(size_bytes)), None)
+
+    def take(self, key: Any, size_bytes: int, *, alone: bool = False) -> "Taken | None":
+        """Register a frame that is sent to the one that is ``roomy``; None: none takes it now.
+
+        ``alone``: To one that has nothing else to run from us, and gets nothing else meanwhile.
+        """
+        address = self._idle(size_bytes) if alone else self.roomy(size_bytes)
         if address is None:
             return None
         hop = self._hops[address]
         if len(self._hops) > 1:
             self._hops.move_to_end(address)
-        position = hop.sent(key, size_bytes)
+        position = hop.sent(key, size_bytes, alone=alone)
         many = hop.outstanding > MAX_OUTSTANDING
         return Taken(address, position, hop.forgotten(beyond=MAX_OUTSTANDING) if many else [])
 

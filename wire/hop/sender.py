@@ -9,7 +9,16 @@ from typing import Any, Final
 import msgspec
 
 from wire.errors import CreditError
-from wire.hop import PROBE_SECONDS, SILENCE_SECONDS, SUSPECT_PROBES, Grant, Heard, Lost, Position
+from wire.hop import (
+    ALONE_SECONDS,
+    PROBE_SECONDS,
+    SILENCE_SECONDS,
+    SUSPECT_PROBES,
+    Grant,
+    Heard,
+    Lost,
+    Position,
+)
 
 LEAST_PACE_BYTES: Final = 128 << 10
 """A link is taken to carry so much in the time between two probes, until it has carried more."""
@@ -24,6 +33,7 @@ class _Sent(msgspec.Struct, eq=False):
     end_bytes: int
     """Bytes sent, up to its end."""
     arrived: bool = False
+    alone: bool = False
 
 
 class HopSender:
@@ -57,6 +67,10 @@ class HopSender:
         """Probes that were unanswered when the silence began to count."""
         self._arrived_bytes = 0
         self._pace_bytes: float = LEAST_PACE_BYTES
+        self._alone: int | None = None
+        """The frame that was sent alone, until it has been run or lost: nothing is sent behind."""
+        self._asked_at = float("-inf")
+        """When it was last asked for."""
 
     @property
     def outstanding(self) -> int:
@@ -81,17 +95,31 @@ class HopSender:
         """
         if not self.credited:
             return True
+        if self._alone is not None:
+            return False
         grant = self._grant
         if grant is None or self.sent_frames >= grant.frames or size_bytes > grant.largest_bytes:
             return False
         return self.sent_bytes + size_bytes <= grant.size_bytes or not self._outstanding
 
+    def covers_alone(self, size_bytes: int) -> bool:
+        """Whether one more frame may be sent now, to a neighbour that has run all the others."""
+        grant = self._grant
+        if grant is None or self.suspect or grant.ran < self.sent_frames:
+            return False
+        return self.covers(size_bytes)
+
     def never_fits(self, size_bytes: int) -> bool:
         """Whether the neighbour takes no frame of this size, however long one waits."""
         return self.credited and self._grant is not None and size_bytes > self._grant.largest_bytes
 
-    def sent(self, key: Any, size_bytes: int) -> Position:
+    def sent(self, key: Any, size_bytes: int, *, alone: bool = False) -> Position:
         """Register a frame that is now sent; returns the position to put into its meta.
+
+        Args:
+            key: What it is registered under.
+            size_bytes: Its size.
+            alone: Nothing is sent behind it until it has been run: ``covers_alone`` has said so.
 
         Raises:
             CreditError: The frame was not covered: a bug in the caller.
@@ -100,7 +128,9 @@ class HopSender:
             raise CreditError(self.hop, size_bytes)
         position = Position(self.hop, self.sent_frames, self.sent_bytes, self.sender)
         self.sent_bytes += size_bytes
-        self._outstanding[self.sent_frames] = _Sent(key, self.sent_bytes)
+        self._outstanding[self.sent_frames] = _Sent(key, self.sent_bytes, alone=alone)
+        if alone:
+            self._alone = self.sent_frames
         self.sent_frames += 1
         if not self.credited:
             self.excuse()  # it asked for this: whoever was given up is asked again
@@ -126,7 +156,7 @@ class HopSender:
                 # Retired until the present one falls silent: a late grant of the one before must
                 # not count, but if it was believed for the newest, the newest must come back.
                 self._retired.append(known.receiver)
-            lost += self._take(range(grant.since), "worker.lost")
+            lost += self._died(range(grant.since))
             self._grant = grant
         else:
             self._grant = Grant(
@@ -135,6 +165,7 @@ class HopSender:
                 grant.since,
                 arrived=max(known.arrived, grant.arrived),
                 done=max(known.done, grant.done),
+                ran=max(known.ran, grant.ran),
                 # who has closed stays closed, whatever it said before comes late
                 frames=min(known.frames, grant.frames) and max(known.frames, grant.frames),
                 size_bytes=max(known.size_bytes, grant.size_bytes),
@@ -142,12 +173,18 @@ class HopSender:
                 gaps=grant.gaps,
             )
         for first, end in grant.gaps:
-            lost += self._take(range(first, end), "link.lost")
+            taken = self._take(range(first, end))
+            lost += [Lost(sent.key, "link.lost", alone=sent.alone) for sent in taken.values()]
         before = self._arrived_bytes
         arrived = self._arrived(self._grant.arrived)
         if self._arrived_bytes > before:
             self._pace_bytes = max(LEAST_PACE_BYTES, (self._arrived_bytes - before) / (waited + 1))
-        return Heard(lost, arrived, self._done(self._grant.done))
+        done = self._done(self._grant.done)
+        if self._alone is not None and (
+            self._alone < self._grant.ran or self._alone not in self._outstanding
+        ):
+            self._alone = None
+        return Heard(lost, arrived, done)
 
     def probe(self, now: float, *, waiting: bool = False) -> Position | None:
         """Return the position to send as a probe, or None when none is due.
@@ -163,9 +200,9 @@ class HopSender:
         opening = self._grant is None and waiting
         if self._probed_at is None and not opening:
             self._probed_at = now
-            return None
+            return self._asks(now)
         if self._probed_at is not None and now - self._probed_at < PROBE_SECONDS:
-            return None
+            return self._asks(now)
         self._probed_at = now
         self._unanswered += 1
         self.suspect |= self._unanswered >= SUSPECT_PROBES + self._waiting_probes
@@ -199,9 +236,8 @@ class HopSender:
         """Forget all that the neighbour holds, and return it: somebody else shall have it."""
         self._arrived_bytes = self.sent_bytes  # waited for no longer
         self._pace_bytes = LEAST_PACE_BYTES
-        lost = [Lost(sent.key, "worker.lost") for sent in self._outstanding.values()]
-        self._outstanding.clear()
-        return lost
+        self._alone = None
+        return self._died(range(self.sent_frames))
 
     def given_up(self) -> list[Any]:
         """Count what was sent as arrived; returns keys: nobody need keep it for us any longer."""
@@ -237,6 +273,31 @@ class HopSender:
             done.append(self._outstanding.popitem(last=False)[1].key)
         return done
 
-    def _take(self, positions: range, code: str) -> list[Lost]:
+    def _take(self, positions: range) -> dict[int, _Sent]:
         gone = [index for index in self._outstanding if index in positions]
-        return [Lost(self._outstanding.pop(index).key, code) for index in gone]
+        return {index: self._outstanding.pop(index) for index in gone}
+
+    def _died(self, positions: range) -> list[Lost]:
+        """Take what a receiver held that is gone; last what is most likely the reason.
+
+        Those that it is not known to have run may be the reason, and the oldest of them most: it
+        runs them in order.
+        """
+        ran = self._grant.ran if self._grant is not None else 0
+        cleared, others = [], []
+        for index, sent in self._take(positions).items():
+            if index < ran:
+                cleared.append(Lost(sent.key, "worker.lost", cleared=True, alone=sent.alone))
+            else:
+                others.append(Lost(sent.key, "worker.lost", alone=self.credited))
+        return cleared + others[1:] + others[:1]
+
+    def _asks(self, now: float) -> Position | None:
+        """Return what to ask when nothing else is due: has the frame been run that is alone?
+
+        An answer shows that there is no silence; that there is none shows nothing.
+        """
+        if self._alone is None or now - self._asked_at < ALONE_SECONDS:
+            return None
+        self._asked_at = now
+        return self.position()

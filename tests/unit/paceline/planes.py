@@ -26,6 +26,8 @@ class Plane:
     def __init__(self, credit=1000):
         self.changed = News()
         self.sent = []
+        self.alone = []
+        """Of each frame that was sent: whether alone."""
         self.credit = credit
         self.fits = True
         self.forgotten = []
@@ -43,11 +45,12 @@ class Plane:
         """As the test says."""
         return not self.fits
 
-    def send(self, route, frame, finished):
+    def send(self, route, frame, finished, *, alone=False):
         """Keep it, if there is credit."""
         allowed = self.fits and len(self.sent) < self.credit
         if allowed:
             self.sent.append(finished(frame, Position(1, len(self.sent), 0, "c")))
+            self.alone.append(alone)
         return allowed
 
     def tick(self, route, *, waiting):
@@ -68,9 +71,9 @@ class Answering(Plane):
         self.recipient = recipient
         return super().register(recipient)
 
-    def send(self, route, frame, finished):
+    def send(self, route, frame, finished, *, alone=False):
         """Keep it, and answer."""
-        if not super().send(route, frame, finished):
+        if not super().send(route, frame, finished, alone=alone):
             return False
         frame = self.sent[-1]
         code = self.says(frame)

@@ -59,9 +59,9 @@ class Recipient:
         """Note an answer."""
         self.heard.append((made.kind, made.sequence))
 
-    def lost(self, made, code):
+    def lost(self, loss):
         """Note a loss."""
-        self.heard.append((code, made.sequence))
+        self.heard.append((loss.code, loss.key.sequence))
 
 
 class Desk:
@@ -96,7 +96,10 @@ class Desk:
 
     def grant(self, hop, *, frames=4, done=0, receiver=1, since=0, gaps=()):
         """Bring a grant."""
-        made = Grant(hop, receiver, since, max(since, done), done, frames, 1 << 20, 1 << 16, gaps)
+        since_or_done = max(since, done)
+        made = Grant(
+            hop, receiver, since, since_or_done, done, since_or_done, frames, 1 << 20, 1 << 16, gaps
+        )
         self.wire.bring(CREDIT, Frame(Kind.CREDIT, 0, 0, meta={"grant": made.to_meta()}))
 
     def answer(self, sequence, index, *, kind=Kind.RESULT, stream=None, hop=50):
@@ -145,7 +148,7 @@ def test_a_frame_that_the_entry_never_takes(desk):
     ("grant", "heard"),
     [
         ({"done": 2, "gaps": ((0, 1),)}, [("link.lost", 10)]),
-        ({"done": 2, "receiver": 2, "since": 2}, [("worker.lost", 10), ("worker.lost", 11)]),
+        ({"done": 2, "receiver": 2, "since": 2}, [("worker.lost", 11), ("worker.lost", 10)]),
         ({"done": 2}, []),
     ],
 )

@@ -236,8 +236,8 @@ def test_the_second_signal_ends_what_is_in_flight(running):
     """It is accounted as client.closed."""
 
     class Silent(Plane):
-        def send(self, route, frame, finished):
-            sent = super().send(route, frame, finished)
+        def send(self, route, frame, finished, *, alone=False):
+            sent = super().send(route, frame, finished, alone=alone)
             if len(self.sent) == 3:
                 for seconds in (0.1, 0.4):
                     threading.Timer(seconds, signal.raise_signal, (signal.SIGTERM,)).start()

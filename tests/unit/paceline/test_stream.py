@@ -9,6 +9,7 @@ from paceline.stream import Stream
 from tests.unit.paceline.planes import ROUTE, Plane, answer, error, one
 from wire.errors import TensorSpecError, UnknownPluginError
 from wire.frame import Kind
+from wire.hop import Lost
 
 
 @pytest.fixture
@@ -130,7 +131,7 @@ def test_what_the_entry_lost_is_sent_again(code, turns):
     stream = Stream(plane, lambda: ROUTE, deadline_seconds=60)
     stream.submit(one())
     while not stream.accounting.errors:
-        stream.lost(plane.sent[-1], code)
+        stream.lost(Lost(plane.sent[-1], code))
         stream.pump()
 
     assert [frame.sequence for frame in plane.sent] == [0] * turns
@@ -138,12 +139,27 @@ def test_what_the_entry_lost_is_sent_again(code, turns):
     assert stream.accounting.errors == {code: 1}
 
 
+def test_what_may_have_ended_the_entry_is_sent_alone():
+    """Behind what was only lost on the link, and before what never left."""
+    plane = Plane()
+    stream = Stream(plane, lambda: ROUTE, deadline_seconds=60)
+    for _ in range(3):
+        stream.submit(one())
+    stream.lost(Lost(plane.sent[0], "worker.lost", alone=True))
+    stream.lost(Lost(plane.sent[1], "link.lost"))
+    stream.lost(Lost(plane.sent[2], "worker.lost", cleared=True))
+    stream.submit(one())
+
+    assert [frame.sequence for frame in plane.sent] == [0, 1, 2, 1, 2, 0, 3]
+    assert plane.alone == [False] * 5 + [True, False]
+
+
 def test_what_was_lost_and_waits_until_its_deadline_is_explained():
     """The entry stays away: the client itself knows why there is no answer."""
     plane = Plane(credit=1)
     stream = Stream(plane, lambda: ROUTE, deadline_seconds=0.01)
     stream.submit(one())
-    stream.lost(plane.sent[-1], "worker.lost")
+    stream.lost(Lost(plane.sent[-1], "worker.lost"))
     while stream.accounting.in_flight:
         stream.pump()
 
@@ -157,7 +173,7 @@ def test_losses_of_two_kinds_are_counted_apart():
     stream = Stream(plane, lambda: ROUTE, deadline_seconds=60)
     stream.submit(one())
     for code in ("link.lost", "worker.lost", "link.lost", "link.lost"):
-        stream.lost(plane.sent[-1], code)
+        stream.lost(Lost(plane.sent[-1], code))
         stream.pump()
 
     assert len(plane.sent) == 5
@@ -169,7 +185,7 @@ def test_what_has_its_answer_is_not_sent_again(stream):
     stream.submit(one())
     sent = stream._plane.sent[-1]
     stream.answered(answer(0))
-    stream.lost(sent, "worker.lost")
+    stream.lost(Lost(sent, "worker.lost"))
     stream.pump()
 
     assert len(stream._plane.sent) == 1

@@ -15,6 +15,7 @@ from paceline.policies import Policy
 from paceline.read_ahead import MAX_PASSED, ReadAhead
 from paceline.stream import Stream
 from tests.unit.paceline.planes import ROUTE, Answering, Plane, answer, error, one
+from wire.hop import Lost
 
 LIVE = Policy.DROP_OLDEST
 
@@ -251,7 +252,7 @@ class EntryMachine(RuleBasedStateMachine):
             self.stream.answered(error(sequence, code="runtime.failed"))
         elif what == "lost":
             self.lost.add(sequence)
-            self.stream.lost(frame, "link.lost")
+            self.stream.lost(Lost(frame, "link.lost"))
         else:
             self.stream.answered(answer(sequence + 1000))
 

@@ -12,7 +12,7 @@ from agent.worker.stats import Stats
 from wire import frame
 from wire.errors import LinkDownError
 from wire.frame import Frame, Kind
-from wire.hop import SUSPECT_PROBES, Grant, Position
+from wire.hop import CLEARED, MAX_LOSSES, SUSPECT_PROBES, Grant, Position
 from wire.hop import sender as hop_sender
 
 
@@ -69,11 +69,10 @@ class Desk:
         (hop,) = self.hops.values()
         return hop
 
-    def grant(self, made, hop, *, frames=8, done=0, gaps=(), receiver=2, since=0, arrived=0):
+    def grant(self, made, hop, *, frames=8, done=0, gaps=(), receiver=2, since=0, arrived=0, ran=0):
         """Bring a grant as the link's reader thread would."""
-        grant = Grant(
-            hop, receiver, since, max(done, since, arrived), done, frames, 1 << 20, 1 << 16, gaps
-        )
+        arrived, ran = max(done, since, arrived), max(done, since, ran)
+        grant = Grant(hop, receiver, since, arrived, done, ran, frames, 1 << 20, 1 << 16, gaps)
         credit = Frame(Kind.CREDIT, 0, 0, meta={"grant": grant.to_meta()})
         self.outbound.take_credit("cr", made.joined(credit))
 
@@ -151,7 +150,7 @@ def test_stopping_gives_up(made):
     ("grant", "again"),
     [
         ({"arrived": 2, "gaps": ((1, 2),)}, [1]),
-        ({"since": 2, "receiver": 3}, [0, 1]),
+        ({"since": 2, "receiver": 3}, [1, 0]),
         ({"since": 1, "receiver": 3}, [0]),
         ({"arrived": 2}, []),
     ],
@@ -162,7 +161,9 @@ def test_what_the_next_stage_lost_is_sent_again(made, desk, grant, again):
         desk.outbound.forward(made.frame(number, stage=2), None)
 
     desk.grant(made, desk.hop, **grant)
-    desk.outbound.tick()
+    for ran in range(2, 2 + len(again)):  # what may have ended a worker goes alone
+        desk.grant(made, desk.hop, **{**grant, "ran": ran})
+        desk.outbound.tick()
 
     assert [f.sequence for _, f in desk.wire.of(Kind.DATA)] == [0, 1, *again]
     assert [f.meta["hop"][1] for _, f in desk.wire.of(Kind.DATA)] == list(range(2 + len(again)))
@@ -179,6 +180,38 @@ def test_a_frame_that_kills_its_worker_twice_is_given_up(made, desk):
     told = [(e.sequence, e.meta["error"]["code"]) for _, e in desk.wire.of(Kind.ERROR)]
     assert told == [(5, "worker.lost")]
     assert len(desk.wire.of(Kind.DATA)) == 2
+
+
+def test_what_waits_with_a_frame_that_kills_is_not_given_up(made, desk):
+    """Each is sent again behind the run of the one before, the first of them last."""
+    for number in range(3):
+        desk.outbound.forward(made.frame(number, stage=2), None)
+    desk.grant(made, desk.hop, receiver=3, since=3)
+    desk.outbound.tick()
+    sent = [[f.sequence for _, f in desk.wire.of(Kind.DATA)]]
+    for ran in (4, 5):
+        desk.grant(made, desk.hop, receiver=3, since=3, done=ran)
+        desk.outbound.tick()
+        sent.append([f.sequence for _, f in desk.wire.of(Kind.DATA)])
+    desk.grant(made, desk.hop, receiver=4, since=6)
+    desk.outbound.tick()
+
+    told = [(e.sequence, e.meta["error"]["code"]) for _, e in desk.wire.of(Kind.ERROR)]
+    assert sent == [[0, 1, 2, 1], [0, 1, 2, 1, 2], [0, 1, 2, 1, 2, 0]]
+    assert told == [(0, "worker.lost")]
+    assert desk.outbound.settled
+
+
+def test_a_frame_that_is_run_and_lost_again_and_again_is_given_up(made, desk):
+    """It has ended none of these workers, but no frame is sent without end."""
+    desk.outbound.forward(made.frame(5, stage=2), None)
+    for turn in range(1, 20):
+        desk.grant(made, desk.hop, receiver=turn + 1, since=turn - 1, ran=turn, frames=50)
+        desk.grant(made, desk.hop, receiver=turn + 2, since=turn, frames=50)
+        desk.outbound.tick()
+
+    assert len(desk.wire.of(Kind.DATA)) == 1 + MAX_LOSSES[CLEARED]
+    assert [e.meta["error"]["code"] for _, e in desk.wire.of(Kind.ERROR)] == ["worker.lost"]
 
 
 def test_a_lost_frame_whose_neighbour_stays_away_ends_as_lost(made, desk):
@@ -241,7 +274,10 @@ def test_what_is_kept_is_bounded(made):
 
     told = [(e.sequence, e.meta["error"]["code"]) for _, e in desk.wire.of(Kind.ERROR)]
     assert most <= 10_000
-    assert told == [(0, "worker.lost"), (1, "worker.lost")]
+    for ran in range(7, 10):
+        desk.grant(made, desk.hop, since=6, receiver=3, frames=20, ran=ran)
+        desk.outbound.tick()
+    assert sorted(told) == [(0, "worker.lost"), (1, "worker.lost")]
     assert [f.sequence for _, f in desk.wire.of(Kind.DATA)][6:] == [2, 3, 4, 5]
 
 
@@ -267,7 +303,7 @@ def test_a_silent_replica_loses_its_frames_to_the_other(made, monkeypatch):
         desk.outbound.forward(made.frame(number, stage=2), None)
     first = {address.split("/")[4]: f.sequence for address, f in desk.wire.of(Kind.DATA)}
     for _ in range(7):
-        desk.grant(made, desk.hops["d3"])
+        desk.grant(made, desk.hops["d3"], arrived=1, ran=1)
         desk.outbound.tick()
     last = desk.wire.of(Kind.DATA)[-1]
     suspects = desk.outbound.suspects()

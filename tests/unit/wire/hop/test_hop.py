@@ -10,6 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from wire.errors import CreditError, FrameError, LaneFullError
 from wire.hop import (
+    ALONE_SECONDS,
+    CLEARED,
     MAX_GAPS,
     PROBE_SECONDS,
     SILENCE_SECONDS,
@@ -24,7 +26,7 @@ from wire.hop.sender import HopSender
 
 WINDOW_FRAMES = 4
 WINDOW_BYTES = 100
-WORK = ["send", "send", "deliver", "release", "pass on", "exchange", "hear", "wait"]
+WORK = ["send", "send", "send alone", "deliver", "release", "pass on", "exchange", "hear", "wait"]
 FAULTS = ["frame", "frame", "frame", "grant", "link", "receiver", "sender", "close", "sleep"]
 COUNTS = st.integers(0, (1 << 62) - 1)
 U64 = st.integers(0, 2**64 - 1)
@@ -64,14 +66,17 @@ class HopMachine(RuleBasedStateMachine):
         self.next_hop += 1
         self.registered = set()
         self.lost = {}
+        self.alone = set()
         self.told_arrived = set()
         self.told_done = set()
         self.silence = False
 
     def note_lost(self, losses):
         """Each frame is reported lost at most once, and only while it was outstanding."""
-        for key, code in losses:
+        for key, code, cleared, alone in losses:
             assert key in self.registered
+            assert not cleared or key in self.finished or key not in self.arrived
+            assert alone is ((code == "worker.lost" and not cleared) or key in self.alone)
             assert key not in self.lost
             assert code in {"worker.lost", "link.lost"}
             if code == "link.lost":
@@ -100,7 +105,8 @@ class HopMachine(RuleBasedStateMachine):
         assert grant.size_bytes >= before.size_bytes
         assert grant.arrived >= before.arrived
         assert grant.done >= before.done
-        assert grant.done <= grant.arrived
+        assert grant.ran >= before.ran
+        assert grant.done <= grant.arrived >= grant.ran
         assert len(grant.gaps) <= MAX_GAPS
         self.granted[grant.hop, grant.receiver] = grant
         self.grants.append(grant)
@@ -157,6 +163,8 @@ class HopMachine(RuleBasedStateMachine):
         """The hop does what it is for, or something fails."""
         if what == "send":
             self.send(size_bytes, 1 + number % WINDOW_FRAMES)
+        elif what == "send alone":
+            self.send_alone(size_bytes)
         elif what == "deliver":
             self.deliver(1 + number % 8)
         elif what == "release":
@@ -181,6 +189,16 @@ class HopMachine(RuleBasedStateMachine):
             self.lane.append(("frame", position, size_bytes, self.next_key))
             self.registered.add(self.next_key)
             self.next_key += 1
+
+    def send_alone(self, size_bytes):
+        """Send a frame to a receiver that has run all the others; nothing is sent behind it."""
+        if self.sender.covers_alone(size_bytes):
+            position = self.sender.sent(self.next_key, size_bytes, alone=True)
+            self.lane.append(("frame", position, size_bytes, self.next_key))
+            self.registered.add(self.next_key)
+            self.alone.add(self.next_key)
+            self.next_key += 1
+            assert not self.sender.covers(0)
 
     def deliver(self, count):
         """The lane delivers, in order."""
@@ -279,6 +297,14 @@ class HopMachine(RuleBasedStateMachine):
         assert self.receiver.held_bytes == sum(size for _, size, _ in self.held)
 
     @invariant()
+    def who_was_sent_alone_is_alone(self):
+        """Nothing else of its stream waits to be run with it, as far as gaps are told."""
+        for hop in {position.hop for position, _, _ in self.held}:
+            keys = {key for position, _, key in self.held if position.hop == hop}
+            if hop == self.sender.hop and not (self.silence or self.gaps_forgotten):
+                assert len(keys) == 1 or not keys & self.alone
+
+    @invariant()
     def every_frame_is_outstanding_lost_or_acknowledged(self):
         """The three are disjoint, and only what was finished is acknowledged."""
         acknowledged = len(self.registered) - len(self.lost) - self.sender.outstanding
@@ -327,7 +353,7 @@ def ask(sender, first, seconds):
 
 def grant(**changes):
     """A grant to stream 1 that allows much."""
-    fields = {"hop": 1, "receiver": 11, "since": 0, "arrived": 0, "done": 0, "frames": 50}
+    fields = {"hop": 1, "receiver": 11, "since": 0, "arrived": 0, "done": 0, "ran": 0, "frames": 50}
     return Grant(**{**fields, "size_bytes": 5000, "largest_bytes": 1000, **changes})
 
 
@@ -527,7 +553,7 @@ def test_only_the_latest_gaps_are_told():
             receiver.released(position, 0.0)
     lost = sender.granted(receiver.grant(1, 0.0)).lost
 
-    assert [key for key, _ in lost] == list(range(2, 2 * (MAX_GAPS + 1), 2))
+    assert [loss.key for loss in lost] == list(range(2, 2 * (MAX_GAPS + 1), 2))
     assert sender.outstanding == 0
 
 
@@ -538,8 +564,82 @@ def test_new_receiver_has_lost_what_the_old_one_held():
     new = HopReceiver(12, WINDOW_FRAMES, WINDOW_BYTES)
     new.arrived(sender.sent("b", 10), 10, 0.0)
 
-    assert sender.granted(new.grant(1, 0.0)).lost == [Lost("a", "worker.lost")]
+    assert sender.granted(new.grant(1, 0.0)).lost == [Lost("a", "worker.lost", alone=True)]
     assert sender.outstanding == 1
+
+
+def test_what_a_receiver_had_run_did_not_end_it():
+    """Of the others the oldest is most likely the reason, so it is sent again last."""
+    sender, receiver = pair(frames=8)
+    positions = [sender.sent(key, 1) for key in "abcde"]
+    for position in positions:
+        receiver.arrived(position, 1, 0.0)
+    for position in positions[:2]:
+        receiver.released(position, 0.0, settled=False)
+    sender.granted(receiver.grant(1, 0.0))
+
+    heard = sender.granted(HopReceiver(12, 8, 100).probed(sender.position(), 1.0))
+
+    assert [loss.key for loss in heard.lost] == ["a", "b", "d", "e", "c"]
+    assert [loss.key for loss in heard.lost if loss.alone] == ["d", "e", "c"]
+    assert [loss.cause for loss in heard.lost] == [CLEARED] * 2 + ["worker.lost"] * 3
+    assert {loss.code for loss in heard.lost} == {"worker.lost"}
+
+
+def test_a_frame_goes_alone_to_a_receiver_that_has_run_the_others():
+    """Nothing is sent behind it until it has been run; then the next one may go."""
+    sender, receiver = pair(frames=8)
+    first = sender.sent("a", 1)
+    receiver.arrived(first, 1, 0.0)
+    sender.granted(receiver.grant(1, 0.0))
+    before = sender.covers_alone(1)
+    receiver.released(first, 0.0, settled=False)
+    sender.granted(receiver.grant(1, 0.0))
+    after = sender.covers_alone(1)
+    alone = sender.sent("b", 1, alone=True)
+    receiver.arrived(alone, 1, 0.0)
+    sender.granted(receiver.grant(1, 0.0))
+    behind = sender.covers(1)
+    receiver.released(alone, 0.0, settled=False)
+    sender.granted(receiver.grant(1, 0.0))
+
+    assert (before, after, behind) == (False, True, False)
+    assert sender.covers_alone(1)
+    assert sender.outstanding == 2
+
+
+def test_nothing_goes_alone_to_a_neighbour_that_does_not_answer():
+    """It would be lost there for the second time, and nobody would know why."""
+    sender, _ = pair()
+    sender.sent("a", 1)
+    ask(sender, 10.0, SILENCE_SECONDS)
+    assert sender.lost_by_silence(10.5 + SILENCE_SECONDS)
+
+    assert not sender.covers_alone(1)
+    sender.granted(HopReceiver(12, 4, 100).probed(sender.position(), 1.0))
+    assert sender.covers_alone(1)
+
+
+def test_a_frame_that_is_alone_and_lost_on_the_link_stays_alone():
+    """That it did not arrive says nothing of what it does to a receiver."""
+    sender, receiver = pair()
+    sender.sent("a", 1, alone=True)
+
+    heard = sender.granted(receiver.probed(sender.position(), 1.0))
+
+    assert heard.lost == [Lost("a", "link.lost", alone=True)]
+    assert sender.covers_alone(1)
+
+
+def test_whether_a_frame_that_is_alone_has_been_run_is_asked_often():
+    """Where nobody answers, no silence is heard sooner for that."""
+    sender, _ = pair()
+    sender.sent("a", 1, alone=True)
+    times = [1.01 * step * ALONE_SECONDS for step in range(1, 10)]
+    asked = [sender.probe(now) is not None for now in times]
+
+    assert asked == [True] * 9
+    assert not sender.suspect
 
 
 def test_late_grant_of_a_dead_receiver_counts_for_nothing():
@@ -640,7 +740,7 @@ def test_silent_neighbour_has_lost_what_it_was_sent():
     ask(sender, 10.0, SILENCE_SECONDS)
 
     assert sender.lost_by_silence(10.5 + SILENCE_SECONDS - 0.1) == []
-    expected = [Lost("a", "worker.lost"), Lost("b", "worker.lost")]
+    expected = [Lost("b", "worker.lost", alone=True), Lost("a", "worker.lost", alone=True)]
     assert sender.lost_by_silence(10.5 + SILENCE_SECONDS) == expected
     assert sender.lost_by_silence(10.5 + SILENCE_SECONDS) == []
 
@@ -674,7 +774,9 @@ def test_silence_of_long_ago_does_not_condemn_the_next_frame(given_up):
     assert sender.lost_by_silence(3600.0) == []
     ask(sender, 3600.0, SILENCE_SECONDS)
     assert sender.lost_by_silence(3600.4 + SILENCE_SECONDS) == []
-    assert sender.lost_by_silence(3600.5 + SILENCE_SECONDS) == [Lost("b", "worker.lost")]
+    assert sender.lost_by_silence(3600.5 + SILENCE_SECONDS) == [
+        Lost("b", "worker.lost", alone=True)
+    ]
 
 
 def test_way_to_a_client_needs_no_credit_but_hears_what_arrived():
@@ -703,7 +805,9 @@ def test_memory_of_what_was_sent_without_credit_is_bounded():
     assert forgotten == list(range(15))
 
     assert sender.outstanding == 10
-    assert [key for key, _ in sender.granted(grant(since=25, done=25)).lost] == list(range(15, 25))
+    assert {lost.key for lost in sender.granted(grant(since=25, done=25)).lost} == set(
+        range(15, 25)
+    )
 
 
 @given(U64, COUNTS, COUNTS)
@@ -715,7 +819,7 @@ def test_position_survives_the_wire(hop, frames, size_bytes):
 
 
 @given(
-    st.builds(Grant, *[U64] * 8, st.lists(st.tuples(U64, U64), max_size=MAX_GAPS).map(tuple)),
+    st.builds(Grant, *[U64] * 9, st.lists(st.tuples(U64, U64), max_size=MAX_GAPS).map(tuple)),
 )
 def test_grant_survives_the_wire(given_grant):
     """A grant in meta comes back as it was."""
@@ -757,18 +861,18 @@ def test_what_is_no_position_is_refused(value):
         None,
         "12345678",
         [],
-        [1, 2, 3, 4, 5, 6, 7, 8],
-        [1, 2, 3, 4, 5, 6, 7, []],
-        [1, 2, 3, 4, 5, 6, 7, 8, 9, []],
-        [1, 2, 3, 4, 5, 6, 7, -8, []],
-        [1, 2, 3, 4, 5, 6, 7, 2**64, []],
-        [1, 2, 3, 4, 5, 6, 7, True, []],
-        [1, 2, 3, 4, 5, 6, 7, "8", []],
-        [1, 2, 3, 4, 5, 6, 7, 8, [[1]]],
-        [1, 2, 3, 4, 5, 6, 7, 8, [[1, 2, 3]]],
-        [1, 2, 3, 4, 5, 6, 7, 8, [5]],
-        [1, 2, 3, 4, 5, 6, 7, 8, [["1", 2]]],
-        [1, 2, 3, 4, 5, 6, 7, 8, [[1, 2]] * (MAX_GAPS + 1)],
+        [1, 2, 3, 4, 5, 6, 7, 8, 9],
+        [1, 2, 3, 4, 5, 6, 7, 8, []],
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, []],
+        [1, 2, 3, 4, 5, 6, 7, 8, -9, []],
+        [1, 2, 3, 4, 5, 6, 7, 8, 2**64, []],
+        [1, 2, 3, 4, 5, 6, 7, 8, True, []],
+        [1, 2, 3, 4, 5, 6, 7, 8, "9", []],
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, [[1]]],
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, [[1, 2, 3]]],
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, [5]],
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, [["1", 2]]],
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, [[1, 2]] * (MAX_GAPS + 1)],
     ],
 )
 def test_what_is_no_grant_is_refused(value):

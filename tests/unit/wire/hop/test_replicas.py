@@ -38,6 +38,7 @@ class Pool(RuleBasedStateMachine):
         self.grants = []
         self.submitted = 0
         self.again = deque()
+        self.alone = deque()
         self.losses = Counter()
         self.in_flight = set()
         self.results = set()
@@ -57,15 +58,16 @@ class Pool(RuleBasedStateMachine):
 
     def take_back(self, losses):
         """What is lost is sent again, unless it was lost too often or has its answer."""
-        for key, code in losses:
+        for loss in losses:
+            key = loss.key
             if key not in self.in_flight:
                 continue
-            self.losses[key] += 1
-            if self.losses[key] <= MAX_LOSSES[code]:
-                self.again.append(key)
+            self.losses[key, loss.cause] += 1
+            if self.losses[key, loss.cause] <= MAX_LOSSES[loss.cause]:
+                (self.alone if loss.alone else self.again).append(key)
             else:
                 self.in_flight.discard(key)
-                self.errors[key] = code
+                self.errors[key] = loss.code
 
     @rule(what=st.sampled_from(WORK * 2 + FAULTS), number=st.integers(0, 30))
     def act(self, what, number):
@@ -75,19 +77,21 @@ class Pool(RuleBasedStateMachine):
 
     def send(self, _name, _number):
         """Send a frame, first those that were lost."""
-        while self.again and self.again[0] not in self.in_flight:
-            self.again.popleft()
-        if self.replicas.roomy(10) is None:
+        for queue in (self.again, self.alone):
+            while queue and queue[0] not in self.in_flight:
+                queue.popleft()
+        queue = self.again or self.alone
+        if not queue and len(self.in_flight) >= 8:
             return
-        if self.again:
-            key = self.again.popleft()
-        elif len(self.in_flight) < 8:
-            key = self.submitted
+        key = queue[0] if queue else self.submitted
+        taken = self.replicas.take(key, 10, alone=queue is self.alone and bool(queue))
+        if taken is None:
+            return
+        if queue:
+            queue.popleft()
+        else:
             self.submitted += 1
             self.in_flight.add(key)
-        else:
-            return
-        taken = self.replicas.take(key, 10)
         assert taken.forgotten == []
         self.lanes[taken.address].append(("frame", taken.position, key))
 
@@ -202,7 +206,7 @@ class Pool(RuleBasedStateMachine):
                     self.settle(name, 0)
             while self.grants:
                 self.hear("a", 0)
-            while self.again and self.replicas.roomy(10) is not None:
+            for _ in range(len(self.again) + len(self.alone)):
                 self.send("a", 0)
         if not gaps_forgotten:
             assert self.in_flight == set()
