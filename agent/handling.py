@@ -91,6 +91,7 @@ class _Dropping:
     """A link that takes what is sent; results are told of."""
 
     up = True
+    reads_on = False
 
     def __init__(self) -> None:
         self.receive: dict[str, Callable[[str, Buffer], None]] = {}

@@ -245,7 +245,9 @@ class Compute:
     def _tensors(self, frame: Frame, outputs: Any) -> tuple[Tensor, ...]:
         """Return what the next frame carries: outputs, and inputs that are only passed on."""
         passed = codecs.passed_on(frame, self._passes, self._codec) if self._passes else {}
-        made = {n: outputs[n] for n in self._sends if n in outputs and n not in self._passes}
+        made = outputs
+        if self._passes or list(outputs) != self._sends:
+            made = {n: outputs[n] for n in self._sends if n in outputs and n not in self._passes}
         encoded = codecs.tensors(made, self._codec)
         if len(encoded) == len(self._sends):
             return encoded

@@ -81,6 +81,8 @@ class Intake:
         self._taken: Table | None = None
         """Of the last frame that was taken: the next one's is mostly the same."""
         self._taken_bytes = 0
+        self._client: object = object()
+        """Of the last frame that was a client's."""
         self._left: set[str] = set()
         self.closed = False
         """Whether our senders were told to send nothing more."""
@@ -238,8 +240,10 @@ class Intake:
             RefusedFrameError: It is not run.
         """
         lane = self._stage.lane
-        if frame.kind is not Kind.DATA or not is_id(frame.meta.get("client")):
+        client = frame.meta.get("client")
+        if frame.kind is not Kind.DATA or (client != self._client and not is_id(client)):
             raise RefusedFrameError("frame.malformed", "no data frame of a client")
+        self._client = client
         if frame.generation != lane.generation or frame.stage != lane.stage:
             raise RefusedFrameError(
                 "frame.wrong_generation",

@@ -155,7 +155,8 @@ class Outbound:
             Its size in bytes; None: given up, and its client is told.
         """
         kept = Kept(frame, FrameKey.of(frame), frames.reckoned_bytes(frame), deadline_ns, upstream)
-        if not (self._again or self._alone or self._waiting or kept.is_late()) and self._sent(kept):
+        late = deadline_ns is not None and kept.is_late()
+        if not (self._again or self._alone or self._waiting or late) and self._sent(kept):
             return kept.size_bytes if kept.sent else None
         self._waiting.append(kept)
         heard = self._hops.heard

@@ -10,6 +10,8 @@ because a lane keeps order.
 No I/O, no clock.
 """
 
+from collections.abc import Callable
+from functools import partial
 from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -66,8 +68,14 @@ class Position(NamedTuple):
                 and 0 <= bytes_before < _COUNTERS
                 and is_id(sender)
             ):
-                return cls(hop, frames, bytes_before, sender)
+                return new_position((hop, frames, bytes_before, sender))
         raise FrameError("meta holds no position on this hop")
+
+
+new_position: Final[Callable[[tuple[int, int, int, str]], Position]] = partial(
+    tuple.__new__, Position
+)
+"""Makes one of its values, in their order: a named tuple's own constructor is a Python function."""
 
 
 class Grant(NamedTuple):

@@ -85,13 +85,10 @@ class Replicas:
 
     def roomy(self, size_bytes: int) -> str | None:
         """Return the one to send to now; None: none takes it. Of those alike, the longest idle."""
-        if len(self._hops) == 1:
-            [(address, hop)] = self._hops.items()
-            return address if hop.covers(size_bytes) else None
         able = [
             (hop.outstanding, address)
             for address, hop in self._hops.items()
-            if hop.covers(size_bytes) and not hop.suspect
+            if hop.covers(size_bytes) and (not hop.suspect or len(self._hops) == 1)
         ]
         return min(able, key=lambda item: item[0])[1] if able else None
 
@@ -103,13 +100,17 @@ class Replicas:
 
         ``alone``: To one that has nothing else to run from us, and gets nothing else meanwhile.
         """
-        address = self._idle(size_bytes) if alone else self.roomy(size_bytes)
-        if address is None:
-            return None
-        hop = self._hops[address]
-        if len(self._hops) > 1:
+        if len(self._hops) == 1 and not alone:  # the usual case: nothing to choose from
+            [(address, hop)] = self._hops.items()
+        else:
+            found = self._idle(size_bytes) if alone else self.roomy(size_bytes)
+            if found is None:
+                return None
+            address, hop = found, self._hops[found]
             self._hops.move_to_end(address)
-        position = hop.sent(key, size_bytes, alone=alone)
+        position = hop.admit(key, size_bytes, alone=alone)
+        if position is None:
+            return None
         many = hop.outstanding > MAX_OUTSTANDING
         return Taken(address, position, hop.forgotten(beyond=MAX_OUTSTANDING) if many else [])
 

@@ -18,6 +18,7 @@ from wire.hop import (
     Heard,
     Lost,
     Position,
+    new_position,
 )
 
 LEAST_PACE_BYTES: Final = 128 << 10
@@ -113,20 +114,28 @@ class HopSender:
         """Whether the neighbour takes no frame of this size, however long one waits."""
         return self.credited and self._grant is not None and size_bytes > self._grant.largest_bytes
 
-    def sent(self, key: Any, size_bytes: int, *, alone: bool = False) -> Position:
+    def sent(self, key: Any, size_bytes: int) -> Position:
         """Register a frame that is now sent; returns the position to put into its meta.
+
+        Raises:
+            CreditError: The frame was not covered: a bug in the caller.
+        """
+        position = self.admit(key, size_bytes)
+        if position is None:
+            raise CreditError(self.hop, size_bytes)
+        return position
+
+    def admit(self, key: Any, size_bytes: int, *, alone: bool = False) -> Position | None:
+        """Register a frame that is now sent, if it is covered; returns the position for its meta.
 
         Args:
             key: What it is registered under.
             size_bytes: Its size.
             alone: Nothing is sent behind it until it has been run: ``covers_alone`` has said so.
-
-        Raises:
-            CreditError: The frame was not covered: a bug in the caller.
         """
         if not self.covers(size_bytes):
-            raise CreditError(self.hop, size_bytes)
-        position = Position(self.hop, self.sent_frames, self.sent_bytes, self.sender)
+            return None
+        position = new_position((self.hop, self.sent_frames, self.sent_bytes, self.sender))
         self.sent_bytes += size_bytes
         self._outstanding[self.sent_frames] = _Sent(key, self.sent_bytes, alone=alone)
         if alone:

@@ -193,7 +193,7 @@ class HopMachine(RuleBasedStateMachine):
     def send_alone(self, size_bytes):
         """Send a frame to a receiver that has run all the others; nothing is sent behind it."""
         if self.sender.covers_alone(size_bytes):
-            position = self.sender.sent(self.next_key, size_bytes, alone=True)
+            position = self.sender.admit(self.next_key, size_bytes, alone=True)
             self.lane.append(("frame", position, size_bytes, self.next_key))
             self.registered.add(self.next_key)
             self.alone.add(self.next_key)
@@ -596,7 +596,7 @@ def test_a_frame_goes_alone_to_a_receiver_that_has_run_the_others():
     receiver.released(first, 0.0, settled=False)
     sender.granted(receiver.grant(1, 0.0))
     after = sender.covers_alone(1)
-    alone = sender.sent("b", 1, alone=True)
+    alone = sender.admit("b", 1, alone=True)
     receiver.arrived(alone, 1, 0.0)
     sender.granted(receiver.grant(1, 0.0))
     behind = sender.covers(1)
@@ -623,7 +623,7 @@ def test_nothing_goes_alone_to_a_neighbour_that_does_not_answer():
 def test_a_frame_that_is_alone_and_lost_on_the_link_stays_alone():
     """That it did not arrive says nothing of what it does to a receiver."""
     sender, receiver = pair()
-    sender.sent("a", 1, alone=True)
+    sender.admit("a", 1, alone=True)
 
     heard = sender.granted(receiver.probed(sender.position(), 1.0))
 
@@ -634,7 +634,7 @@ def test_a_frame_that_is_alone_and_lost_on_the_link_stays_alone():
 def test_whether_a_frame_that_is_alone_has_been_run_is_asked_often():
     """Where nobody answers, no silence is heard sooner for that."""
     sender, _ = pair()
-    sender.sent("a", 1, alone=True)
+    sender.admit("a", 1, alone=True)
     times = [1.01 * step * ALONE_SECONDS for step in range(1, 10)]
     asked = [sender.probe(now) is not None for now in times]
 
