@@ -61,6 +61,7 @@ class Dropping:
     """A link that takes what is sent and says so."""
 
     up = True
+    reads_on = False
 
     def __init__(self):
         self.receive = {}

@@ -19,6 +19,10 @@ from wire.tensors import TensorSpec
 Arrays = Mapping[str, NDArray[Any]]
 
 
+_FITS: Final = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}
+"""Kinds of Python numbers that go into an element type of a kind."""
+
+
 class Inputs:
     """Checks the inputs of one stream; most frames are like the one before."""
 
@@ -46,10 +50,6 @@ class Inputs:
         self._route = route
         self._fit = [(name, array.dtype, array.shape) for name, array in found.items()]
         return found
-
-
-_FITS: Final = {"f": "fiu", "i": "iu", "u": "iu", "b": "b"}
-"""Kinds of Python numbers that go into an element type of a kind."""
 
 
 def arrays(where: str, specs: Sequence[TensorSpec], given: Any) -> dict[str, NDArray[Any]]:

@@ -77,6 +77,7 @@ class Compute:
         self._max_wait_seconds = batching.max_wait_seconds if can_batch else 0.0
         self._waits_for_more = self._max_frames > 1 and self._max_wait_seconds > 0
         self._peer = next(iter(stage.downstream), None)
+        self._kind = Kind.DATA if self._peer else Kind.RESULT
         self._codec = stage.assignment.transfer.codec if stage.downstream else codecs.DEFAULT
         self._turn = threading.Lock()
         self._open = False
@@ -264,7 +265,7 @@ class Compute:
         meta = codecs.meta(frame.meta, self._codec)
         meta[timings.KEY] = timings.appended(frame.meta, entry)
         return Frame(
-            Kind.DATA if peer else Kind.RESULT,
+            self._kind,
             frame.stream,
             frame.sequence,
             generation=frame.generation,

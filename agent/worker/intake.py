@@ -24,6 +24,8 @@ from wire.reading import Work
 from wire.sequence import SeenStreams
 from wire.table import NO_TENSORS, Received, Table
 
+_CREDIT: Final = Kind.CREDIT  # to look up an enum's member costs eight times as much
+_DATA: Final = Kind.DATA
 DUPLICATE: Final = "frame.duplicate"
 MAX_FIRST: Final = 1024
 """Frames of which it is known where they came first; one that comes again has done so lately."""
@@ -123,7 +125,7 @@ class Intake:
         if self._left:
             self._left.discard(position.sender)
         try:
-            if frame.kind is Kind.CREDIT:
+            if frame.kind is _CREDIT:
                 self._asked(frame, position)
             elif (waiting := self._arrived(frame, position, size_bytes, received)) is not None:
                 work = self.claim(waiting) if may_work else None
@@ -241,7 +243,7 @@ class Intake:
         """
         lane = self._stage.lane
         client = frame.meta.get("client")
-        if frame.kind is not Kind.DATA or (client != self._client and not is_id(client)):
+        if frame.kind is not _DATA or (client != self._client and not is_id(client)):
             raise RefusedFrameError("frame.malformed", "no data frame of a client")
         self._client = client
         if frame.generation != lane.generation or frame.stage != lane.stage:

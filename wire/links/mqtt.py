@@ -24,6 +24,7 @@ from wire.stream_errors import StreamClosedError, StreamFullError, StreamStalled
 
 _KIND_AT: Final = 6
 """Where a frame says its kind."""
+_CHUNK: Final = int(Kind.CHUNK)
 CLOSE_SECONDS: Final = 5.0
 """A broker has so long to close the connection behind our DISCONNECT."""
 
@@ -166,7 +167,7 @@ class _Lane:
         self._memory = self._slot = None  # the last may have ended with its connection
         size, peek = coming.size_bytes, coming.peek
         try:
-            if len(peek) > _KIND_AT and peek[_KIND_AT] == Kind.CHUNK:
+            if len(peek) > _KIND_AT and peek[_KIND_AT] == _CHUNK:
                 slot = self._reassembler.slot(peek, size, self._address, time.monotonic())
                 self._slot = slot
                 return slot.view, slot.payload_start

@@ -2,10 +2,12 @@
 
 import array
 
+import msgspec
 import numpy as np
 import pytest
 
 from paceline import inputs
+from tests.unit.paceline.planes import ROUTE
 from wire import codecs, frame
 from wire.errors import TensorSpecError
 from wire.frame import Frame, Kind
@@ -164,3 +166,53 @@ def test_a_type_that_this_version_does_not_know():
     """A route may name one; it is told, not guessed."""
     with pytest.raises(TensorSpecError, match="element type 99"):
         taken([1.0], dtype=99)
+
+
+def stream_route(*shape):
+    """Return a route of a pipeline that takes one tensor ``x``."""
+    spec = TensorSpec(name="x", dtype=F32, shape=shape)
+    return msgspec.structs.replace(ROUTE, receives=(spec,))
+
+
+def test_what_is_like_the_frame_before_is_taken_as_it_is():
+    """Only what was asked for, the very arrays."""
+    checked, route, next_one = inputs.Inputs(), stream_route("n"), VALUES + 1
+    first = checked.arrays(route, {"x": [0.0] * 6})
+    second = checked.arrays(route, {"note": object(), "x": next_one})
+
+    assert first["x"].tolist() == [0.0] * 6
+    assert list(second) == ["x"]
+    assert second["x"] is next_one
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"x": VALUES.astype(np.float64)},
+        {"x": VALUES.astype(np.int32)},
+        {"x": VALUES.reshape(2, 3)},
+        {"x": np.ma.masked_array(VALUES, mask=True)},
+        {"y": VALUES},
+        {},
+        VALUES,
+        None,
+    ],
+    ids=["double", "integers", "rank", "masked", "missing", "empty", "no map", "nothing"],
+)
+def test_what_is_unlike_the_frame_before_is_checked(other):
+    """A stream that begins well may go on badly, and then well again."""
+    checked, route = inputs.Inputs(), stream_route("n")
+    checked.arrays(route, {"x": VALUES})
+    with pytest.raises(TensorSpecError, match="pipeline p"):
+        checked.arrays(route, other)
+
+    assert checked.arrays(route, {"x": VALUES[:2]})["x"].tolist() == [0.0, 1.0]
+
+
+def test_a_new_route_may_take_something_else():
+    """What fitted before is checked by what is asked for now."""
+    checked = inputs.Inputs()
+    checked.arrays(stream_route("n"), {"x": VALUES})
+
+    with pytest.raises(TensorSpecError, match=r"expected float32\[3\]"):
+        checked.arrays(stream_route(3), {"x": VALUES})
