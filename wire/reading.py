@@ -28,6 +28,7 @@ class Readers:
         """Whether another thread reads while one works; else there must be no work."""
         self.over = threading.Event()
         """Whether no more comes. Work may still be done then."""
+        self._ended = False
         self._until_work = until_work
         self._name = name
         self._reading = threading.Lock()
@@ -55,10 +56,11 @@ class Readers:
     def _take_turns(self) -> None:
         while True:
             with self._reading:
-                if self.over.is_set():
+                if self._ended:
                     return
                 work = self._until_work()
                 if work is None:
+                    self._ended = True
                     self.over.set()
                     return
             work()

@@ -9,8 +9,9 @@ import pytest
 from wire import plugins
 from wire.broker_url import BrokerUrl
 from wire.errors import LinkDownError
-from wire.frame import Frame, Kind, Tensor, decode, encode
-from wire.links import ALIGNMENT, LinkOptions, Meeting, allocate, open_link
+from wire.frame import ALIGNMENT, Frame, Kind, Tensor, decode, encode
+from wire.frame_memory import allocate
+from wire.links import LinkOptions, Meeting, open_link
 
 NAMES = plugins.names("wire.links")
 NOWHERE = LinkOptions(BrokerUrl("mqtt", "127.0.0.1", 9), "contract-test")

@@ -11,7 +11,7 @@ from wire.buffers import Buffer
 from wire.byte_stream import ByteStream
 from wire.errors import FrameError, LinkDownError
 from wire.frame import HEAD_BYTES, MAX_FRAME_BYTES, announced_bytes
-from wire.links import allocate
+from wire.frame_memory import FrameMemory
 from wire.reading import Readers, Work
 from wire.stream_errors import StreamClosedError, StreamStalledError
 
@@ -60,6 +60,7 @@ class Connection:
         self._max_frame_bytes = max_frame_bytes
         self._writing = threading.Lock()
         self._head = memoryview(bytearray(HEAD_BYTES))
+        self._memory = FrameMemory()
         self._fill: Callable[[memoryview], None] | None = None
         self._works = works
         self.readers = Readers(self._until_work, f"{link} {peer}")
@@ -94,12 +95,13 @@ class Connection:
 
     def _until_work(self) -> Work | None:
         """Receive frames until one brings work, or nothing more comes: None."""
-        head = self._head
+        head, memory = self._head, self._memory
         try:
             fill = self._fill = self._fill or self._stream.begin_reading()
             while True:
+                memory.prepare()
                 fill(head)
-                frame = allocate(announced_bytes(head, max_frame_bytes=self._max_frame_bytes))
+                frame = memory.take(announced_bytes(head, max_frame_bytes=self._max_frame_bytes))
                 view = memoryview(frame)
                 view[:HEAD_BYTES] = head
                 fill(view[HEAD_BYTES:])

@@ -6,20 +6,17 @@ it counts them. To add one: write ``wire/links/<name>.py`` with a class that fit
 ``PLUGIN = ThatClass``.
 """
 
-import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
-
-import numpy as np
 
 from wire import plugins
 from wire.access import Access
 from wire.attempts import Trouble
 from wire.broker_url import BrokerUrl
 from wire.buffers import Buffer
-from wire.frame import ALIGNMENT, MAX_FRAME_BYTES
+from wire.frame import MAX_FRAME_BYTES
 from wire.reading import Work
 
 Receive = Callable[[str, Buffer], Work | None]
@@ -119,14 +116,3 @@ def open_link(name: str, options: LinkOptions) -> Link:
         name = "paho"
     link: Link = plugins.load("wire.links", name)(options)
     return link
-
-
-def allocate(size_bytes: int) -> memoryview:
-    """Return fresh writable memory for one frame, beginning at a multiple of 64 bytes.
-
-    It belongs to the frame and is freed with the last view of it.
-    """
-    raw = np.empty(size_bytes + ALIGNMENT, np.uint8).data
-    # an array's own ways to tell its address cost five times as much
-    offset = -ctypes.addressof(ctypes.c_char.from_buffer(raw)) % ALIGNMENT
-    return raw[offset : offset + size_bytes]

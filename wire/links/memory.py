@@ -12,7 +12,8 @@ from typing import Final
 
 from wire.buffers import Buffer
 from wire.errors import LinkDownError
-from wire.links import LinkOptions, Receive, allocate
+from wire.frame_memory import allocate
+from wire.links import LinkOptions, Receive
 
 QUEUED_FRAMES: Final = 1024
 """Frames under way to one link; when full, the oldest is lost, as a broker would."""

@@ -15,8 +15,9 @@ from wire.buffers import Buffer
 from wire.chunk import Reassembler, Slot
 from wire.errors import FrameError, LinkDownError
 from wire.frame import Kind
+from wire.frame_memory import FrameMemory, allocate
 from wire.keeper import Keeper
-from wire.links import REASSEMBLY_BYTES, LinkOptions, Receive, allocate
+from wire.links import REASSEMBLY_BYTES, LinkOptions, Receive
 from wire.mqtt.connection import CONNECT_SECONDS, MqttConnection, Wishes
 from wire.mqtt.inflow import Coming
 from wire.reading import Work
@@ -155,6 +156,7 @@ class _Lane:
         self._on_fault = options.on_fault
         self._max_frame_bytes = options.max_frame_bytes
         self._reassembler = reassembler
+        self._frame_memory = FrameMemory()
         self._memory: Buffer | None = None
         self._slot: Slot | None = None
 
@@ -174,7 +176,7 @@ class _Lane:
             if size > self._max_frame_bytes:
                 problem = f"{size} bytes, at most {self._max_frame_bytes} are taken"
                 raise FrameError(problem)  # noqa: TRY301 told like what the reassembler raises
-            memory = allocate(size)
+            memory = self._frame_memory.take(size)
             if peek.nbytes < size:
                 self._memory = memory
                 return memory, 0
@@ -183,6 +185,10 @@ class _Lane:
         except Exception as error:  # noqa: BLE001 a link outlives what its callees do
             self._on_fault(error)
         return None
+
+    def prepare(self) -> None:
+        """See ``Receiver``."""
+        self._frame_memory.prepare()
 
     def full(self) -> Work | None:
         """See ``Receiver``."""

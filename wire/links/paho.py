@@ -11,7 +11,8 @@ from typing import Final
 from wire import chunk
 from wire.buffers import Buffer
 from wire.frame import Kind
-from wire.links import REASSEMBLY_BYTES, LinkOptions, Receive, allocate
+from wire.frame_memory import allocate
+from wire.links import REASSEMBLY_BYTES, LinkOptions, Receive
 from wire.session import Events, Session
 
 _CHUNK: Final = bytes([Kind.CHUNK])

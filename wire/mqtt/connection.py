@@ -47,6 +47,10 @@ class Receiver(Protocol):
         """Take the message, as ``place`` may: the place that was returned last is full."""
         ...
 
+    def prepare(self) -> None:
+        """Do what would otherwise be done when the next message comes; may raise MemoryError."""
+        ...
+
 
 class Wishes(NamedTuple):
     """What a connection is for."""
@@ -225,6 +229,8 @@ class MqttConnection:
     def _read(self, stream: ByteStream, outflow: Outflow) -> Work:
         inflow = self._inflow
         event = inflow.next_event()  # what had come when there was something to do
+        if event is None and self._receiver is not None:
+            self._receiver.prepare()
         while True:
             while event is not None:
                 work = self._on(event, stream)

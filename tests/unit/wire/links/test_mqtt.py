@@ -25,8 +25,8 @@ from wire.errors import (
     MqttPacketError,
     ReassemblyError,
 )
-from wire.frame import Frame, Kind, Tensor
-from wire.links import ALIGNMENT, LinkOptions
+from wire.frame import ALIGNMENT, Frame, Kind, Tensor
+from wire.links import LinkOptions
 from wire.links.mqtt import MqttLink
 from wire.mqtt import packets as mqtt_packets
 from wire.reconnects import FIRST_CONTESTED_SECONDS
