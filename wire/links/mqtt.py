@@ -42,6 +42,8 @@ class MqttLink:
             max_bytes=max(REASSEMBLY_BYTES, options.max_frame_bytes),
             given_up=options.on_fault,
         )
+        self.up = False
+        """Whether the connection stands. (Asked for each frame: no property.)"""
         self.reads_on = False
         """Whether ``receive`` may return work."""
         self._connection: MqttConnection | None = None
@@ -51,11 +53,6 @@ class MqttLink:
         self._keeper = Keeper(
             options.url, f"mqtt link {options.client_id}", self._one_connection, options.on_problem
         )
-
-    @property
-    def up(self) -> bool:
-        """Whether the connection stands."""
-        return self._open is not None
 
     def start(self, timeout_seconds: float) -> None:
         """See ``Link``."""
@@ -85,7 +82,7 @@ class MqttLink:
     def close(self) -> None:
         """See ``Link``."""
         self._keeper.stopping.set()
-        self._open = None
+        self.up, self._open = False, None
         connection = self._connection
         if connection is not None:
             connection.leave()
@@ -118,7 +115,7 @@ class MqttLink:
                 return None
             options.on_fault(error)
         finally:
-            self._connection = self._open = None
+            self.up, self._connection, self._open = False, None, None
         was_up = keeper.up.is_set()
         keeper.up.clear()
         keeper.contested = connection.taken_over
@@ -135,7 +132,7 @@ class MqttLink:
         if connection is None or self._keeper.stopping.is_set():
             return
         limit = chunk.chunk_bytes(self._options.max_packet_bytes, connection.max_packet_bytes)
-        self._open = connection, limit
+        self._open, self.up = (connection, limit), True
         self.reads_on = connection.readers.several
         self._keeper.attempts.recovered()
         self._keeper.up.set()
