@@ -92,7 +92,12 @@ class ByteStream:
             StreamClosedError: The connection has ended.
             StreamStalledError: The other side took no byte in time; the stream is closed now.
         """
-        views, left = _sized(buffers)
+        views, left = [], 0
+        for buffer in buffers:  # as in `_sized`: one function less on a frame's way
+            view = memoryview(buffer)
+            if view.nbytes:
+                views.append(view)
+                left += view.nbytes
         self._sending = True
         try:
             if self._closed:

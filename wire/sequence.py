@@ -5,27 +5,28 @@ from typing import Final
 
 REMEMBERED: Final = 1024
 """Sequence numbers remembered behind the highest of a stream; older ones count as seen."""
+_ALL: Final = (1 << REMEMBERED) - 1
 
 
 class SeenSequences:
     """The sequence numbers seen of one stream."""
 
     def __init__(self) -> None:
-        self._highest = -1
-        self._seen = 0
+        self.highest = -1
+        self.seen = 0
         """Bit n: ``highest - n`` was seen."""
 
     def first_time(self, sequence: int) -> bool:
         """Register ``sequence``; False if it was seen before or is too old to know."""
-        ahead = sequence - self._highest
+        ahead = sequence - self.highest
         if ahead > 0:
-            kept = self._seen << ahead if ahead < REMEMBERED else 0
-            self._seen = (kept | 1) & ((1 << REMEMBERED) - 1)
-            self._highest = sequence
+            kept = self.seen << ahead if ahead < REMEMBERED else 0
+            self.seen = (kept | 1) & _ALL
+            self.highest = sequence
             return True
-        if -ahead >= REMEMBERED or self._seen >> -ahead & 1:
+        if -ahead >= REMEMBERED or self.seen >> -ahead & 1:
             return False
-        self._seen |= 1 << -ahead
+        self.seen |= 1 << -ahead
         return True
 
 
@@ -44,4 +45,8 @@ class SeenStreams:
             if len(self._streams) > self._max_streams:
                 self._streams.popitem(last=False)
         self._streams.move_to_end(stream)
-        return seen.first_time(sequence)
+        if sequence != seen.highest + 1:
+            return seen.first_time(sequence)
+        seen.seen = (seen.seen << 1 | 1) & _ALL  # the usual case, without a call
+        seen.highest = sequence
+        return True

@@ -147,15 +147,16 @@ class Outbound:
         """Send a frame to the next stage or its client; waits for credit.
 
         Args:
-            frame: To be kept until it has arrived; it owns its tensors.
+            frame: A client's, to be kept until it has arrived; it owns its tensors.
             deadline_ns: When it is given up, in monotonic nanoseconds.
             upstream: Where it came from: settled when it has arrived or ended.
 
         Returns:
             Its size in bytes; None: given up, and its client is told.
         """
-        kept = Kept(frame, FrameKey.of(frame), frames.reckoned_bytes(frame), deadline_ns, upstream)
-        late = deadline_ns is not None and kept.is_late()
+        key = FrameKey(frame.meta["client"], frame.stream, frame.sequence)
+        kept = Kept(frame, key, frames.reckoned_bytes(frame), deadline_ns, upstream)
+        late = deadline_ns is not None and time.monotonic_ns() >= deadline_ns
         if not (self._again or self._alone or self._waiting or late) and self._sent(kept):
             return kept.size_bytes if kept.sent else None
         self._waiting.append(kept)
@@ -263,14 +264,16 @@ class Outbound:
         if kept.deadline_ns is not None:
             left_ms = max(0, (kept.deadline_ns - time.monotonic_ns()) // 1_000_000)
         meta = {**frame.meta, "hop": list(position)}
-        # the position is spent even if it is not sent now: the receiver will see the gap
+        leaving = msgspec.structs.replace(frame, deadline_ms=left_ms, meta=meta)
         try:
-            self._try_send(address, msgspec.structs.replace(frame, deadline_ms=left_ms, meta=meta))
+            self._paths.send(address, frames.encode(leaving))
+        except LinkDownError:
+            pass  # its position is spent all the same: the receiver will see the gap
         except FrameError as error:
             self._give_up(kept, error.code, str(error))
             kept.frame = kept.key = None
-        else:
-            kept.sent = True
+            return
+        kept.sent = True
 
     def _lost(self, lost: list[Lost]) -> None:
         for loss in lost:
