@@ -1,5 +1,6 @@
 """Memory for frames that are received: aligned, and where one can guess, made beforehand."""
 
+import contextlib
 import ctypes
 from typing import Final
 
@@ -33,9 +34,10 @@ class FrameMemory:
         self._ahead: memoryview | None = None
 
     def prepare(self) -> None:
-        """Make the next frame's, if it is as large as the last; raises MemoryError."""
+        """Make the next frame's, if it is as large as the last and there is memory for it."""
         if self._ahead is None and 0 < self._last_bytes <= MAX_AHEAD_BYTES:
-            self._ahead = allocate(self._last_bytes)
+            with contextlib.suppress(MemoryError):  # there may be when one comes: `take` tells
+                self._ahead = allocate(self._last_bytes)
 
     def take(self, size_bytes: int) -> memoryview:
         """Return memory for a frame that has come; see `allocate`."""

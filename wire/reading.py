@@ -7,6 +7,7 @@ wakes the other one to read while it works, which nobody waits for.
 Source: D. Schmidt et al., "Leader/Followers", in Pattern-Oriented Software Architecture, vol. 2.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable
 
@@ -42,13 +43,12 @@ class Readers:
         Raises:
             RuntimeError: There is no memory for any.
         """
-        self.several = works
-        self._start()
-        if works:
-            try:
-                self._start()
-            except RuntimeError:
-                self.several = False
+        with self._reading:  # nobody reads before it is known how many there are
+            self._start()
+            if works:
+                with contextlib.suppress(RuntimeError):
+                    self._start()
+                    self.several = True
 
     def _start(self) -> None:
         threading.Thread(target=self._take_turns, daemon=True, name=self._name).start()

@@ -97,18 +97,21 @@ class Compute:
 
         Nobody else runs anything until that was called.
         """
-        if not self._runtime.any_thread or self._waits_for_more:
+        if self._waits_for_more:
             return None
+        work = partial(self._run_claimed, waiting)  # before: without memory the turn stays free
         if not self._turn.acquire(blocking=False):
             return None
-        if self._inbox.frames or not self._open:
+        # another runtime may have taken over until the turn was ours
+        if self._inbox.frames or not self._open or not self._runtime.any_thread:
             self._turn.release()
             return None
-        return partial(self._run_claimed, waiting)
+        return work
 
     def _served(self, finished: Callable[[], bool]) -> bool:
         """Run what waits; False: it is over."""
         with self._turn:
+            self._open = False  # also while it ends by what is raised here
             if self._failed is not None:
                 raise self._failed
             self._open = not finished()

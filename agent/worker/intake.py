@@ -136,6 +136,9 @@ class Intake:
             self._stats.refused(error.code)
             if frame.kind is Kind.DATA:
                 self._answer(frame, error.code, str(error))
+        except MemoryError:
+            self.release(position, settled=True)  # else nothing could ever be sent here alone
+            raise
         return None
 
     def _asked(self, frame: Frame, position: Position) -> None:

@@ -86,6 +86,9 @@ class MqttLink:
         connection = self._connection
         if connection is not None:
             connection.leave()
+            if connection.read_here:  # a callback closes it: its end is read after that
+                connection.abort()
+                return
             self._keeper.join(CLOSE_SECONDS)
             connection.abort()
         self._keeper.join(CONNECT_SECONDS + 1)
@@ -115,7 +118,8 @@ class MqttLink:
                 return None
             options.on_fault(error)
         finally:
-            self.up, self._connection, self._open = False, None, None
+            self.up = self.reads_on = False
+            self._connection = self._open = None
         was_up = keeper.up.is_set()
         keeper.up.clear()
         keeper.contested = connection.taken_over

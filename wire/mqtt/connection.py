@@ -48,7 +48,7 @@ class Receiver(Protocol):
         ...
 
     def prepare(self) -> None:
-        """Do what would otherwise be done when the next message comes; may raise MemoryError."""
+        """Do what would otherwise be done when the next message comes."""
         ...
 
 
@@ -104,6 +104,11 @@ class MqttConnection:
         self._up = False
         self._look_at = 0.0
         self._heard = False
+
+    @property
+    def read_here(self) -> bool:
+        """Whether this is the reading thread, such as in a receiver."""
+        return threading.get_ident() == self._reader
 
     def run(self) -> None:
         """Connect, and read until the connection has ended.

@@ -3,9 +3,11 @@
 import gc
 import tracemalloc
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wire import frame_memory
 from wire.frame_memory import MAX_AHEAD_BYTES, FrameMemory
 
 SIZES = st.one_of(st.integers(0, 300), st.sampled_from([64, 4096, MAX_AHEAD_BYTES + 1]))
@@ -37,6 +39,21 @@ def test_what_was_made_beforehand_is_taken():
 
     assert kept.nbytes == 1 << 20
     assert grown < 1 << 10
+
+
+def test_without_memory_nothing_is_made_beforehand(monkeypatch):
+    """Nobody has asked for it yet: there may be some when a frame comes, which is told if not."""
+    memory = FrameMemory()
+    memory.take(64)
+    monkeypatch.setattr(frame_memory, "allocate", _refuse)
+    memory.prepare()
+
+    with pytest.raises(MemoryError):
+        memory.take(64)
+
+
+def _refuse(_size):
+    raise MemoryError
 
 
 def test_little_is_held():

@@ -16,10 +16,13 @@ class Source:
 
     def __init__(self):
         self.items = queue.SimpleQueue()
+        self.several = []
+        """Whether there were several readers, at each beginning to read."""
         self.readers = Readers(self._until_work, NAME)
         self.at_once, self.most_at_once = 0, 0
 
     def _until_work(self):
+        self.several.append(self.readers.several)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
@@ -60,6 +63,7 @@ def test_one_reads_at_a_time(source):
     for number in range(500):
         source.items.put(lambda number=number: done.put(number))
 
+    assert all(source.several)
     assert sorted(done.get(timeout=PATIENCE_SECONDS) for _ in range(500)) == list(range(500))
     assert source.most_at_once == 1
 
@@ -100,7 +104,7 @@ def test_without_memory_for_a_second_thread_there_is_one(monkeypatch):
         Source().readers.start()
 
     assert source.readers.over.wait(PATIENCE_SECONDS)
-    assert not source.readers.several
+    assert source.several == [False]
 
 
 def named():

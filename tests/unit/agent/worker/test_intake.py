@@ -213,3 +213,17 @@ def test_a_frame_that_becomes_too_large_is_refused(made, desk):
 
     assert len(data) < 1 << 12
     assert (len(desk.inbox), desk.answers) == (0, [(0, "frame.too_large")])
+
+
+def test_a_frame_for_which_there_is_no_memory_keeps_no_room(made, desk):
+    """Else its sender would wait for ever for what was never run."""
+
+    def claim(_waiting):
+        raise MemoryError
+
+    desk.intake.claim = claim
+    with pytest.raises(MemoryError):
+        desk.intake.take(sent(made, made.frame()), may_work=True)
+    desk.intake.take(sent(made, Frame(Kind.CREDIT, 0, 0), 1))
+
+    assert desk.grants[-1][1].ran == 1
