@@ -60,7 +60,12 @@ class Readers:
                     return
                 work = self._until_work()
                 if work is None:
-                    self._ended = True
+                    self._ended, self._until_work = True, _no_more  # whose it is may go
                     self.over.set()
                     return
             work()
+            del work  # and the frame in it
+
+
+def _no_more() -> None:
+    """Read nothing."""

@@ -136,8 +136,10 @@ class Intake:
             self._stats.refused(error.code)
             if frame.kind is Kind.DATA:
                 self._answer(frame, error.code, str(error))
-        except MemoryError:
-            self.release(position, settled=True)  # else nothing could ever be sent here alone
+        except Exception as error:
+            if frame.kind is _DATA:  # else its sender would wait for it, and send nothing alone
+                self._answer(frame, "internal", f"{type(error).__name__}: {error}")
+                self.release(position, settled=True)
             raise
         return None
 

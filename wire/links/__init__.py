@@ -74,7 +74,7 @@ class Link(Protocol):
 
     @property
     def reads_on(self) -> bool:
-        """Whether ``receive`` may return work now; a link need not know of such a thing."""
+        """Whether ``receive`` may return work now. Asked for each frame."""
         ...
 
     def start(self, timeout_seconds: float) -> None:

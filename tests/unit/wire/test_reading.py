@@ -2,6 +2,8 @@
 
 import queue
 import threading
+import time
+import weakref
 
 import pytest
 
@@ -85,6 +87,33 @@ def test_the_end_does_not_wait_for_who_is_at_work(source):
     last.join(PATIENCE_SECONDS)
 
     assert not last.is_alive()
+
+
+def test_nothing_is_held_of_what_was_done(source):
+    """A frame may be large, and the next one may not come for hours; nor of who was read."""
+
+    class Frame:
+        pass
+
+    frame, done = Frame(), threading.Event()
+    gone = weakref.ref(frame)
+    source.items.put(lambda frame=frame: done.set())
+    assert done.wait(PATIENCE_SECONDS)
+    del frame
+    until(lambda: gone() is None)
+    source.items.put(None)
+    assert source.readers.over.wait(PATIENCE_SECONDS)
+    until(lambda: not named())
+
+    assert source.readers._until_work() is None
+
+
+def until(claim):
+    """Wait until ``claim()`` is true."""
+    ends = time.monotonic() + PATIENCE_SECONDS
+    while not claim():
+        assert time.monotonic() < ends
+        time.sleep(0.001)
 
 
 def test_without_memory_for_a_second_thread_there_is_one(monkeypatch):

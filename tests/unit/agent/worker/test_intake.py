@@ -215,15 +215,17 @@ def test_a_frame_that_becomes_too_large_is_refused(made, desk):
     assert (len(desk.inbox), desk.answers) == (0, [(0, "frame.too_large")])
 
 
-def test_a_frame_for_which_there_is_no_memory_keeps_no_room(made, desk):
+@pytest.mark.parametrize("error", [MemoryError, ValueError])
+def test_a_frame_that_cannot_even_be_taken_ends(made, desk, error):
     """Else its sender would wait for ever for what was never run."""
 
     def claim(_waiting):
-        raise MemoryError
+        raise error
 
     desk.intake.claim = claim
-    with pytest.raises(MemoryError):
+    with pytest.raises(error):
         desk.intake.take(sent(made, made.frame()), may_work=True)
     desk.intake.take(sent(made, Frame(Kind.CREDIT, 0, 0), 1))
 
+    assert desk.answers == [(0, "internal")]
     assert desk.grants[-1][1].ran == 1
