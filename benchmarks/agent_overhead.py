@@ -5,10 +5,11 @@
     uv run python benchmarks/agent_overhead.py --tensors 16 --bytes 600000
 
 The real `Serving` of a first stage of two, between a client and a next stage that this script
-plays: each frame comes from a reader thread with its position, is checked, queued, taken by the
-compute thread, "run" by the runtime that returns its inputs, sent with the next stage's credit, and
-the next stage's grant is taken. The link is one that takes buffers and drops them. Counted is
-processor time of the two threads, without what this script does in them:
+plays: each frame comes from a reader thread with its position, is checked, "run" by the runtime
+that returns its inputs, sent with the next stage's credit, and the next stage's grant is taken. The
+link is one that takes buffers and drops them; with --queued it is one that cannot read on
+meanwhile, so each frame is handed over to the worker's main thread. Counted is processor time of
+the two threads, without what this script does in them, and without waking who would read on:
 
     one by one     a frame each 4 ms, as at 250 frames/s: cold caches, sleeping threads
     back to back   up to 4 frames in flight
@@ -61,9 +62,9 @@ class Dropping:
     """A link that takes what is sent and says so."""
 
     up = True
-    reads_on = False
 
-    def __init__(self):
+    def __init__(self, reads_on):
+        self.reads_on = reads_on
         self.receive = {}
         self.sent = {}
         """By address, queues of what was sent."""
@@ -85,7 +86,7 @@ class Dropping:
 class Worker:
     """The real stage, and the neighbours that this script plays."""
 
-    def __init__(self, size_bytes, count):
+    def __init__(self, size_bytes, count, queued):
         shape = (max(1, size_bytes // count // 4),)
         specs = tuple(TensorSpec(name=f"t{i}", dtype=1, shape=shape) for i in range(count))
         contract = Contract(receives=specs, sends=specs, inputs=specs, outputs=specs)
@@ -95,7 +96,7 @@ class Worker:
             peers=Peers(downstream=(Peer(device="d1", stage=1),)),
         )  # fmt: skip
         self.site = Site()
-        self.link = Dropping()
+        self.link = Dropping(not queued)
         order = Load(
             device="d0", site=self.site.site, root=self.site.root, assignment=assignment,
             folder=Path(), broker=BrokerAccess(url="mqtt://nowhere"), threads=1,
@@ -152,14 +153,22 @@ class Worker:
             due = self.after.released(position, now)
             return encoded(due) if due is not None else None
 
+    def take(self, data):
+        """Take a frame, and run it where that is the reader's to do."""
+        work = self.link.receive[self.lane](self.lane, data)
+        if work is not None:
+            work()
+
     def grant(self, data):
         self.link.receive[self.credit](self.credit, data)
 
     def _meet(self):
         """Send a first frame, which the worker asks the next stage for credit for."""
         [first] = self.frames(1)
-        self.link.receive[self.lane](self.lane, first)
+        may_work, self.link.reads_on = self.link.reads_on, False  # it waits for credit from here
+        self.take(first)
         self.next_grant()
+        self.link.reads_on = may_work
 
     def _serve(self):
         if self.profile is not None:
@@ -176,14 +185,14 @@ def encoded(grant):
 
 def measure(worker, count, window, pause_seconds):
     """Return the processor seconds of reader and compute thread for each frame."""
-    frames, take = worker.frames(count), worker.link.receive[worker.lane]
+    frames = worker.frames(count)
     compute_clock = time.pthread_getcpuclockid(worker.thread.ident)
     reader_ns = 0
     before = time.clock_gettime_ns(compute_clock)
     looks = answered = 0
     for number, data in enumerate(frames):
         began = time.thread_time_ns()
-        take(worker.lane, data)
+        worker.take(data)
         reader_ns += time.thread_time_ns() - began
         looks += 1
         while number + 1 - answered >= (window if number + 1 < count else 1):
@@ -322,15 +331,16 @@ def main():
     parser.add_argument("--frames", type=int, default=300, help="in each of five rounds")
     parser.add_argument("--bytes", type=int, default=200_000, help="of all tensors of a frame")
     parser.add_argument("--tensors", type=int, default=1)
+    parser.add_argument("--queued", action="store_true", help="frames are handed over")
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     load = os.getloadavg()[0]
     print(f"{options.tensors} tensors, {options.bytes} bytes; load before {load:.1f}\n")
-    worker = Worker(options.bytes, options.tensors)
+    worker = Worker(options.bytes, options.tensors, options.queued)
     worker.start()
     try:
         measure(worker, 50, 1, 0)
-        print("| | reader thread us | compute thread us | together us | least |")
+        print("| | reader thread us | main thread us | together us | least |")
         print("|---|---|---|---|---|")
         for label, window, pause in (
             ("one by one", 1, PAUSE_SECONDS), ("back to back", WINDOW, 0),
@@ -357,7 +367,7 @@ def main():
 
 def profiled(options):
     """Print both threads by function, back to back, under cProfile (which makes calls dearer)."""
-    worker = Worker(options.bytes, options.tensors)
+    worker = Worker(options.bytes, options.tensors, options.queued)
     worker.profile = cProfile.Profile(time.thread_time)
     worker.start()
     count = 2000
