@@ -3,21 +3,24 @@
     uv run --with pyzmq --with grpcio --with aiomqtt --with 'uvicorn[standard]' \\
         python benchmarks/two_stage.py --markdown two_stage.md --svg two_stage.svg
 
-A model of two equal halves of some 8 ms each is cut by our splitter; what crosses the cut is 64 KB
+A model of two equal halves of some 10 ms each is cut by our splitter; what crosses the cut is 64 KB
 to 3 MB. Each half runs in onnxruntime with one thread, bound to its own core; broker and all else
 may use both. Carriers take turns, in the other order each round:
 
-    none (ideal)   two processes that pass each other a word: no tensor travels
-    raw tcp, ...   the floors and the peers of benchmarks/hops.py, and our links without an agent
-    paceline       real pipelines: two agents, their workers, a client; deployed with --links
+    none (ideal)      two processes that pass each other a word: no tensor travels
+    raw tcp, ...      the floors and the peers of benchmarks/hops.py, and our links without an agent
+    raw tcp, client   the same between a client and two stages, so three hops, as ours has
+    paceline          real pipelines: two agents, their workers, a client; deployed with --links
 
 *hop*, one frame in flight: from the end of the first half's run to the beginning of the second's
-(for peers: end to end minus both runs). *frames/s*, three in flight (ours four: it has hops to and
-from its client), beside what the slower stage allows, as the ideal ran in this run. *CPU*: what the
-ideal's runs took, beside all that both processes and the broker spent.
+(where there is no client: end to end minus both runs). *frames/s*, three in flight (with a client
+four), beside what the slower half allows. *CPU*: what the halves' runs take, beside all that both
+processes and the broker spent. What the halves take is measured right before and right after each
+carrier's frames, with nothing between them, since a shared machine's speed moves: so the first row
+is a control, too, and should have shares of 1.
 
-On ONE machine the whole model with two threads ties any of these at half the latency: it is the
-last row. Same-machine runs prove overhead, not speed-up.
+On ONE machine with two cores the whole model with two threads ties any of these at half the
+latency: it is the last row. Same-machine runs prove overhead, not speed-up.
 """
 
 import argparse
@@ -29,9 +32,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections import defaultdict
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,43 +41,32 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks import bars
-from benchmarks.hops import BROKERED, FLOOR, OURS, present
-from benchmarks.two_stage_child import BARE, FOLDER
+from benchmarks.hops import FLOOR, OURS, present
+from benchmarks.two_stage_carriers import (
+    CHILD,
+    CLIENT,
+    REAL,
+    Carried,
+    Chained,
+    Ideal,
+    Real,
+    agents,
+)  # fmt: skip
+from benchmarks.two_stage_child import BARE, FOLDER, IDEAL, WIDTH
 from fleet.formats import CutRequest
 from fleet.split import Presentation, split
 from fleet.split_folder import SEGMENTS_FOLDER
-from paceline.bench.hop import cpu_seconds
-from paceline.bench.messages import Broker as BrokerAt
-from paceline.bench.pair import Pair, PairOptions
 from paceline.demo.broker import Broker
-from paceline.demo.broker_kinds import MAX_PACKET_BYTES
 from paceline.formatting import size_text
-from tests.system.place import Place, until
 from wire.statistics import median_interval
 
-CHILD = str(Path(__file__).with_name("two_stage_child.py"))
-IDEAL = "none (ideal)"
-REAL = "paceline"
-WIDTH = 256
-WINDOW, REAL_WINDOW = 3, 4
+WITH_CLIENT = ("raw tcp", "raw mqtt", "paho + pickle", "pyzmq", "gRPC stream")
 TITLE = "Two stages, one hop"
 SIZES = "65536,204800,614400,3145728"
 COLUMNS = (
-    "| carrier | n | hop ms (95 %) | / raw tcp | frames/s | of ideal (95 %)"
-    " | CPU ms: first, second, broker | compute / total |"
+    "| carrier | n | hop ms (95 %) | / raw tcp (95 %) | frames/s | of ideal (95 %)"
+    " | CPU ms: first, second, broker, client | compute / total (95 %) |"
 )  # fmt: skip
-
-
-class Seen(NamedTuple):
-    """One carrier's one round."""
-
-    hops: list
-    """Seconds of each frame."""
-    rate: float
-    first: float
-    """CPU seconds of each frame."""
-    second: float
-    broker: float
 
 
 # --- the model
@@ -121,141 +111,20 @@ def whole(model, threads, seconds):
     return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
 
 
-# --- peers
-
-
-class Carried:
-    """Two processes with a carrier between them."""
-
-    def __init__(self, name, folder, broker):
-        self.name, self.folder = name, folder
-        self.broker_pid = broker.pid if name.removesuffix(BARE) in BROKERED else None
-        cores = sorted(os.sched_getaffinity(0))
-        self.pair = Pair(
-            PairOptions(
-                name, 4, BrokerAt(url=broker.url), MAX_PACKET_BYTES, (cores[0], cores[-1]),
-                command=(sys.executable, CHILD),
-            )
-        )  # fmt: skip
-        self.measured = []
-        """Frames, their window, and what the pair said."""
-        self.pair.measure(5, window=1)
-        self.skip = 5
-
-    def measure(self, frames):
-        for window in (1, WINDOW):
-            before = cpu_seconds(self.broker_pid) if self.broker_pid else 0.0
-            found = self.pair.measure(frames, window=window)
-            after = cpu_seconds(self.broker_pid) if self.broker_pid else 0.0
-            self.measured.append((frames, window, found, (after - before) / frames))
-
-    def close(self):
-        """End it; returns what was seen in each round, and the halves' runs while both run."""
-        self.pair.close()
-        runs = [
-            json.loads((self.folder / f"{self.name}-{stage}.json").read_text()) for stage in (0, 1)
-        ]
-        seen, both, at = [], [], self.skip
-        for one, many in zip(self.measured[::2], self.measured[1::2], strict=True):
-            frames, _, found, _ = one
-            own = zip(*(part[at : at + frames] for part in runs), strict=True)
-            hops = [
-                latency - (first[0] + second[0]) / 1e9
-                for latency, (first, second) in zip(found.latencies_seconds, own, strict=True)
-            ]
-            at += frames
-            both.append([part[at : at + frames] for part in runs])
-            at += frames
-            _, _, busy, broker = many
-            rate = (frames - 1) / (busy.seconds - busy.latencies_seconds[0])
-            seen.append(
-                Seen(hops, rate, busy.sender_cpu_seconds, busy.receiver_cpu_seconds, broker)
-            )
-        return seen, both
-
-
-# --- a real pipeline
-
-
-class Real:
-    """A pipeline of two workers on two agents, and its client."""
-
-    def __init__(self, place, split_folder, link):
-        self.name = f"{REAL}, {link}" if link else REAL
-        self.broker = place.broker
-        known = {device: place.workers(device) for device in ("d1", "d2")}
-        pipeline = f"p-{link or 'default'}"
-        named = {"link": link} if link else {}
-        place.deploy(split_folder, "d1", "d2", name=pipeline, **named)
-        cores = sorted(os.sched_getaffinity(0))
-        self.workers = []
-        for device, core in (("d1", cores[0]), ("d2", cores[-1])):
-            [pid] = place.workers(device) - known[device]
-            self.workers.append(pid)
-            for task in Path(f"/proc/{pid}/task").iterdir():
-                os.sched_setaffinity(int(task.name), {core})
-        self.pipeline = place.site.pipeline(pipeline)
-        self.inputs = {"x": np.ones((1, WIDTH), np.float32)}
-        self.seen, self.client, self.runs = [], [], []
-        for _ in range(10):
-            self.pipeline.run(self.inputs)
-
-    def measure(self, frames):
-        hops = []
-        for answer in self.pipeline.stream([self.inputs] * frames, window=1):
-            first, second = answer.timings
-            hops.append((second.run - first.finished) / 1e9)
-        pids = (*self.workers, self.broker.pid)
-        before, own = [cpu_seconds(pid) for pid in pids], time.process_time()
-        answers = list(self.pipeline.stream([self.inputs] * frames, window=REAL_WINDOW))
-        self.client.append((time.process_time() - own) / frames)
-        spent = [(cpu_seconds(p) - b) / frames for p, b in zip(pids, before, strict=True)]
-        for answer in answers:
-            self.runs.append([(t.finished - t.run) / 1e6 for t in answer.timings])
-        gaps = [b.answered_ns - a.answered_ns for a, b in pairwise(answers)]
-        self.seen.append(Seen(hops, 1e9 / statistics.fmean(gaps), *spent))
-
-
-@contextlib.contextmanager
-def agents(folder, broker):
-    """Give a site with two agents."""
-    place = Place(folder, broker)
-    try:
-        place.start("d1", "d2")
-        for device in ("d1", "d2"):
-            until(lambda device=device: place.ear.last("info", device), device)
-        yield place
-    finally:
-        place.end()
-
-
 # --- what comes of it
 
 
-class Ideal(NamedTuple):
-    """Two halves that run at the same time, without a tensor between them; by round."""
+class Shares(NamedTuple):
+    """Of one carrier's one round, beside what the halves took around it."""
 
-    stages: list
-    """Mean seconds of the first and the second half's run."""
-    cpu: list
-    """Of both halves' runs, for each frame."""
-
-    @classmethod
-    def of(cls, rounds):
-        means = [
-            [[statistics.fmean(values) / 1e9 for values in zip(*part, strict=True)] for part in one]
-            for one in rounds
-        ]
-        return cls([[p[0] for p in one] for one in means], [sum(p[1] for p in o) for o in means])
-
-    @property
-    def slowest(self):
-        """Seconds of the slower half, by round."""
-        return [max(stage) for stage in self.stages]
+    rate: float
+    """Frames/s, of what the slower half allows."""
+    compute: float
+    """Processor time of both runs, of all but the client's."""
 
 
 def measured(size_bytes, options, names):
-    """Return what was seen of each carrier, the ideal, a sentence, and the whole model."""
+    """Return what was seen of each carrier, with its shares; what halves took; the whole model."""
     with contextlib.ExitStack() as running:
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="two-stage-")))
         broker = running.enter_context(Broker())
@@ -263,86 +132,107 @@ def measured(size_bytes, options, names):
         os.environ[FOLDER] = str(folder)
         (folder / "place").mkdir()
         place = running.enter_context(agents(folder / "place", broker))
-        carriers = {name: Carried(name, folder, broker) for name in names}
-        real = [Real(place, split_folder, link) for link in options.links]
-        everything = [*carriers.values(), *real]
+        ideal = Ideal(folder, broker)
+        carriers = [
+            *(
+                (Chained if name.endswith(CLIENT) else Carried)(name, folder, broker)
+                for name in names
+            ),
+            *(Real(place, split_folder, link) for link in options.links),
+        ]
+        turns = []
         for number in range(options.rounds):
-            for each in everything if number % 2 == 0 else reversed(everything):
-                each.measure(options.frames)
-        seen = {}
-        for name, carried in carriers.items():
-            seen[name], runs = carried.close()
-            if name == IDEAL:
-                ideal = Ideal.of(runs)
-        for one in real:
-            seen[one.name] = one.seen
-        client = statistics.median(spent for one in real for spent in one.client)
+            for each in carriers if number % 2 == 0 else reversed(carriers):
+                each.alone(options.frames)
+                ideal.block(options.frames // 2)
+                each.busy(options.frames)
+                ideal.block(options.frames // 2)
+                turns.append(each.name)
+        blocks = ideal.close()
+        around = defaultdict(list)
+        for name, before, after in zip(turns, blocks[::2], blocks[1::2], strict=True):
+            around[name].append((before, after))
+        seen = {each.name: each.close() for each in carriers}
+        real = [each for each in carriers if isinstance(each, Real)]
         runs = [
             statistics.median(of) for of in zip(*(r for o in real for r in o.runs), strict=True)
         ]
         said = (
-            f"\nThe client of the real pipelines spent {1000 * client:.2f} ms of CPU on each frame;"
-            f" their halves ran for {' and '.join(f'{run:.2f}' for run in runs)} ms (medians)."
+            "\nHalves of the real pipelines ran for"
+            f" {' and '.join(f'{run:.2f}' for run in runs)} ms (medians)."
         )
-        return seen, ideal, said, [whole(model, n, 2.0) for n in (1, 2)]
+        return seen, around, blocks, said, [whole(model, n, 2.0) for n in (1, 2)]
 
 
-def rows(seen, ideal):
+def shares(rounds, around):
+    """Return each round's shares of what the halves took before and after it."""
+    found = []
+    for one, blocks in zip(rounds, around, strict=True):
+        slower, cpu = (statistics.fmean(of) for of in zip(*blocks, strict=True))
+        spent = one.first + one.second + one.broker
+        found.append(Shares(one.rate * slower, cpu / spent))
+    return found
+
+
+def rows(seen, around):
     """Yield a table row for each carrier, and what is drawn of it."""
     floor = [statistics.median(one.hops) for one in seen[FLOOR]]
     for name, rounds in seen.items():
         hops = [1000 * seconds for one in rounds for seconds in one.hops]
         medians = [statistics.median(one.hops) for one in rounds]
         low, high = median_interval(hops)
-        beside = statistics.median(h / f for h, f in zip(medians, floor, strict=True))
-        rates = [one.rate for one in rounds]
-        shares = [rate * slow for rate, slow in zip(rates, ideal.slowest, strict=True)]
-        spent = [statistics.median(getattr(o, k) for o in rounds) for k in Seen._fields[2:]]
-        share = statistics.median(
-            compute / (one.first + one.second + one.broker)
-            for one, compute in zip(rounds, ideal.cpu, strict=True)
-        )
+        beside = [hop / least for hop, least in zip(medians, floor, strict=True)]
+        rates, computes = zip(*shares(rounds, around[name]), strict=True)
+        spent = [statistics.median(of) for of in list(zip(*rounds, strict=True))[2:]]
         cells = (
             f"**{name}**" if name.startswith(REAL) else name,
             len(hops),
             f"{statistics.median(hops):.2f} ({low:.2f}-{high:.2f})",
-            f"{beside:.2f}",
-            f"{statistics.median(rates):.1f}",
-            f"{statistics.median(shares):.2f} ({min(shares):.2f}-{max(shares):.2f})",
+            interval(beside),
+            f"{statistics.median(one.rate for one in rounds):.1f}",
+            interval(rates),
             ", ".join(f"{1000 * part:.2f}" for part in spent),
-            f"{share:.2f}",
+            interval(computes),
         )
-        drawn = (name, statistics.median(hops) / 1000, statistics.median(shares), share)
+        drawn = name, statistics.median(hops) / 1000, *map(statistics.median, (rates, computes))
         yield "| " + " | ".join(map(str, cells)) + " |", drawn
+
+
+def interval(values):
+    """Return a median, and where it is with 95 % confidence."""
+    low, high = median_interval(values)
+    return f"{statistics.median(values):.2f} ({low:.2f}-{high:.2f})"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sizes", default=SIZES, help="bytes across the cut")
-    parser.add_argument("--stage-ms", type=float, default=8.0, help="of each half, about")
-    parser.add_argument("--frames", type=int, default=100, help="of each carrier in each round")
+    parser.add_argument("--stage-ms", type=float, default=10.0, help="of each half, about")
+    parser.add_argument("--frames", type=int, default=40, help="of each carrier in each round")
     parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--only", help="carriers, parted by commas")
+    parser.add_argument("--only", help="carriers, parted by semicolons")
     parser.add_argument(
         "--links", type=lambda text: text.split(","), default=[""], help="of real pipelines"
     )
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--svg", type=Path)
     options = parser.parse_args()
-    names = [IDEAL, *(f"{n}{BARE}" if n in OURS else n for n in present())]
-    if options.only:
-        names = [name for name in names if name in {IDEAL, FLOOR, *options.only.split(",")}]
+    peers = present()
+    names = [IDEAL, *(f"{name}{BARE}" if name in OURS else name for name in peers)]
+    names += [f"{name}{CLIENT}" for name in WITH_CLIENT if name in peers]
+    if options.only is not None:
+        names = [name for name in names if name in {IDEAL, FLOOR, *options.only.split(";")}]
     said, drawn = [], defaultdict(list)
     for size_bytes in map(int, options.sizes.split(",")):
         load = os.getloadavg()[0]
-        seen, ideal, sentence, alone = measured(size_bytes, options, names)
-        found = list(rows(seen, ideal))
-        slowest = statistics.median(ideal.slowest)
-        stages = [f"{1000 * statistics.median(of):.2f}" for of in zip(*ideal.stages, strict=True)]
+        seen, around, blocks, sentence, alone = measured(size_bytes, options, names)
+        found = list(rows(seen, around))
+        took = sorted(1000 * block.slower for block in blocks)
+        slower = statistics.median(took)
         heading = (
-            f"\n{size_text(size_bytes)} across the cut; {options.rounds} rounds; stages of"
-            f" {' and '.join(stages)} ms,"
-            f" so at most {1 / slowest:.1f} frames/s; load before {load:.1f}\n"
+            f"\n{size_text(size_bytes)} across the cut; {options.rounds} rounds; the slower half"
+            f" takes {slower:.2f} ms ({took[0]:.2f} to {took[-1]:.2f} in {len(took)} blocks),"
+            f" so at most {1000 / slower:.1f} frames/s; load before {load:.1f}\n"
         )
         lines = [
             heading,
@@ -351,7 +241,7 @@ def main():
             *(row for row, _ in found),
             *(
                 f"| whole model, {threads} thread{'s' * (threads > 1)}, one process | |"
-                f" latency {1000 * latency:.1f} | | {rate:.1f} | {rate * slowest:.2f} | | |"
+                f" latency {1000 * latency:.1f} | | {rate:.1f} | {rate * slower / 1000:.2f} | | |"
                 for threads, (rate, latency) in zip((1, 2), alone, strict=True)
             ),
             sentence,

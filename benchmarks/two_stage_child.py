@@ -1,7 +1,8 @@
-"""The stages of `benchmarks/two_stage.py`: `python two_stage_child.py sender|receiver|whole ...`.
+"""The stages of `benchmarks/two_stage.py`: `python two_stage_child.py ROLE ...`.
 
 Sender and receiver are the ends of `hops_child`, with half of a model in front of the one and
-behind the other. What each run took is written beside the model when the end is over.
+behind the other; a stage has one of each, so that frames come to it and go on. When each run was
+and what it took is written beside the model when the process is over.
 """
 
 import json
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -17,8 +19,12 @@ import numpy as np
 from benchmarks.hops_child import ENDS, RawUnixReceiver, RawUnixSender
 from paceline.bench.ends import run_receiver, run_sender
 from paceline.bench.hop_child import LinkReceiver, LinkSender
+from paceline.bench.messages import Setup
 
+WIDTH = 256
+"""Of the model: so many columns, in float32."""
 FOLDER = "TWO_STAGE_FOLDER"
+IDEAL = "none (ideal)"
 BARE = " (bare)"
 
 
@@ -32,8 +38,16 @@ def session(file, threads=1):
     return ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
 
 
+class Run(NamedTuple):
+    """One run of a half."""
+
+    began_ns: int
+    ended_ns: int
+    cpu_ns: int
+
+
 class Half:
-    """One segment, and what its runs took."""
+    """One segment, and its runs."""
 
     def __init__(self, stage):
         self.session = session(Path(os.environ[FOLDER], f"{stage}", "segment.onnx"))
@@ -49,7 +63,7 @@ class Half:
         given = array.view(np.float32).reshape(self.shape)
         began, cpu = time.monotonic_ns(), time.thread_time_ns()
         [output] = self.session.run(None, {self.name: given})
-        self.runs.append((time.monotonic_ns() - began, time.thread_time_ns() - cpu))
+        self.runs.append(Run(began, time.monotonic_ns(), time.thread_time_ns() - cpu))
         return output.reshape(-1).view(np.uint8)
 
     def write(self, name):
@@ -70,7 +84,7 @@ class TokenReceiver(RawUnixReceiver):
             decoded(None)
 
 
-CARRIERS = {**ENDS, "none (ideal)": (TokenSender, TokenReceiver)}
+CARRIERS = {**ENDS, IDEAL: (TokenSender, TokenReceiver)}
 
 
 class FirstStage:
@@ -118,6 +132,25 @@ def opened(end, setup, *decoded):
     return CARRIERS[setup.link][end](setup, *decoded), False
 
 
+def stage(number, core, name):
+    """Take frames, run them and send them on until stdin ends; its first line says from and to."""
+    os.sched_setaffinity(0, {int(core)})
+    before, behind = msgspec.json.decode(sys.stdin.buffer.readline(), type=tuple[Setup, Setup])
+    half, (sender, receiver) = Half(int(number)), CARRIERS[before.link]
+    onwards = sender(behind)
+
+    def run(array):
+        onwards.array = half.run(array)
+        onwards.send(len(half.runs))
+
+    taking = receiver(before, run)
+    print(json.dumps(taking.meeting), flush=True)
+    sys.stdin.read()
+    taking.close()
+    onwards.close()
+    half.write(f"{name}-{number}")
+
+
 def whole(model, threads, seconds):
     """Print what the whole model does in this process alone: frames/s and the median latency."""
     cores = sorted(os.sched_getaffinity(0))
@@ -140,6 +173,8 @@ def main(role, *arguments):
         return run_sender(FirstStage)
     if role == "receiver":
         return run_receiver(SecondStage)
+    if role == "stage":
+        return stage(*arguments)
     return whole(*arguments)
 
 
