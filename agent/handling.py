@@ -1,8 +1,9 @@
 """What a worker spends on a frame beside its run and its links: checks, credit, queues, counts.
 
-The real `Serving` of a last stage takes frames from a link that drops what is sent. In turns with
-it, the same frames are decoded, run and encoded, and nothing else: that much is in what a link is
-measured to cost. The run itself is in both, since after it everything else is cold.
+The real `Serving` of a last stage takes frames from a link that drops what is sent; whoever hands
+one over runs it, as a link's reader does. In turns with it, the same frames are decoded, run and
+encoded, and nothing else: that much is in what a link is measured to cost. The run itself is in
+both, since after it everything else is cold.
 """
 
 import queue
@@ -22,6 +23,7 @@ from wire import codecs, frame
 from wire.buffers import Buffer
 from wire.frame import Frame, Kind
 from wire.hop.sender import HopSender
+from wire.links import Receive
 from wire.messages import Assignment, Contract
 from wire.tensors import TensorSpec
 from wire.topics import Site
@@ -75,6 +77,7 @@ class _Counted:
 
     def __init__(self, runtime: Runtime) -> None:
         self.seconds = 0.0
+        self.any_thread = runtime.any_thread
         self._runtime = runtime
 
     def run(self, inputs: Tensors) -> Tensors:
@@ -91,13 +94,13 @@ class _Dropping:
     """A link that takes what is sent; results are told of."""
 
     up = True
-    reads_on = False
+    reads_on = True
 
     def __init__(self) -> None:
-        self.receive: dict[str, Callable[[str, Buffer], None]] = {}
+        self.receive: dict[str, Receive] = {}
         self.results: queue.SimpleQueue[None] = queue.SimpleQueue()  # one at a time
 
-    def listen(self, address: str, receive: Callable[[str, Buffer], None]) -> None:
+    def listen(self, address: str, receive: Receive) -> None:
         self.receive[address] = receive
 
     def start(self, timeout_seconds: float) -> None:
@@ -149,7 +152,9 @@ class _Worker:
 
     def take(self, data: Buffer) -> None:
         """Let a frame arrive, and wait for its result."""
-        self._link.receive[self._lane](self._lane, data)
+        work = self._link.receive[self._lane](self._lane, data)
+        if work is not None:
+            work()
         self._link.results.get(timeout=PATIENCE_SECONDS)
         time.sleep(SETTLE_SECONDS)
 

@@ -15,14 +15,17 @@ INPUTS = {"x": np.arange(6, dtype=np.float32).reshape(2, 3)}
 class Doubling:
     """A runtime that computes for a while."""
 
-    def __init__(self, fails_from=None):
+    def __init__(self, fails_from=None, *, any_thread=True):
         self.runs = 0
+        self.threads = set()
+        self.any_thread = any_thread
         self.closed = False
         self._fails_from = fails_from
 
     def run(self, inputs):
         """Compute, or fail."""
         self.runs += 1
+        self.threads.add(threading.get_ident())
         if self._fails_from is not None and self.runs >= self._fails_from:
             raise RuntimeFailedError("onnx_cpu", "nothing came out")
         ends = time.process_time() + 0.02
@@ -44,6 +47,16 @@ def test_each_frame_is_served_and_barely_run_in_turns():
     assert runtime.runs == 1 + 2 * LEAST_FRAMES
     assert 0 < found < 0.02
     assert not runtime.closed
+
+
+@pytest.mark.parametrize("any_thread", [True, False])
+def test_a_frame_is_run_by_who_hands_it_over_where_the_runtime_allows_it(any_thread):
+    """As in a worker, whose link's readers run what they receive."""
+    runtime = Doubling(any_thread=any_thread)
+
+    handling_seconds(runtime, INPUTS, 0.0)
+
+    assert (runtime.threads == {threading.get_ident()}) == any_thread
 
 
 @pytest.mark.parametrize("fails_at", [1, 2, 3])
