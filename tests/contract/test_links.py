@@ -3,6 +3,7 @@
 import contextlib
 import queue
 import time
+import weakref
 
 import pytest
 
@@ -123,6 +124,26 @@ def test_a_listener_that_raises_ends_no_link(tmp_path):
         assert str(faults.get(timeout=SECONDS)) == "none of mine"
         assert arrived.get(timeout=SECONDS) == 1
         link.close()
+
+
+@pytest.mark.parametrize("name", ["tcp", "uds"])
+def test_a_link_at_rest_holds_no_frame(name, tmp_path):
+    """Once its listener has let go of it, its memory is free."""
+    held = queue.Queue()
+    options = LinkOptions(
+        BrokerUrl("mqtt", "127.0.0.1", 9), "test", meeting=Meeting(tmp_path / "meeting", "5e" * 32)
+    )
+    link = open_link(name, options)
+    link.listen("lane", lambda _, data: held.put(weakref.ref(memoryview(data).obj)))
+    link.start(SECONDS)
+    link.send("lane", _frame(1))
+    memory = held.get(timeout=SECONDS)
+
+    ends = time.monotonic() + SECONDS
+    while memory() is not None:
+        assert time.monotonic() < ends, "it is held"
+        time.sleep(0.01)
+    link.close()
 
 
 @pytest.mark.parametrize("name", ["tcp", "uds"])

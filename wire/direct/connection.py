@@ -112,6 +112,7 @@ class Connection:
                 else:
                     if work is not None:
                         return work
+                del frame, view  # a connection at rest holds no frame
         except (StreamClosedError, StreamStalledError) as error:
             self._over(error.reason)
         except FrameError as error:  # where the next frame begins is not known any more
