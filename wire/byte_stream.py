@@ -30,6 +30,10 @@ _RECORD_BYTES: Final = 16 << 10
 """The most that TLS encrypts at once."""
 
 
+def _nothing() -> None:
+    """Do nothing while it is quiet."""
+
+
 class ByteStream:
     """Sends and receives bytes over a connection, which belongs to it from now on.
 
@@ -38,7 +42,8 @@ class ByteStream:
         peer: What to call the other side in errors.
         send_seconds: A peer that takes no byte for so long ends the stream.
         quiet_seconds: Call ``on_quiet`` whenever nothing came for so long; None: never.
-        on_quiet: Called in the reader thread while it waits; what it raises ends the waiting.
+        on_quiet: Called in the reader thread while it waits; what it raises ends the waiting. Not
+            kept beyond ``close``: whose it is may have the stream.
     """
 
     def __init__(
@@ -48,7 +53,7 @@ class ByteStream:
         *,
         send_seconds: float = SEND_SECONDS,
         quiet_seconds: float | None = None,
-        on_quiet: Callable[[], None] = lambda: None,
+        on_quiet: Callable[[], None] = _nothing,
     ) -> None:
         self.peer = peer
         self._sock = sock
@@ -251,6 +256,7 @@ class ByteStream:
             if self._closed:
                 return
             self._closed = True
+            self._on_quiet = _nothing
             with contextlib.suppress(OSError):  # the other side was first
                 # not SSLSocket's own, which would take TLS away from a thread that is in it
                 socket.socket.shutdown(self._sock, socket.SHUT_RDWR)

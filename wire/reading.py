@@ -19,25 +19,25 @@ class Readers:
     """Threads that take turns at one source.
 
     Args:
-        until_work: Reads until there is something to do, which it returns; None: no more comes.
-            Called by one thread at a time; raises nothing.
         name: Of the threads.
     """
 
-    def __init__(self, until_work: Callable[[], Work | None], name: str) -> None:
+    def __init__(self, name: str) -> None:
         self.several = False
         """Whether another thread reads while one works; else there must be no work."""
         self.over = threading.Event()
         """Whether no more comes. Work may still be done then."""
         self._ended = False
-        self._until_work = until_work
+        self._until_work: Callable[[], Work | None] = _no_more
         self._name = name
         self._reading = threading.Lock()
 
-    def start(self, *, works: bool = False) -> None:
+    def start(self, until_work: Callable[[], Work | None], *, works: bool = False) -> None:
         """Begin to read.
 
         Args:
+            until_work: Reads until there is something to do, which it returns; None: no more comes.
+                Called by one thread at a time; raises nothing. Not kept beyond that end.
             works: Start a second thread, if there is memory for one.
 
         Raises:
@@ -45,6 +45,7 @@ class Readers:
         """
         with self._reading:  # nobody reads before it is known how many there are
             self._start()
+            self._until_work = until_work
             if works:
                 with contextlib.suppress(RuntimeError):
                     self._start()
@@ -60,7 +61,7 @@ class Readers:
                     return
                 work = self._until_work()
                 if work is None:
-                    self._ended, self._until_work = True, _no_more  # whose it is may go
+                    self._ended, self._until_work = True, _no_more
                     self.over.set()
                     return
             work()

@@ -63,7 +63,7 @@ class Connection:
         self._memory = FrameMemory()
         self._fill: Callable[[memoryview], None] | None = None
         self._works = works
-        self.readers = Readers(self._until_work, f"{link} {peer}")
+        self.readers = Readers(f"{link} {peer}")
         """Of what comes; whether ``receive`` may return work is theirs to say."""
 
     def start(self) -> None:
@@ -72,7 +72,7 @@ class Connection:
         Raises:
             RuntimeError: There is no memory for a thread.
         """
-        self.readers.start(works=self._works)
+        self.readers.start(self._until_work, works=self._works)
 
     def send(self, buffers: Sequence[Buffer]) -> None:
         """Send one encoded frame; the buffers may be reused when this returns.

@@ -97,7 +97,7 @@ class MqttConnection:
         self._inflow = Inflow(dialect)
         self._keepalive = KeepAlive(wishes.keepalive_seconds, time.monotonic())
         self._unacknowledged: set[int] = set()
-        self.readers = Readers(self._until_work, f"mqtt {wishes.client_id}")
+        self.readers = Readers(f"mqtt {wishes.client_id}")
         """Of what comes; whether receivers may return work is theirs to say."""
         self._ended: Exception | None = None
         self._began = time.monotonic()
@@ -133,13 +133,9 @@ class MqttConnection:
             if self._leaving:
                 return
             outflow.send_soon([hello])
-            self.readers.start(works=self._wishes.works)
+            self.readers.start(self._until_work, works=self._wishes.works)
             self.readers.over.wait()
-            error = self._ended
-            assert error is not None
-            if isinstance(error.__cause__, ssl.SSLError) and not self.answered:
-                raise error.__cause__ from None  # such as: it wants a certificate of ours
-            raise error
+            raise self._end()
 
     def publish(self, topic: str, payload: Sequence[Buffer], payload_bytes: int) -> None:
         """Send a message with QoS 0; the buffers may be reused when this returns.
@@ -208,6 +204,14 @@ class MqttConnection:
         except BaseException:
             sock.close()
             raise
+
+    def _end(self) -> Exception:
+        """Return what ended it, which is not kept: its traceback leads back to this connection."""
+        error, self._ended = self._ended, None
+        assert error is not None
+        if isinstance(error.__cause__, ssl.SSLError) and not self.answered:
+            return error.__cause__  # such as: it wants a certificate of ours
+        return error
 
     def _send(self, packet: Sequence[Buffer]) -> None:
         outflow = self._outflow

@@ -20,8 +20,12 @@ class Source:
         self.items = queue.SimpleQueue()
         self.several = []
         """Whether there were several readers, at each beginning to read."""
-        self.readers = Readers(self._until_work, NAME)
+        self.readers = Readers(NAME)
         self.at_once, self.most_at_once = 0, 0
+
+    def start(self, **options):
+        """Begin to read."""
+        self.readers.start(self._until_work, **options)
 
     def _until_work(self):
         self.several.append(self.readers.several)
@@ -37,7 +41,7 @@ class Source:
 def source():
     """A source that is read."""
     made = Source()
-    made.readers.start(works=True)
+    made.start(works=True)
     yield made
     made.items.put(None)
     assert made.readers.over.wait(PATIENCE_SECONDS)
@@ -127,10 +131,10 @@ def test_without_memory_for_a_second_thread_there_is_one(monkeypatch):
 
     monkeypatch.setattr(threading.Thread, "start", scarce)
     source = Source()
-    source.readers.start(works=True)
+    source.start(works=True)
     source.items.put(None)
     with pytest.raises(RuntimeError):
-        Source().readers.start()
+        Source().start()
 
     assert source.readers.over.wait(PATIENCE_SECONDS)
     assert source.several == [False]
