@@ -108,10 +108,14 @@ class Engine:
         return largest
 
     def run(self, inputs: Tensors) -> Tensors:
-        """Run once; see ``Runtime``. After an ``AcceleratorLostError`` the next run may succeed."""
+        """Run once; see ``Runtime``. After an ``AcceleratorLostError`` the next run may succeed.
+
+        Raises:
+            RuntimeFailedError: Also while it is not open.
+        """
         try:
-            now = self._now
-            return self._call.run(self._opened.run if now is None else now.run, inputs)
+            now = self._now or self._opened  # what is open costs a frame no call
+            return self._call.run(now.run, inputs)
         except AcceleratorLostError as error:
             self._fall_back(error)
             raise

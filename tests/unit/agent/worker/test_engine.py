@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from agent import coral
 from agent.channel import BrokerAccess, Load
-from agent.errors import AcceleratorLostError, AcceleratorMissingError
+from agent.errors import AcceleratorLostError, AcceleratorMissingError, RuntimeFailedError
 from agent.worker.engine import Engine
 from tests.fixtures import stub_edgetpu
 from wire.messages import Assignment, Contract, Reason
@@ -43,11 +43,11 @@ def coral_stick(tmp_path, library, monkeypatch):
 
 @pytest.fixture
 def made(tmp_path, coral_stick):
-    """Return what makes an open engine; it says into the list that it is given."""
+    """Return what makes an engine, which is opened; it says into the list that it is given."""
     folder = tmp_path / "segment"
     stub_edgetpu.write_segment(folder, ROW)
 
-    def make(said, *, required=False, **fields):
+    def make(said, *, required=False, opened=True, **fields):
         order = Load(
             device="d1", site="s", root="r", folder=folder, threads=1, weights="prepacked",
             assignment=replace(ASSIGNMENT, require_accelerator=required),
@@ -55,7 +55,8 @@ def made(tmp_path, coral_stick):
             max_frame_bytes=1 << 16, **fields,
         )  # fmt: skip
         engine = Engine(order, said.append)
-        engine.open()
+        if opened:
+            engine.open()
         return engine
 
     return make
@@ -83,6 +84,12 @@ def test_a_device_that_works_runs_the_segment(made):
     assert places(said) == [CORAL]
     assert {True} == {one.at_stake for one in said}
     assert {None} == {one.degraded for one in said}
+
+
+def test_what_is_not_open_runs_nothing(made):
+    """It says so, as of a frame that fails."""
+    with pytest.raises(RuntimeFailedError, match="not open"):
+        answer(made([], opened=False))
 
 
 def test_a_device_that_is_missing_is_replaced_with_the_reason(made, coral_stick):
