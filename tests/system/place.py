@@ -58,10 +58,20 @@ def alive(pid):
 
 
 def free_port():
-    """Return a port of loopback that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+    """Return a port of loopback that nobody uses, for what begins to listen at once."""
+    with kept_port() as probe:
         return probe.getsockname()[1]
+
+
+def kept_port():
+    """Return a socket bound to a port of loopback that no other socket gets by chance meanwhile.
+
+    A server, which says SO_REUSEADDR, listens there all the same; without one nobody does.
+    """
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    return kept
 
 
 class Heard(NamedTuple):
@@ -114,15 +124,21 @@ class Place:
         self.key = signing.private_key(signing.new_private_key(), "the test's key")
         self.public = folder / "test.pub"
         self.public.write_bytes(signing.public_pem(self.key))
-        self.artifacts = f"127.0.0.1:{free_port()}"
         self.agents = {}
         self.programs = {}
         """By device: what to put in the place of ``python -m agent``; None: nothing."""
         self.environments = {}
         """By device: variables besides ours."""
+        self._ports = []
         self.ear = Ear(broker.url)
         self.site = paceline.connect(broker.url, max_packet_bytes=MAX_PACKET_BYTES)
         self.topics = self.site.topics
+        self.artifacts = f"127.0.0.1:{self.port()}"
+
+    def port(self):
+        """Return a port of loopback that stays free for a server of ours until the end."""
+        self._ports.append(kept_port())
+        return self._ports[-1].getsockname()[1]
 
     # agents
 
@@ -277,6 +293,8 @@ class Place:
         for thread in ending:
             thread.join()
         self.ear.session.stop()
+        for kept in self._ports:
+            kept.close()
 
     @contextlib.contextmanager
     def _session(self):

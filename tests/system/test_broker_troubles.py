@@ -14,7 +14,7 @@ import paceline
 from paceline.demo import broker_kinds
 from paceline.demo.processes import Child
 from tests.system.conftest import missing
-from tests.system.place import free_port, until
+from tests.system.place import kept_port, until
 from wire.errors import BrokerRefusedError
 
 PASSWORD = "open sesame"
@@ -29,7 +29,8 @@ class GuardedBroker:
         reason = missing(broker_kinds.MOSQUITTO)
         if reason or shutil.which("mosquitto_passwd") is None:
             pytest.skip(reason or "mosquitto_passwd is not installed")
-        self.port = free_port()
+        self._kept = kept_port()
+        self.port = self._kept.getsockname()[1]
         self.url = f"mqtt://127.0.0.1:{self.port}"
         passwords = folder / "passwords"
         passwords.touch(mode=0o600)
@@ -52,13 +53,18 @@ class GuardedBroker:
             self._child.stop()
             self._child = None
 
+    def end(self):
+        """Stop it for good; its port is anybody's."""
+        self.stop()
+        self._kept.close()
+
 
 @pytest.fixture
 def guarded(tmp_path):
     """A broker with a password, not yet started."""
     broker = GuardedBroker(tmp_path)
     yield broker
-    broker.stop()
+    broker.end()
 
 
 class Agent:

@@ -6,7 +6,7 @@ import paceline
 from fleet import keys
 from fleet.split_folder import SEGMENTS_FOLDER
 from tests.system.feeding import Feeding
-from tests.system.place import PATIENCE_SECONDS, alive, free_port, until
+from tests.system.place import PATIENCE_SECONDS, alive, until
 
 DEVICES = ("d1", "d2", "d3")
 
@@ -53,7 +53,7 @@ def test_the_python_interface(place, chain, monkeypatch, tmp_path):
     """deploy_model and deploy_submodel, with the user's own key and record."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    address = f"127.0.0.1:{free_port()}"
+    address = f"127.0.0.1:{place.port()}"
     place.key = keys.load_or_make(tmp_path / "config" / "paceline" / "signing.key")
     place.public.write_bytes(keys_public(place.key))
     place.start(*DEVICES[:2], artifacts={"origin": f"http://{address}"})

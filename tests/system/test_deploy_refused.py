@@ -14,7 +14,7 @@ from fleet.control.deploy_errors import (
 from fleet.control.observe import Observer
 from fleet.control.pipeline_status import pipeline_status
 from fleet.control.undeploy import UndeployRefusedError
-from tests.system.place import PATIENCE_SECONDS, free_port, until
+from tests.system.place import PATIENCE_SECONDS, until
 from wire import signing
 
 DEVICES = ("d1", "d2")
@@ -124,7 +124,7 @@ def test_devices_that_are_not_there_are_named(place, slow_chain):
 
 def test_a_device_that_fetches_elsewhere_ends_a_deploy_at_its_first_attempt(place, slow_chain):
     """Long before it gives up; both addresses are named. Noise in the place of orders is, too."""
-    origin = f"http://127.0.0.1:{free_port()}"
+    origin = f"http://127.0.0.1:{place.port()}"
     place.start("d1", artifacts={"origin": origin})
     place.order("d1", b"noise")
 

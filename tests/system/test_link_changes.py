@@ -7,7 +7,7 @@ import pytest
 
 from tests.system.chains import Chain
 from tests.system.feeding import Feeding
-from tests.system.place import free_port, until
+from tests.system.place import until
 from tests.system.proxy import Proxy
 from tests.system.test_network_faults import Wire
 
@@ -30,9 +30,9 @@ def pair(tmp_path_factory):
 
 
 @pytest.fixture
-def proxy():
+def proxy(place):
     """What stands between two agents: d2 listens to 127.0.0.1, d1 is told 127.0.0.2."""
-    made = Proxy("127.0.0.2", free_port())
+    made = Proxy("127.0.0.2", place.port())
     yield made
     made.close()
 

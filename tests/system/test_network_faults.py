@@ -114,7 +114,7 @@ def wired(wire, tmp_path):
     """A site whose device sits at the other end of a wire."""
     broker = WiredBroker(tmp_path, wire.ours)
     place = Place(tmp_path, broker)
-    place.artifacts = f"{wire.ours}:{free_port()}"
+    place.artifacts = f"{wire.ours}:{place.port()}"
     place.programs["d1"] = wire.program
     yield place
     wire.mend()
