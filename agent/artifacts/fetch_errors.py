@@ -40,7 +40,8 @@ class ArtifactSizeError(CodedError):
     def __str__(self) -> str:
         return (
             f"segment {self.segment}: the origin sends {self.got}, manifest says"
-            f" {self.expected_bytes} bytes; download discarded, serve the files that were split"
+            f" {self.expected_bytes} bytes; download discarded, let artifacts.origin lead to where"
+            " the split is served (`paceline deploy --serve`)"
         )
 
 

@@ -318,12 +318,17 @@ def test_wrong_bytes_twice_end_as_mismatch_and_leave_nothing(obtain, store, serv
     ],
 )
 def test_wrong_size_twice_is_refused_and_never_written(obtain, store, served, act):
-    """More bytes than the manifest says never reach the disk, whatever the headers claim."""
+    """More bytes than the manifest says never reach the disk, whatever the headers claim.
+
+    Who runs the site is told where to look: it may be another server.
+    """
     served.script = [act, act]
 
-    with pytest.raises(ArtifactSizeError, match="manifest says 300000 bytes"):
+    with pytest.raises(ArtifactSizeError, match="manifest says 300000 bytes") as caught:
         obtain()
 
+    assert "let artifacts.origin lead to where the split is served" in str(caught.value)
+    assert "`paceline deploy --serve`" in str(caught.value)
     assert (store.root / "partial" / WEIGHTS.sha256).stat().st_size == 0
 
 
