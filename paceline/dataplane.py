@@ -15,7 +15,7 @@ from wire import frame as frames
 from wire.buffers import Buffer
 from wire.errors import FrameError, LinkDownError
 from wire.frame import Frame, Kind
-from wire.hop import Grant, Lost, Position
+from wire.hop import Grant, Lost, Position, new_position
 from wire.hop.receiver import HopReceiver
 from wire.hop.replicas import Replicas
 from wire.links import Link
@@ -125,12 +125,15 @@ class DataPlane:
         """
         size = frames.reckoned_bytes(frame)
         with self.changed.lock:
-            entry = self._entry(route)
+            entry = self._newest if route is self._route else self._entry(route)
             taken = entry.take(frame, size, alone=alone) if self._link.up else None
             if taken is None:
                 self._room_wanted = True
                 return False
-        self._try_send(taken.address, finished(frame, taken.position))
+        try:
+            self._link.send(taken.address, frames.encode(finished(frame, taken.position)))
+        except LinkDownError:
+            return True  # the gap will tell
         return True
 
     def tick(self, route: Route | None, *, waiting: bool) -> None:
@@ -184,7 +187,7 @@ class DataPlane:
             return  # it will show as a gap
         hop, frames_before, bytes_before, device = position
         address = self._credit_address(device, frame.generation, frame.stage)
-        position = Position(hop, frames_before, bytes_before, address)  # all that is asked of it
+        position = new_position((hop, frames_before, bytes_before, address))  # all that is asked
         now = time.monotonic()
         if frame.kind is _CREDIT:
             with self.changed.lock:

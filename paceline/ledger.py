@@ -8,7 +8,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -57,8 +57,10 @@ class Ledger:
         self._last: tuple[int, int, int | None, int] | None = None
         """Of the last result: sequence; submitted, sent, answered in nanoseconds."""
         self._last_meta: Mapping[str, Any] = {}
-        self._open: dict[int, _Open] = {}
-        self._answers: dict[int, Answer] = {}
+        self.unended: dict[int, _Open] = {}
+        """Frames that have not ended."""
+        self.answers: dict[int, Answer] = {}
+        """Those that were not taken."""
         self._drops_taken = 0
 
     @property
@@ -72,18 +74,9 @@ class Ledger:
         dropped = self.accounting.drops - self._drops_taken
         return self.next_sequence - self.next_taken - dropped
 
-    @property
-    def answer_ready(self) -> bool:
-        """Whether the next answer is there."""
-        return self.next_taken in self._answers
-
-    def __contains__(self, sequence: int) -> bool:
-        """Whether a frame has not ended."""
-        return sequence in self._open
-
     def unfinished(self) -> list[int]:
         """Return the frames that have not ended."""
-        return list(self._open)
+        return list(self.unended)
 
     def enter(self, deadline_seconds: float, inputs: Arrays = _NOTHING) -> None:
         """Enter the frame ``next_sequence``; ``inputs`` come back with its answer."""
@@ -91,15 +84,15 @@ class Ledger:
             now_ns = time.monotonic_ns()
             deadline_at = now_ns / 1e9 + deadline_seconds
             self.accounting.submit(self.next_sequence, deadline_at)
-            if not self._open:  # all have as long, so the first entered is the first overdue
+            if not self.unended:  # all have as long, so the first entered is the first overdue
                 self.overdue_from = deadline_at
-            self._open[self.next_sequence] = _Open(now_ns, deadline_at, inputs)
+            self.unended[self.next_sequence] = _Open(now_ns, deadline_at, inputs)
             self.next_sequence += 1
 
     def sent(self, sequence: int) -> float:
         """A frame goes to the entry now; returns the seconds to its deadline."""
         with self._lock:
-            open_ = self._open.get(sequence)
+            open_ = self.unended.get(sequence)
             if open_ is None:
                 return 0.0
             open_.sent_ns = time.monotonic_ns()
@@ -108,7 +101,7 @@ class Ledger:
     def lost(self, sequence: int, code: str) -> int:
         """Note that a frame was lost; returns how often so by now, 0 if it has ended."""
         with self._lock:
-            open_ = self._open.get(sequence)
+            open_ = self.unended.get(sequence)
             if open_ is None:
                 self.accounting.explained(sequence)
                 return 0
@@ -118,7 +111,7 @@ class Ledger:
 
     def overdue(self, sequence: int, now: float) -> bool:
         """Whether a frame has not ended and its deadline has passed; monotonic seconds."""
-        open_ = self._open.get(sequence)
+        open_ = self.unended.get(sequence)
         return open_ is not None and open_.deadline_at <= now
 
     def result(self, sequence: int, arrays: Arrays, meta: Mapping[str, Any]) -> bool:
@@ -141,7 +134,7 @@ class Ledger:
     def drop(self, sequence: int) -> bool:
         """End a frame that a newer one takes the place of; False: it has left, or ended."""
         with self._lock:
-            open_ = self._open.get(sequence)
+            open_ = self.unended.get(sequence)
             if open_ is None or open_.sent_ns is not None:
                 return False
             open_.inputs = _NOTHING
@@ -155,20 +148,16 @@ class Ledger:
         with self._lock:
             for sequence in self.accounting.expire(now):
                 self._answer(sequence, {}, FrameFailedError(sequence, DEADLINE, message))
-            first = next(iter(self._open.values()), None)
+            first = next(iter(self.unended.values()), None)
             self.overdue_from = math.inf if first is None else first.deadline_at
 
-    def take(self) -> Iterator[Answer]:
-        """Yield the answers that are there, in the order of submission."""
-        while True:
-            with self._lock:
-                answer = self._answers.pop(self.next_taken, None)
-            if answer is None:
-                return
-            self.next_taken += 1
-            if answer.error is not None:
-                self._drops_taken += answer.dropped
-            yield answer
+    def take(self) -> Answer:
+        """Return the answer ``next_taken``, which is in ``answers``."""
+        answer = self.answers.pop(self.next_taken)
+        self.next_taken += 1
+        if answer.error is not None:
+            self._drops_taken += answer.dropped
+        return answer
 
     def account(self, pipeline: str, client: str, stream: int) -> Account:
         """Return the accounting as it is published."""
@@ -199,8 +188,8 @@ class Ledger:
         error: FrameFailedError | None,
         meta: Mapping[str, Any] = _NO_META,
     ) -> Answer:
-        open_ = self._open.pop(sequence)
-        answer = self._answers[sequence] = Answer(
+        open_ = self.unended.pop(sequence)
+        answer = self.answers[sequence] = Answer(
             sequence=sequence,
             tensors=arrays,
             inputs=open_.inputs,

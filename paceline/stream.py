@@ -85,6 +85,10 @@ class Stream:
         self._newest_wins = policy is Policy.DROP_OLDEST
         self._most_untaken = window + (MAX_PASSED if self._newest_wins else 0)
         self._inputs = Inputs()
+        self._meta: dict[str, Any] = {}
+        """Of entering frames, but for their position."""
+        self._meta_codec: str | None = None
+        """The codec that it is for; None: it is still to be made."""
         self._waiting: deque[Frame] = deque()
         self._again: deque[Frame] = deque()
         """Frames that were lost on their way; at most the window."""
@@ -126,7 +130,7 @@ class Stream:
             _DATA,
             self.number,
             sequence,
-            meta=codecs.meta({"client": self._plane.client}, codec),
+            meta=self._meta if codec is self._meta_codec else self._named(codec),
             tensors=codecs.tensors(wanted, codec),
         )
         if self._newest_wins:
@@ -134,7 +138,11 @@ class Stream:
             self._waiting = deque(kept)
         self._ledger.enter(self._deadline_seconds, inputs)
         self._waiting.append(frame)
-        self.pump()
+        now = time.monotonic()
+        if route is self._present and now < self._look_at and now < self._ledger.overdue_from:
+            self._send_waiting(route)
+        else:
+            self.pump()
         return sequence
 
     def pump(self) -> None:
@@ -157,21 +165,31 @@ class Stream:
 
     def take(self) -> Iterator[Answer]:
         """Yield the answers that are there, in the order of submission."""
-        return self._ledger.take()
+        ledger = self._ledger
+        while ledger.next_taken in ledger.answers:
+            yield ledger.take()
 
     def wait(self, seconds: float, over: Callable[[], bool] | None = None) -> None:
         """Wait for an answer, or until ``over()``, at most ``seconds``; keeps the flow going."""
-        until = time.monotonic() + seconds
-        changed = self._plane.changed
+        now = time.monotonic()
+        until = now + seconds
+        changed, ledger = self._plane.changed, self._ledger
         while True:
             told = changed.told
-            self.pump()
-            now = time.monotonic()
-            if now >= until or self._ledger.answer_ready or (over is not None and over()):
+            if (
+                self._waiting
+                or self._again
+                or self._alone
+                or now >= self._look_at
+                or now >= ledger.overdue_from
+            ):
+                self.pump()
+            if now >= until or ledger.next_taken in ledger.answers or (over is not None and over()):
                 return
             soon = _LOOK_SECONDS if self._alone else _TICK_SECONDS
-            due = min(until, self._ledger.overdue_from, now + soon)
+            due = min(until, ledger.overdue_from, now + soon)
             changed.wait_beyond(told, due - now)
+            now = time.monotonic()
 
     def run(self, inputs: Iterable[Any], rate: float | None) -> Iterator[Answer]:
         """Yield the answers to ``inputs`` in order, submitting at most ``rate`` a second.
@@ -182,14 +200,7 @@ class Stream:
         source = iter(inputs)
         if self._newest_wins and not isinstance(source, ReadAhead):
             source = ReadAhead(source, newest_wins=True)
-        feed = Feed(source, rate, time.monotonic())
-        feed.start(self._wake)
-        try:
-            yield from self._run(feed)
-        finally:
-            feed.close()
-        if feed.error is not None:
-            raise feed.error
+        return self._run(Feed(source, rate, time.monotonic()))
 
     def close(self) -> None:
         """Wait a little for a word on frames that ended by deadline, then take no more."""
@@ -248,20 +259,35 @@ class Stream:
     # the submitting thread's part
 
     def _run(self, feed: Feed) -> Iterator[Answer]:
-        while not (feed.over and self.finished):
-            if self.ended_by is not None and not feed.over:
-                feed.end(self.ended_by)
-            if feed.reads_ahead:
-                self._enter_passed(feed)
-            pause = self._pause_seconds(feed)
-            if pause > 0:
-                self.wait(min(pause, _TICK_SECONDS))
-            elif feed.reads_ahead and feed.idle:
-                self.wait(_TICK_SECONDS, lambda: not feed.idle)
-            elif not self._took_turn(feed):
-                self.wait(_TICK_SECONDS)
-            if self._ledger.answer_ready:
-                yield from self._ledger.take()
+        ledger = self._ledger
+        feed.start(self._wake)
+        try:
+            while not (feed.over and self.finished):
+                if self.ended_by is not None and not feed.over:
+                    feed.end(self.ended_by)
+                if feed.reads_ahead:
+                    self._enter_passed(feed)
+                paced = feed.paced or self._refusals.any
+                if feed.over or ledger.next_sequence - ledger.next_taken >= self._most_untaken:
+                    self.wait(_TICK_SECONDS)
+                elif paced and (pause := self._pause_seconds(feed)) > 0:
+                    self.wait(min(pause, _TICK_SECONDS))
+                elif feed.reads_ahead and feed.idle:
+                    self.wait(_TICK_SECONDS, lambda: not feed.idle)
+                elif not self._took_turn(feed):
+                    self.wait(_TICK_SECONDS)
+                while ledger.next_taken in ledger.answers:
+                    yield ledger.take()
+        finally:
+            feed.close()
+        if feed.error is not None:
+            raise feed.error
+
+    def _named(self, codec: str) -> dict[str, Any]:
+        """Return the meta of frames that ``codec`` writes."""
+        self._meta = codecs.meta({"client": self._plane.client}, codec)
+        self._meta_codec = codec
+        return self._meta
 
     def _enter_passed(self, feed: Feed) -> None:
         """Account for the frames that newer ones took the place of before they were taken."""
@@ -275,10 +301,6 @@ class Stream:
 
     def _pause_seconds(self, feed: Feed) -> float:
         """Return how long to submit nothing, as far as it can be known."""
-        if feed.over or not self.room:
-            return _TICK_SECONDS
-        if not (feed.paced or self._refusals.any):
-            return 0.0
         now = time.monotonic()
         with self._plane.changed.lock:
             return max(feed.due_seconds(now), self._refusals.pause_seconds(now))
@@ -333,11 +355,16 @@ class Stream:
 
     def _send_waiting(self, route: Route) -> None:
         addressed = partial(self._addressed, route.generation)
+        unended = self._ledger.unended
         while queue := self._again or self._alone or self._waiting:
             frame = queue[0]
-            if frame.sequence not in self._ledger:
+            if frame.sequence not in unended:
                 queue.popleft()  # it has ended while it waited
-            elif queue is self._waiting and self._ledger.held - len(queue) >= self._window:
+            elif (
+                self._newest_wins
+                and queue is self._waiting
+                and self._ledger.held - len(queue) >= self._window
+            ):
                 break  # so many have left, or were answered and not taken
             elif self._plane.send(route, frame, addressed, alone=queue is self._alone):
                 queue.popleft()

@@ -259,7 +259,7 @@ class EntryMachine(RuleBasedStateMachine):
     @rule()
     def deadline(self):
         """Everything that has not ended is overdue."""
-        for open_ in self.stream._ledger._open.values():
+        for open_ in self.stream._ledger.unended.values():
             open_.deadline_at = 0.0
         self.stream._ledger.overdue_from = 0.0
         accounting = self.stream.accounting
@@ -285,7 +285,7 @@ class EntryMachine(RuleBasedStateMachine):
         """Dropped frames were not sent; only what was lost leaves again, behind the others."""
         sent = [frame.sequence for frame in self.plane.sent]
         dropped = {a.sequence for a in self.taken if a.dropped}
-        dropped |= {s for s, a in self.stream._ledger._answers.items() if a.dropped}
+        dropped |= {s for s, a in self.stream._ledger.answers.items() if a.dropped}
         first = list(dict.fromkeys(sent))
         assert first == sorted(first)
         again = Counter(sent) - Counter(first)
@@ -298,7 +298,7 @@ class EntryMachine(RuleBasedStateMachine):
     def it_is_bounded(self):
         """In flight or untaken: a window of what has left, and with drop_oldest one that waits."""
         ledger, live = self.stream._ledger, self.policy is LIVE
-        alive = [f for f in self.stream._waiting if f.sequence in ledger]
+        alive = [f for f in self.stream._waiting if f.sequence in ledger.unended]
         assert len(alive) <= (1 if live else self.window)
         assert len(ledger.unfinished()) <= self.window + live
         assert ledger.untaken <= self.window + (MAX_PASSED if live else 0)
