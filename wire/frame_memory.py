@@ -10,6 +10,9 @@ from wire.frame import ALIGNMENT
 
 MAX_AHEAD_BYTES: Final = 4 << 20
 """Nothing larger is held for a frame that may never come."""
+SMALL_BYTES: Final = 4 << 10
+BLOCK_BYTES: Final = 16 << 10
+"""Frames of up to ``SMALL_BYTES`` share a block, which is there as long as one of them is."""
 
 
 def allocate(size_bytes: int) -> memoryview:
@@ -26,12 +29,15 @@ def allocate(size_bytes: int) -> memoryview:
 class FrameMemory:
     """Memory for the frames of one source, which mostly are as large as the one before.
 
-    To be asked for it costs a tenth of a hop, so it is made while nobody waits for it.
+    To be asked for it costs a tenth of a hop, so it is made while nobody waits for it, and that of
+    small frames for several at once.
     """
 
     def __init__(self) -> None:
         self._last_bytes = 0
         self._ahead: memoryview | None = None
+        self._block = memoryview(bytearray())
+        """What is left of the block for small frames, aligned."""
 
     def prepare(self) -> None:
         """Make the next frame's, if it is as large as the last and there is memory for it."""
@@ -40,7 +46,17 @@ class FrameMemory:
                 self._ahead = allocate(self._last_bytes)
 
     def take(self, size_bytes: int) -> memoryview:
-        """Return memory for a frame that has come; see `allocate`."""
+        """Return memory for a frame that has come; see `allocate`.
+
+        A small one's is freed with the last view of its block.
+        """
+        if size_bytes <= SMALL_BYTES:
+            self._last_bytes, self._ahead = 0, None
+            block = self._block
+            if block.nbytes < size_bytes:
+                block = allocate(BLOCK_BYTES)
+            self._block = block[size_bytes + -size_bytes % ALIGNMENT :]
+            return block[:size_bytes]
         if size_bytes == self._last_bytes and self._ahead is not None:
             memory, self._ahead = self._ahead, None
             return memory

@@ -3,14 +3,19 @@
 import gc
 import tracemalloc
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wire import frame_memory
-from wire.frame_memory import MAX_AHEAD_BYTES, FrameMemory
+from wire.frame import ALIGNMENT
+from wire.frame_memory import BLOCK_BYTES, MAX_AHEAD_BYTES, SMALL_BYTES, FrameMemory
 
-SIZES = st.one_of(st.integers(0, 300), st.sampled_from([64, 4096, MAX_AHEAD_BYTES + 1]))
+SIZES = st.one_of(
+    st.integers(0, 300),
+    st.sampled_from([64, SMALL_BYTES - 1, SMALL_BYTES, SMALL_BYTES + 1, MAX_AHEAD_BYTES + 1]),
+)
 
 
 @given(st.lists(st.tuples(SIZES, st.booleans()), max_size=30))
@@ -25,6 +30,27 @@ def test_each_frame_has_memory_of_its_own(steps):
         taken.append((number, size, view))
 
     assert all(bytes(view) == bytes([number]) * size for number, size, view in taken)
+
+
+@given(st.lists(SIZES, max_size=30))
+def test_memory_is_aligned(sizes):
+    """So tensors in it are, whatever came before."""
+    memory = FrameMemory()
+    addresses = [np.frombuffer(memory.take(size), np.uint8).ctypes.data for size in sizes if size]
+
+    assert all(address % ALIGNMENT == 0 for address in addresses)
+
+
+def test_small_frames_that_are_gone_hold_no_memory():
+    """A block goes with the last frame in it; one that is kept holds no more than its own."""
+    memory = FrameMemory()
+    tracemalloc.start()
+    kept = [memory.take(1 << 10) for _ in range(1 << 10)][:: 1 << 8]
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(kept) == 4
+    assert held < 6 * BLOCK_BYTES
 
 
 def test_what_was_made_beforehand_is_taken():
@@ -44,12 +70,12 @@ def test_what_was_made_beforehand_is_taken():
 def test_without_memory_nothing_is_made_beforehand(monkeypatch):
     """Nobody has asked for it yet: there may be some when a frame comes, which is told if not."""
     memory = FrameMemory()
-    memory.take(64)
+    memory.take(1 << 20)
     monkeypatch.setattr(frame_memory, "allocate", _refuse)
     memory.prepare()
 
     with pytest.raises(MemoryError):
-        memory.take(64)
+        memory.take(1 << 20)
 
 
 def _refuse(_size):
@@ -57,7 +83,7 @@ def _refuse(_size):
 
 
 def test_little_is_held():
-    """One frame's at most, and none of a large one's."""
+    """One frame's at most or a block, and none of a large one's."""
     memory = FrameMemory()
     gc.collect()
     tracemalloc.start()
@@ -68,4 +94,4 @@ def test_little_is_held():
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert held < 1 << 14
+    assert held < BLOCK_BYTES + (1 << 12)
