@@ -136,7 +136,7 @@ def test_a_link_at_rest_holds_no_frame(name, tmp_path):
     link = open_link(name, options)
     link.listen("lane", lambda _, data: held.put(weakref.ref(memoryview(data).obj)))
     link.start(SECONDS)
-    link.send("lane", _frame(1))
+    link.send("lane", _frame(1, 70_000))
     memory = held.get(timeout=SECONDS)
 
     ends = time.monotonic() + SECONDS
