@@ -130,10 +130,7 @@ class DataPlane:
             if taken is None:
                 self._room_wanted = True
                 return False
-        try:
-            self._link.send(taken.address, frames.encode(finished(frame, taken.position)))
-        except LinkDownError:
-            return True  # the gap will tell
+        self._try_send(taken.address, finished(frame, taken.position))
         return True
 
     def tick(self, route: Route | None, *, waiting: bool) -> None:

@@ -268,7 +268,7 @@ class Stream:
                 if feed.reads_ahead:
                     self._enter_passed(feed)
                 paced = feed.paced or self._refusals.any
-                if feed.over or ledger.next_sequence - ledger.next_taken >= self._most_untaken:
+                if feed.over or not self.room:
                     self.wait(_TICK_SECONDS)
                 elif paced and (pause := self._pause_seconds(feed)) > 0:
                     self.wait(min(pause, _TICK_SECONDS))

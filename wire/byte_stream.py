@@ -42,8 +42,7 @@ class ByteStream:
         peer: What to call the other side in errors.
         send_seconds: A peer that takes no byte for so long ends the stream.
         quiet_seconds: Call ``on_quiet`` whenever nothing came for so long; None: never.
-        on_quiet: Called in the reader thread while it waits; what it raises ends the waiting. Not
-            kept beyond ``close``: whose it is may have the stream.
+        on_quiet: Called in the reader thread while it waits; what it raises ends the waiting.
     """
 
     def __init__(
@@ -256,7 +255,7 @@ class ByteStream:
             if self._closed:
                 return
             self._closed = True
-            self._on_quiet = _nothing
+            self._on_quiet = _nothing  # whose it is may have the stream
             with contextlib.suppress(OSError):  # the other side was first
                 # not SSLSocket's own, which would take TLS away from a thread that is in it
                 socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
