@@ -19,7 +19,9 @@ OVERHEAD_BYTES: Final = 1024
 """Kept free in each packet for head, meta and MQTT's own fields."""
 UNKNOWN_LIMIT_BYTES: Final = 96 << 10
 """Chunk size when neither configuration nor broker names a limit."""
-LARGEST_CHUNK_BYTES: Final = 8 << 20
+LARGEST_CHUNK_BYTES: Final = 1 << 20
+"""Whatever a broker takes: it sends nothing on of a packet that has not come whole
+(docs/adr/0028-large-frames-in-chunks-of-a-mebibyte.md)."""
 SMALLEST_CHUNK_BYTES: Final = 1 << 10
 UNFINISHED_SECONDS: Final = 120.0
 """An unfinished frame of which no chunk has begun for so long is given up."""
@@ -45,12 +47,14 @@ def chunk_bytes(configured: int | None, announced: int | None) -> int:
 def split(buffers: Sequence[Buffer], limit_bytes: int) -> Iterator[list[Buffer]]:
     """Yield the packets of one encoded frame, each carrying at most ``limit_bytes`` of it.
 
-    A frame that fits comes back as it is. The slices are views of the caller's buffers.
+    A frame that fits comes back as it is; else all packets are about as large. The slices are
+    views of the caller's buffers.
     """
     total = frame.total_bytes(buffers)
     if total <= limit_bytes:
         yield list(buffers)
         return
+    limit_bytes = -(-total // -(-total // limit_bytes))
     whole = frame.decode_head(buffers[0], max_frame_bytes=total)
     at = 0
     for pieces in _slices(buffers, limit_bytes):

@@ -8,13 +8,12 @@ from agent.doctor import Group, note, ok, problem
 from agent.examination.broker_client import NoAnswerError
 from agent.examination.broker_talk import Talk, started
 from agent.examination.subject import Place, Subject
+from wire.chunk import LARGEST_CHUNK_BYTES
 from wire.errors import CodedError, MqttPacketError
 from wire.reports import Finding
 
 LARGEST_BYTES: Final = 16 << 20
 """Larger packets are not tried."""
-LARGEST_CHUNK_BYTES: Final = 8 << 20
-"""Frames are never cut into larger ones."""
 SMALLEST_BYTES: Final = 64 << 10
 NEEDED_BYTES: Final = 97 << 10
 """What a chunk takes where no limit is known."""

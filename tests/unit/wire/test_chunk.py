@@ -1,5 +1,6 @@
 """Frames in pieces: whole again, or dropped and counted, in bounded memory."""
 
+import math
 import random
 
 import msgspec
@@ -71,10 +72,11 @@ def forged(meta, payload=b"x" * 8, kind=Kind.CHUNK, stream=1, sequence=1, table=
         (None, None, UNKNOWN_LIMIT_BYTES),
         (0, 0, UNKNOWN_LIMIT_BYTES),
         (128 << 10, None, 127 << 10),
-        (None, 2 << 20, (2 << 20) - 1024),
+        (None, 512 << 10, 511 << 10),
+        (None, 2 << 20, (1 << 20) - 1024),
         (128 << 10, 2 << 20, 127 << 10),
         (2 << 20, 128 << 10, 127 << 10),
-        (None, 268435455, (8 << 20) - 1024),
+        (None, 268435455, (1 << 20) - 1024),
         (1, None, SMALLEST_CHUNK_BYTES),
     ],
 )
@@ -115,6 +117,21 @@ def test_no_packet_is_larger_than_the_broker_takes(size_bytes, broker_limit):
     limit = chunk.chunk_bytes(broker_limit, None)
 
     assert all(len(p) <= broker_limit for p in packets(limit, size_bytes=size_bytes))
+
+
+@given(st.integers(0, 40000), st.integers(1000, 9000))
+def test_packets_are_about_as_large_and_no_more_than_needed(size_bytes, limit_bytes):
+    """No packet brings a few bytes that the others had room for."""
+    whole = len(joined(encoded(size_bytes)))
+    carried = [
+        sum(piece.nbytes for piece in pieces)
+        for _, *pieces in chunk.split(encoded(size_bytes), limit_bytes)
+    ]
+
+    if whole > limit_bytes:
+        assert sum(carried) == whole
+        assert len(carried) == math.ceil(whole / limit_bytes)
+        assert max(carried) - min(carried) < len(carried)
 
 
 def test_pieces_are_views_of_the_senders_buffers():
@@ -343,6 +360,7 @@ def test_an_unfinished_frame_has_an_age():
     first, second, *others = packets(stream=1)
     receiver.add(first, now=0.0)
     receiver.add(second, now=100.0)
+    filled = frame.decode_head(first).payload_bytes + frame.decode_head(second).payload_bytes
     receiver.add(packets(stream=2)[0], now=150.0)
     receiver.expire(100.0 + UNFINISHED_SECONDS - 1)
     before = (receiver.dropped, receiver.unfinished_bytes)
@@ -350,7 +368,7 @@ def test_an_unfinished_frame_has_an_age():
 
     assert before == (0, 2 * receiver.unfinished_bytes)
     assert receiver.dropped == 1
-    assert ["unfinished at 2048 of" in str(error) for error in told] == [True]
+    assert [f"unfinished at {filled} of" in str(error) for error in told] == [True]
     with pytest.raises(ReassemblyError, match="do not follow"):
         receiver.add(others[0], now=300.0)
 

@@ -286,7 +286,7 @@ def test_the_packet_limit_is_obeyed_also_when_it_shrinks():
     with talking(script, "a") as (broker, told):
         for connection in range(2):
             until(lambda c=connection: broker.connections > c and told.link.up)
-            told.link.send("b", encoded(9000 if connection else 18_000))
+            told.link.send("b", encoded(9600 if connection else 19_500))
             until(lambda c=connection: sum(number == c for number, _ in counted) == 5)
 
     largest = [max(size for number, size in counted if number == n) for n in range(2)]
@@ -513,7 +513,7 @@ def test_the_reason_is_read_though_nothing_can_be_sent_any_more(size_bytes, keep
         closed.set()
 
     def receive(_address, _data):
-        told.link.send("b", [bytes(size_bytes)])
+        told.link.send("b", encoded(size_bytes))
         said.set()
         closed.wait(PATIENCE_SECONDS)
         time.sleep(0.5 if keepalive_seconds == 1 else 0)  # a ping is due
