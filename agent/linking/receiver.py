@@ -93,7 +93,9 @@ class Receiver(Closing):
     def _arrived(self, arrival: Arrival) -> None:
         events = Events(receive=lambda by, data: self._take(data, by.send))
         limit = self._setup.max_frame_bytes
-        connection = Connection(arrival.stream, arrival.link, arrival.sender, events, limit)
+        connection = Connection(
+            arrival.stream, arrival.link, arrival.sender, events, limit, arena=arrival.arena
+        )
         self._standing.append(connection)
         connection.start()
 

@@ -239,12 +239,14 @@ class Sender(Closing):
         problems = [] if ways else ["nothing is offered that could be tried from here"]
         for way in ways:
             try:
-                stream = proving.connect(way, key, CONNECT_SECONDS)
+                met = proving.connect(way, key, CONNECT_SECONDS)
             except (EndpointError, HandshakeError) as error:
                 problems.append(f"{way}: {error.problem}")
                 continue
             events = Events(receive=lambda _, data: self._take(data))
-            connection = Connection(stream, way.link, order.peer, events, setup.max_frame_bytes)
+            connection = Connection(
+                met.stream, way.link, order.peer, events, setup.max_frame_bytes, arena=met.arena
+            )
             self._closing = connection.close
             connection.start()
             self.way, self.encrypted = str(way), way.encrypted

@@ -174,6 +174,7 @@ class Arrivals:
             self._events,
             self._max_frame_bytes,
             works=True,
+            arena=arrival.arena,
         )
         with self._changing:
             before = self._standing.get(arrival.sender)

@@ -259,12 +259,17 @@ class Paths:
             if self._closed:
                 return
             try:
-                stream = proving.connect(way, key, TRY_SECONDS)
+                met = proving.connect(way, key, TRY_SECONDS)
             except (EndpointError, HandshakeError) as error:
                 problems.append(f"{way}: {error.problem}")
                 continue
             connection = Connection(
-                stream, way.link, path.peer.device, self._events, self._max_frame_bytes
+                met.stream,
+                way.link,
+                path.peer.device,
+                self._events,
+                self._max_frame_bytes,
+                arena=met.arena,
             )
             with self._lock:
                 path.ready, path.trouble, path.asking = connection, "", _delays()

@@ -1,4 +1,4 @@
-"""One established connection: whole frames both ways, none of them copied.
+"""One established connection: whole frames both ways, none of them copied, or once on one host.
 
 A frame's head says how large it is, so frames follow each other without anything between them.
 """
@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from wire.buffers import Buffer
 from wire.byte_stream import ByteStream
+from wire.direct.arena import LEAST_BYTES, MARK, ArenaReader, ArenaWriter
 from wire.errors import FrameError, LinkDownError
-from wire.frame import HEAD_BYTES, MAX_FRAME_BYTES, announced_bytes
+from wire.frame import HEAD_BYTES, MAX_FRAME_BYTES, announced_bytes, total_bytes
 from wire.frame_memory import FrameMemory
 from wire.reading import Readers, Work
 from wire.stream_errors import StreamClosedError, StreamStalledError
@@ -39,6 +40,7 @@ class Connection:
         events: Who hears of it.
         max_frame_bytes: A larger frame ends the connection.
         works: Whether ``receive`` may return work: then there are two reader threads.
+        arena: What large frames come or go through; None: all go by the stream.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Connection:
         max_frame_bytes: int = MAX_FRAME_BYTES,
         *,
         works: bool = False,
+        arena: ArenaReader | ArenaWriter | None = None,
     ) -> None:
         self.link = link
         self.peer = peer
@@ -63,6 +66,8 @@ class Connection:
         self._memory = FrameMemory()
         self._fill: Callable[[memoryview], None] | None = None
         self._works = works
+        self._arena_in = arena if isinstance(arena, ArenaReader) else None
+        self._arena_out = arena if isinstance(arena, ArenaWriter) else None
         self.readers = Readers(f"{link} {peer}")
         """Of what comes; whether ``receive`` may return work is theirs to say."""
 
@@ -83,6 +88,10 @@ class Connection:
         """
         try:
             with self._writing:  # a frame is whole, whoever sends
+                arena = self._arena_out
+                if arena is not None and (size := total_bytes(buffers)) >= LEAST_BYTES:
+                    bell = arena.put(buffers, size)
+                    buffers = buffers if bell is None else (bell,)
                 self._stream.send(buffers)
         except (StreamClosedError, StreamStalledError) as error:
             self.close()  # what follows would begin in the middle of a frame
@@ -95,16 +104,19 @@ class Connection:
 
     def _until_work(self) -> Work | None:
         """Receive frames until one brings work, or nothing more comes: None."""
-        head, memory = self._head, self._memory
+        head, memory, arena = self._head, self._memory, self._arena_in
         try:
             fill = self._fill = self._fill or self._stream.begin_reading()
             while True:
                 memory.prepare()
                 fill(head)
-                frame = memory.take(announced_bytes(head, max_frame_bytes=self._max_frame_bytes))
-                view = memoryview(frame)
-                view[:HEAD_BYTES] = head
-                fill(view[HEAD_BYTES:])
+                if arena is not None and head[3] == MARK:
+                    frame = arena.take(head, self._max_frame_bytes)
+                else:
+                    size = announced_bytes(head, max_frame_bytes=self._max_frame_bytes)
+                    frame = memory.take(size)
+                    frame[:HEAD_BYTES] = head
+                    fill(frame[HEAD_BYTES:])
                 try:
                     work = self._events.receive(self, frame)
                 except Exception as error:  # noqa: BLE001 a link outlives what its callee does
@@ -112,7 +124,7 @@ class Connection:
                 else:
                     if work is not None:
                         return work
-                del frame, view  # a connection at rest holds no frame
+                del frame  # a connection at rest holds no frame
         except (StreamClosedError, StreamStalledError) as error:
             self._over(error.reason)
         except FrameError as error:  # where the next frame begins is not known any more

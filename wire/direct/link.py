@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from wire.buffers import Buffer
+from wire.byte_stream import ByteStream
 from wire.direct import proving
+from wire.direct.arena import ArenaReader, ArenaWriter
 from wire.direct.connection import Connection, Events
 from wire.direct.endpoint import Way
 from wire.direct.errors import EndpointError, HandshakeError
@@ -100,7 +102,7 @@ class DirectLink(ABC):
             ended=lambda connection, _: self._arrived.discard(connection),
             fault=self._options.on_fault,
         )
-        connection = self._made(arrival, events)
+        connection = self._made(arrival.stream, arrival.sender, events, arrival.arena)
         with self._changing:
             self._arrived.add(connection)
         connection.start()
@@ -120,20 +122,23 @@ class DirectLink(ABC):
             key = Key(address=address, token=meeting.token, sender=_ANYBODY)
             try:
                 way = self.find(meeting, address)
-                stream = proving.connect(way, key, HANDSHAKE_SECONDS)
+                met = proving.connect(way, key, HANDSHAKE_SECONDS)
             except (EndpointError, HandshakeError) as error:
                 raise LinkDownError(f"{self.name} to {address}") from error
-            connection = self._made(
-                Arrival(stream, address, self.name), Events(receive=lambda *_: None)
-            )
+            connection = self._made(met.stream, address, Events(receive=lambda *_: None), met.arena)
             connection.start()
             self._connections[address] = connection
             return connection
 
-    def _made(self, arrival: Arrival, events: Events) -> Connection:
-        return Connection(
-            arrival.stream, self.name, arrival.sender, events, self._options.max_frame_bytes
-        )
+    def _made(
+        self,
+        stream: ByteStream,
+        peer: str,
+        events: Events,
+        arena: ArenaReader | ArenaWriter | None,
+    ) -> Connection:
+        limit = self._options.max_frame_bytes
+        return Connection(stream, self.name, peer, events, limit, arena=arena)
 
     def _meeting(self) -> Meeting:
         if self._options.meeting is None:

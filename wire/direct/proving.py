@@ -1,16 +1,18 @@
 """The handshake over a real socket, within a time limit; TLS first where it leaves the host."""
 
+import os
 import secrets
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from wire.byte_stream import ByteStream
 from wire.direct import pinned, sockets
+from wire.direct.arena import ArenaReader, ArenaWriter
 from wire.direct.endpoint import Way
 from wire.direct.errors import EndpointError, HandshakeError
 from wire.direct.handshake import NONCE_BYTES, Receiver, Sender
@@ -54,9 +56,19 @@ class Arrival:
     sender: str
     link: str
     """``uds`` or ``tcp``."""
+    arena: ArenaReader | None = field(default=None, repr=False)
+    """What large frames come through; None: all come by the stream."""
 
 
-def connect(way: Way, key: Key, seconds: float) -> ByteStream:
+class Met(NamedTuple):
+    """A lane's receiver, proved."""
+
+    stream: ByteStream
+    arena: ArenaWriter | None
+    """What large frames can go through; None: all go by the stream."""
+
+
+def connect(way: Way, key: Key, seconds: float) -> Met:
     """Return a connection to a lane's receiver; both sides are proved.
 
     Raises:
@@ -67,19 +79,27 @@ def connect(way: Way, key: Key, seconds: float) -> ByteStream:
     side = Sender(key.token, key.address, key.sender, secrets.token_bytes(NONCE_BYTES))
     context = _sending_context(way, key)
     sock = sockets.connect(way, seconds)
+    handed: list[int] = []
     try:
         if context is not None:
             sock = tls = _encrypted(context, sock, ends, server_side=False)
             _check(pinned.shown(tls), key.certificate)
         _send(sock, side.hello, ends)
-        _exchange(sock, side, ends)
-        return ByteStream(sock, str(way), send_seconds=STALL_SECONDS)
+        while not side.done:
+            answer = side.feed(_received(sock, side.needed, ends, handed))
+            if answer:
+                _send(sock, answer, ends)
+        stream = ByteStream(sock, str(way), send_seconds=STALL_SECONDS)
+        return Met(stream, _arena_of(handed))
     except OSError as error:
         sock.close()
         raise EndpointError(str(way), _reason(error)) from error
     except BaseException:
         sock.close()
         raise
+    finally:
+        for descriptor in handed:
+            os.close(descriptor)
 
 
 def admit(sock: socket.socket, door: Door, *, encrypted: bool, seconds: float) -> Arrival:
@@ -96,9 +116,17 @@ def admit(sock: socket.socket, door: Door, *, encrypted: bool, seconds: float) -
             shown = pinned.shown(tls)
             senders = tuple(name for name, known in door.senders.items() if known == shown)
         side = Receiver(door.token, door.address, senders, secrets.token_bytes(NONCE_BYTES))
-        _exchange(sock, side, ends)
+        answer = b""
+        while not side.done:
+            if answer:
+                _send(sock, answer, ends)
+            answer = side.feed(_received(sock, side.needed, ends))
         link = "uds" if sock.family == socket.AF_UNIX else "tcp"
-        return Arrival(ByteStream(sock, side.sender, send_seconds=STALL_SECONDS), side.sender, link)
+        arena = _sent_with_arena(sock, answer, ends) if link == "uds" else None
+        if arena is None:
+            _send(sock, answer, ends)
+        stream = ByteStream(sock, side.sender, send_seconds=STALL_SECONDS)
+        return Arrival(stream, side.sender, link, arena)
     except OSError as error:
         sock.close()
         raise HandshakeError(f"the handshake ended early ({_reason(error)})") from error
@@ -134,11 +162,27 @@ def _encrypted(
     return context.wrap_socket(sock, server_side=server_side)
 
 
-def _exchange(sock: socket.socket, side: Sender | Receiver, ends: float) -> None:
-    while not side.done:
-        answer = side.feed(_received(sock, side.needed, ends))
-        if answer:
-            _send(sock, answer, ends)
+def _sent_with_arena(sock: socket.socket, data: bytes, ends: float) -> ArenaReader | None:
+    """Send a handshake's last word with the descriptor of a new arena; None: nothing was sent."""
+    try:
+        arena = ArenaReader()
+    except (OSError, ValueError):
+        return None
+    try:
+        sock.settimeout(_left(ends))
+        sent = socket.send_fds(sock, [data], [arena.descriptor])
+        _send(sock, data[sent:], ends)
+    finally:
+        os.close(arena.descriptor)
+    return arena
+
+
+def _arena_of(handed: Sequence[int]) -> ArenaWriter | None:
+    """Return what was handed over with a handshake; None: nothing, or nothing that can be used."""
+    try:
+        return ArenaWriter(handed[0]) if handed else None
+    except (OSError, ValueError):
+        return None
 
 
 def _send(sock: socket.socket, data: bytes, ends: float) -> None:
@@ -146,11 +190,19 @@ def _send(sock: socket.socket, data: bytes, ends: float) -> None:
     sock.sendall(data)
 
 
-def _received(sock: socket.socket, size: int, ends: float) -> bytes:
+def _received(
+    sock: socket.socket, size: int, ends: float, handed: list[int] | None = None
+) -> bytes:
+    """Return the next ``size`` bytes; descriptors that come with them are added to ``handed``."""
     data = b""
     while len(data) < size:
         sock.settimeout(_left(ends))
-        piece = sock.recv(size - len(data))
+        if handed is None or sock.family != socket.AF_UNIX:
+            piece = sock.recv(size - len(data))
+        else:
+            flags = socket.MSG_CMSG_CLOEXEC
+            piece, descriptors, _, _ = socket.recv_fds(sock, size - len(data), 1, flags)
+            handed += descriptors
         if not piece:
             raise ConnectionResetError("the other side closed it")
         data += piece

@@ -48,7 +48,7 @@ def admitted(door, connect, *, encrypted, seconds=SECONDS):
 
 def knock(key, *, encrypted):
     """Return what connects with a key."""
-    return lambda port: proving.connect(Way("tcp", LOOPBACK, port, encrypted), key, SECONDS)
+    return lambda port: proving.connect(Way("tcp", LOOPBACK, port, encrypted), key, SECONDS).stream
 
 
 def door(**senders):

@@ -1,11 +1,14 @@
 """Who gets in, how many at once, and what their connections carry."""
 
+import errno
+import hashlib
 import os
 import queue
 import secrets
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +16,11 @@ import pytest
 
 from wire.byte_stream import ByteStream
 from wire.direct import proving, sockets
+from wire.direct.arena import ArenaReader, ArenaWriter
 from wire.direct.connection import Connection, Events
 from wire.direct.endpoint import LOOPBACK, Way, socket_name
 from wire.direct.errors import EndpointError, HandshakeError
-from wire.direct.handshake import Sender
+from wire.direct.handshake import Receiver, Sender
 from wire.direct.proving import Door, Key
 from wire.direct.server import MAX_HANDSHAKES, Server
 from wire.errors import LinkDownError
@@ -43,20 +47,25 @@ class Served:
             self.way = Way("tcp", LOOPBACK, self.server.port, False)
         self.server.start()
 
-    def connect(self, token=TOKEN):
+    def met(self, token=TOKEN):
         """Connect as the sender."""
         return proving.connect(self.way, Key(address=LANE, token=token, sender="a"), SECONDS)
 
+    def connect(self, token=TOKEN):
+        """Connect as the sender that shares no memory."""
+        return self.met(token).stream
+
     def pair(self, **events):
         """Return two connections to each other and the queues of what each receives."""
-        streams = self.connect(), self.accepted.get(timeout=SECONDS).stream
+        both = self.met(), self.accepted.get(timeout=SECONDS)
         queues = [queue.Queue(), queue.Queue()]
         ends = [
             Connection(
-                stream, self.way.link, "other",
+                end.stream, self.way.link, "other",
                 Events(receive=lambda _, data, q=q: q.put(data), **events), 8 << 20,
+                arena=end.arena,
             )
-            for stream, q in zip(streams, queues, strict=True)
+            for end, q in zip(both, queues, strict=True)
         ]  # fmt: skip
         for end in ends:
             end.start()
@@ -187,6 +196,7 @@ def test_a_flood_of_silent_connections_keeps_no_neighbour_out(served):
     assert all(isinstance(error, HandshakeError) for error in silent_refused)
     for sock in (*silent, stream, arrival.stream):
         sock.close()
+    del arrival  # and the memory that it shares
     _until(lambda: _descriptors() <= before[1])
 
 
@@ -270,6 +280,99 @@ def test_a_receiver_that_reads_nothing_ends_the_connection(tmp_path):
     for end in (stream, arrival.stream):
         end.close()
     served.server.close()
+
+
+def test_memory_is_shared_on_one_host_by_unix_sockets_alone(served):
+    """Both ends have it, or none; large frames arrive in either case, and grants the other way."""
+    met, arrival = served.met(), served.accepted.get(timeout=SECONDS)
+    is_unix = served.way.link == "uds"
+    assert isinstance(arrival.arena, ArenaReader) == isinstance(met.arena, ArenaWriter) == is_unix
+    met.stream.close()
+    arrival.stream.close()
+    sender, receiver, granted, got = served.pair()
+    sender.send(frame(1, 3 << 20))
+    receiver.send(frame(2, 3 << 20))
+
+    assert _whole(got.get(timeout=SECONDS)) == _whole(b"".join(frame(1, 3 << 20)))
+    assert _whole(granted.get(timeout=SECONDS)) == _whole(b"".join(frame(2, 3 << 20)))
+    sender.close()
+    receiver.close()
+
+
+def test_a_sender_that_knows_nothing_of_shared_memory_uses_the_socket(tmp_path):
+    """One of an earlier version: the kernel drops what it does not ask for."""
+    served = Served("uds", tmp_path / "sockets")
+    before, sock = _descriptors(), _raw(served.way)
+    side = Sender(TOKEN, LANE, "a", secrets.token_bytes(32))
+    sock.sendall(side.hello)
+    while not side.done:
+        sock.sendall(side.feed(sock.recv(side.needed, socket.MSG_WAITALL)))
+    arrival, got = served.accepted.get(timeout=SECONDS), queue.Queue()
+    events = Events(receive=lambda _, data: got.put(data))
+    receiver = Connection(arrival.stream, "uds", "a", events, arena=arrival.arena)
+    receiver.start()
+    sock.sendall(b"".join(frame(1, 1 << 20)))
+
+    assert _whole(got.get(timeout=SECONDS)) == _whole(b"".join(frame(1, 1 << 20)))
+    sock.close()
+    receiver.close()
+    served.server.close()
+    del arrival, receiver
+    _until(lambda: _descriptors() <= before)
+
+
+@pytest.mark.parametrize("handed", ["nothing", "a pipe", "what could shrink"])
+def test_a_receiver_that_shares_nothing_that_can_be_used_gets_all_by_the_socket(tmp_path, handed):
+    """One of an earlier version, or one that lies."""
+    before = _descriptors()
+    pipe, memory = os.pipe(), os.memfd_create("x")
+    os.ftruncate(memory, 64 << 20)
+    handing = {"nothing": [], "a pipe": [pipe[0]], "what could shrink": [memory]}[handed]
+    with socket.socket(socket.AF_UNIX) as listener, ThreadPoolExecutor(1) as pool:
+        listener.bind(str(tmp_path / "socket"))
+        listener.listen()
+        key = Key(address=LANE, token=TOKEN, sender="a")
+        way = Way("uds", str(tmp_path / "socket"), 0, False)
+        meeting = pool.submit(proving.connect, way, key, SECONDS)
+        sock, _ = listener.accept()
+        side = Receiver(TOKEN, LANE, ["a"], secrets.token_bytes(32))
+        answer = b""
+        while not side.done:
+            sock.sendall(answer)
+            answer = side.feed(sock.recv(side.needed, socket.MSG_WAITALL))
+        if handing:
+            socket.send_fds(sock, [answer], handing)
+        else:
+            sock.sendall(answer)
+        met = meeting.result(SECONDS)
+
+    assert met.arena is None
+    met.stream.close()
+    sock.close()
+    for descriptor in (*pipe, memory):
+        os.close(descriptor)
+    assert _descriptors() == before
+
+
+def test_a_device_without_such_memory_is_met_all_the_same(tmp_path, monkeypatch):
+    """Its kernel has none, or too many files are open."""
+
+    def none(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "memfd_create", none)
+    served = Served("uds", tmp_path / "sockets")
+    sender, receiver, _, got = served.pair()
+    sender.send(frame(1, 1 << 20))
+
+    assert _whole(got.get(timeout=SECONDS)) == _whole(b"".join(frame(1, 1 << 20)))
+    sender.close()
+    receiver.close()
+    served.server.close()
+
+
+def _whole(data):
+    return hashlib.sha256(data).hexdigest()
 
 
 def _raw(way):
