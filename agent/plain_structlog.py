@@ -1,20 +1,25 @@
-"""structlog without rich, which it imports for pretty tracebacks: 8 MB in each of our processes.
+"""structlog without what it imports and we do not use, in each of our processes.
 
-structlog takes a rich that cannot be imported for one that is not installed. It is hidden while
-structlog is imported, and only then: whoever never logs imports neither.
+*rich*, for pretty tracebacks, is 8 MB: structlog takes one that cannot be imported for one that is
+not installed. *asyncio*, for methods that log in another thread, is 1.5 MB in a process that has no
+event loop: it is imported when such a method asks for it. Both are out of the way while structlog
+is imported, and only then: whoever never logs imports none of them.
 """
 
+import importlib
 import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
+from typing import Any, Final
 
-_HIDDEN = "rich"
+_HIDDEN: Final = "rich"
+_LATER: Final = "asyncio"
 
 
 class PlainStructlog(MetaPathFinder):
-    """Finds structlog where it is, to be loaded without rich; finds nothing else."""
+    """Finds structlog where it is, to be loaded plainly; finds nothing else."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -22,11 +27,11 @@ class PlainStructlog(MetaPathFinder):
         """Return structlog's spec; None: not for us."""
         found = PathFinder.find_spec(fullname, path, target) if fullname == "structlog" else None
         if found is not None and found.loader is not None:
-            found.loader = _WithoutRich(found.loader)
+            found.loader = _Plainly(found.loader)
         return found
 
 
-class _WithoutRich(Loader):
+class _Plainly(Loader):
     def __init__(self, real: Loader) -> None:
         self._real = real
 
@@ -34,11 +39,21 @@ class _WithoutRich(Loader):
         return self._real.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        if _HIDDEN in sys.modules:
-            self._real.exec_module(module)
-            return
-        sys.modules[_HIDDEN] = None  # type: ignore[assignment]  # an import of it fails
+        instead = {_HIDDEN: None, _LATER: _Later(_LATER)}  # to import None fails
+        placed = {name: found for name, found in instead.items() if name not in sys.modules}
+        sys.modules.update(placed)  # type: ignore[arg-type]
         try:
             self._real.exec_module(module)
         finally:
-            del sys.modules[_HIDDEN]
+            for name, found in placed.items():
+                if sys.modules.get(name) is found:
+                    del sys.modules[name]
+
+
+class _Later(ModuleType):
+    """A module that is imported when something of it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(importlib.import_module(self.__name__), name)

@@ -3,8 +3,6 @@
 import ipaddress
 import socket
 
-import psutil
-
 from wire.direct.endpoint import LOOPBACK, MAX_ADDRESSES
 
 _FAMILIES = {"0.0.0.0": (socket.AF_INET,), "::": (socket.AF_INET, socket.AF_INET6)}  # noqa: S104 what is listened to
@@ -18,6 +16,8 @@ def of(host: str) -> tuple[str, ...]:
     """
     if host not in _FAMILIES:
         return (host,)
+    import psutil  # noqa: PLC0415 a megabyte, which most workers never need
+
     state = psutil.net_if_stats()
     found = [
         entry.address
