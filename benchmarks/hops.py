@@ -12,7 +12,8 @@ MQTT client on top of them. *control* is the raw TCP hop with nothing else runni
 after. The processor time of frames one by one holds what this script and sleeping cost, too, so
 the ratios to the floor that are meant strictly are those back to back.
 
-What is not installed is left out, so plain `uv run` measures our links and the floors.
+What is not installed is left out, so plain `uv run` measures our links and the floors. How to get
+NNStreamer is in docs/benchmarks.md.
 """
 
 import argparse
@@ -22,7 +23,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from benchmarks import bars
+from benchmarks import bars, hops_nnstreamer
 from paceline.bench import hop as hops
 from paceline.bench.hop import HopRequest
 from paceline.bench.text import cpu_text, latency_text
@@ -35,9 +36,10 @@ FLOOR, BROKERED_FLOOR = "raw tcp", "raw mqtt"
 PEERS = {
     "raw tcp": None, "raw uds": None, "raw mqtt": None, "paho + pickle": "paho",
     "aiomqtt": "aiomqtt", "pyzmq": "zmq", "gRPC stream": "grpc", "HTTP (uvicorn)": "uvicorn",
+    "NNStreamer edge TCP": ("edgesink", "edgesrc"), "NNStreamer MQTT": ("mqttsink", "mqttsrc"),
 }  # fmt: skip
-"""By name, the module that they need."""
-BROKERED = {"raw mqtt", "mqtt", "paho", "paho + pickle", "aiomqtt"}
+"""By name, the module that they need, or the elements of GStreamer."""
+BROKERED = {"raw mqtt", "mqtt", "paho", "paho + pickle", "aiomqtt", "NNStreamer MQTT"}
 FLOOR_OF = {"uds": "raw uds", "mqtt": "raw mqtt", "paho": "raw mqtt"}
 TITLE = "One hop over each link"
 SIZES = "65536,614400,3145728"
@@ -50,12 +52,16 @@ COLUMNS = (
 
 def present():
     """Return the names of what can be measured here, floors first."""
-    peers = [
-        name for name, module in PEERS.items()
-        if module is None or importlib.util.find_spec(module) is not None
-    ]  # fmt: skip
+    peers = [name for name, needs in PEERS.items() if installed(needs)]
     ours = [name for name in OURS if name in link_names.names()]
     return [*peers[:3], *ours, *peers[3:]]
+
+
+def installed(needs):
+    """Tell whether a module, or GStreamer's elements, can be had; None needs nothing."""
+    if isinstance(needs, tuple):
+        return hops_nnstreamer.found(*needs)
+    return needs is None or importlib.util.find_spec(needs) is not None
 
 
 def request(links, size_bytes, frames, rounds):

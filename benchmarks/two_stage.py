@@ -60,7 +60,10 @@ from paceline.demo.broker import Broker
 from paceline.formatting import size_text
 from wire.statistics import median_interval
 
-WITH_CLIENT = ("raw tcp", "raw mqtt", "paho + pickle", "pyzmq", "gRPC stream")
+WITH_CLIENT = (
+    "raw tcp", "raw mqtt", "paho + pickle", "pyzmq", "gRPC stream", "NNStreamer edge TCP",
+    "NNStreamer MQTT",
+)  # fmt: skip
 TITLE = "Two stages, one hop"
 SIZES = "65536,204800,614400,3145728"
 COLUMNS = (

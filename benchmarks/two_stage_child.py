@@ -16,7 +16,8 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from benchmarks.hops_child import ENDS, RawUnixReceiver, RawUnixSender
+from benchmarks.hops_child import ENDS
+from benchmarks.hops_floors import RawUnixReceiver, RawUnixSender
 from paceline.bench.ends import run_receiver, run_sender
 from paceline.bench.hop_child import LinkReceiver, LinkSender
 from paceline.bench.messages import Setup
