@@ -1,6 +1,6 @@
 """A pipeline of two processes with one hop: the same halves of a model over everything.
 
-    uv run --with pyzmq --with grpcio --with aiomqtt --with 'uvicorn[standard]' \\
+    uv run --with pyzmq --with grpcio --with aiomqtt --with 'uvicorn[standard]' --with ray \\
         python benchmarks/two_stage.py --markdown two_stage.md --svg two_stage.svg
 
 A model of two equal halves of some 10 ms each is cut by our splitter; what crosses the cut is 64 KB
@@ -10,6 +10,7 @@ may use both. Carriers take turns, in the other order each round:
     none (ideal)      two processes that pass each other a word: no tensor travels
     raw tcp, ...      the floors and the peers of benchmarks/hops.py, and our links without an agent
     raw tcp, client   the same between a client and two stages, so three hops, as ours has
+    Ray actors        a client, which is their driver, and two stages, which are actors of Ray
     paceline          real pipelines: two agents, their workers, a client; deployed with --links
 
 *hop*, one frame in flight: from the end of the first half's run to the beginning of the second's
@@ -41,7 +42,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from benchmarks import bars
-from benchmarks.hops import FLOOR, OURS, present
+from benchmarks.hops import FLOOR, OURS, installed, present
 from benchmarks.two_stage_carriers import (
     CHILD,
     CLIENT,
@@ -53,6 +54,7 @@ from benchmarks.two_stage_carriers import (
     agents,
 )  # fmt: skip
 from benchmarks.two_stage_child import BARE, FOLDER, IDEAL, WIDTH
+from benchmarks.two_stage_ray import RAY, RayActors
 from fleet.formats import CutRequest
 from fleet.split import Presentation, split
 from fleet.split_folder import SEGMENTS_FOLDER
@@ -138,7 +140,9 @@ def measured(size_bytes, options, names):
         ideal = Ideal(folder, broker)
         carriers = [
             *(
-                (Chained if name.endswith(CLIENT) else Carried)(name, folder, broker)
+                (RayActors if name == RAY else Chained if name.endswith(CLIENT) else Carried)(
+                    name, folder, broker
+                )
                 for name in names
             ),
             *(Real(place, split_folder, link) for link in options.links),
@@ -223,6 +227,7 @@ def main():
     peers = present()
     names = [IDEAL, *(f"{name}{BARE}" if name in OURS else name for name in peers)]
     names += [f"{name}{CLIENT}" for name in WITH_CLIENT if name in peers]
+    names += [RAY] * installed("ray")
     if options.only is not None:
         names = [name for name in names if name in {IDEAL, FLOOR, *options.only.split(";")}]
     said, drawn = [], defaultdict(list)

@@ -70,6 +70,12 @@ def cores():
     return mine[0], mine[-1]
 
 
+def bind(pid, core):
+    """Bind all threads that a process has, and those that they start."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(task.name), {core})
+
+
 class Runs:
     """Both halves' runs, which their processes leave when they end, in the order of the frames."""
 
@@ -106,9 +112,9 @@ class Carried:
         self._measure(frames, WINDOW)
 
     def _measure(self, frames, window):
-        before = _cpu(self.broker_pid)
+        before = cpu(self.broker_pid)
         found = self.pair.measure(frames, window=window)
-        self.measured.append((frames, found, (_cpu(self.broker_pid) - before) / frames))
+        self.measured.append((frames, found, (cpu(self.broker_pid) - before) / frames))
 
     def close(self):
         self.pair.close()
@@ -184,38 +190,53 @@ class Chained:
             meeting = json.loads(child.stdout.readline())
         self.sender = sender(setup(0, meeting))
         self.measured = []
-        self._pass(WARM_UP_FRAMES, 1)
+        self.run(WARM_UP_FRAMES, 1)
 
     def alone(self, frames):
-        self._pass(frames, 1)
+        self.run(frames, 1)
         self.measured.append(frames)
 
     def busy(self, frames):
-        pids = (*(stage.pid for stage in self.stages), self.broker_pid)
-        before, own = [_cpu(pid) for pid in pids], time.process_time()
-        answered_ns = self._pass(frames, CLIENT_WINDOW)
+        before, own = self.spent(), time.process_time()
+        answered_ns = self.run(frames, CLIENT_WINDOW)
         client = (time.process_time() - own) / frames
-        spent = [(_cpu(pid) - was) / frames for pid, was in zip(pids, before, strict=True)]
+        spent = [(now - was) / frames for now, was in zip(self.spent(), before, strict=True)]
         self.measured.append((frames, _rate(answered_ns), *spent, client))
 
-    def _pass(self, frames, window):
+    def run(self, frames, window):
+        """Let frames pass, so many in flight; returns when each was answered."""
         answered_ns = []
         for sequence in range(frames):
-            self.sender.send(sequence)
+            self.send(sequence)
             if sequence + 1 >= window:
-                self.results.get(timeout=PATIENCE_SECONDS)
+                self.answer()
                 answered_ns.append(time.monotonic_ns())
         while len(answered_ns) < frames:
-            self.results.get(timeout=PATIENCE_SECONDS)
+            self.answer()
             answered_ns.append(time.monotonic_ns())
         return answered_ns
 
-    def close(self):
+    def send(self, sequence):
+        self.sender.send(sequence)
+
+    def answer(self):
+        """Wait for the result of the frame that was sent first."""
+        return self.results.get(timeout=PATIENCE_SECONDS)
+
+    def spent(self):
+        """Return the processor time of the first and of the second stage, and the broker's."""
+        return [cpu(pid) for pid in (*(stage.pid for stage in self.stages), self.broker_pid)]
+
+    def end(self):
+        """End the stages, which leaves their runs in files."""
         self.sender.close()
         for stage in self.stages:
             stage.stdin.close()
             stage.wait()
         self.receiver.close()
+
+    def close(self):
+        self.end()
         runs, seen = Runs(self.folder, self.name), []
         runs.take(WARM_UP_FRAMES)
         for alone, (frames, *busy) in zip(self.measured[::2], self.measured[1::2], strict=True):
@@ -240,8 +261,7 @@ class Real:
         for device, core in zip(("d1", "d2"), cores(), strict=True):
             [pid] = place.workers(device) - known[device]
             self.workers.append(pid)
-            for task in Path(f"/proc/{pid}/task").iterdir():
-                os.sched_setaffinity(int(task.name), {core})
+            bind(pid, core)
         self.pipeline = place.site.pipeline(pipeline)
         self.inputs = {"x": np.ones((1, WIDTH), np.float32)}
         self.hops, self.seen = [], []
@@ -258,10 +278,10 @@ class Real:
 
     def busy(self, frames):
         pids = (*self.workers, self.broker.pid)
-        before, own = [_cpu(pid) for pid in pids], time.process_time()
+        before, own = [cpu(pid) for pid in pids], time.process_time()
         answers = list(self.pipeline.stream([self.inputs] * frames, window=CLIENT_WINDOW))
         client = (time.process_time() - own) / frames
-        spent = [(_cpu(pid) - was) / frames for pid, was in zip(pids, before, strict=True)]
+        spent = [(cpu(pid) - was) / frames for pid, was in zip(pids, before, strict=True)]
         for answer in answers:
             self.runs.append([(t.finished - t.run) / 1e6 for t in answer.timings])
         rate = _rate([answer.answered_ns for answer in answers])
@@ -284,7 +304,7 @@ def agents(folder, broker):
         place.end()
 
 
-def _cpu(pid):
+def cpu(pid):
     return cpu_seconds(pid) if pid is not None else 0.0
 
 
