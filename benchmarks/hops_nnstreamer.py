@@ -116,17 +116,13 @@ class EdgeSender(GstSender):
 
 
 class EdgeReceiver(GstReceiver):
-    """Connects to the sender, which starts later, as soon as it is there.
-
-    Its caps are fixed, since edgesrc else warns of each frame; they hold for a tensor of any size.
-    """
+    """Connects to the sender, which starts later, as soon as it is there."""
 
     def source(self, setup):
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self.meeting = {"port": port}
-        source = f"edgesrc dest-host=127.0.0.1 dest-port={port} connect-type=TCP"
-        return f"{source} ! application/octet-stream"
+        return f"edgesrc dest-host=127.0.0.1 dest-port={port} connect-type=TCP"
 
     def start(self):
         thread(self.connect)
