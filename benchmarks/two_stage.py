@@ -226,8 +226,8 @@ def main():
     options = parser.parse_args()
     peers = present()
     names = [IDEAL, *(f"{name}{BARE}" if name in OURS else name for name in peers)]
-    names += [f"{name}{CLIENT}" for name in WITH_CLIENT if name in peers]
     names += [RAY] * installed("ray")
+    names += [f"{name}{CLIENT}" for name in WITH_CLIENT if name in peers]
     if options.only is not None:
         names = [name for name in names if name in {IDEAL, FLOOR, *options.only.split(";")}]
     said, drawn = [], defaultdict(list)

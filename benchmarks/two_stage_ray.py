@@ -23,6 +23,7 @@ SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # actors run in this environment, not in a copy of it
     "RAY_AUTH_TOKEN": secrets.token_hex(32),  # or Ray would leave one in the home folder
+    "GRPC_ENABLE_FORK_SUPPORT": "0",  # Ray forks where gRPC has threads
 }
 
 
