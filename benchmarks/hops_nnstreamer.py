@@ -138,6 +138,10 @@ class MqttSender(GstSender):
     def sink(self, setup):
         return f"mqttsink {broker_at(setup)} pub-topic={setup.name}/frame"
 
+    def close(self):
+        """Leave it: mqttsink may take longer to disconnect than an end is given."""
+        LEFT_PLAYING.append(self.pipeline)
+
 
 class MqttReceiver(GstReceiver):
     def source(self, setup):
