@@ -16,7 +16,7 @@ from tests.system.test_worker_deaths import reasons_said
 WIDTH = 8
 FOR_EVER = 1e15
 """So many turns of the loop take weeks."""
-QUICK = {"threads": 1, "run_seconds": 1.0}
+QUICK = {"threads": 1, "run_seconds": 2.0}
 
 
 class Counting:
