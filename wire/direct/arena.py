@@ -7,8 +7,9 @@ each of them goes: small ones, and those for which no block is free, go by the s
 free again when the receiver's last view of its frame has gone, which it says in the arena itself.
 Memory is taken where it is first used, the lowest first, and given back with the connection.
 
-The arena is sealed: it cannot shrink under those who look at it. Whoever sends could change a frame
-while it is read; it has proved who it is, and no number in a frame leads out of the frame.
+The arena is sealed: it cannot shrink under those who look at it. Whoever sends could still change a
+frame while it is read, and so make a runtime fail that looks twice at a number: both ends belong to
+one user, who could do worse (docs/adr/0029-memory-shared-on-one-host.md).
 """
 
 import fcntl
@@ -42,7 +43,6 @@ _FIRST: Final = mmap.PAGESIZE
 """Where the first block may begin; before it is a byte for each, 0 where it is free."""
 _UNLOCKED_BYTES: Final = 1 << 20
 """From so many bytes on, other threads run while they are copied; it costs more to begin."""
-_fence: Final = threading.Lock()
 
 
 class ArenaWriter:
@@ -61,8 +61,12 @@ class ArenaWriter:
         if fcntl.fcntl(descriptor, fcntl.F_GET_SEALS) & seals != seals:
             raise ValueError("the other side's memory could shrink")
         self._memory = memoryview(mmap.mmap(descriptor, ARENA_BYTES))
+        self._descriptor = os.dup(descriptor)
+        weakref.finalize(self, os.close, self._descriptor)
         self._lent: dict[int, tuple[int, int]] = {}
         """By block: where it begins and ends."""
+        self._there = 0
+        """Up to where there is memory; beyond, to touch what the system cannot give would kill."""
 
     def put(self, buffers: Sequence[Buffer], size_bytes: int) -> bytes | None:
         """Copy a frame of ``size_bytes`` into a free block; the buffers may be reused then.
@@ -71,7 +75,9 @@ class ArenaWriter:
             The bell to be sent for it; None: there is no room, it has to go by the socket.
         """
         begins = self._room(size_bytes)
-        if begins is None:
+        if begins is None or not (
+            begins + size_bytes <= self._there or self._more(begins + size_bytes)
+        ):
             return None
         block, at, memory = 0, begins, self._memory
         while block in self._lent:
@@ -103,6 +109,15 @@ class ArenaWriter:
                     return begins
                 begins = free
         return begins if ARENA_BYTES - begins >= size_bytes else None
+
+    def _more(self, ends: int) -> bool:
+        """Take memory up to ``ends``; False: there is none."""
+        try:
+            os.posix_fallocate(self._descriptor, self._there, ends - self._there)
+        except OSError:
+            return False
+        self._there = ends
+        return True
 
 
 class ArenaReader:
@@ -151,8 +166,9 @@ class ArenaReader:
 
     def _given_back(self, block: int, _frame: object) -> None:
         del self._lent[block]
+        fence = threading.Lock()  # of its own: a collection meanwhile may lead here again
         for _ in range(2):  # let go and taken again: what was read is read before the next line
-            with _fence:
+            with fence:
                 pass
         self._shared[block] = 0
 

@@ -1,5 +1,6 @@
 """Frames through memory that two processes share: whole, bounded, and only where they belong."""
 
+import errno
 import fcntl
 import mmap
 import os
@@ -173,6 +174,62 @@ def test_memory_is_taken_as_it_is_used_and_given_back_with_both_ends():
     del got
 
     assert _descriptors() == before
+
+
+def test_a_collection_may_come_while_a_block_is_given_back():
+    """Each step of it may end another frame of the same thread; a trace has that happen."""
+    script = """
+import faulthandler, gc, os, sys
+from wire.direct.arena import ArenaReader, ArenaWriter
+faulthandler.dump_traceback_later(20, exit=True)
+reader = ArenaReader()
+writer = ArenaWriter(reader.descriptor)
+os.close(reader.descriptor)
+
+class Node:
+    pass
+
+def take():
+    return reader.take(writer.put([bytes(1000)], 1000), 1 << 20)
+
+def trace(frame, event, arg):
+    if frame.f_code.co_name == "_given_back" and event == "line":
+        node = Node()
+        node.itself, node.frame = node, take()
+        del node
+        gc.collect()
+    return trace
+
+got = take()
+sys.settrace(trace)
+del got
+sys.settrace(None)
+assert not reader._lent
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_memory_that_the_system_cannot_give_is_not_touched(monkeypatch):
+    """The frame goes by the socket; those for which there is memory already go on as before."""
+    reader, writer = pair()
+    assert put(writer, bytes(1 << 20))
+
+    def full(_descriptor, begins, size):
+        assert (begins, size) == (mmap.PAGESIZE + (1 << 20), 4 << 20)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    assert put(writer, bytes(4 << 20)) is None
+    writer._lent.clear()
+    got = reader.take(put(writer, data(1 << 20)), MOST)
+    monkeypatch.undo()
+
+    assert got == data(1 << 20)
+    assert reader.take(put(writer, data(4 << 20)), MOST) == data(4 << 20)
 
 
 class Shared(RuleBasedStateMachine):
