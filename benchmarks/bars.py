@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from paceline.show import svg
 
-LABEL = 118
+LABEL = 176
 COLUMN = 430
 ROW = 20
 TOP = 84
