@@ -1,4 +1,4 @@
-"""For all tests: hypothesis without its clock, and nothing left running behind a test."""
+"""For all tests: hypothesis without its clocks, and nothing left running behind a test."""
 
 import subprocess
 import threading
@@ -8,9 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("paceline", deadline=None)
+settings.register_profile("paceline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("paceline")
 
 LONG = ("system", "browser", "examples", "zoo", "generated")

@@ -14,6 +14,7 @@ from agent.channel import BrokerAccess, Load
 from agent.errors import RuntimeFailedError
 from agent.worker.serving import Serving
 from agent.worker.stage import Stage, random_number
+from paceline import stream as streams
 from paceline.dataplane import DataPlane
 from paceline.stream import Stream
 from wire import codecs, frame
@@ -25,7 +26,7 @@ from wire.messages import Assignment, Contract, Limits, Peer, Peers, Route, Rout
 from wire.tensors import TensorSpec
 from wire.topics import Lane, Site
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 """Nothing waits so long unless it is broken."""
 HOSTS = itertools.count()
 X = TensorSpec(name="x", dtype=1, shape=("n",))
@@ -127,7 +128,8 @@ class Client:
         self.route = route
 
     def stream(self, **options):
-        """Return a new stream; its route is this client's newest."""
+        """Return a new stream, by default a patient one; its route is this client's newest."""
+        options = {"deadline_seconds": PATIENCE_SECONDS, **options}
         return Stream(self.plane, lambda: self.route, **options)
 
     def answers(self, frames, **options):
@@ -367,8 +369,12 @@ def tools():
 
 
 @pytest.fixture
-def fleet(tmp_path):
-    """Return a site that is ended with the test; a worker that failed fails it."""
+def fleet(tmp_path, monkeypatch):
+    """Return a site that is ended with the test; a worker that failed fails it.
+
+    A word on a frame that ended by deadline may come late where much else is done.
+    """
+    monkeypatch.setattr(streams, "LATE_SECONDS", PATIENCE_SECONDS)
     made = Fleet(tmp_path)
     yield made
     made.end()

@@ -61,7 +61,7 @@ def test_frames_that_wait_run_at_once(fleet, tools, counts):
     assert values(answers) == [(frame["x"] + 10).tolist() for frame in frames]
     assert len(gated.runs) <= 2
     assert worker.counts.batches >= 1
-    assert worker.counts.run == len(counts)
+    tools.eventually(lambda: worker.counts.run == len(counts))
 
 
 def test_frames_of_other_shapes_run_apart(fleet, tools):

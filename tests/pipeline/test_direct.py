@@ -131,11 +131,16 @@ def test_a_running_stream_changes_its_link_and_loses_nothing(chain, tools):
         while not stop.wait(0.05):
             cuts.append(made.cut())
 
+    def frames():
+        for number in range(4000):
+            if number == 2000:
+                tools.eventually(lambda: any(cuts))
+            yield {"x": np.full(3, number, np.float32)}
+
     thread = threading.Thread(target=cutting)
     thread.start()
     try:
-        frames = ({"x": np.full(3, n, np.float32)} for n in range(4000))
-        answers, stream = made.client.answers(frames)
+        answers, stream = made.client.answers(frames())
     finally:
         stop.set()
         thread.join()

@@ -238,7 +238,7 @@ def test_a_stage_that_is_drained_before_its_successor(fleet, tools):
     tools.eventually(lambda: first.serving._outbound.settled)
 
     assert not settled_while_running
-    assert second.counts.run == 2
+    tools.eventually(lambda: second.counts.run == 2)
 
 
 def test_counts_and_timings_of_a_stage(fleet, tools):

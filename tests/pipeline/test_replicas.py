@@ -27,22 +27,40 @@ def test_every_replica_takes_frames_and_order_stays(fleet, tools, counts):
     """At the entry, in the middle and at the end: answers come in the order of submission."""
     route, stages = fleet.replicated(*counts, runtimes=lambda *_: tools.Scripted(slow(0.002)))
 
-    answers, stream = fleet.client(route).answers(tools.numbered(60))
+    def source():
+        for number, inputs in enumerate(tools.numbered(10_000)):
+            if number >= 60 and all(w.runtime.runs for workers in stages for w in workers):
+                return
+            yield inputs
 
-    assert values(answers) == list(range(60))
-    assert [sum(w.counts.run for w in workers) for workers in stages] == [60] * len(counts)
-    assert min(w.counts.run for workers in stages for w in workers) > 0
+    answers, stream = fleet.client(route).answers(source())
+    count = len(answers)
+
+    def run():
+        return [sum(w.counts.run for w in workers) for workers in stages]
+
+    assert values(answers) == list(range(count))
+    tools.eventually(lambda: run() == [count] * len(counts))
+    assert count < 10_000
     assert (stream.accounting.late, stream.accounting.lost) == (0, 0)
 
 
 def test_the_faster_replica_takes_more(fleet, tools):
-    """A frame goes where the least is waiting."""
+    """A frame goes where the least is waiting: each run of one takes five runs of the other."""
+    quick = tools.Scripted()
+
+    def five_times(arrays):
+        due = min(45, 5 * len(slower.runtime.runs))
+        tools.eventually(lambda: len(quick.runs) >= due)
+        return arrays
+
     route, (_, (fast, slower)) = fleet.replicated(
-        1, 2, runtimes=lambda stage, i: tools.Scripted(slow((0.002, 0.03)[i] if stage else 0)),
+        1, 2, runtimes=lambda stage, i: (quick, tools.Scripted(five_times))[i] if stage else None,
         limits=(2, 1 << 16),
     )  # fmt: skip
 
-    answers, _ = fleet.client(route).answers(tools.numbered(60))
+    answers, _ = fleet.client(route).answers(tools.numbered(60), window=16)
+    tools.eventually(lambda: fast.counts.run + slower.counts.run == 60)
 
     assert values(answers) == list(range(60))
     assert fast.counts.run > 2 * slower.counts.run > 0
@@ -92,7 +110,7 @@ def test_the_last_of_all_replicas_dies(fleet, tools, monkeypatch):
     for worker in stages[1]:
         worker.kill()
 
-    answers, stream = client.answers(tools.numbered(4), deadline_seconds=0.5)
+    answers, stream = client.answers(tools.numbered(4), deadline_seconds=2.0)
 
     assert {answer.error.reason for answer in answers} <= {"frame.deadline", "worker.lost"}
     assert stream.accounting.lost == 0
