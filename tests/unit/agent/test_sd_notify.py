@@ -98,7 +98,7 @@ def test_an_agent_says_how_it_goes(manager, tmp_path):
     file.write_text(yaml.safe_dump({**config, "state_folder": str(tmp_path / "state")}))
     agent = subprocess.Popen(
         [sys.executable, "-I", "-m", "agent", "--config", str(file)],
-        env={**os.environ, "NOTIFY_SOCKET": address, "WATCHDOG_USEC": "200000"},
+        env={**os.environ, "NOTIFY_SOCKET": address, "WATCHDOG_USEC": "1000000"},
         stderr=subprocess.DEVNULL,
     )
     try:

@@ -17,6 +17,8 @@ from fleet.artifact_server import ArtifactServer, ListenError
 
 DATA = bytes(range(256)) * 4096
 SHA256 = hashlib.sha256(DATA).hexdigest()
+SECONDS = 60
+"""Nothing takes so long unless it is broken."""
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def server(files):
 @pytest.fixture
 def ask(server):
     """Return a function that sends one request on a connection that stays open."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=SECONDS)
 
     def request(path=f"/sha256/{SHA256}", method="GET", **headers):
         connection.request(method, path, headers=headers)
@@ -152,13 +154,13 @@ def test_one_connection_too_many_gets_503_and_a_place_later(server):
     path = f"/sha256/{SHA256}"
 
     def connected():
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=SECONDS)
         connection.request("GET", path)
         return connection, connection.getresponse()
 
     held = [connected() for _ in range(2)]
     statuses = [response.status for _, response in held]
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as refused:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=SECONDS) as refused:
         answer = refused.recv(1000)
     for connection, response in held:
         response.close()
@@ -172,7 +174,7 @@ def test_close_ends_open_connections(files):
     """Nothing of the server is left, even where a client waits."""
     server = ArtifactServer(files, "127.0.0.1", 0)
     server.start()
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as idle:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=SECONDS) as idle:
         idle.sendall(b"GET /nothing HTTP/1.1\r\n\r\n")
         idle.recv(1000)
         server.close()
@@ -250,10 +252,10 @@ def test_own_process_says_when_it_is_ready_and_ends_on_sigterm(tmp_path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         ready = json.loads(process.stdout.readline())
         port = int(ready["url"].rpartition(":")[2])
-        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=SECONDS)) as connection:
             connection.request("GET", f"/sha256/{SHA256}")
             body = connection.getresponse().read()
         process.send_signal(signal.SIGTERM)
-        code = process.wait(10)
+        code = process.wait(SECONDS)
 
     assert (ready["files"], body == DATA, code) == (1, True, 0)

@@ -11,7 +11,7 @@ from paceline.read_ahead import MAX_PASSED, ReadAhead
 
 def until(claim):
     """Wait until it is so."""
-    ends = time.monotonic() + 10
+    ends = time.monotonic() + 60
     while not claim():
         assert time.monotonic() < ends
         time.sleep(0.001)

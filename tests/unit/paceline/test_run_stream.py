@@ -4,6 +4,7 @@ import io
 import json
 import signal
 import threading
+import time
 
 import msgspec
 import numpy as np
@@ -209,7 +210,7 @@ def test_a_recording_can_be_played_as_if_it_were_live(running):
     """With drop_oldest it has a pace, and a slow pipeline drops what is old."""
     streamed, said, account = running(
         Film(film(*range(9))), policy=Policy.DROP_OLDEST, rate=50, window=1,
-        plane=Plane(), deadline=0.1,
+        plane=Plane(), deadline=0.5,
     )  # fmt: skip
 
     assert account.submitted == 9
@@ -222,10 +223,14 @@ def test_the_first_signal_ends_the_source_and_answers_still_come(running):
     """Nothing more is taken; what is in flight has its answer."""
     endless = (Shot(f"{n}", videos.picture(n)) for n in range(10**9))
 
-    def then(_, stopping):
-        threading.Timer(0.2, signal.raise_signal, (signal.SIGTERM,)).start()
+    class Signalling(Answering):
+        def send(self, route, frame, finished, *, alone=False):
+            sent = super().send(route, frame, finished, alone=alone)
+            if len(self.sent) == 20:
+                threading.Timer(0.1, signal.raise_signal, (signal.SIGTERM,)).start()
+            return sent
 
-    streamed, said, account = running(Film(endless), then=then)
+    streamed, said, account = running(Film(endless), plane=Signalling())
 
     assert streamed.interrupted
     assert streamed.error is None
@@ -239,11 +244,19 @@ def test_the_second_signal_ends_what_is_in_flight(running):
         def send(self, route, frame, finished, *, alone=False):
             sent = super().send(route, frame, finished, alone=alone)
             if len(self.sent) == 3:
-                for seconds in (0.1, 0.4):
-                    threading.Timer(seconds, signal.raise_signal, (signal.SIGTERM,)).start()
+                threading.Timer(0.1, self.signal_twice).start()
             return sent
 
-    streamed, said, account = running(Film(film(*range(3))), plane=Silent())
+        def signal_twice(self):
+            signal.raise_signal(signal.SIGTERM)
+            self.stopping.asked.wait(60)
+            time.sleep(0.3)
+            signal.raise_signal(signal.SIGTERM)
+
+    plane = Silent()
+    streamed, said, account = running(
+        Film(film(*range(3))), plane=plane, then=lambda _, told: setattr(plane, "stopping", told)
+    )
 
     assert streamed.interrupted
     assert said == []

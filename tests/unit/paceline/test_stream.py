@@ -157,7 +157,7 @@ def test_what_may_have_ended_the_entry_is_sent_alone():
 def test_what_was_lost_and_waits_until_its_deadline_is_explained():
     """The entry stays away: the client itself knows why there is no answer."""
     plane = Plane(credit=1)
-    stream = Stream(plane, lambda: ROUTE, deadline_seconds=0.01)
+    stream = Stream(plane, lambda: ROUTE, deadline_seconds=0.5)
     stream.submit(one())
     stream.lost(Lost(plane.sent[-1], "worker.lost"))
     while stream.accounting.in_flight:

@@ -165,7 +165,7 @@ def test_a_peer_that_reads_nothing_ends_the_stream(pair, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_slow_peer_is_none_that_reads_nothing(pair, kind):
     """As long as some bytes go, the writer waits."""
-    near, far = pair(kind, send_seconds=2)
+    near, far = pair(kind, send_seconds=20)
     wait = in_thread(lambda: near.send([bytes(ENOUGH)]))
 
     size = sum(len(received(far, ENOUGH // 64)) for _ in range(64))
@@ -292,7 +292,10 @@ def test_tcp_is_sent_without_delay(pair):
     assert near._sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.data())
 def test_whatever_is_sent_arrives(pair, data):
     """Buffers of any sizes, read in pieces of any sizes."""

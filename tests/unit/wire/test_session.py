@@ -13,7 +13,7 @@ from wire.errors import AccessFileError, BrokerRefusedError, BrokerUnreachableEr
 from wire.reconnects import FIRST_CONTESTED_SECONDS
 from wire.session import Events, Session
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 ACCEPTED = b"\x20\x03\x00\x00\x00"
 """CONNACK of MQTT 5: accepted, no properties."""
 NOT_AUTHORIZED = b"\x20\x03\x00\x87\x00"
@@ -145,13 +145,14 @@ def test_a_file_that_cannot_be_used_is_told_and_tried_again(name, tmp_path):
         if field == "password_file":
             path.rmdir() if content == "folder" else path.unlink(missing_ok=True)
             path.write_text("right")
-            told.until(lambda: len(told.problems) == 2)
+            told.until(lambda: told.problems[-1].code == "broker.unreachable")
 
     assert (told.problems[0].code, str(path) in told.problems[0].reason) == (
         "access.file_unusable",
         True,
     )
-    assert [p.code for p in told.problems[1:]] in ([], ["broker.unreachable"])
+    others = [p.code for p in told.problems if p.code != "access.file_unusable"]
+    assert others == (["broker.unreachable"] if field == "password_file" else [])
 
 
 def test_whatever_the_owners_will_raises_is_told():
@@ -161,9 +162,9 @@ def test_whatever_the_owners_will_raises_is_told():
         raise KeyError(f"connection {connection}")
 
     with Told("mqtt://127.0.0.1:1", will=will) as told:
-        told.until(lambda: len(told.problems) == 2)
+        told.until(lambda: len(told.problems) >= 2)
 
-    assert ["connection" in problem.reason for problem in told.problems] == [True, True]
+    assert all("connection" in problem.reason for problem in told.problems)
 
 
 def test_a_refusal_is_told_once_with_the_brokers_reason():

@@ -159,7 +159,7 @@ def store(tmp_path):
 @pytest.fixture
 def origin(served):
     """Return the client of the origin."""
-    made = Origin(f"http://127.0.0.1:{served.server_port}", read_seconds=5)
+    made = Origin(f"http://127.0.0.1:{served.server_port}", read_seconds=60)
     yield made
     made.close()
 
@@ -519,7 +519,7 @@ def test_two_fetches_of_one_segment_download_it_once(obtain, store, served):
         thread.start()
     held.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
 
     assert folders == [store.folder(files_digest(FILES))] * 2
     assert len(served.requests) == 2

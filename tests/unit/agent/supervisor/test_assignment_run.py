@@ -69,7 +69,7 @@ class Around:
 
     async def until(self, claim):
         """Wait until ``claim()`` is true after a change."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while not claim():
                 self.told.clear()
                 await self.told.wait()

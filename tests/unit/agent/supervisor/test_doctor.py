@@ -2,6 +2,7 @@
 
 import asyncio
 
+import psutil
 import pytest
 
 from agent.supervisor.doctor import Doctor
@@ -71,7 +72,9 @@ def test_stopping_kills_the_child_and_answers_nobody():
     async def stopped():
         doctor, answers = Doctor(), []
         doctor.begin(answers.append)
-        await asyncio.sleep(0.2)
+        while not (children := psutil.Process().children()):  # noqa: ASYNC110 of the system
+            await asyncio.sleep(0.01)
+        children[0].suspend()  # it does not end by itself
         await doctor.stop()
         return answers
 

@@ -76,12 +76,12 @@ def test_a_supervisor_that_was_stopped_itself_kills_nobody(command):
     got = []
 
     async def steps(worker):
-        await asyncio.sleep(0.05)  # it is watched now
-        time.sleep(1.2)  # noqa: ASYNC251 the whole loop stands still
+        await worker.order(OpenInput())  # from now on it is watched closely
+        time.sleep(4.0)  # noqa: ASYNC251 the whole loop stands still
         await asyncio.sleep(0.1)
         got.append(await worker.order(WarmUp()))
 
-    lost = running(command(), steps, start_seconds=0.6, silence_seconds=0.6)
+    lost = running(command(), steps, silence_seconds=2.5)
 
     assert got == [Warmed(seconds=0.0, max_abs_diff=0.0)]
     assert lost == []
@@ -140,7 +140,7 @@ def test_the_real_worker_ends_with_its_socket(command):
         process = worker._process
         worker._ending = True
         worker._socket.shutdown(2)
-        await asyncio.wait_for(process.wait(), 20)
+        await asyncio.wait_for(process.wait(), 60)
         await worker.end()
         return process.returncode
 

@@ -212,7 +212,7 @@ def test_a_run_of_the_fallback_that_does_not_end(made):
 def test_a_run_that_takes_its_time_is_not_lost(made):
     """Others took nearly as long: large models, slow devices."""
     engine = made([], accelerator_run_seconds=0.0)
-    engine._opened.run = lambda _: time.sleep(0.05) or {}
+    engine._opened.run = lambda _: time.sleep(0.5) or {}
     engine.run({})
 
     assert looked_at_in_a_run(engine) is None

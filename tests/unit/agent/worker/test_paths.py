@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from agent.channel import DirectAccess
+from agent.worker import paths
 from agent.worker.arrivals import Arrivals
 from agent.worker.paths import Paths
 from agent.worker.stats import Stats
@@ -22,7 +23,7 @@ from wire.frame import Frame, Kind
 from wire.messages import Transfer
 
 TOKEN = "8f" * 32
-SECONDS = 20
+SECONDS = 60
 
 
 class Wire:
@@ -69,7 +70,7 @@ class Pair:
         (due,) = self.paths.due(time.monotonic() + 100)
         assert due.offers
         self.paths.offered(self.address, self.arrivals.offers())
-        self.until_ready()
+        self.changes.get(timeout=SECONDS)
         self.paths.switch(self.address, time.monotonic(), lambda: True)
 
     def until_ready(self):
@@ -80,11 +81,9 @@ class Pair:
             time.sleep(0.005)
 
     def until_back(self):
-        """Wait until the broker's link is used again."""
-        ends = time.monotonic() + SECONDS
-        while self.link != "mqtt":
-            assert time.monotonic() < ends
-            time.sleep(0.005)
+        """Wait until it is told that the broker's link is used again."""
+        self.changes.get(timeout=SECONDS)
+        assert self.link == "mqtt"
 
     @property
     def link(self):
@@ -111,8 +110,9 @@ def encoded(number):
 
 
 @pytest.fixture
-def pair(made, tmp_path):
-    """Make pairs that are closed with the test."""
+def pair(made, tmp_path, monkeypatch):
+    """Make pairs that are closed with the test, and are in no hurry to connect."""
+    monkeypatch.setattr(paths, "TRY_SECONDS", SECONDS)
     pairs = []
 
     def make(**options):

@@ -38,7 +38,7 @@ def asked(listener, answer, dialect):
 
     thread = threading.Thread(target=serve)
     thread.start()
-    answers = mqtt_hello.answers(listener.getsockname()[1], dialect, timeout_seconds=5)
+    answers = mqtt_hello.answers(listener.getsockname()[1], dialect, timeout_seconds=60)
     thread.join()
     return answers, heard
 

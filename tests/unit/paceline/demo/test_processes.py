@@ -14,7 +14,9 @@ from paceline.demo import tether
 from paceline.demo.errors import ChildNotStartedError
 from paceline.demo.processes import Child
 
-SLEEP = ("sleep", "60")
+SLEEP = ("sleep", "600")
+PATIENCE_SECONDS = 60.0
+"""Nothing takes so long unless it is broken."""
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def started(tmp_path):
         child.kill()
 
 
-def until(holds, seconds=10.0):
+def until(holds, seconds=PATIENCE_SECONDS):
     """Wait until something holds; return whether it does."""
     ends = time.monotonic() + seconds
     while not holds() and time.monotonic() < ends:
@@ -103,7 +105,7 @@ def test_how_it_ended_is_told(started):
     """By poll and wait alike."""
     child = started(*python("raise SystemExit(5)"))
 
-    assert child.wait(10) == 5
+    assert child.wait(PATIENCE_SECONDS) == 5
     assert child.poll() == 5
 
 
@@ -114,9 +116,9 @@ def test_waiting_is_bounded(started):
 
 def test_the_log_is_appended_and_its_tail_told(started):
     """Output and errors, also of the one before in the same log."""
-    started(*python("print('first', flush=True)")).wait(10)
+    started(*python("print('first', flush=True)")).wait(PATIENCE_SECONDS)
     child = started(*python("import sys; print('a\\nb', file=sys.stderr)"))
-    child.wait(10)
+    child.wait(PATIENCE_SECONDS)
 
     assert child.log_tail() == "first\na\nb"
     assert child.log_tail(2) == "a\nb"
@@ -125,7 +127,7 @@ def test_the_log_is_appended_and_its_tail_told(started):
 def test_a_long_log_is_not_read_whole(started):
     """Only its end, and not in the middle of memory."""
     child = started(*python("print('x' * 100_000); print('end')"))
-    child.wait(10)
+    child.wait(PATIENCE_SECONDS)
 
     assert child.log_tail(1) == "end"
     assert len(child.log_tail(100)) < 10_000
@@ -143,7 +145,7 @@ def test_a_program_that_does_not_exist_says_so_in_its_log(started):
     """Status 127, as a shell gives it."""
     child = started("no-such-program")
 
-    assert child.wait(10) == tether.NOT_FOUND
+    assert child.wait(PATIENCE_SECONDS) == tether.NOT_FOUND
     assert child.log_tail() == "tether: no-such-program: No such file or directory"
 
 
@@ -156,7 +158,7 @@ def test_a_log_that_cannot_be_written_is_an_error(tmp_path):
 def test_the_environment_can_be_given(started):
     """All of it, or ours."""
     child = started(*python("import os; print(os.environ.get('HUE'))"), environment={"HUE": "red"})
-    child.wait(10)
+    child.wait(PATIENCE_SECONDS)
 
     assert child.log_tail() == "red"
 

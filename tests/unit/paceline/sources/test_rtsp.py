@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+import time
 
 import pytest
 
@@ -67,9 +68,16 @@ def test_a_camera_that_falls_silent_is_lost(camera, monkeypatch):
     monkeypatch.setattr(decoding, "READ_SECONDS", 0.5)
     watched = Watched(camera)
     watched.take(3)
-    camera.silent = True
     asked = camera.asked
-    threading.Timer(1.5, setattr, (camera, "silent", False)).start()
+    camera.silent = True
+
+    def speak_when_asked():
+        ends = time.monotonic() + 60
+        while camera.asked == asked and time.monotonic() < ends:
+            time.sleep(0.01)
+        camera.silent = False
+
+    threading.Thread(target=speak_when_asked).start()
     watched.take(60)
     watched.end()
 

@@ -33,7 +33,7 @@ from wire.direct.connection import Connection, Events
 from wire.errors import FrameError
 from wire.frame import HEAD_BYTES, MAGIC, Frame, Kind, Tensor
 
-SECONDS = 10.0
+SECONDS = 60.0
 MOST = 1 << 30
 BELL = struct.Struct("<4sBxHQQ40x")
 
@@ -181,7 +181,7 @@ def test_a_collection_may_come_while_a_block_is_given_back():
     script = """
 import faulthandler, gc, os, sys
 from wire.direct.arena import ArenaReader, ArenaWriter
-faulthandler.dump_traceback_later(20, exit=True)
+faulthandler.dump_traceback_later(100, exit=True)
 reader = ArenaReader()
 writer = ArenaWriter(reader.descriptor)
 os.close(reader.descriptor)

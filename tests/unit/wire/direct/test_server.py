@@ -29,7 +29,7 @@ from wire.frame import Frame, Kind, Tensor, decode, encode
 TOKEN = "8f" * 32
 LANE = "paceline/v1/default/d/b/in/p/7-1"
 DOOR = Door(address=LANE, token=TOKEN, senders={"a": None})
-SECONDS = 20
+SECONDS = 60
 
 
 class Served:

@@ -9,7 +9,7 @@ from wire.mqtt.packets import Packet
 
 ACCEPTED = {"5": b"\x20\x03\x00\x00\x00", "3.1.1": b"\x20\x02\x00\x00"}
 CONNECT, PUBLISH, SUBSCRIBE, PING = 1, 3, 8, 12
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 class Connection:

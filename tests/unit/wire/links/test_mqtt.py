@@ -115,7 +115,7 @@ def test_up_waits_for_every_subscription():
             told.link.start(0.3)
         before = told.link.up, told.ups
         go.set()
-        until(lambda: told.link.up)
+        until(lambda: told.ups)
         after = told.link.up, told.ups
 
     assert (before, after) == ((False, 0), (True, 1))
@@ -219,7 +219,7 @@ def test_a_broker_that_reads_nothing_holds_nobody():
     with (
         ScriptedBroker(script) as broker,
         Told(
-            broker.port, "a", receive=receive, keepalive_seconds=1.0, max_packet_bytes=LARGE
+            broker.port, "a", receive=receive, keepalive_seconds=4.0, max_packet_bytes=LARGE
         ) as told,
     ):
         told.link.start(PATIENCE_SECONDS)
@@ -250,10 +250,10 @@ def test_a_broker_that_answers_pings_is_kept():
             connection.send(b"\xd0\x00")
             pings.append(connection.number)
 
-    with talking(script, "a", keepalive_seconds=1.0) as (_, told):
-        until(lambda: len(pings) == 6)
+    with talking(script, "a", keepalive_seconds=2.5) as (_, told):
+        until(lambda: len(pings) >= 6)
 
-        assert (pings, told.link.up) == ([0] * 6, True)
+        assert (set(pings), told.link.up) == ({0}, True)
 
 
 def test_the_brokers_own_keep_alive_counts():
@@ -294,8 +294,9 @@ def test_the_packet_limit_is_obeyed_also_when_it_shrinks():
     assert 2000 < largest[1] <= 3000
 
 
-def test_closing_says_goodbye_behind_what_was_sent():
+def test_closing_says_goodbye_behind_what_was_sent(monkeypatch):
     """All of it arrives, then DISCONNECT; afterwards nothing can be sent."""
+    monkeypatch.setattr(mqtt, "CLOSE_SECONDS", PATIENCE_SECONDS)
     with talking(served, "a", max_packet_bytes=LARGE) as (broker, told):
         for number in range(20):
             told.link.send("b", encoded(300_000, number))
@@ -493,7 +494,7 @@ def test_a_client_that_took_our_id_is_not_answered_in_kind():
 
 
 @pytest.mark.parametrize(
-    ("size_bytes", "keepalive_seconds"), [(LEFT_BEHIND, 60.0), (1, 1.0)], ids=["grants", "a ping"]
+    ("size_bytes", "keepalive_seconds"), [(LEFT_BEHIND, 60.0), (1, 4.0)], ids=["grants", "a ping"]
 )
 def test_the_reason_is_read_though_nothing_can_be_sent_any_more(size_bytes, keepalive_seconds):
     """The broker has closed before what the reader has to say could leave, but it said why."""
@@ -516,7 +517,7 @@ def test_the_reason_is_read_though_nothing_can_be_sent_any_more(size_bytes, keep
         told.link.send("b", encoded(size_bytes))
         said.set()
         closed.wait(PATIENCE_SECONDS)
-        time.sleep(0.5 if keepalive_seconds == 1 else 0)  # a ping is due
+        time.sleep(0 if keepalive_seconds == 60 else 2)  # a ping is due
 
     with (
         ScriptedBroker(script) as broker,
