@@ -49,7 +49,8 @@ class Home:
         self._scratch = tempfile.TemporaryDirectory(prefix="paceline-demo-")
         self.folder = Path(self._scratch.name)
         self._artifacts: Child | None = None
-        self._artifacts_address = f"127.0.0.1:{_free_port()}"
+        self._kept_port = _kept_port()
+        self._artifacts_address = "{}:{}".format(*self._kept_port.getsockname())
         pem = signing.new_private_key()
         self.key = signing.private_key(pem, "the demo's key")
         """Signs assignments; it lives in memory and ends with the demo."""
@@ -121,6 +122,7 @@ class Home:
             thread.join()
         if self._artifacts is not None:
             self._artifacts.stop(STOP_SECONDS)
+        self._kept_port.close()
         self.broker.stop()
         self._scratch.cleanup()
 
@@ -169,8 +171,12 @@ def own_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if not name.startswith("PACELINE_")}
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _kept_port() -> socket.socket:
+    """Return a socket bound to a port of loopback, so that nobody gets that port by chance.
+
+    A server that says SO_REUSEADDR listens there all the same.
+    """
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    return kept
