@@ -15,7 +15,7 @@ settings.load_profile("paceline")
 
 LONG = ("system", "browser", "examples", "zoo", "generated")
 """Folders whose files take long, most of it waiting."""
-GRACE_SECONDS = 2.0
+GRACE_SECONDS = 10.0
 """What is just ending may take so long."""
 
 

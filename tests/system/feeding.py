@@ -5,6 +5,9 @@ from collections import Counter
 
 from tests.system.place import PATIENCE_SECONDS, until
 
+DEADLINE_SECONDS = 60.0
+"""A machine that has much else to do costs no frame."""
+
 
 class Feeding:
     """Streams inputs until it is stopped; checks the accounting's sum all the while.
@@ -20,7 +23,7 @@ class Feeding:
         self.unbalanced = []
         self._pipeline = pipeline
         self._chain = chain
-        self._stream = {"window": 4, **stream}
+        self._stream = {"window": 4, "deadline_seconds": DEADLINE_SECONDS, **stream}
         self._stopped = threading.Event()
         self._exhausted = threading.Event()
         self._failure = None

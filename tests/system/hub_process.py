@@ -8,7 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 
-from tests.system.place import until
+from tests.system.place import PATIENCE_SECONDS, until
 
 
 class HubProcess:
@@ -38,7 +38,8 @@ class HubProcess:
     def get(self, path):
         """Return what is at ``/api/v1/PATH``; None: nothing is."""
         try:
-            with urllib.request.urlopen(f"{self.url}api/v1/{path}", timeout=10) as answer:
+            address = f"{self.url}api/v1/{path}"
+            with urllib.request.urlopen(address, timeout=PATIENCE_SECONDS) as answer:
                 return json.load(answer)
         except urllib.error.URLError:
             return None
@@ -46,7 +47,7 @@ class HubProcess:
     def status_of(self, path):
         """Return the HTTP status of a path."""
         try:
-            with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=PATIENCE_SECONDS) as answer:
                 return answer.status
         except urllib.error.HTTPError as error:
             return error.code
@@ -72,13 +73,13 @@ class HubProcess:
     def kill(self):
         """Kill -9."""
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(PATIENCE_SECONDS)
 
     def end(self):
         """End it as its service manager would; returns its exit code."""
         if self.process.poll() is None:
             self.process.terminate()
-        code = self.process.wait(20)
+        code = self.process.wait(PATIENCE_SECONDS)
         self.process.stdout.close()
         self._log.close()
         return code

@@ -25,7 +25,7 @@ from wire.session import Session
 from wire.telemetry import Health, Latency
 from wire.topics import Site
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 """Nothing waits so long unless it is broken."""
 MAX_PACKET_BYTES = 8 << 20
 _TYPES = {
@@ -194,11 +194,14 @@ class Place:
     # what is ordered
 
     def deploy(self, folder, *devices, **request):
-        """Deploy a split model."""
-        request = {"name": "p", "serve": self.artifacts, "ready_seconds": 30.0, **request}
-        made = DeployRequest(topics=self.topics, folder=folder, devices=devices, **request)
+        """Deploy a split model; returns when the ear has heard of it, too."""
+        patience = {"serve": self.artifacts, "ready_seconds": PATIENCE_SECONDS}
+        request = {"name": "p", **patience, **request}
+        asked = DeployRequest(topics=self.topics, folder=folder, devices=devices, **request)
         with self._session() as session:
-            return deploy(made, session, self.key)
+            made = deploy(asked, session, self.key)
+        until(lambda: self._has_heard(request["name"], made), "the ear's hearing of the deploy")
+        return made
 
     def undeploy(self, pipeline="p", devices=()):
         """Undeploy."""
@@ -295,6 +298,20 @@ class Place:
         self.ear.session.stop()
         for kept in self._ports:
             kept.close()
+
+    def _has_heard(self, pipeline, made):
+        """Whether the ear knows the route and every stage of a deployment as serving."""
+        serving = {
+            (device, told.stage)
+            for device in {stage.device for stage in made.stages}
+            for heard in self.ear.all("reported", device)
+            for told in heard.message.assignments
+            if (told.pipeline, told.generation) == (pipeline, made.generation)
+            if told.phase == "serving"
+        }
+        route = self.ear.last("route", pipeline)
+        there = {(stage.device, stage.stage) for stage in made.stages} <= serving
+        return there and route is not None and route.generation == made.generation
 
     @contextlib.contextmanager
     def _session(self):

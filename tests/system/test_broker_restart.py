@@ -12,7 +12,7 @@ def test_everything_recovers_by_itself(place, slow_chain):
     place.deploy(slow_chain.folder, "d1", "d2")
     pids = [place.assignment(device).pid for device in ("d1", "d2")]
 
-    with Feeding(place.site.pipeline("p"), slow_chain, window=6) as feeding:
+    with Feeding(place.site.pipeline("p"), slow_chain, window=6, deadline_seconds=10.0) as feeding:
         feeding.more()
         place.broker.restart()
         feeding.more(20)

@@ -1,7 +1,7 @@
 """What goes in order costs no frame: a generation that is replaced, an agent that stops."""
 
 from tests.system.feeding import Feeding
-from tests.system.place import until
+from tests.system.place import PATIENCE_SECONDS, until
 
 
 def test_a_redeploy_under_load_costs_no_frame(place, slow_chain):
@@ -27,10 +27,10 @@ def test_agents_that_stop_and_come_back_cost_no_frame(place, chain):
     place.start("d1", "d2")
     place.deploy(chain.folder, "d1", "d2", "d2")
 
-    with Feeding(place.site.pipeline("p"), chain, rate=20.0, deadline_seconds=30.0) as feeding:
+    with Feeding(place.site.pipeline("p"), chain, rate=20.0) as feeding:
         for device in ("d1", "d2"):
             feeding.more(20)
-            place.agents[device].stop(20.0)
+            place.agents[device].stop(PATIENCE_SECONDS)
             assert place.workers(device) == set()
             place.start(device)
         feeding.more(20)
