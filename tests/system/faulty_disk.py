@@ -1,8 +1,8 @@
 """An agent on a disk that does what a file says: python -I faulty_disk.py RULES --config FILE.
 
-RULES holds JSON such as ``{"fsync": {"error": "EIO"}, "pwrite": {"seconds": 5}}``, read at each
-call. It stands at the outermost edge, in the place of a few system calls of `os`, and only for what
-lies under the agent's state folder.
+RULES holds JSON such as ``{"fsync": {"error": "EIO"}, "pwrite": {"held": true}}``, read at each
+call; what is held goes on once the file says so no more. It stands at the outermost edge, in the
+place of a few system calls of `os`, and only for what lies under the agent's state folder.
 """
 
 import errno
@@ -37,7 +37,8 @@ def break_when_told(name, file, folder):
     def call(what, *args, **options):
         rule = rules(file).get(name)
         if rule and is_ours(what, folder):
-            time.sleep(rule.get("seconds", 0))
+            while rules(file).get(name, {}).get("held"):
+                time.sleep(0.02)
             if "error" in rule:
                 number = getattr(errno, rule["error"])
                 raise OSError(number, os.strerror(number), str(what))

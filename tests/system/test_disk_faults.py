@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-import itertools
 import json
 import os
 import resource
@@ -205,21 +204,20 @@ def test_a_disk_that_fails_in_a_download(served, rules, error, code):
 
 
 def test_a_slow_disk_holds_up_nothing_else(served, rules):
-    """While a save takes 8 s, telemetry and answers come at their pace, and the reason is said."""
+    """While a save does not end, telemetry and answers go on, and the reason is said."""
     served.begin()
     served.place.ask(DEVICE, "watch")
-    rules(fsync={"seconds": 8})
-    heard = len(served.place.ear.all("tele/health", DEVICE))
+    rules(fsync={"held": True})
 
     served.give(2)
     until(lambda: "journal.slow" in served.place.problems(DEVICE), "journal.slow")
+    heard = len(served.place.ear.all("tele/health", DEVICE))
+    until(lambda: len(served.place.ear.all("tele/health", DEVICE)) >= heard + 4, "telemetry")
     served.serves_on()
-    told = served.place.ear.all("tele/health", DEVICE)[heard:]
+    assert "journal.slow" in served.place.problems(DEVICE)
     rules()
 
     served.healed(2)
-    gaps = [b.at - a.at for a, b in itertools.pairwise(told)]
-    assert max(gaps) < 5
 
 
 def test_no_more_files(served):
