@@ -107,7 +107,10 @@ def test_a_frame_that_crashes_takes_no_other_along(place, copy, tmp_path, device
         until(lambda: feeding.account and feeding.account.submitted > POISON + 2, "those behind")
         gate.touch()
         feeding.more(30)
-    told = place.assignment(crashes)
+    told = until(
+        lambda: (a := place.assignment(crashes)).phase == "serving" and a.restarts > 1 and a,
+        lambda: f"the third worker; said {place.reported(crashes)}",
+    )
 
     assert [answer.sequence for answer in feeding.answers] == list(range(len(feeding.answers)))
     failed = [(each.sequence, each.error.reason) for each in feeding.answers if each.error]

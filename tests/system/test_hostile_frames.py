@@ -44,7 +44,7 @@ class Stranger:
         tensors = codecs.tensors(self.chain.inputs(0))
         made = Frame(
             Kind.DATA, self._stream, self._sent, generation=self.generation, tensors=tensors,
-            deadline_ms=5000, meta={"client": CLIENT, "hop": position},
+            deadline_ms=60_000, meta={"client": CLIENT, "hop": position},
         )  # fmt: skip
         return msgspec.structs.replace(made, **changes)
 
@@ -83,7 +83,7 @@ def grown(place, device, before, **expected):
         now = refusals(place, device)
         return {code: now.get(code, 0) - before.get(code, 0) for code in wanted} == wanted
 
-    until(there, lambda: f"{wanted} on top of {before}; is {refusals(place, device)}", 15)
+    until(there, lambda: f"{wanted} on top of {before}; is {refusals(place, device)}")
 
 
 def test_frames_that_are_none(served):

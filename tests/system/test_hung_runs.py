@@ -11,12 +11,14 @@ from fleet.split import Presentation, split
 from paceline.errors import FrameFailedError
 from tests.fixtures.in_process import InProcess
 from tests.system.feeding import Feeding
+from tests.system.place import until
 from tests.system.test_worker_deaths import reasons_said
 
 WIDTH = 8
 FOR_EVER = 1e15
 """So many turns of the loop take weeks."""
-QUICK = {"threads": 1, "run_seconds": 2.0}
+QUICK = {"threads": 1, "run_seconds": 4.0}
+"""No run is taken for hung that only waits for a processor."""
 
 
 class Counting:
@@ -78,6 +80,14 @@ def model(tmp_path_factory):
     return Counting(tmp_path_factory.mktemp("counting"))
 
 
+def third_serving(place, device):
+    """Wait until a device reports that its third worker serves; returns the assignment."""
+    return until(
+        lambda: (a := place.assignment(device)).phase == "serving" and a.restarts > 1 and a,
+        lambda: f"the third worker; said {place.reported(device)}",
+    )
+
+
 def test_runs_that_never_end(place, model):
     """Another worker gets what the first one held; what hangs twice ends; the third is given up."""
     place.start("d1", runtime=QUICK)
@@ -86,7 +96,7 @@ def test_runs_that_never_end(place, model):
     model.endless = (5,)
     with Feeding(pipeline, model, window=1) as feeding:
         feeding.more(20)
-    told = place.assignment("d1")
+    told = third_serving(place, "d1")
     with pytest.raises(FrameFailedError, match="no answer"):
         pipeline.run(model.inputs(5), deadline_seconds=2.0)
     failed = place.await_phase("d1", "failed", code="worker.hung")
@@ -112,7 +122,7 @@ def test_frames_that_wait_behind_an_endless_run_are_answered(place, tmp_path, de
     model.endless = (5,)
     with Feeding(place.site.pipeline("p"), model, window=8) as feeding:
         feeding.more(30)
-    told = place.assignment(hangs)
+    told = third_serving(place, hangs)
 
     failed = [(each.sequence, each.error.reason) for each in feeding.answers if each.error]
     assert failed == [(5, "worker.lost")]

@@ -124,7 +124,7 @@ def wired(wire, tmp_path):
 
 def test_a_network_that_goes_silent(wired, wire, whole):
     """Keep-alive ends what no packet ended; the will is said; all comes back on the same worker."""
-    broker = {"url": wired.broker.url, "keepalive_seconds": 2, "max_packet_bytes": 8 << 20}
+    broker = {"url": wired.broker.url, "keepalive_seconds": 5, "max_packet_bytes": 8 << 20}
     wired.start("d1", broker=broker, insecure=True)
     wired.deploy(whole.folder, "d1")
     worker = wired.assignment("d1").pid

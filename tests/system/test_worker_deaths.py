@@ -36,7 +36,7 @@ def test_a_worker_that_is_killed_comes_back(place, slow_chain, victim, other):
 
 def test_a_worker_that_hangs_is_killed(place, slow_chain):
     """Stopped, not dead: without a heartbeat it is ended as worker.hung, and another serves."""
-    place.start("d1", runtime={"threads": 1, "silence_seconds": 2.0})
+    place.start("d1", runtime={"threads": 1, "silence_seconds": 5.0})
     place.start("d2")
     place.deploy(slow_chain.folder, "d1", "d2")
     told = place.assignment("d1")
