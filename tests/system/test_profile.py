@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psutil
 import pytest
@@ -17,6 +18,9 @@ from tests.system.place import alive, until
 from wire import messages
 from wire.measuring import Cancel
 from wire.messages import Info
+
+LEAST_NICE = 19
+"""Of a process that leaves the processor to all others; there is none below it."""
 
 
 @pytest.fixture
@@ -39,9 +43,11 @@ def child(place, device):
     agent = psutil.Process(place.agents[device].pid)
     for one in agent.children():
         try:
-            if "bench" in one.cmdline() and one.nice() > agent.nice():
+            if "bench" not in one.cmdline() or one.nice() < min(agent.nice() + 1, LEAST_NICE):
+                continue
+            if "onnxruntime" in Path(f"/proc/{one.pid}/maps").read_text():
                 return one.pid
-        except psutil.Error:
+        except (psutil.Error, OSError):
             continue
     return None
 
@@ -80,7 +86,7 @@ def test_two_devices_measure_at_once_and_what_they_say_is_kept(place, command, m
     assert again["profiles"][0]["parts"] == found["profiles"][1]["parts"]
 
     with ThreadPoolExecutor() as beside:
-        asked_for = beside.submit(profile, command, place, model, "--on", "d1", "--seconds", "0.2")
+        asked_for = beside.submit(profile, command, place, model, "--on", "d1", "--seconds", "1")
         until(lambda: child(place, "d1"), "a child that measures")
         place.broker.restart()
         code, found = asked_for.result()
@@ -192,7 +198,7 @@ def test_while_it_measures(place, command, model, cached, tmp_path):
     assert "paceline key show" in told["failures"]["d1"]["message"]
     assert busy.code == "command.busy"
     assert (code, said["failures"]["d1"]["code"]) == (6, "measurement.cancelled")
-    assert not alive(measuring)
+    until(lambda: not alive(measuring), "the end of its child")
     assert place.ask("d1", "ping").ok
 
     with ThreadPoolExecutor() as beside:
