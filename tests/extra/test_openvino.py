@@ -187,7 +187,7 @@ def test_a_stage_that_it_does_not_take_runs_on_the_processor(place, command, tmp
     deploy += ["--runtime", "onnx_openvino"]
 
     code, _ = command(*deploy, "--name", "p")
-    told = place.assignment("d1")
+    told = place.await_phase("d1", "serving")
     _, status = command("status", "p")
     refused, said = command(*deploy, "--name", "strict", "--require-accelerator")
 

@@ -5,7 +5,7 @@ import signal
 
 from fleet.control.observe import Observer
 from tests.system.feeding import Feeding
-from tests.system.place import alive, until
+from tests.system.place import PATIENCE_SECONDS, alive, until
 from wire import messages
 
 
@@ -17,7 +17,7 @@ def test_a_killed_agent_leaves_no_orphan_and_resumes(place, chain):
     before = place.status("d2").session
 
     workers = place.kill("d2")
-    until(lambda: not any(map(alive, workers)), "the end of its workers", seconds=3)
+    until(lambda: not any(map(alive, workers)), "the end of its workers")
     until(lambda: place.status("d2").state == "lost", "the will")
     place.start("d2")
     place.await_phase("d2", "serving", without=workers)
@@ -51,7 +51,7 @@ def test_two_agents_cannot_share_a_state_folder(place):
     first = place.agents["d1"]
     place.start("d2", state_folder=str(place.folder / "d1"))
 
-    assert place.agents["d2"].wait(20) == 3
+    assert place.agents["d2"].wait(PATIENCE_SECONDS) == 3
     assert "state_folder" in place.agents["d2"].log_tail()
     assert first.poll() is None
 
@@ -81,7 +81,7 @@ def test_sigterm_drains(place, slow_chain):
         feeding.more()
         feeding.no_more()
         os.kill(place.agents["d1"].pid, signal.SIGTERM)
-        code = place.agents["d1"].wait(20)
+        code = place.agents["d1"].wait(PATIENCE_SECONDS)
 
     assert code == 0
     assert feeding.errors == {}
@@ -93,7 +93,7 @@ def test_sigterm_of_an_agent_that_is_only_starting(place, whole):
     """There is nothing to drain: it ends at once and cleanly."""
     place.start("d1")
     until(lambda: place.status("d1"), "the birth")
-    place.agents["d1"].stop()
+    place.agents["d1"].stop(PATIENCE_SECONDS)
 
     assert place.agents["d1"].poll() == 0
     until(lambda: place.status("d1").state == "offline", "the goodbye")
@@ -108,15 +108,15 @@ def test_an_old_death_cannot_bury_a_new_birth(place):
     )
     with place._session() as session, Observer(session, place.topics) as seen:
         seen.watch_devices(["d1"])
-        seen.wait(lambda: seen.device("d1").status, 20)
+        seen.wait(lambda: seen.device("d1").status, PATIENCE_SECONDS)
 
         place.ear.say(place.topics.device("status", "d1"), old, qos=1, retain=True)
-        seen.ping(["d1"], 20)
+        seen.ping(["d1"], PATIENCE_SECONDS)
         online = seen.device("d1").online
 
-    states = [heard.message.state for heard in place.ear.all("status", "d1")]
-    assert "lost" in states
     assert online
+    states = lambda: {heard.message.state for heard in place.ear.all("status", "d1")}  # noqa: E731
+    until(lambda: "lost" in states(), "the late will")
     until(lambda: place.status("d1").state == "online", "the birth, said again")
     assert place.status("d1").session == born.session
 

@@ -1,5 +1,6 @@
 """``paceline forget``: nothing is left of a device that is gone, and nothing else is touched."""
 
+import threading
 from functools import partial
 
 import pytest
@@ -25,6 +26,7 @@ def deployed(place, command, whole):
     place.start("d1")
     until(lambda: place.ear.last("info", "d1"), "info of d1")
     assert command("deploy", whole.folder, "--to", "d1", "--serve", place.artifacts)[0] == 0
+    place.await_phase("d1", "serving")
     return place
 
 
@@ -41,8 +43,12 @@ def say_of(device, topics, say):
 
 def retained(place, *devices):
     """Return which topics of each device a client that comes now is given."""
+    end, came = "retained/end", threading.Event()
     with place._session() as session, Observer(session, place.topics) as seen:
         seen.watch_devices(devices)
+        session.subscribe(end, 1, lambda *_: came.set())
+        session.publish(end, b"", 1, confirm_seconds=PATIENCE_SECONDS)
+        assert came.wait(PATIENCE_SECONDS)  # what was retained comes before
         seen.wait(lambda: None, 0.5)
         return [forget_plan.kept(seen.device(device)) for device in devices]
 
@@ -68,7 +74,7 @@ def test_a_broker_keeps_nothing_of_those_alone(place, command):
 def test_a_device_in_use_is_refused_and_one_that_is_gone_is_forgotten(deployed, command):
     """First its agent is stopped and its pipeline undeployed."""
     online = command("forget", "d1")
-    deployed.agents["d1"].stop()
+    deployed.agents["d1"].stop(PATIENCE_SECONDS)
     stopped = command("forget", "d1")
     dry = command("forget", "d1", "--force", "--dry-run")
     before = retained(deployed, "d1")
@@ -119,7 +125,7 @@ def test_a_hub_drops_it_until_it_is_alive_after_all(place, command, tmp_path):
     hub = HubProcess(place.broker.url, tmp_path / "hub.db")
     try:
         until(lambda: hub.device("d2") and hub.device("d1"), "both")
-        place.agents["d1"].stop()
+        place.agents["d1"].stop(PATIENCE_SECONDS)
         assert command("forget", "d1", "d2")[0] == 0
         until(lambda: hub.get("site")["devices_known"] == 0, "the hub's dropping both")
         place.start("d1")

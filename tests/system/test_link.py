@@ -51,21 +51,22 @@ def test_every_pair_by_every_link(place, command):
         for size in one["report"]["sizes"]:
             assert min(size["sender_cpu_seconds"], size["receiver_cpu_seconds"]) > 0
     assert ways["d1", "d2", "uds"]["report"]["way"].startswith("uds:")
-    assert not children(place, "d1") + children(place, "d2")
-    assert not (place.folder / "d2" / "measuring").exists()
+    until(lambda: not children(place, "d1") + children(place, "d2"), "the end of both ends")
+    until(lambda: not (place.folder / "d2" / "measuring").exists(), "an end of its scratch")
 
     code, again = command(*asked, "--link", "mqtt,uds")
     assert (code, again["reused"]) == (0, 4)
     assert again["links"] == [one for one in found["links"] if one["link"] != "tcp"]
 
     with ThreadPoolExecutor() as beside:
-        going = beside.submit(command, *asked, "--link", "uds", "--again")
+        longer = *asked[:3], "--seconds", "2", *asked[5:]
+        going = beside.submit(command, *longer, "--link", "uds", "--again")
         (sender,) = until(lambda: children(place, "d1"), "an end that sends")
         sender.send_signal(signal.SIGKILL)
         code, found = going.result()
     assert (code, found["failures"][0]["code"]) == (6, "child.failed")
     assert [(one["from"], one["to"]) for one in found["links"]] == [("d2", "d1")]
-    assert not children(place, "d1") + children(place, "d2")
+    until(lambda: not children(place, "d1") + children(place, "d2"), "the end of both ends")
 
 
 def test_what_is_no_link(place, command):

@@ -24,6 +24,8 @@ def deployed(place, command, slow_chain):
         "deploy", slow_chain.folder, "--to", ",".join(DEVICES), "--serve", place.artifacts
     )
     assert (code, made["pipeline"]) == (0, "p")
+    for device in DEVICES:
+        place.await_phase(device, "serving")
     return place
 
 
@@ -101,7 +103,7 @@ def test_a_device_that_is_not_there_is_named_and_comes_back_later(deployed, comm
     """What can be brought back is; the rest when its agent is there again."""
     deployed.agents["d2"].stop()
     deployed.broker.restart()
-    code, answer = command("restore", "--timeout", 2)
+    code, answer = command("restore", "--timeout", 8)
     deployed.start("d2")
     later = command("restore", "--timeout", 60)
 
