@@ -14,6 +14,7 @@ from tests.fixtures.hub_views import (
     pipeline,
     site,
 )
+from tests.system.place import until
 
 LOOKS = (("light", (1440, 900)), ("dark", (800, 900)), ("light", (360, 800)))
 
@@ -62,7 +63,7 @@ def test_values_change_with_a_push(opened):
 
         assert "since 4 s ago" in stage.text_content()
         assert card == "rgb(184, 37, 37)"
-        assert watched.page.title().startswith("✕")
+        until(lambda: watched.page.title().startswith("✕"), "the title")
         shown.show(healthy())
         watched.page.wait_for_selector('[data-stage="1"][data-state="ok"]')
 
@@ -152,7 +153,8 @@ def test_it_is_whole_without_scripts(opened):
     ):
         page = watched.page
         text = page.locator("body").inner_text()
-        page.locator("#action-pi-front-1").click()
+        with page.expect_response("**/demo/plug/pi-front"):
+            page.locator("#action-pi-front-1").click()
 
         assert "loads anew every 5 seconds" in text
         assert "24.1" in text
@@ -176,10 +178,10 @@ def test_a_hub_that_is_away_is_said(opened):
         port = int(address.rsplit(":", 1)[1])
         context = opened(address)
         watched = context.__enter__()
-    watched.page.wait_for_selector('#live[data-live="no"]', timeout=15_000)
+    watched.page.wait_for_selector('#live[data-live="no"]', timeout=60_000)
     shown.closing = False
     with serving(shown, port):
-        watched.page.wait_for_selector('#live[data-live="yes"]', timeout=15_000)
+        watched.page.wait_for_selector('#live[data-live="yes"]', timeout=60_000)
         watched.complaints.clear()  # of the hub that was away
         context.__exit__(None, None, None)
 

@@ -11,7 +11,7 @@ from fleet.artifact_index import Artifact
 from fleet.artifact_server import ArtifactServer
 from fleet.control import assignments
 from tests.system.chains import Chain
-from tests.system.place import until
+from tests.system.place import PATIENCE_SECONDS, until
 
 DEVICE = "d1"
 
@@ -113,7 +113,7 @@ def test_a_download_is_resumed(place, heavy):
     digest, data = max(files.items(), key=lambda item: len(item[1]))
     with serving(place.artifacts, files, cut_after=1 << 20) as first:
         ordered(place, heavy)
-        assert first.cut.wait(20)
+        assert first.cut.wait(PATIENCE_SECONDS)
     told = until(lambda: place.assignment(DEVICE), "its report")
     assert told.phase in {"assigned", "fetching"}
 

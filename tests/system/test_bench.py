@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from paceline import cli
-from tests.system.place import until
+from tests.system.place import PATIENCE_SECONDS, until
 from wire import messages
 from wire.messages import Account
 
@@ -132,7 +132,7 @@ def test_interrupted_it_tells_what_was_measured(place, pipeline):
     ) as child:
         until(lambda: len(streams) > 1, "the account of a second level's stream")
         child.send_signal(signal.SIGINT)
-        found = json.loads(child.communicate(timeout=30)[0])
+        found = json.loads(child.communicate(timeout=PATIENCE_SECONDS)[0])
 
     assert child.returncode == 130
     assert found["ended_by"] == "interrupted"

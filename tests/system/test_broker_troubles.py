@@ -126,7 +126,7 @@ def test_each_fault_is_logged_once_and_so_is_the_recovery(guarded, tmp_path):
     """No broker, a wrong password, no password file, no broker again; each heals by itself."""
     with Agent(tmp_path, url=guarded.url) as agent:
         agent.until_said(1, *EVENTS)
-        time.sleep(LOOKS)
+        time.sleep(2 * LOOKS)
         agent.password.write_text("wrong")
         guarded.start()
         agent.until_said(2, *EVENTS)

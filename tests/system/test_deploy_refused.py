@@ -58,7 +58,7 @@ def test_a_deploy_that_comes_too_late_is_taken_back(place, slow_chain, chain, tm
     before = place.deploy(slow_chain.folder, *DEVICES)
 
     with pytest.raises(DeployTimeoutError, match="d1, 00-head: still fetching") as caught:
-        place.deploy(chain.folder, "d1", "d1", "d2", serve=None, timeout_seconds=2.0)
+        place.deploy(chain.folder, "d1", "d1", "d2", serve=None, timeout_seconds=8.0)
     assert caught.value.restored
     assert {s.generation for s in status(place).stages} == {before.generation}
 
@@ -113,10 +113,10 @@ def test_another_pipeline_is_left_alone_and_numbers_grow_over_an_undeploy(place,
 def test_devices_that_are_not_there_are_named(place, slow_chain):
     """Nothing is ordered from the others."""
     place.start("d1")
-    until(lambda: place.ear.last("info", "d1"), "info of d1")
+    until(lambda: place.ear.last("info", "d1") and place.reported("d1"), "info and report of d1")
 
     with pytest.raises(DevicesAbsentError, match="device d9: has never been seen"):
-        place.deploy(slow_chain.folder, "d1", "d9", ready_seconds=1.0)
+        place.deploy(slow_chain.folder, "d1", "d9", ready_seconds=4.0)
     with pytest.raises(NotDeployedError):
         place.undeploy()
     assert place.reported("d1").observed == (0, 0)

@@ -14,7 +14,7 @@ from agent.doctor import broker_packets, broker_work
 from paceline.demo import broker_kinds
 from paceline.demo.processes import Child
 from tests.system.conftest import missing
-from tests.system.place import Ear, free_port, until
+from tests.system.place import PATIENCE_SECONDS, Ear, free_port, until
 from tests.unit.agent.doctor.machines import configured, severities, the
 from wire import broker_url
 
@@ -121,7 +121,9 @@ def test_nothing_is_left_behind(broker, tmp_path):
     with_all = Ear(broker.url)
     heard = []
     with_all.session.subscribe("paceline/v1/default/d/d1/#", 1, lambda t, p: heard.append((t, p)))
-    with_all.session.publish("paceline/v1/default/d/d1/end", b"", 1, confirm_seconds=5)
+    with_all.session.publish(
+        "paceline/v1/default/d/d1/end", b"", 1, confirm_seconds=PATIENCE_SECONDS
+    )
     until(lambda: heard)
     with_all.session.stop()
 

@@ -9,7 +9,7 @@ from tests.system.place import until
 from tests.system.proxy import Proxy
 
 BYTES_PER_SECOND = 1.2e6
-SECONDS = 60.0
+SECONDS = 120.0
 
 
 @pytest.fixture(scope="module")

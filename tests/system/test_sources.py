@@ -190,7 +190,9 @@ def test_live_frames_through_a_slow_pipeline(place, slow_chain):
                 unbalanced.append(a)
 
     def camera():
-        for number in range(300):
+        for number in range(1000):
+            if number >= 300 and pipeline.account.results > 3:
+                return
             yield slow_chain.inputs(number)
             done.wait(0.005)
 
@@ -203,8 +205,8 @@ def test_live_frames_through_a_slow_pipeline(place, slow_chain):
     results = [answer for answer in answers if answer.error is None]
 
     assert unbalanced == []
-    assert [answer.sequence for answer in answers] == list(range(300))
-    assert account.submitted == 300
+    assert [answer.sequence for answer in answers] == list(range(account.submitted))
+    assert account.submitted >= 300
     assert account.drops == sum(answer.dropped for answer in answers) > 0
     assert len(results) > 3
     assert all(np.array_equal(a.inputs["x"], slow_chain.inputs(a.sequence)["x"]) for a in results)
