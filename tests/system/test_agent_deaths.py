@@ -115,8 +115,8 @@ def test_an_old_death_cannot_bury_a_new_birth(place):
         online = seen.device("d1").online
 
     assert online
-    states = lambda: {heard.message.state for heard in place.ear.all("status", "d1")}  # noqa: E731
-    until(lambda: "lost" in states(), "the late will")
+    heard = place.ear.all
+    until(lambda: "lost" in {h.message.state for h in heard("status", "d1")}, "the late will")
     until(lambda: place.status("d1").state == "online", "the birth, said again")
     assert place.status("d1").session == born.session
 
