@@ -15,7 +15,9 @@ may use both. Carriers take turns, in the other order each round:
 
 *hop*, one frame in flight: from the end of the first half's run to the beginning of the second's
 (where there is no client: end to end minus both runs). *frames/s*, three in flight (with a client
-four), beside what the slower half allows. *CPU*: what the halves' runs take, beside all that both
+four), beside what the slower half allows. *slower half runs*: how much of that time the half that
+takes longer was in a run; one that others keep from its core runs longer, so what they take is not
+in it. *CPU*: what the halves' runs take, beside all that both
 processes and the broker spent. What the halves take is measured right before and right after each
 carrier's frames, with nothing between them, since a shared machine's speed moves: so the first row
 is a control, too, and should have shares of 1.
@@ -70,7 +72,7 @@ TITLE = "Two stages, one hop"
 SIZES = "65536,204800,614400,3145728"
 COLUMNS = (
     "| carrier | n | hop ms (95 %) | / raw tcp (95 %) | frames/s | of ideal (95 %)"
-    " | CPU ms: first, second, broker, client | compute / total (95 %) |"
+    " | slower half runs (95 %) | CPU ms: first, second, broker, client | compute / total (95 %) |"
 )  # fmt: skip
 
 
@@ -190,7 +192,7 @@ def rows(seen, around):
         low, high = median_interval(hops)
         beside = [hop / least for hop, least in zip(medians, floor, strict=True)]
         rates, computes = zip(*shares(rounds, around[name]), strict=True)
-        spent = [statistics.median(of) for of in list(zip(*rounds, strict=True))[2:]]
+        spent = [statistics.median(of) for of in list(zip(*rounds, strict=True))[3:]]
         cells = (
             f"**{name}**" if name.startswith(REAL) else name,
             len(hops),
@@ -198,6 +200,7 @@ def rows(seen, around):
             interval(beside),
             f"{statistics.median(one.rate for one in rounds):.1f}",
             interval(rates),
+            interval([one.utilisation for one in rounds]),
             ", ".join(f"{1000 * part:.2f}" for part in spent),
             interval(computes),
         )
@@ -249,7 +252,7 @@ def main():
             *(row for row, _ in found),
             *(
                 f"| whole model, {threads} thread{'s' * (threads > 1)}, one process | |"
-                f" latency {1000 * latency:.1f} | | {rate:.1f} | {rate * slower / 1000:.2f} | | |"
+                f" latency {1000 * latency:.1f} | | {rate:.1f} | {rate * slower / 1000:.2f} | | | |"
                 for threads, (rate, latency) in zip((1, 2), alone, strict=True)
             ),
             sentence,

@@ -44,6 +44,8 @@ class Seen(NamedTuple):
     hops: list
     """Seconds of each frame that was alone."""
     rate: float
+    utilisation: float
+    """How much of the time the half ran that ran longer, while several were in flight."""
     first: float
     second: float
     broker: float
@@ -127,10 +129,10 @@ class Carried:
                 latency - sum(run.ended_ns - run.began_ns for run in both) / 1e9
                 for latency, *both in zip(one.latencies_seconds, *runs.take(frames), strict=True)
             ]
-            runs.take(many)
             rate = (many - 1) / (busy.seconds - busy.latencies_seconds[0])
+            used = rate * Block.of(runs.take(many)).slower
             spent = busy.sender_cpu_seconds, busy.receiver_cpu_seconds, broker
-            seen.append(Seen(hops, rate, *spent, 0.0))
+            seen.append(Seen(hops, rate, used, *spent, 0.0))
         return seen
 
 
@@ -239,11 +241,13 @@ class Chained:
         self.end()
         runs, seen = Runs(self.folder, self.name), []
         runs.take(WARM_UP_FRAMES)
-        for alone, (frames, *busy) in zip(self.measured[::2], self.measured[1::2], strict=True):
+        for alone, (frames, rate, *spent) in zip(
+            self.measured[::2], self.measured[1::2], strict=True
+        ):
             both = zip(*runs.take(alone), strict=True)
             hops = [(second.began_ns - first.ended_ns) / 1e9 for first, second in both]
-            runs.take(frames)
-            seen.append(Seen(hops, *busy))
+            used = rate * Block.of(runs.take(frames)).slower
+            seen.append(Seen(hops, rate, used, *spent))
         return seen
 
 
@@ -282,10 +286,11 @@ class Real:
         answers = list(self.pipeline.stream([self.inputs] * frames, window=CLIENT_WINDOW))
         client = (time.process_time() - own) / frames
         spent = [(cpu(pid) - was) / frames for pid, was in zip(pids, before, strict=True)]
-        for answer in answers:
-            self.runs.append([(t.finished - t.run) / 1e6 for t in answer.timings])
+        runs = [[(t.finished - t.run) / 1e6 for t in answer.timings] for answer in answers]
+        self.runs += runs
         rate = _rate([answer.answered_ns for answer in answers])
-        self.seen.append(Seen(self.hops, rate, *spent, client))
+        used = rate * max(map(statistics.fmean, zip(*runs, strict=True))) / 1000
+        self.seen.append(Seen(self.hops, rate, used, *spent, client))
 
     def close(self):
         return self.seen
