@@ -19,6 +19,7 @@ from rich.markup import escape
 from scripts.rig.subject import Subject
 from scripts.soaking import plan, show
 from scripts.soaking.soak import Soak, plain
+from wire import link_names
 from wire.errors import CodedError
 
 INTERRUPTED = 130
@@ -35,7 +36,8 @@ def main() -> int:
     name = time.strftime(f"soak-%Y%m%d-%H%M%S-seed{seed}")
     folder = (options.out or Path(tempfile.gettempdir()) / "paceline-soak") / name
     folder.mkdir(parents=True)
-    console.print(f"[bold]soak[/] {seconds / 60:g} minutes, seed {seed}; logs in {folder}")
+    made = f"{seconds / 60:g} minutes, link {options.link}, seed {seed}"
+    console.print(f"[bold]soak[/] {made}; logs in {folder}")
     without = _without(options.only, console)
     faults = (
         plan.faults(seed, without=without)
@@ -43,7 +45,9 @@ def main() -> int:
         else plan.outage(60 * options.outage)
     )
     small_disk = plan.DISK_FULL not in without
-    soak = Soak(folder, seconds, seed, faults, small_disk=small_disk, say=console.print)
+    soak = Soak(
+        folder, seconds, seed, options.link, faults, small_disk=small_disk, say=console.print
+    )
     interrupted = False
 
     def stop(*_: Any) -> None:
@@ -52,7 +56,7 @@ def main() -> int:
         soak.stopping.set()
 
     try:
-        subject = Subject(folder, dict(os.environ))
+        subject = Subject(folder, dict(os.environ), plan.BATCH)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, stop)
         outcome = soak.run(subject)
@@ -92,7 +96,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/soak",
         description="Run a site of real processes under seeded random faults and judge it.",
-        epilog="example:\n  scripts/soak --minutes 5 --seed 7 --json",
+        epilog="example:\n  scripts/soak --minutes 5 --link auto --seed 7 --json",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--hours", type=float, default=1.0, help="how long; default: 1")
@@ -102,6 +106,12 @@ def _options() -> argparse.Namespace:
         type=float,
         metavar="MINUTES",
         help="one fault alone: no broker for so long, 5 minutes before it and 5 after",
+    )
+    parser.add_argument(
+        "--link",
+        choices=(link_names.DEFAULT, link_names.AUTO, "tcp", "uds"),
+        default=link_names.DEFAULT,
+        help=f"what carries frames from stage to stage; default: {link_names.DEFAULT}",
     )
     parser.add_argument("--seed", type=int, help="repeats a sequence of faults; else a random one")
     kinds = [*(kind.name for kind in plan.KINDS), "none"]

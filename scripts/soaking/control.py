@@ -29,15 +29,17 @@ class Control:
         url: The broker's.
         folder: The split model's.
         key: Signs the orders.
+        link: What carries frames from stage to stage.
     """
 
-    def __init__(self, url: str, folder: Path, key: Ed25519PrivateKey) -> None:
+    def __init__(self, url: str, folder: Path, key: Ed25519PrivateKey, link: str) -> None:
         self.topics = Site()
         self.health: dict[str, Health] = {}
         """What each device said last of itself."""
         self._url = broker_url.parse(url)
         self._folder = folder
         self._key = key
+        self._link = link
         self._reported: dict[str, Reported] = {}
         self._ear = Session(self._url, f"h:soak{os.urandom(4).hex()}")
         self._ear.subscribe(self.topics.filter("reported"), 1, self._hear_reported)
@@ -85,6 +87,7 @@ class Control:
             folder=self._folder,
             devices=plan.PLACEMENTS[pipeline],
             name=pipeline,
+            link=self._link,
             ready_seconds=PATIENCE_SECONDS,
             timeout_seconds=PATIENCE_SECONDS,
         )

@@ -22,6 +22,7 @@ from fleet.compare import compare
 from paceline.errors import PipelineUndeployedError, PipelineUnknownError
 from paceline.pipeline import Pipeline
 from scripts.rig.subject import Arrays, inputs
+from scripts.soaking.plan import BATCH
 from wire.allocator import share_one_heap
 from wire.errors import CodedError
 from wire.manifest import Tolerance
@@ -40,7 +41,7 @@ class Feeder:
         with np.load(expected) as file:
             self._expected = list(file["answers"])
             self._tolerance = Tolerance(absolute=float(file["absolute"]))
-        self._inputs = [inputs(number) for number in range(len(self._expected))]
+        self._inputs = [inputs(number, BATCH) for number in range(len(self._expected))]
         self._ending = threading.Event()
         self._quiet = threading.Event()
         self._pipeline: Pipeline | None = None

@@ -7,6 +7,7 @@ from typing import Final
 
 from scripts.soaking.book import Told
 from scripts.soaking.watch import Sample, Watched
+from wire import link_names
 
 MEMORY_BOUND_MB_PER_HOUR: Final = 1.0
 WRITTEN_BOUND_MB_PER_DAY: Final = 10.0
@@ -88,6 +89,14 @@ def written(mb_per_day: Mapping[str, float], device: str, orders_per_day: float)
     bound = WRITTEN_BOUND_MB_PER_DAY + WRITTEN_BOUND_MB_PER_ORDER * orders_per_day
     shown = f"{device}: {total:.1f} MB a day with {orders_per_day:.0f} orders, at most {bound:.0f}"
     return Check("written to disk", total <= bound, shown)
+
+
+def links(wanted: str, changes: Mapping[str, int]) -> Check:
+    """Return the check that a direct link was used, if one was wanted: ``from > to``, how often."""
+    used = any(not change.endswith(link_names.BROKERED) for change in changes)
+    shown = ", ".join(f"{change} {count} times" for change, count in sorted(changes.items()))
+    shown = f"{wanted}; {shown or 'none'}"
+    return Check("changes of links", used if wanted in link_names.DIRECT else None, shown)
 
 
 def accounting(told: Iterable[Told]) -> list[Check]:

@@ -27,6 +27,8 @@ PLACEMENTS: Final = {
 }
 RATES: Final = {STEADY: 8.0, FICKLE: 8.0, CALM: 4.0}
 """Frames a second."""
+BATCH: Final = 2
+"""Samples in a frame: what goes from stage to stage is large enough for shared memory."""
 
 BROKER_STOPPED: Final = "broker stopped"
 DISK_FULL: Final = "disk full"

@@ -40,15 +40,16 @@ class Soaked:
     Args:
         folder: For everything that they write.
         subject: What is deployed.
+        link: What carries frames from stage to stage.
         small_disk: Whether one agent's state folder gets a file system of its own; needs root.
     """
 
-    def __init__(self, folder: Path, subject: Subject, *, small_disk: bool) -> None:
+    def __init__(self, folder: Path, subject: Subject, link: str, *, small_disk: bool) -> None:
         self.folder = folder
         self.broker = Broker(folder / "broker")
         key = signing.private_key(signing.new_private_key(), "the soak's key")
         (folder / "soak.pub").write_bytes(signing.public_pem(key))
-        self.control = Control(self.broker.url, subject.folder, key)
+        self.control = Control(self.broker.url, subject.folder, key, link)
         self.agents: dict[str, Child] = {}
         self.clients: dict[str, Child] = {}
         self.unexpected: list[str] = []

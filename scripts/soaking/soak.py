@@ -1,6 +1,7 @@
 """One soak: start the site, do the faults, watch, end, judge."""
 
 import contextlib
+import json
 import threading
 import time
 from collections import Counter
@@ -52,6 +53,7 @@ class Soak:
         folder: For all logs and the picture.
         seconds: How long frames flow.
         seed: What the faults were made from; shown.
+        link: What carries frames from stage to stage.
         faults: What is done, one after the other.
         small_disk: Whether one agent's state folder gets a file system of its own; needs root.
         say: Takes a line for people.
@@ -62,6 +64,7 @@ class Soak:
         folder: Path,
         seconds: float,
         seed: int,
+        link: str,
         faults: Iterator[Fault],
         *,
         small_disk: bool,
@@ -71,6 +74,7 @@ class Soak:
         self.stopping = threading.Event()
         self._seconds = seconds
         self._seed = seed
+        self._link = link
         self._say = say
         self._plan = faults
         self._small_disk = small_disk
@@ -79,7 +83,7 @@ class Soak:
 
     def run(self, subject: Subject) -> Outcome:
         """Run it to its end, or until it is interrupted; everything that it started has ended."""
-        site = Soaked(self.folder, subject, small_disk=self._small_disk)
+        site = Soaked(self.folder, subject, self._link, small_disk=self._small_disk)
         watch = Watch(site.roles)
         book = Book({name: self.folder / f"client-{name}.log" for name in plan.PLACEMENTS})
         began = time.monotonic()
@@ -149,6 +153,16 @@ class Soak:
         self._say(f"[bold]{fault.number + 1}. {blow.kind}[/] {what}: {verdict}")
         return blow
 
+    def _link_changes(self) -> Counter[str]:
+        """Return how often frames changed from one link to another, as agents logged it."""
+        found = Counter[str]()
+        for file in self.folder.glob("agent-*.log"):
+            for line in file.read_text(errors="replace").splitlines():
+                if '"link.changed"' in line:
+                    told = json.loads(line)
+                    found[f"{told['from']} > {told['to']}"] += 1
+        return found
+
     def _orders(self, device: str) -> int:
         """Return how many orders a device accepted."""
         log = self.folder / f"agent-{device}.log"
@@ -211,6 +225,7 @@ class Soak:
         checks = [
             *judge.accounting(book.told.values()),
             judge.recovery(self._blows),
+            judge.links(self._link, self._link_changes()),
             judge.memory(grown),
             *judge.flat(grown),
             judge.written(written, plan.SPARED, 86400 / seconds * self._orders(plan.SPARED)),
@@ -220,7 +235,8 @@ class Soak:
             judge.none_of("left running", watch.survivors()),
             judge.none_of("troubles at the end", [f"{d}: {t}" for d, t in troubles.items()]),
         ]
-        title = f"{seconds / 60:.0f} minutes, seed {self._seed}, {len(self._blows)} faults"
+        title = f"{seconds / 60:.0f} minutes, link {self._link}, seed {self._seed}"
+        title += f", {len(self._blows)} faults"
         watch.save(self.folder / "samples.csv")
         svg = self.folder / "soak.svg"
         picture.draw(svg, title, book.told, processes, self._blows, span)

@@ -99,3 +99,17 @@ def test_the_picture_is_drawn(tmp_path):
     assert drawn.count("<polyline") == 1 + 2 + 1
     assert drawn.count('fill-opacity="0.22"') == 3
     assert "A broker stopped" in drawn
+
+
+@pytest.mark.parametrize(
+    ("wanted", "changes", "passed"),
+    [
+        ("mqtt", {}, None),
+        ("auto", {}, False),
+        ("auto", {"uds > mqtt": 1}, False),
+        ("auto", {"mqtt > uds": 2, "uds > mqtt": 1}, True),
+    ],
+)
+def test_a_direct_link_that_was_wanted_was_used(wanted, changes, passed):
+    """Else the soak shows nothing of it."""
+    assert judge.links(wanted, changes).passed is passed
