@@ -33,11 +33,11 @@ LEAST_BYTES: Final = 128 << 10
 """Smaller frames cost no more by the socket."""
 BLOCKS: Final = 64
 """So many frames at most."""
-MARK: Final = ord("S")
-"""The fourth byte of a bell; that of a frame is another one."""
 _BELL: Final = struct.Struct("<4sBxHQQ40x")
 """Magic, version, block, where it begins, bytes of the frame: as long as a frame's head."""
 _MAGIC: Final = b"PLNS"
+MARK: Final = _MAGIC[3]
+"""The fourth byte of a bell; that of a frame is another one."""
 _VERSION: Final = 1
 _FIRST: Final = mmap.PAGESIZE
 """Where the first block may begin; before it is a byte for each, 0 where it is free."""
