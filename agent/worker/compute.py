@@ -1,13 +1,13 @@
-"""The hot loop: take frames, run the segment, send what comes out. One thread at a time.
+"""The hot loop: take frames, run the segment, send what comes out. One run at a time.
 
-Whoever has the *turn* does that: the worker's main thread for frames that wait in the inbox, and,
-where nothing waits and nobody runs, the reader thread of a frame that has come, with no word to
-anybody (`wire.reading`).
+Whoever has the *turn* runs: the worker's main thread for frames that wait in the inbox, and, where
+nothing waits and nobody runs, the reader thread of a frame that has come, with no word to anybody
+(`wire.reading`). What came of a run leaves meanwhile (`agent.worker.departures`).
 """
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -19,6 +19,7 @@ from agent import memory_limit
 from agent.errors import RuntimeFailedError
 from agent.runtimes import Runtime, Tensors
 from agent.worker import batches
+from agent.worker.departures import Departure, Departures
 from agent.worker.engine import Engine
 from agent.worker.inbox import Inbox, Waiting
 from agent.worker.intake import Intake
@@ -80,6 +81,7 @@ class Compute:
         self._kind = Kind.DATA if self._peer else Kind.RESULT
         self._codec = stage.assignment.transfer.codec if stage.downstream else codecs.DEFAULT
         self._turn = threading.Lock()
+        self._departures = Departures(outbound, self._fail, inbox.wake)
         self._open = False
         self._failed: Exception | None = None
 
@@ -91,6 +93,8 @@ class Compute:
                 self._inbox.wait(IDLE_SECONDS)
         finally:
             self._open = False
+            self._departures.close()
+            self._departures.tick()  # whoever was refused is told
 
     def claim(self, waiting: Waiting) -> Work | None:
         """Return what runs a frame at once, in whichever thread; None: it has to wait its turn.
@@ -114,37 +118,50 @@ class Compute:
             self._open = False  # also while it ends by what is raised here
             if self._failed is not None:
                 raise self._failed
-            self._open = not finished()
+            leaving = self._departures.busy  # asked before: nothing more begins to leave here
+            self._open = not finished() or leaving
             if self._open:
                 taken = self._inbox.take(self._max_frames, self._max_wait_seconds)
                 if taken:
                     self._take(taken)
-                self._outbound.tick()
+                else:
+                    self._departures.tick()
             return self._open
 
     def _run_claimed(self, waiting: Waiting) -> None:
         try:
-            self._guarded(waiting, self._take_alone)
-            self._outbound.tick()
+            self._leave(self._guarded(waiting, self._take_alone))
         except Exception as error:  # noqa: BLE001 the main thread raises it
-            self._failed, self._open = error, False
-            self._inbox.wake()
+            self._fail(error)
         finally:
             self._turn.release()
+
+    def _fail(self, error: Exception) -> None:
+        """Let the main thread raise what another one met."""
+        self._failed, self._open = error, False
+        self._inbox.wake()
+
+    def _leave(self, departure: Departure | None) -> None:
+        """Let go what came of a run; None: nothing did, and its client is to be told."""
+        if departure is None:
+            self._departures.tick()
+        else:
+            self._departures.leave(departure, aside=self._inbox.frames > 0)
 
     def _take(self, taken: list[Waiting]) -> None:
         """Run frames, several at once where that works out, each ended or handed on alone."""
         if len(taken) == 1:  # the usual case: nothing to put together
-            self._guarded(taken[0], self._take_alone)
+            self._leave(self._guarded(taken[0], self._take_alone))
             return
         turns = [self._guarded(waiting, self._turn_of) for waiting in taken]
         ready = [turn for turn in turns if turn is not None]
+        if not ready:
+            self._leave(None)
         for first, end in batches.alike([turn.inputs for turn in ready]):
             group = ready[first:end]
             if len(group) == 1 or not self._ran_together(group):
                 for turn in group:
-                    self._guarded(turn.waiting, partial(self._run_alone, turn))
-                    self._outbound.tick()
+                    self._leave(self._guarded(turn.waiting, partial(self._run_alone, turn)))
 
     def _turn_of(self, waiting: Waiting) -> "_Turn | None":
         """Return a frame whose turn it is; None: it has ended."""
@@ -176,19 +193,18 @@ class Compute:
         if parts is None:
             return False
         self._stats.batched()
-        for turn, part in zip(turns, parts, strict=True):
-            self._guarded(turn.waiting, partial(self._hand_on, turn, part, span, len(turns)))
+        self._leave(partial(self._hand_on_all, turns, parts, span))
         return True
 
-    def _take_alone(self, waiting: Waiting) -> None:
+    def _take_alone(self, waiting: Waiting) -> Departure | None:
         turn = self._turn_of(waiting)
-        if turn is not None:
-            self._run_alone(turn, waiting)
+        return None if turn is None else self._run_alone(turn, waiting)
 
-    def _run_alone(self, turn: "_Turn", _waiting: Waiting) -> None:
+    def _run_alone(self, turn: "_Turn", waiting: Waiting) -> Departure:
         run = time.monotonic_ns()
         outputs = self._runtime.run(turn.inputs)
-        self._hand_on(turn, outputs, (run, time.monotonic_ns()), 1, turn.waiting)
+        span = (run, time.monotonic_ns())
+        return partial(self._guarded, waiting, partial(self._hand_on, turn, outputs, span, 1))
 
     def _guarded(self, waiting: Waiting, action: Callable[[Waiting], T]) -> T | None:
         """Do something with one frame, whose fault must not end the stage."""
@@ -198,7 +214,6 @@ class Compute:
             self._ended(waiting, error.code, str(error))
         except MemoryError:  # what the runtime keeps may be the reason: a new worker is due
             self._ended(waiting, memory_limit.CODE, "no memory for its tensors")
-            self._outbound.tick()
             raise
         except Exception as error:
             frame = waiting.frame
@@ -209,6 +224,12 @@ class Compute:
     def _ended(self, waiting: Waiting, code: str, message: str) -> None:
         self._outbound.answer(waiting.frame, code, message)
         self._intake.release(waiting.position, settled=True)
+
+    def _hand_on_all(
+        self, turns: list["_Turn"], parts: Sequence[Tensors], span: tuple[int, int]
+    ) -> None:
+        for turn, part in zip(turns, parts, strict=True):
+            self._guarded(turn.waiting, partial(self._hand_on, turn, part, span, len(turns)))
 
     def _hand_on(
         self,
