@@ -24,7 +24,11 @@ from wire.tflite.operators import EDGETPU_CUSTOM_OP
 _DTYPES: Final = {np.dtype(kind.name): number for number, kind in ELEMENT_TYPES.items()}
 _NO_MEMORY: Final = ("annot allocate memory", "bad_alloc", "ailed to allocate memory")
 _NOT_MAPPED: Final = "failed to map segment from shared object"
-_PERHAPS: Final = ("failed to create XNNPACK runtime", "failed to reshape runtime")
+_PERHAPS: Final = (
+    "failed to create XNNPACK runtime",
+    "failed to reshape runtime",
+    "(TfLiteXNNPackDelegate) failed to prepare",
+)
 """What XNNPACK says for want of memory, and when a graph is wrong: what we open was scanned."""
 
 
