@@ -5,6 +5,7 @@ nothing waits and nobody runs, the reader thread of a frame that has come, with 
 (`wire.reading`). What came of a run leaves meanwhile (`agent.worker.departures`).
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -83,7 +84,7 @@ class Compute:
         self._turn = threading.Lock()
         self._departures = Departures(outbound, self._fail, inbox.wake)
         self._open = False
-        self._failed: Exception | None = None
+        self._failed: BaseException | None = None
 
     def serve(self, finished: Callable[[], bool]) -> None:
         """Run frames until ``finished`` says that it is over."""
@@ -107,7 +108,8 @@ class Compute:
         if not self._turn.acquire(blocking=False):
             return None
         # another runtime may have taken over until the turn was ours
-        if self._inbox.frames or not self._open or not self._runtime.any_thread:
+        closed = not self._open or self._failed is not None
+        if self._inbox.frames or closed or not self._runtime.any_thread:
             self._turn.release()
             return None
         return work
@@ -116,17 +118,19 @@ class Compute:
         """Run what waits; False: it is over."""
         with self._turn:
             self._open = False  # also while it ends by what is raised here
+            leaving = self._departures.busy  # asked first: nothing more begins to leave here
             if self._failed is not None:
                 raise self._failed
-            leaving = self._departures.busy  # asked before: nothing more begins to leave here
-            self._open = not finished() or leaving
-            if self._open:
-                taken = self._inbox.take(self._max_frames, self._max_wait_seconds)
-                if taken:
-                    self._take(taken)
-                else:
-                    self._departures.tick()
-            return self._open
+            self._open = not finished()
+            if not self._open:  # what waits in the inbox stays with who sent it
+                self._departures.wait(IDLE_SECONDS)
+                return leaving
+            taken = self._inbox.take(self._max_frames, self._max_wait_seconds)
+            if taken:
+                self._take(taken)
+            else:
+                self._departures.tick()
+            return True
 
     def _run_claimed(self, waiting: Waiting) -> None:
         try:
@@ -136,10 +140,11 @@ class Compute:
         finally:
             self._turn.release()
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         """Let the main thread raise what another one met."""
-        self._failed, self._open = error, False
-        self._inbox.wake()
+        self._failed = error
+        with contextlib.suppress(MemoryError):  # it looks by itself soon
+            self._inbox.wake()
 
     def _leave(self, departure: Departure | None) -> None:
         """Let go what came of a run; None: nothing did, and its client is to be told."""

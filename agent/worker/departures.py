@@ -7,6 +7,7 @@ where another frame waits, what is done for one that has been run is done in a t
 Only one thread at a time is in the `Outbound`: whoever does what is to be done here.
 """
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -26,12 +27,12 @@ class Departures:
 
     Args:
         outbound: Where results go; nobody else calls its ``forward`` and ``tick``.
-        failed: Called with what a departure raised that was done aside.
+        failed: Called with what a departure raised that was done aside; raises nothing.
         wake: Called when there is something to ``tick`` for that could not be done at once.
     """
 
     def __init__(
-        self, outbound: Outbound, failed: Callable[[Exception], None], wake: Callable[[], None]
+        self, outbound: Outbound, failed: Callable[[BaseException], None], wake: Callable[[], None]
     ) -> None:
         self._outbound = outbound
         self._failed = failed
@@ -57,9 +58,8 @@ class Departures:
         Raises:
             Exception: Whatever it raises, where it is done here.
         """
-        self._leaving.acquire()
-        if aside and self._started():
-            self._aside.put(departure)
+        self._leaving.acquire()  # let go by who has done it
+        if aside and self._given(departure):
             return
         try:
             self._do(departure)
@@ -80,31 +80,39 @@ class Departures:
         """End the thread; what is leaving may go on for a while if it cannot leave."""
         thread, self._thread = self._thread, None
         if thread is not None:
-            self._aside.put(None)
-            thread.join(CLOSE_SECONDS)
+            with contextlib.suppress(MemoryError):  # then it ends with the process
+                self._aside.put(None)
+                thread.join(CLOSE_SECONDS)
 
-    def _started(self) -> bool:
-        """Whether there is a thread for what is done aside."""
-        if self._thread is None:
-            thread = threading.Thread(target=self._serve, daemon=True, name="departures")
-            try:
+    def wait(self, seconds: float) -> None:
+        """Wait until nothing leaves, not longer than so long."""
+        if self._leaving.acquire(timeout=seconds):
+            self._leaving.release()
+
+    def _given(self, departure: Departure) -> bool:
+        """Let the thread do it; False: there is no memory for that, it has to be done here."""
+        try:
+            if self._thread is None:
+                thread = threading.Thread(target=self._serve, daemon=True, name="departures")
                 thread.start()
-            except (RuntimeError, MemoryError):  # no memory for it: it is done here, as before
-                return False
-            self._thread = thread
+                self._thread = thread
+            self._aside.put(departure)
+        except (RuntimeError, MemoryError):
+            return False
         return True
 
     def _serve(self) -> None:
         while (departure := self._aside.get()) is not None:
             try:
                 self._do(departure)
-            except Exception as error:  # noqa: BLE001 the main thread raises it
+            except BaseException as error:  # noqa: BLE001 the main thread raises it
                 self._failed(error)
             finally:
                 del departure  # and the frame in it
                 self._leaving.release()
             if self._tick_due:
-                self._wake()
+                with contextlib.suppress(MemoryError):  # the main thread looks by itself soon
+                    self._wake()
 
     def _do(self, departure: Departure) -> None:
         departure()

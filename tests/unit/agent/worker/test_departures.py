@@ -272,3 +272,52 @@ def test_no_memory_for_a_result_ends_the_stage(made):
 
     assert out.answers[0] == (0, "worker.out_of_memory")
     assert 0 in out.released
+
+
+def test_a_stage_whose_end_is_due_runs_nothing_more(made):
+    """What leaves is waited for; what waits in the inbox stays with who sent it."""
+    runtime, over = Watched(), threading.Event()
+    out = Neighbours(lambda place: place == 1 and over.wait(1))
+    compute, inbox = compute_of(made, runtime, out, 6)
+
+    def finished():
+        if len(runtime.runs) < 2:
+            return False
+        over.set()
+        return True
+
+    compute.serve(finished)
+
+    assert (len(runtime.runs), out.results, len(inbox)) == (2, [0, 1], 4)
+
+
+def test_no_memory_to_wake_the_main_thread_leaves_nobody_waiting():
+    """The next ones leave, or whoever gives them is told; nothing is held for ever."""
+    outbound, failures = Outbound(), []
+
+    def wake():
+        raise MemoryError("no more")
+
+    departures = Departures(outbound, failures.append, wake)
+    tick = outbound.tick
+
+    def tick_and_another_asks():
+        tick()
+        outbound.tick = tick
+        departures.tick()
+
+    outbound.tick = tick_and_another_asks
+    departures.leave(lambda: outbound.take(0), aside=True)
+
+    def more():
+        for number in (1, 2):
+            departures.leave(lambda number=number: outbound.take(number), aside=True)
+        departures.leave(lambda: None, aside=False)
+
+    giver = threading.Thread(target=more, daemon=True)
+    giver.start()
+    giver.join(SECONDS)
+    departures.close()
+
+    assert outbound.left == [0, 1, 2]
+    assert not giver.is_alive()
