@@ -87,7 +87,7 @@ def test_a_client_publishes_its_account(served, whole):
     pipeline.run(whole.inputs(0))
 
     def ended():
-        return [a for a in accounts if a.client == pipeline.account.client and not a.in_flight]
+        return [a for a in accounts if a.stream == pipeline.account.stream and not a.in_flight]
 
     last = until(ended, "it")[-1]
 
