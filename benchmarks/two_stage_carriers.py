@@ -72,10 +72,10 @@ def cores():
     return mine[0], mine[-1]
 
 
-def bind(pid, core):
+def bind(pid, *cores):
     """Bind all threads that a process has, and those that they start."""
     for task in Path(f"/proc/{pid}/task").iterdir():
-        os.sched_setaffinity(int(task.name), {core})
+        os.sched_setaffinity(int(task.name), cores)
 
 
 class Runs:

@@ -35,6 +35,17 @@ class StageTimes(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """The runtime returned."""
     sent: Int64
     """The next frame was handed to the link."""
+    leaving: Int64 = 0
+    """What came of it began to leave; 0, from earlier versions: when the runtime returned."""
+
+    @property
+    def waited(self) -> int:
+        """How long what came of it waited for the frame before to leave, in nanoseconds."""
+        return max(0, min(self.leaving, self.sent) - self.finished) if self.leaving else 0
+
+
+_DEFAULTS: Final = {"leaving": 0}
+"""Of fields that earlier versions do not tell."""
 
 
 def appended(meta: Mapping[str, Any], entry: StageTimes) -> list[Any]:
@@ -67,7 +78,7 @@ def from_plain(told: Iterable[Mapping[str, Any]]) -> tuple[StageTimes, ...]:
         msgspec.ValidationError: They are none.
     """
     fields = StageTimes.__struct_fields__
-    listed = [[entry.get(field) for field in fields] for entry in told]
+    listed = [[entry.get(field, _DEFAULTS.get(field)) for field in fields] for entry in told]
     return msgspec.convert(listed, tuple[StageTimes, ...])
 
 

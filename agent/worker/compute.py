@@ -245,6 +245,7 @@ class Compute:
         waiting: Waiting,
     ) -> None:
         """Send what came out of a run: when it began and ended, and of how many frames it was."""
+        leaving = time.monotonic_ns()
         run, finished = span
         tensors = self._tensors(waiting.frame, outputs)
         sent = time.monotonic_ns()
@@ -257,6 +258,7 @@ class Compute:
             run=run,
             finished=finished,
             sent=sent,
+            leaving=leaving,
         )
         result = self._result(waiting.frame, tensors, entry)
         size_bytes = self._outbound.forward(result, turn.deadline_ns, waiting.position)
@@ -265,10 +267,10 @@ class Compute:
             return
         self._stats.finished(
             size_bytes,
-            queue=turn.started - waiting.received,
+            queue=turn.started - waiting.received + leaving - finished,
             decode=run - turn.started,
             run=(finished - run) // shared_by,
-            encode=sent - finished,
+            encode=sent - leaving,
             send=time.monotonic_ns() - sent,
         )
 

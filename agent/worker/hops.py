@@ -1,6 +1,7 @@
 """The hops that leave a worker: with credit to the replicas of the next stage, without to clients.
 
-No I/O. Grants come in reader threads, all else is done by who has the stage's turn.
+No I/O. Grants come in reader threads, all else is done by one thread at a time: who does a
+departure or a tick (`agent.worker.departures`).
 """
 
 import threading

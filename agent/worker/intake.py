@@ -1,7 +1,7 @@
 """The reader side of a worker: each arriving frame is checked, counted, and queued or answered.
 
 Runs in the link's reader thread. Nothing here sends a frame that has a position: answers are
-left to who has the turn, so that each hop's positions leave in order.
+left to `agent.worker.departures`, so that each hop's positions leave in order.
 """
 
 import threading

@@ -1,8 +1,7 @@
 """The sending side of a worker: to the next stage with credit, to clients without.
 
-Only who has the stage's turn sends frames that have a position; reader threads bring grants and
-leave what has to be sent, or sent again. So positions leave in order and no lock is held while
-sending.
+Only one thread at a time sends frames that have a position (`agent.worker.departures`); reader
+threads bring grants and leave what has to be sent, or sent again. So positions leave in order.
 """
 
 import contextlib
@@ -170,7 +169,7 @@ class Outbound:
     def tick(self) -> None:
         """Send what is due: frames again, errors left by other threads, probes.
 
-        Who has the stage's turn calls it, after each frame and now and then.
+        Called after each departure and now and then, by one thread at a time.
         """
         now = time.monotonic()
         if now < self._look_at and not (self._sends_again or self._waiting or self._answers):

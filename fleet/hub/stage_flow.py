@@ -11,7 +11,7 @@ from wire.telemetry import StageLatency
 
 PARTS: Final = ("queue", "decode", "run", "encode", "send")
 BUSY_PARTS: Final = ("decode", "run", "encode", "send")
-"""What the one compute thread does; while frames wait it does nothing for them."""
+"""What is done with a frame; while it waits nothing is. What leaves may do so beside a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Flow:
 
     @property
     def busy_seconds(self) -> float:
-        """How long its compute thread was at work."""
+        """How long frames were worked at, those that left while another ran beside that one."""
         parts = (self.durations[part] for part in BUSY_PARTS if part in self.durations)
         return sum(part.sum_ns for part in parts) / 1e9
 

@@ -111,7 +111,7 @@ class StageView(View, frozen=True, kw_only=True):
     run_seconds_p95: float | None = None
     queue_seconds_p50: float | None = None
     utilisation_ratio: float | None = None
-    """Share of the time in which its one compute thread was at work: decode, run, encode, send."""
+    """Share of the time in which it was at work: decode, run, encode, send; at most 1."""
     queued_frames: int | None = None
     errors: dict[str, int] = {}
     """Frames that it answered with an error, by code, since its worker started."""

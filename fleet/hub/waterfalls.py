@@ -144,9 +144,13 @@ def _spans(way: FrameWay, offsets: list[float]) -> Iterator[Span]:
     for entry, offset in zip(way.stages, offsets, strict=True):
         lane, had = str(entry.stage), at(entry.received, offset)
         yield Span(kind="hop", lane=lane, begin_seconds=left, end_seconds=max(left, had))
-        edges = [entry.received, entry.started, entry.run, entry.finished, entry.sent]
-        instants = [at(edge, offset) for edge in edges]
-        for number, kind in enumerate(("queue", "decode", "run", "encode")):
+        edges = [entry.received, entry.started, entry.run, entry.finished]
+        kinds = ["queue", "decode", "run"]
+        if entry.waited:
+            edges.append(entry.finished + entry.waited)
+            kinds.append("queue")
+        instants = [at(edge, offset) for edge in (*edges, entry.sent)]
+        for number, kind in enumerate((*kinds, "encode")):
             begin, end = instants[number], instants[number + 1]
             yield Span(kind=kind, lane=lane, begin_seconds=begin, end_seconds=end)  # type: ignore[arg-type]  # a literal
         left = instants[-1]

@@ -17,7 +17,7 @@ from paceline.answers import Answer
 from wire.timings import StageTimes
 
 STEPS: Final = ("queue", "decode", "run", "encode")
-"""What happens to a frame inside a stage, in order."""
+"""What happens to a frame inside a stage, in order; it may wait again after its run."""
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +40,7 @@ class StageLoad(msgspec.Struct, frozen=True, kw_only=True):
     devices: tuple[str, ...]
     """Several are replicas."""
     busy_seconds: float
-    """Of its compute thread, for each frame."""
+    """It worked for each frame: decoded, ran and encoded it."""
     utilisation: float
     """Which part of the time it computed, on average of its devices."""
 
@@ -73,10 +73,11 @@ def spent(answer: Answer, clock: str) -> Spent:
             found["hop", stage] = (arrived - left) / 1e9
         for entry in answer.timings if stage is not None else ():
             if entry.stage == stage:
-                found["queue", stage] = (entry.started - entry.received) / 1e9
+                waits = entry.started - entry.received + entry.waited
+                found["queue", stage] = waits / 1e9
                 found["decode", stage] = (entry.run - entry.started) / 1e9
                 found["run", stage] = (entry.finished - entry.run) / 1e9
-                found["encode", stage] = (entry.sent - entry.finished) / 1e9
+                found["encode", stage] = (entry.sent - entry.finished - entry.waited) / 1e9
     return found
 
 
@@ -108,7 +109,7 @@ def loads(answers: Iterable[Answer], frames_per_second: float) -> tuple[StageLoa
     devices: dict[int, set[str]] = defaultdict(set)
     for (stage, device, _), shared in runs.items():
         began, ended = min(e.started for e in shared), max(e.sent for e in shared)
-        busy_ns[stage] += ended - began
+        busy_ns[stage] += ended - began - min(e.waited for e in shared)
         frames[stage] += len(shared)
         devices[stage].add(device)
     busy_seconds = {stage: busy_ns[stage] / frames[stage] / 1e9 for stage in sorted(busy_ns)}

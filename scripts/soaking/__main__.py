@@ -109,7 +109,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--link",
-        choices=(link_names.DEFAULT, link_names.AUTO, "tcp", "uds"),
+        choices=(link_names.DEFAULT, *sorted(link_names.DIRECT)),
         default=link_names.DEFAULT,
         help=f"what carries frames from stage to stage; default: {link_names.DEFAULT}",
     )

@@ -21,8 +21,6 @@ from tests.system.place import until
 
 pytest.importorskip("litestar")
 
-pytestmark = pytest.mark.timeout(300)
-
 SECONDS = 300
 """The demo ends by itself long after the tests have ended it."""
 RED_SECONDS = 3.0

@@ -32,7 +32,6 @@ def test_every_example_is_run_and_told_of():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", SAYS)
 def test_it_runs(name, tmp_path):
     """On real brokers and agents; nothing of it is left."""

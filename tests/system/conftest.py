@@ -42,12 +42,6 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "on_each_broker: runs on every broker that is tested")
 
 
-def pytest_itemcollected(item):
-    """Bound each test by what a machine needs that has much else to do."""
-    if item.get_closest_marker("timeout") is None:
-        item.add_marker(pytest.mark.timeout(300))
-
-
 def pytest_generate_tests(metafunc):
     """Give the brokers to the tests that run on each of them."""
     if metafunc.definition.get_closest_marker("on_each_broker"):

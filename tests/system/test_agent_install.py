@@ -13,7 +13,6 @@ from wire import signing
 PYTHON = "/usr/bin/python3"
 REPOSITORY = Path(__file__).parents[2]
 pytestmark = [
-    pytest.mark.timeout(300),
     pytest.mark.skipif(
         os.geteuid() != 0 or not Path(PYTHON).exists() or shutil.which("uv") is None,
         reason="needs root, the system's own Python, and uv",

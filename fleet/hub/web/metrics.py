@@ -45,7 +45,7 @@ GAUGES: Final[Mapping[str, str]] = {
     "paceline_stage_run_median_seconds": f"Median time of the runtime's run, {_LATELY}.",
     "paceline_stage_run_p95_seconds": "95th percentile of that time.",
     "paceline_stage_queue_median_seconds": "Median time that frames waited in the inbox.",
-    "paceline_stage_utilisation_ratio": "Share of time in which the compute thread was at work.",
+    "paceline_stage_utilisation_ratio": "Share of time in which a frame was worked at.",
     "paceline_stage_queued_frames": "Frames that wait in the inbox now.",
     "paceline_stage_memory_bytes": "Private memory of the stage's worker.",
     "paceline_stage_cpu_ratio": "Processor time of the stage's worker; 1 is one core.",

@@ -63,6 +63,21 @@ def test_broken_entry_is_left_out(broken):
     assert [entry.stage for entry in timings.entries(meta)] == [0, 2]
 
 
+def test_an_entry_of_an_earlier_version_is_understood():
+    """It does not tell when what came of its run began to leave: that is when it returned."""
+    listed = list(msgspec.structs.astuple(times(1))[:-1])
+    told = {name: value for name, value in timings.plain(times(1)).items() if name != "leaving"}
+
+    assert timings.entries({KEY: [listed]}) == timings.from_plain([told]) == (times(1),)
+    assert times(1).waited == 0
+
+
+@pytest.mark.parametrize(("leaving", "waited"), [(0, 0), (4, 0), (7, 3), (3, 0), (99, 6)])
+def test_what_waits_to_leave_waits_no_longer_than_until_it_is_sent(leaving, waited):
+    """Whatever a stage claims; 0: it tells nothing."""
+    assert msgspec.structs.replace(times(1), leaving=leaving, sent=10).waited == waited
+
+
 @settings(deadline=None)
 @given(JUNK)
 def test_hostile_meta_raises_nothing(junk):

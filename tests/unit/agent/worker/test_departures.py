@@ -13,6 +13,7 @@ from agent.worker.compute import Compute
 from agent.worker.departures import Departures
 from agent.worker.inbox import Inbox, Waiting
 from agent.worker.stats import Stats
+from wire import timings
 from wire.hop import Position
 
 SECONDS = 60
@@ -321,3 +322,23 @@ def test_no_memory_to_wake_the_main_thread_leaves_nobody_waiting():
 
     assert outbound.left == [0, 1, 2]
     assert not giver.is_alive()
+
+
+def test_a_frame_that_waits_to_leave_is_in_a_queue_again(made):
+    """Not encoded all the while: what limits a pipeline is told by where frames are worked at."""
+    runtime, may_leave, results = Watched(), threading.Event(), []
+    out = Neighbours(lambda _: may_leave.wait(SECONDS))
+    forward = out.forward
+    out.forward = lambda frame, *args, **named: results.append(frame) or forward(frame, *args)
+    compute, inbox = compute_of(made, runtime, out, 2)
+    serving = threading.Thread(target=compute.serve, args=(lambda: not len(inbox),))
+    serving.start()
+    runtime.until(2)
+    allowed = time.monotonic_ns()
+    may_leave.set()
+    serving.join()
+    first, second = (timings.entries(dict(frame.meta))[-1] for frame in results)
+
+    assert first.finished <= first.leaving <= first.sent
+    assert second.run < allowed < second.leaving
+    assert second.finished + second.waited == second.leaving <= second.sent

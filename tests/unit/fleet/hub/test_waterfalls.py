@@ -1,5 +1,6 @@
 """One frame's way, on one time axis."""
 
+import msgspec
 import pytest
 
 from fleet.hub.waterfalls import Waterfalls
@@ -53,6 +54,20 @@ def test_spans_follow_each_other_from_submission_to_answer():
     assert view.spans[-1].end_seconds == pytest.approx(view.total_seconds)
     runs = [s.end_seconds - s.begin_seconds for s in view.spans if s.kind == "run"]
     assert runs == pytest.approx([0.010, 0.010])
+
+
+def test_what_waits_to_leave_is_in_a_queue_again():
+    """Behind the frame before, after its own run."""
+    waterfalls = Waterfalls()
+    told = _told(5, [0])
+    (entry,) = told.timings
+    waits = {**entry, "sent": entry["sent"] + MS, "leaving": entry["finished"] + MS}
+    waterfalls.take(msgspec.structs.replace(told, timings=(waits,)), 1, 0.0, 123)
+    spans = [span for span in waterfalls.view(0.0).spans if span.lane == "0"]
+
+    assert [span.kind for span in spans] == ["hop", "queue", "decode", "run", "queue", "encode"]
+    lengths = [span.end_seconds - span.begin_seconds for span in spans[-2:]]
+    assert lengths == pytest.approx([0.001, 0.001])
 
 
 def test_offsets_come_with_their_error():

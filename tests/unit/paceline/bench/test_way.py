@@ -1,5 +1,6 @@
 """Where the time of a frame goes."""
 
+import msgspec
 import pytest
 
 from paceline.bench import way
@@ -66,3 +67,16 @@ def test_frames_that_ran_at_once_share_the_run():
 
     assert load.busy_seconds == pytest.approx(0.0025)
     assert load.utilisation == pytest.approx(0.25)
+
+
+def test_what_waits_behind_the_frame_before_is_not_worked_at():
+    """Its run is over, and the stage runs others: it is in a queue again."""
+    stage = stage_times(0, 103, encode=5)
+    waits = msgspec.structs.replace(stage, leaving=stage.finished + 4_000_000)
+    found = way.spent(answer(125, 24, timings=[waits]), "here")
+    [load] = way.loads([answer(125, 24, timings=[waits])], 100)
+
+    assert found["queue", 0] == pytest.approx(0.005)
+    assert found["encode", 0] == pytest.approx(0.001)
+    assert sum(found.values()) == pytest.approx(0.024)
+    assert load.busy_seconds == pytest.approx(0.006)
