@@ -52,6 +52,7 @@ class Worker:
         self._orders: queue.Queue[Order] = queue.Queue()  # the supervisor sends a few at most
         self._engine: Engine | None = None
         self._serving: Serving | None = None
+        self._looking = threading.Lock()
         self._closing = False
 
     def run(self) -> int:
@@ -125,15 +126,19 @@ class Worker:
         return self._serving
 
     def _close_ordered(self) -> bool:
-        """Whether the input shall be closed; what else is ordered is obeyed on the way."""
-        while not (self._closing or self._orders.empty()):
-            order = self._orders.get_nowait()  # nobody else takes any
-            if isinstance(order, UseAccelerator):
-                assert self._engine is not None
-                self._engine.use_accelerator()
-            else:
-                self._closing = True
-        return self._closing
+        """Whether the input shall be closed; what else is ordered is obeyed on the way.
+
+        Any thread may ask: who runs frames, and who waits for credit.
+        """
+        with self._looking:
+            while not (self._closing or self._orders.empty()):
+                order = self._orders.get_nowait()  # nobody else takes any
+                if isinstance(order, UseAccelerator):
+                    assert self._engine is not None
+                    self._engine.use_accelerator()
+                else:
+                    self._closing = True
+            return self._closing
 
     def _listen(self) -> None:
         inflow = Inflow()

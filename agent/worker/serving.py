@@ -110,6 +110,7 @@ class Serving:
             stage, self._runtime, self._inbox, self._intake, self._outbound, self._stats
         )
         self._intake.claim = self._compute.claim
+        self._close_ordered: Callable[[], bool] = lambda: False
         self._closing_at: float | None = None
 
     def warm_up(self) -> float:
@@ -135,6 +136,8 @@ class Serving:
     def serve(self, close_ordered: Callable[[], bool]) -> None:
         """Run frames; when ``close_ordered``, drain, and give everything back.
 
+        ``close_ordered`` is asked by any thread, also while a frame waits for credit.
+
         Raises:
             CodedError: Nothing runs the segment any more.
             MemoryError: There was not enough for a frame.
@@ -143,12 +146,10 @@ class Serving:
         def finished() -> bool:
             if isinstance(self._runtime, Engine):
                 self._runtime.tick()
-            if self._closing_at is None:
-                if not close_ordered():
-                    return False
-                self._closing_at = time.monotonic()
-            return self._drained(self._closing_at)
+            closing_at = self._closing_since()
+            return closing_at is not None and self._drained(closing_at)
 
+        self._close_ordered = close_ordered
         self._compute.serve(finished)
         if self._paths.up:
             self._outbound.leave()
@@ -177,24 +178,35 @@ class Serving:
             links=self._paths.links(),
         )
 
+    def _closing_since(self) -> float | None:
+        """Return since when the input shall be closed, in monotonic seconds; None: it shall not.
+
+        Clients are told at once to send nothing more, neighbours in the end.
+        """
+        if self._closing_at is None:
+            if not self._close_ordered():
+                return None
+            self._closing_at = time.monotonic()
+        last_call = LAST_CALL_SECONDS if self._stage.upstream else -1
+        if not self._intake.closed and time.monotonic() - self._closing_at > last_call:
+            self._intake.close()
+        return self._closing_at
+
     def _drained(self, closing_at: float) -> bool:
-        """Whether it may end: clients are told at once to send nothing more, neighbours in the end.
+        """Whether it may end.
 
         When a whole pipeline goes, its stages drain in order: each says to the next when it leaves.
         """
-        now = time.monotonic()
-        neighbours = self._stage.upstream
-        if not self._intake.closed and now - closing_at > (LAST_CALL_SECONDS if neighbours else -1):
-            self._intake.close()
         if self._overdue():
             return True
-        patience = UPSTREAM_QUIET_SECONDS if neighbours else DRAIN_QUIET_SECONDS
+        now = time.monotonic()
+        patience = UPSTREAM_QUIET_SECONDS if self._stage.upstream else DRAIN_QUIET_SECONDS
         quiet = now - max(self._intake.arrived_at, closing_at) > patience
         over = quiet or self._intake.upstream_left
         return over and not len(self._inbox) and self._outbound.settled
 
     def _overdue(self) -> bool:
-        closing_at = self._closing_at
+        closing_at = self._closing_since()
         return closing_at is not None and time.monotonic() - closing_at > DRAIN_SECONDS
 
     def _answer(self, frame: Any, code: str, message: str) -> None:

@@ -1,8 +1,8 @@
 """A candidate as it would be deployed, with all that was measured: what is simulated. Pure.
 
 Beside the times that are planned with, it has their spread, the jitter of links, what sending and
-receiving cost a worker's processor, and codecs. A worker sends from the thread that computes;
-another one receives, which costs computing where no core is left for it.
+receiving cost a worker's processor, and codecs. Another thread than the one that computes receives,
+and sends while the next frame is computed: both cost computing where no core is left for them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -93,6 +93,7 @@ def _worker(setting: Setting, stage: StageFigures, hops: Iterable[_Hop], place: 
         quota=quota,
         receive_seconds=_mean((h.figures.share, h.receive_seconds) for h in into),
         send_seconds=_mean((h.figures.share, h.send_seconds) for h in out),
+        sends_beside=device.spare_core,
         handling_seconds=device.handling_seconds
         + _mean((h.figures.share, h.decode_seconds) for h in into),
     )

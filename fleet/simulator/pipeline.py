@@ -34,6 +34,9 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     """What receiving a frame costs of its compute, unless the device is at rest meanwhile."""
     send_seconds: float = 0.0
     """What sending one costs of it."""
+    sends_beside: bool = False
+    """Whether a frame is sent while the next one is computed, where one waits: it has a core left
+    for that."""
     handling_seconds: float = 0.0
     """What all else costs of it: checks, credit, counts, decoding."""
     quota: Quota | None = None

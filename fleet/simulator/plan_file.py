@@ -32,6 +32,7 @@ class _Worker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spread: _Ratio = 1.0
     receive_seconds: _Seconds = 0.0
     send_seconds: _Seconds = 0.0
+    sends_beside: bool = False
     handling_seconds: _Seconds = 0.0
     quota: _Quota | None = None
 
@@ -157,6 +158,7 @@ def _worker(said: _Worker, inbox_frames: int) -> Worker:
         spread=said.spread,
         receive_seconds=said.receive_seconds,
         send_seconds=said.send_seconds,
+        sends_beside=said.sends_beside,
         handling_seconds=said.handling_seconds,
         quota=quota,
         inbox_frames=inbox_frames,

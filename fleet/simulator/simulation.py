@@ -89,7 +89,9 @@ class Simulation:
         return self.trace
 
     def _worker(self, worker: Worker) -> SimulatedWorker:
-        extra = worker.send_seconds + worker.handling_seconds
+        extra = worker.handling_seconds
+        if not worker.sends_beside:
+            extra += worker.send_seconds
         run = chance.times(
             worker.run_seconds,
             worker.run_seconds * worker.spread,

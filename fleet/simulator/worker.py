@@ -1,4 +1,7 @@
-"""One worker: an inbox, one frame computed at a time, then handed on; it waits while it may not."""
+"""One worker: an inbox, one frame computed at a time, then handed on; it waits while it may not.
+
+Where it has a core left, and another frame waits, what was computed leaves while that one is.
+"""
 
 from collections import deque
 
@@ -11,14 +14,15 @@ from fleet.simulator.trace import Span, Trace
 
 
 class SimulatedWorker:
-    """See `agent/worker/compute.py`, which does the real thing.
+    """See `agent/worker/compute.py` and `departures.py`, which do the real thing.
 
     Args:
         events: Simulated time.
         trace: Hears what it does.
         worker: What it is. It receives by a thread beside: while nothing is computed, that goes on
             while a frame travels.
-        occupied: Draws how much of the processor's time a frame takes.
+        occupied: Draws how much of the processor's time a frame takes, sending included where
+            nothing goes on beside it.
         processor: Where it does.
         deadline_seconds: After its submission nobody waits for a frame any more.
     """
@@ -55,6 +59,14 @@ class SimulatedWorker:
         self._began = 0.0
         self._finished: float | None = None
         """When the current frame was computed; None: it is not yet."""
+        self._sends_beside = worker.sends_beside
+        self._send_seconds = worker.send_seconds if worker.sends_beside else 0.0
+        self._leaving: tuple[Frame, Lane] | None = None
+        """What was computed before and has not left."""
+        self._encoded: float | None = None
+        """Since when only credit keeps it; None: sending still takes its time."""
+        self._aside = False
+        """Whether the next one is computed meanwhile."""
 
     @property
     def waiting(self) -> int:
@@ -72,27 +84,30 @@ class SimulatedWorker:
         self._inbox.append((frame, lane))
         self._owed += self._receive_seconds
         self._steps.append((self._events.now, 1))
-        if self._current is None:
+        if self._current is None and (self._leaving is None or self._aside):
             self._next()
 
     def roomy(self) -> None:
         """Hand on what waits for credit; see `Party`."""
         if self.dead:
             return
-        if self._finished is not None:
+        if self._encoded is not None:
             self._hand_on()
         else:
             self.sender.flush()
 
     def record(self) -> None:
         """Let the trace know of what is not over yet."""
+        now = self._events.now
         if self._current is not None:
             spans, began = (
                 (self._busy, self._began)
                 if self._finished is None
                 else (self._blocked, self._finished)
             )
-            spans.append(Span(began, self._events.now, self._current[0].sequence))
+            spans.append(Span(began, now, self._current[0].sequence))
+        elif self._leaving is not None and self._encoded is not None:
+            self._blocked.append(Span(self._encoded, now, self._leaving[0].sequence))
 
     def die(self) -> None:
         """End, with all that is in the inbox and in the works."""
@@ -122,25 +137,53 @@ class SimulatedWorker:
         now = self._events.now
         self._busy.append(Span(self._began, now, self._current[0].sequence))
         self._finished = self._rests_since = now
+        if self._leaving is None:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Let the current frame begin to leave, and compute the next one meanwhile if one waits."""
+        if self._current is None or self._finished is None:
+            return
+        now = self._events.now
+        if now > self._finished:
+            self._blocked.append(Span(self._finished, now, self._current[0].sequence))
+        self._leaving, self._current, self._finished = self._current, None, None
+        self._aside = self._sends_beside and bool(self._inbox)
+        if self._aside:
+            self._next()
+        if self._send_seconds:
+            self._events.at(now + self._send_seconds, self._offer)
+        else:
+            self._offer()
+
+    def _offer(self) -> None:
+        """Let go what nothing but credit may keep any longer."""
+        if self.dead or self._leaving is None:
+            return
+        now = self._encoded = self._events.now
+        frame, _ = self._leaving
         self._hand_on()
-        if self._finished is not None:  # a next stage that died must not hold it for ever
-            late_at = self._current[0].submitted + self._deadline_seconds
+        if self._encoded is not None:  # a next stage that died must not hold it for ever
+            late_at = frame.submitted + self._deadline_seconds
             self._events.at(max(now, late_at), self.roomy)
 
     def _hand_on(self) -> None:
-        """Send the current frame if there is credit, and take the next."""
-        if self._current is None or self._finished is None:
+        """Send what is leaving if there is credit, and see to what comes after it."""
+        if self._leaving is None or self._encoded is None:
             return
-        frame, lane = self._current
+        frame, lane = self._leaving
         if self._late(frame):
             frame.settle(None)
         elif not self.sender.send(frame):
             return
-        if self._events.now > self._finished:
-            self._blocked.append(Span(self._finished, self._events.now, frame.sequence))
-        self._current = self._finished = None
+        if not self._aside and self._events.now > self._encoded:
+            self._blocked.append(Span(self._encoded, self._events.now, frame.sequence))
+        self._leaving = self._encoded = None
         lane.release()
-        self._next()
+        if self._current is None:
+            self._next()
+        else:
+            self._leave()
 
     def _late(self, frame: Frame) -> bool:
         return self._events.now >= frame.submitted + self._deadline_seconds

@@ -241,6 +241,56 @@ def test_a_stage_that_is_drained_before_its_successor(fleet, tools):
     tools.eventually(lambda: second.counts.run == 2)
 
 
+def without_credit(fleet, tools):
+    """Return two stages whose second does nothing, the first with what it cannot hand on."""
+    ran, stuck = tools.Scripted(), tools.Scripted(gated=True)
+    route, (first, _) = fleet.chain(ran, stuck, limits=(2, 1 << 16))
+    stream = fleet.client(route).stream()
+    for inputs in tools.numbered(4):
+        stream.submit(inputs)
+    tools.eventually(lambda: stream.wait(0.005) or len(ran.runs) == 4)
+    return first, stuck, stream
+
+
+def rest(stream):
+    """Return the answers that still come, as their first numbers."""
+    answers = []
+    while not stream.finished:
+        stream.wait(0.1)
+        answers += stream.take()
+    return [float(answer["x"][0]) for answer in answers]
+
+
+def test_an_order_to_close_is_heard_while_frames_wait_for_credit(fleet, tools):
+    """Clients are told at once to send nothing more, and what is here is finished."""
+    first, stuck, stream = without_credit(fleet, tools)
+
+    first._closing.set()
+    tools.eventually(lambda: first.serving._intake.closed)
+    runs_before_credit = len(stuck.runs)
+    stuck.allow(4)
+
+    assert rest(stream) == [0, 1, 2, 3]
+    first.join()
+    assert runs_before_credit == 1
+
+
+def test_a_stage_ends_when_told_though_credit_never_comes(fleet, tools, monkeypatch):
+    """What it could not hand on, its sender gives to who comes in its place."""
+    monkeypatch.setattr(serving, "DRAIN_SECONDS", 0.3)
+    first, stuck, stream = without_credit(fleet, tools)
+
+    first._closing.set()
+    first.join()
+    runs_before_credit = len(stuck.runs)
+    stage = first.serving._stage
+    fleet.worker(stage.assignment, stage.device, limits=(2, 1 << 16))
+    stuck.allow(1000)
+
+    assert rest(stream) == [0, 1, 2, 3]
+    assert runs_before_credit == 1
+
+
 def test_counts_and_timings_of_a_stage(fleet, tools):
     """Every step of every frame is counted once."""
     route, (worker,) = fleet.chain(None)

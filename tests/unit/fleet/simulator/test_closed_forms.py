@@ -62,6 +62,56 @@ def test_a_link_may_be_the_busiest():
     assert use(steady, "a", "b").waiting.value > 0.5
 
 
+@pytest.mark.parametrize(("beside", "period"), [(False, 0.024), (True, 0.020)])
+def test_what_was_computed_leaves_while_the_next_is_where_a_core_is_left(beside, period):
+    """Then sending takes nothing of a busy worker's time; else it is part of it."""
+    pipeline = chain(worker("a", 0.020, send_seconds=0.004, sends_beside=beside))
+
+    steady = simulated(pipeline, window=8, frames=1000).steady
+
+    assert steady.frames_per_second.value == about(1 / period)
+    assert use(steady, "a").busy.value == about(1)
+    assert use(steady, "a").blocked == 0
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_frame_alone_takes_the_sum_wherever_it_is_sent(beside):
+    """Nothing waits that could be computed meanwhile."""
+    pipeline = chain(worker("a", 0.020, send_seconds=0.004, sends_beside=beside))
+
+    steady = simulated(pipeline, window=1, frames=200).steady
+
+    assert steady.latency_p50_seconds.value == about(0.024)
+    assert steady.frames_per_second.value == about(1 / 0.024)
+
+
+def test_a_worker_is_at_most_one_frame_ahead_of_what_it_sends():
+    """Sending that takes longer than computing is what it waits for."""
+    pipeline = chain(worker("a", 0.005, send_seconds=0.020, sends_beside=True))
+
+    steady = simulated(pipeline, window=8, frames=1000).steady
+
+    assert steady.frames_per_second.value == about(50)
+    assert use(steady, "a").busy.value == about(0.25)
+    assert use(steady, "a").blocked == about(0.75)
+
+
+def test_without_credit_one_frame_more_is_computed_and_waits():
+    """The one that leaves waits for credit, and the next one for that."""
+    rows = {}
+    for beside in (False, True):
+        pipeline = chain(
+            worker("a", 0.001, inbox_frames=4, sends_beside=beside),
+            worker("b", 0.020, inbox_frames=4),
+            links={"a>b": (0.0, 1e9)},
+        )
+        rows[beside] = simulated(pipeline, window=64, frames=1000).steady
+
+    assert rows[True].frames_per_second.value == rows[False].frames_per_second.value == about(50)
+    assert use(rows[True], "a").blocked == pytest.approx(0.95, abs=0.01)
+    assert use(rows[True], "b").waiting_p95 <= 3
+
+
 def test_credit_bounds_what_is_behind_a_sender():
     """A stage's inbox and the way to it hold what it grants; the stage before waits, blocked."""
     steady = simulated(

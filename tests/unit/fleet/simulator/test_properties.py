@@ -24,7 +24,7 @@ JITTERY = st.tuples(st.floats(1e-4, 0.02), st.floats(1e4, 1e7), st.floats(0, 2))
 
 
 @st.composite
-def pipelines(draw, *, chance=False, replicas=1):
+def pipelines(draw, *, chance=False, replicas=1, sending=False):
     """Return a random pipeline with links between all its neighbours, and its devices."""
     count, stages, devices = draw(st.integers(1, 4)), [], []
     for _ in range(count):
@@ -33,7 +33,18 @@ def pipelines(draw, *, chance=False, replicas=1):
             devices.append(f"d{len(devices)}")
             spread = draw(st.floats(1, 2)) if chance else 1.0
             inbox = draw(st.integers(1, 6))
-            stage.append(worker(devices[-1], draw(SECONDS), spread=spread, inbox_frames=inbox))
+            sends = draw(st.floats(0, 0.02)) if sending else 0.0
+            beside = sending and draw(st.booleans())
+            stage.append(
+                worker(
+                    devices[-1],
+                    draw(SECONDS),
+                    spread=spread,
+                    inbox_frames=inbox,
+                    send_seconds=sends,
+                    sends_beside=beside,
+                )
+            )
         stages.append(tuple(stage))
     places = [["s"], *[[one.device for one in stage] for stage in stages], ["s"]]
     links = {
@@ -48,7 +59,7 @@ def pipelines(draw, *, chance=False, replicas=1):
 
 @settings(max_examples=40, deadline=None)
 @given(
-    made=pipelines(chance=True, replicas=3),
+    made=pipelines(chance=True, replicas=3, sending=True),
     window=st.integers(1, 12),
     rate=st.none() | st.floats(5, 500),
     policy=st.sampled_from(["block", "drop_oldest"]),
@@ -115,7 +126,7 @@ def test_a_larger_window_makes_no_frame_later(made, window, more):
 
 
 @settings(max_examples=15, deadline=None)
-@given(made=pipelines(chance=True, replicas=2), window=st.integers(1, 12))
+@given(made=pipelines(chance=True, replicas=2, sending=True), window=st.integers(1, 12))
 def test_frames_in_flight_are_throughput_times_latency(made, window):
     """Little's law, within 5 %: N is counted over time, T and D over frames."""
     steady = simulated(made[0], window=window, frames=1000).steady
@@ -126,7 +137,7 @@ def test_frames_in_flight_are_throughput_times_latency(made, window):
 
 
 @settings(max_examples=15, deadline=None)
-@given(made=pipelines(chance=True, replicas=2))
+@given(made=pipelines(chance=True, replicas=2, sending=True))
 def test_the_same_seed_gives_the_same_run(made):
     """To the last digit; and times that differ at all differ with another seed."""
 
