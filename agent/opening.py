@@ -10,12 +10,7 @@ from pathlib import Path
 from agent.default_runtime import TFLITE
 from wire import segment_files
 from wire.model.errors import ModelError
-from wire.model.files import (
-    scan_segment,
-    scan_source,
-    scan_tflite_segment,
-    scan_tflite_source,
-)
+from wire.model.files import scan_segment, scan_source
 
 
 def checked_segment(folder: Path) -> Path:
@@ -37,6 +32,8 @@ def checked_segment(folder: Path) -> Path:
     if not tflite:
         scan_segment(folder / segment_files.ONNX)
     else:
+        from wire.model.tflite_files import scan_tflite_segment  # noqa: PLC0415 see there
+
         for name in dict.fromkeys((segment_files.TFLITE, *tflite)):
             scan_tflite_segment(folder / name)
     return folder
@@ -53,6 +50,8 @@ def checked_model(path: Path) -> Path:
     if path.is_dir():
         return checked_segment(path)
     if path.suffix.lower() == TFLITE:
+        from wire.model.tflite_files import scan_tflite_source  # noqa: PLC0415 see there
+
         scan_tflite_source(path)
     else:
         scan_source(path)

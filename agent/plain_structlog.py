@@ -9,16 +9,18 @@ is imported, and only then: whoever never logs imports none of them.
 import importlib
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader
 
 _HIDDEN: Final = "rich"
 _LATER: Final = "asyncio"
 
 
-class PlainStructlog(MetaPathFinder):
+class PlainStructlog:
     """Finds structlog where it is, to be loaded plainly; finds nothing else."""
 
     def find_spec(
@@ -27,12 +29,14 @@ class PlainStructlog(MetaPathFinder):
         """Return structlog's spec; None: not for us."""
         found = PathFinder.find_spec(fullname, path, target) if fullname == "structlog" else None
         if found is not None and found.loader is not None:
-            found.loader = _Plainly(found.loader)
+            found.loader = _Plainly(found.loader)  # type: ignore[assignment]  # see there
         return found
 
 
-class _Plainly(Loader):
-    def __init__(self, real: Loader) -> None:
+class _Plainly:
+    """A loader by its methods: the module that has their base class brings half a megabyte."""
+
+    def __init__(self, real: "Loader") -> None:
         self._real = real
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:

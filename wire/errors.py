@@ -5,7 +5,6 @@ An error has a stable `code` (`noun.problem`), keeps what went wrong as attribut
 """
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import ClassVar
 
@@ -199,6 +198,8 @@ class UnknownPluginError(CodedError):
         self.known = tuple(known)
 
     def __str__(self) -> str:
+        from difflib import get_close_matches  # noqa: PLC0415 memory that hardly anybody needs
+
         path = self.package.replace(".", "/")
         nearest = get_close_matches(self.name, self.known, n=1)
         meant = f"did you mean {nearest[0]!r}? else add" if nearest else "correct the name or add"

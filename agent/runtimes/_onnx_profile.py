@@ -1,6 +1,5 @@
 """onnxruntime's profile: what each node of a session took, and who ran it."""
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -41,6 +40,8 @@ class Profile:
     """
 
     def __init__(self, session_options: Any) -> None:
+        import tempfile  # noqa: PLC0415 half a megabyte, for who measures alone
+
         self._folder = tempfile.TemporaryDirectory(prefix="paceline-profile-")
         self._file: Path | None = None
         session_options.enable_profiling = True

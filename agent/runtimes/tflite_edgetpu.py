@@ -24,7 +24,7 @@ from agent.runtimes._tflite_delegate import Delegate, DelegateError
 from agent.runtimes._tflite_proof import prove_interpreter
 from wire import segment_files
 from wire.model.errors import ModelError
-from wire.model.files import tflite_operators
+from wire.model.tflite_files import tflite_operators
 from wire.tflite.operators import EDGETPU_CUSTOM_OP
 
 NAME: Final = "tflite_edgetpu"

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleet.tflite.schema import schema
-from wire.model.files import map_model, scan_tflite_source
+from wire.model.files import map_model
+from wire.model.tflite_files import scan_tflite_source
 from wire.tflite import structure
 from wire.tflite.element_types import ELEMENT_TYPES
 from wire.tflite.operators import EDGETPU_CUSTOM_OP

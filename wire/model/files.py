@@ -7,16 +7,14 @@ open models by the same rules, and neither may import the other.
 import mmap
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from wire.buffers import Buffer
-from wire.model import tflite_scan
 from wire.model.errors import ExternalDataError, ModelError
 from wire.model.external_data import WEIGHTS_FILE, Policy, check_file
 from wire.model.scan import Scanned, scan
-from wire.model.tflite_scan import TfliteScanned, scan_tflite
 
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 """A pipe in a file's place must not make us wait."""
@@ -33,7 +31,7 @@ def scan_segment(model: Path) -> Scanned:
         check_file(model.name, WEIGHTS_FILE, info, needed_bytes=0)
     with _opened(model.parent, model.name, model.name) as file:
         check_file(model.name, model.name, os.fstat(file), needed_bytes=0)
-        data = _mapped(file)
+        data = mapped(file)
     return scan(data, source=model.name, policy=Policy.SEGMENT, weights_bytes=info.st_size)
 
 
@@ -57,38 +55,6 @@ def scanned_source(model: Path, data: Buffer) -> Scanned:
     return found
 
 
-def scan_tflite_segment(model: Path) -> TfliteScanned:
-    """Scan a TFLite file of a segment.
-
-    Raises:
-        ModelError: It is missing, linked or no ordinary file, or the scan refuses it.
-    """
-    with _opened(model.parent, model.name, model.name) as file:
-        check_file(model.name, model.name, os.fstat(file), needed_bytes=0)
-        data = _mapped(file)
-    return scan_tflite(data, source=model.name)
-
-
-def scan_tflite_source(model: Path) -> TfliteScanned:
-    """Scan a TFLite model from outside; its file may be a link, for the user named it.
-
-    Raises:
-        ModelError: It is missing or no ordinary file, or the scan refuses it.
-    """
-    return scan_tflite(map_model(model), source=model.name)
-
-
-def tflite_operators(model: Path) -> Mapping[str, int]:
-    """Return how many operators of each name a TFLite file has, whether they are allowed or not.
-
-    Where `wire.tflite.operators.EDGETPU_CUSTOM_OP` is among them, only an Edge TPU runs the whole.
-
-    Raises:
-        ModelError: It is missing or no ordinary file, or damaged.
-    """
-    return tflite_scan.tflite_operators(map_model(model), source=model.name)
-
-
 def map_model(model: Path) -> Buffer:
     """Return the bytes of a model's file, mapped; the map ends with the last view of it.
 
@@ -96,7 +62,7 @@ def map_model(model: Path) -> Buffer:
         ModelError: There is no such file, or it is not an ordinary one.
     """
     with opened_model(model) as file:
-        return _mapped(file)
+        return mapped(file)
 
 
 @contextmanager
@@ -150,6 +116,7 @@ def _opened(folder: Path, location: str, source: str) -> Iterator[int]:
             os.close(descriptor)
 
 
-def _mapped(file: int) -> Buffer:
+def mapped(file: int) -> Buffer:
+    """Return the bytes of an open file; the map ends with the last view of it."""
     size = os.fstat(file).st_size
     return mmap.mmap(file, size, access=mmap.ACCESS_READ) if size else b""

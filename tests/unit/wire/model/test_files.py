@@ -16,10 +16,8 @@ from wire.model.files import (
     opened_beside,
     scan_segment,
     scan_source,
-    scan_tflite_segment,
-    scan_tflite_source,
-    tflite_operators,
 )
+from wire.model.tflite_files import scan_tflite_segment, scan_tflite_source, tflite_operators
 
 LARGE_BYTES = 100_000_000
 
