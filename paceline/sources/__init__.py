@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 _NAMED: Final = re.compile(r"([a-z][a-z0-9_+.-]*):(.*)", re.DOTALL)
 _SAME: Final = {"rtsps": "rtsp"}
+"""Schemes that another one's plugin serves, too."""
 CAMERAS: Final = "/dev/video"
 """How the kernel calls cameras."""
-"""Schemes that another one's plugin serves, too."""
 
 
 @dataclass(frozen=True, slots=True)
