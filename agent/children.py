@@ -273,7 +273,11 @@ def _print(report: msgspec.Struct) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -I -m agent", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    probing = commands.add_parser("probe", help="prove the runtimes of this machine")
+    probing = commands.add_parser(
+        "probe",
+        help="prove the runtimes of this machine",
+        epilog="example: paceline-agent probe --runtime onnx_cpu",
+    )
     probing.add_argument("--runtime", action="append", default=[], help="only this one")
     probing.add_argument("--accelerator", default="", help="only this one")
     probing.set_defaults(command=_probe)
@@ -293,8 +297,14 @@ def _parser() -> argparse.ArgumentParser:
     running.add_argument("--profile", action="store_true", help="time each operator")
     running.set_defaults(command=_run_segment)
 
-    timing = commands.add_parser("bench", help="run samples again and again and tell the pace")
-    timing.add_argument("--seconds", type=float, default=5.0)
+    timing = commands.add_parser(
+        "bench",
+        help="run samples again and again and tell the pace",
+        epilog="example: paceline-agent bench --profile --segment parts/segments/00-head",
+    )
+    timing.add_argument(
+        "--seconds", type=float, default=5.0, help="how long it is run (default: %(default)s)"
+    )
     timing.add_argument(
         "--profile", action="store_true", help="tell all: operators, memory, power, spread"
     )
@@ -313,9 +323,21 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--runtime", help="default: the processor, by the file's format")
         command.add_argument("--accelerator", default="", help="one that probe found; the first")
-        command.add_argument("--threads", type=_positive, default=1)
-        command.add_argument("--weights", choices=("prepacked", "mapped"), default="prepacked")
-        command.add_argument("--no-optimisations", dest="optimisations", action="store_false")
+        command.add_argument(
+            "--threads", type=_positive, default=1, help="of one run (default: %(default)s)"
+        )
+        command.add_argument(
+            "--weights",
+            choices=("prepacked", "mapped"),
+            default="prepacked",
+            help="prepacked is fastest (default), mapped takes least memory",
+        )
+        command.add_argument(
+            "--no-optimisations",
+            dest="optimisations",
+            action="store_false",
+            help="run the operators as they stand, so that results are equal bit by bit",
+        )
     for command in (probing, running, timing):
         command.add_argument("--json", action="store_true", help="the only form there is")
     return parser

@@ -280,7 +280,7 @@ def application() -> App:
     for command in COMMANDS:
         _register(app, command, command.name)
     for name, (summary, commands) in GROUPS.items():
-        group = App(name=name, help=summary)
+        group = App(name=name, help=summary, help_epilogue=_examples(commands[0]))
         for command in commands:
             _register(group, command, command.name)
         app.command(group)
@@ -292,9 +292,13 @@ def _register(app: App, command: Command, name: str) -> None:
         command.target,
         name=name,
         help=command.summary,
-        help_epilogue="\n\n".join(
-            f"Example: `{example}`" for example in (command.example, *command.more_examples)
-        ),
+        help_epilogue=_examples(command),
+    )
+
+
+def _examples(command: Command) -> str:
+    return "\n\n".join(
+        f"Example: `{example}`" for example in (command.example, *command.more_examples)
     )
 
 

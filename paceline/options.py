@@ -1,8 +1,9 @@
 """Options that many commands share."""
 
 import os
+import shlex
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -94,6 +95,16 @@ class SiteOptions(BrokerOptions):
 
     config: Annotated[Path | None, Parameter(group=_SITE)] = None
     """The settings file (PACELINE_CONFIG); ~/.config/paceline/config.yaml."""
+
+    @property
+    def typed(self) -> str:
+        """The options that were given, as they are typed behind another command of this site."""
+        given = (
+            f" --{field.name.replace('_', '-')} {shlex.quote(str(value))}"
+            for field in fields(self)
+            if (value := getattr(self, field.name)) is not None
+        )
+        return "".join(given)
 
     def load(self) -> Loaded:
         """Return the settings; see `loaded`."""

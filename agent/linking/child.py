@@ -1,8 +1,11 @@
 """``python -I -m agent link``: reads its setup from stdin, measures, and prints what it came to."""
 
+import argparse
 import os
 import sys
 import threading
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -14,9 +17,16 @@ from agent.profiling import NICE
 from wire.errors import CodedError
 from wire.reports import Failure, FailureReport
 
+COMMAND: Final = "link"
 
-def main() -> int:
-    """Be one end; returns the exit code."""
+
+def main(argv: Sequence[str] = (COMMAND,)) -> int:
+    """Be one end; returns the exit code. ``argv`` begins with the command."""
+    argparse.ArgumentParser(
+        prog=f"python -I -m agent {COMMAND}",
+        description="One end of a link that is measured: reads its setup from stdin, as the agent"
+        " writes it. People use paceline link DEVICE DEVICE.",
+    ).parse_args(argv[1:])
     line = sys.stdin.buffer.readline()
     try:
         setup = msgspec.json.decode(line, type=Setup, dec_hook=lambda kind, text: kind(text))

@@ -136,7 +136,8 @@ class Balancer:
             costs = corrected(costs, segments, seconds)
         best = self._best(list(found.values()))
         threads = "1 thread" if bench.threads == 1 else f"{bench.threads} threads"
-        note = f"segments measured with {threads} on this machine ({len(found)} candidates)"
+        candidates = "1 candidate" if len(found) == 1 else f"{len(found)} candidates"
+        note = f"segments measured with {threads} on this machine ({candidates})"
         return Balanced(best.plan, best.seconds, (*notes, note))
 
     def _best(self, found: Sequence[Balanced]) -> Balanced:

@@ -63,8 +63,9 @@ def show(console: Console, report: PipelineReport) -> None:
         console.print(f"failed: {count} x {reason}", style="red")
     if report.ended_by is not None:
         console.print(f"not all was measured: {report.ended_by}", style="yellow")
+    unstable = "" if all(level.stable for level in report.levels) else " * not stable in time."
     console.print(
-        f"Inputs: {report.inputs}. * not stable when time was up."
+        f"Inputs: {report.inputs}.{unstable}"
         f" Load of this machine before: {report.load_average:.1f} on {os.cpu_count()} cores.",
         style="dim",
     )

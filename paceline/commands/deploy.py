@@ -129,10 +129,12 @@ def deploy(  # noqa: PLR0913 one for each option
         made = deployer.deploy(request, session, private, view)
     record.deployed(loaded.topics, str(session.url), made, folder, output, promise)
     predicted = promise.predicted if promise else None
-    output.result(
-        msgspec.to_builtins(made) | {"predicted": predicted},
-        lambda console: _show(console, made, target.manifest, predicted, request.runtime),
-    )
+
+    def show(console: Console) -> None:
+        _show(console, made, target.manifest, predicted, request.runtime)
+        console.print(f"\nNext: {_next(made, target.manifest, where)}", soft_wrap=True)
+
+    output.result(msgspec.to_builtins(made) | {"predicted": predicted}, show)
     return 0
 
 
@@ -222,6 +224,10 @@ def _show(
             " on, and `paceline restore` brings back the routes of your other pipelines",
             style="yellow",
         )
+
+
+def _next(made: Deployment, manifest: Manifest, where: SiteOptions) -> str:
+    """Return the command that feeds it, on the site that was typed."""
     source = "photo.jpg" if manifest.preprocess else "inputs.npz"
     answer = "answer.jpg" if manifest.preprocess and manifest.postprocess else "outputs.npz"
-    console.print(f"\nNext: paceline run {made.pipeline} --input {source} --output {answer}")
+    return f"paceline run {made.pipeline} --input {source} --output {answer}{where.typed}"

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _NAMED: Final = re.compile(r"([a-z][a-z0-9_+.-]*):(.*)", re.DOTALL)
 _SAME: Final = {"rtsps": "rtsp"}
 """Schemes that another one's plugin serves, too."""
+CAMERAS: Final = "/dev/video"
+"""How the kernel calls cameras."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ def named(where: str) -> tuple[str, str]:
     try:
         mode = Path(where).stat().st_mode
     except (OSError, ValueError) as error:
+        if where.startswith(CAMERAS):
+            return "camera", where  # unplugged: it says so, as one that is lost later does
         problem = getattr(error, "strerror", None) or str(error)
         known = ", ".join(names())
         advice = f"name a folder, a video, a camera or NAME:WHERE (NAME: {known})"

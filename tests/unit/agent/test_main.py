@@ -2,12 +2,13 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
-from agent.__main__ import CHILD_COMMANDS, main
+from agent.__main__ import CHILD_COMMANDS, DOCTOR, LINK, main
 
 
 def test_show_config_prints_every_value_with_its_source(tmp_path, capsys):
@@ -86,3 +87,15 @@ def test_a_held_state_folder_is_named(tmp_path):
     assert held is not None
     os.close(held)
     assert (ended.returncode, "another agent is using it" in ended.stderr) == (3, True)
+
+
+@pytest.mark.parametrize("command", [*CHILD_COMMANDS, DOCTOR, LINK])
+def test_every_child_command_says_what_each_option_does(command, capsys):
+    """Without reading stdin; an option without a word beside or below it is none to use."""
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    told = capsys.readouterr().out.partition("\noptions:\n")[2]
+    options = re.split(r"\n  (?=-)", "\n" + told)[1:]
+
+    assert ended.value.code == 0
+    assert [one for one in options if not re.search(r"\S(  +|\n {6,})\S", one)] == []

@@ -73,6 +73,15 @@ def test_every_command_helps_with_an_example(name, capsys):
     assert "--json" in text
 
 
+@pytest.mark.parametrize("name", cli.GROUPS)
+def test_every_group_helps_with_an_example_of_its_own(name, capsys):
+    """Not with the first command of all."""
+    assert cli.run([name, "--help"]) == 0
+
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"Example: {cli.GROUPS[name][1][0].example}" in text
+
+
 def test_help_lists_every_command(capsys):
     """Also when nothing is asked for."""
     assert cli.run([]) == 0

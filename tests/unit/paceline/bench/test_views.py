@@ -102,6 +102,12 @@ def test_pipelines_for_people():
         assert part_of in text
 
 
+def test_a_star_is_explained_only_where_one_stands():
+    """A level that did not become stable has one."""
+    assert "* not stable" in shown(pipeline_view.show, pipeline(*LEVELS))
+    assert "not stable" not in shown(pipeline_view.show, pipeline(*LEVELS[:2]))
+
+
 def test_an_interrupted_run_says_so():
     """Its figures are those of the levels that were finished."""
     assert "not all was measured: interrupted" in shown(

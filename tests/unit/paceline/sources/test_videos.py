@@ -200,3 +200,9 @@ def test_a_device_gives_pictures_as_long_as_they_are_wanted():
     video.close()
 
     assert names == [f"frame {number}" for number in range(5)]
+
+
+def test_a_camera_that_is_not_there_is_unreachable_and_not_misspelled():
+    """It may be plugged in later: a script can tell that from a wrong name."""
+    with pytest.raises(SourceUnreachableError):
+        open_source("/dev/video963", SourceOptions())
