@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _NAMED: Final = re.compile(r"([a-z][a-z0-9_+.-]*):(.*)", re.DOTALL)
 _SAME: Final = {"rtsps": "rtsp"}
 """Schemes that another one's plugin serves, too."""
-CAMERAS: Final = "/dev/video"
+_CAMERAS: Final = "/dev/video"
 """How the kernel calls cameras."""
 
 
@@ -107,7 +107,7 @@ def named(where: str) -> tuple[str, str]:
     try:
         mode = Path(where).stat().st_mode
     except (OSError, ValueError) as error:
-        if where.startswith(CAMERAS):
+        if where.startswith(_CAMERAS):
             return "camera", where  # unplugged: it says so, as one that is lost later does
         problem = getattr(error, "strerror", None) or str(error)
         known = ", ".join(names())
