@@ -39,7 +39,7 @@ log = structlog.get_logger()
 class Engine:
     """The runtime of one segment, whichever it is now; not yet opened.
 
-    Called by one thread at a time; ``overdue`` by any.
+    Called by one thread at a time; ``overdue`` and ``use_accelerator`` by any.
 
     Args:
         order: What the supervisor said.
@@ -64,6 +64,7 @@ class Engine:
             self._warm_ups[name] = Call("warm-up", name, order.open_seconds, pace)
         self._calls = (*self._runs.values(), *self._warm_ups.values(), self._opening, self._end)
         self._ended: Exception | None = None
+        self._wanted = False
         self._retaking: threading.Thread | None = None
         self._ready: Runtime | None = None
         self._degraded: Reason | None = order.without if self._fallback else None
@@ -121,7 +122,7 @@ class Engine:
             raise
 
     def tick(self) -> None:
-        """Let what is ready take over. To be called between two frames, again and again.
+        """Let what is ready take over, and open what is wanted: between two frames, steadily.
 
         Raises:
             CodedError: Nothing runs the segment any more.
@@ -135,17 +136,13 @@ class Engine:
             self._use(ready)
             before.close()
             self._tell()
+        if self._wanted:
+            self._wanted = False
+            self._open_beside()
 
     def use_accelerator(self) -> None:
-        """Open what was asked for beside its fallback, in a thread; `tick` lets it take over."""
-        if self._in_use:
-            self._tell()
-            return
-        busy = self._retaking is not None and self._retaking.is_alive()
-        if busy or self._ready is not None:
-            return
-        self._retaking = threading.Thread(target=self._retake, daemon=True, name="retake")
-        self._retaking.start()
+        """Have `tick` open what was asked for beside its fallback, and let it take over."""
+        self._wanted = True  # a frame may be running, and lose the one that is used
 
     def overdue(self) -> Hung | None:
         """Return what to say of a call that takes too long: it hangs, the process is to be ended.
@@ -217,6 +214,17 @@ class Engine:
             self._ended = failed
             return
         self._tell()
+
+    def _open_beside(self) -> None:
+        """Open what was asked for beside its fallback, in a thread."""
+        if self._in_use:
+            self._tell()
+            return
+        busy = self._retaking is not None and self._retaking.is_alive()
+        if busy or self._ready is not None:
+            return
+        self._retaking = threading.Thread(target=self._retake, daemon=True, name="retake")
+        self._retaking.start()
 
     def _retake(self) -> None:
         """Open and try what was asked for; a thread of its own, frames go on meanwhile."""

@@ -126,7 +126,7 @@ class Worker:
         return self._serving
 
     def _close_ordered(self) -> bool:
-        """Whether the input shall be closed; what else is ordered is obeyed on the way.
+        """Whether the input shall be closed; what else is ordered is passed on.
 
         Any thread may ask: who runs frames, and who waits for credit.
         """

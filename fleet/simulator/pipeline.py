@@ -36,7 +36,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     """What sending one costs of it."""
     sends_beside: bool = False
     """Whether a frame is sent while the next one is computed, where one waits: it has a core left
-    for that."""
+    for that, so no quota."""
     handling_seconds: float = 0.0
     """What all else costs of it: checks, credit, counts, decoding."""
     quota: Quota | None = None

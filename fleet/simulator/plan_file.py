@@ -166,9 +166,13 @@ def _worker(said: _Worker, inbox_frames: int) -> Worker:
 
 
 def _wrong(made: Pipeline) -> Iterator[str]:
-    devices = [worker.device for stage in made.stages for worker in stage.workers]
+    workers = [worker for stage in made.stages for worker in stage.workers]
+    devices = [worker.device for worker in workers]
     if len(set(devices)) < len(devices):
         yield "a device has two stages"
+    for worker in workers:
+        if worker.sends_beside and worker.quota is not None:
+            yield f"{worker.device!r:.80} has a quota and sends beside: it has no core for that"
     for here, there in ways(made):
         if (here, there) not in made.links:
             yield f"there is no link from {here!r:.80} to {there!r:.80}"

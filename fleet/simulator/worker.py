@@ -59,6 +59,8 @@ class SimulatedWorker:
         self._began = 0.0
         self._finished: float | None = None
         """When the current frame was computed; None: it is not yet."""
+        self._next_waited = False
+        """Whether another one waited then."""
         self._sends_beside = worker.sends_beside
         self._send_seconds = worker.send_seconds if worker.sends_beside else 0.0
         self._leaving: tuple[Frame, Lane] | None = None
@@ -137,18 +139,19 @@ class SimulatedWorker:
         now = self._events.now
         self._busy.append(Span(self._began, now, self._current[0].sequence))
         self._finished = self._rests_since = now
+        self._next_waited = bool(self._inbox)
         if self._leaving is None:
             self._leave()
 
     def _leave(self) -> None:
-        """Let the current frame begin to leave, and compute the next one meanwhile if one waits."""
+        """Let the current frame begin to leave; the next one is computed meanwhile if it waited."""
         if self._current is None or self._finished is None:
             return
         now = self._events.now
         if now > self._finished:
             self._blocked.append(Span(self._finished, now, self._current[0].sequence))
         self._leaving, self._current, self._finished = self._current, None, None
-        self._aside = self._sends_beside and bool(self._inbox)
+        self._aside = self._sends_beside and self._next_waited
         if self._aside:
             self._next()
         if self._send_seconds:

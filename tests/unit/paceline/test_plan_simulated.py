@@ -88,6 +88,7 @@ def test_a_codec_makes_frames_smaller_and_keeps_both_workers_busy(simulated):
         ("spread", 0.5, ">= 1.0"),
         ("device", "pi-9", "no link from"),
         ("weight", 3, "unknown field"),
+        ("quota", {"seconds": 0.05, "period_seconds": 0.1}, "'pi-2' has a quota and sends beside"),
     ],
 )
 def test_a_plan_that_cannot_be_is_refused_by_name(simulated, field, value, problem):

@@ -1,5 +1,6 @@
 """The runtime that was asked for, its fallback, and the way back; through the stand-in delegate."""
 
+import threading
 import time
 
 import numpy as np
@@ -169,6 +170,22 @@ def test_a_device_that_comes_back_takes_over_between_two_frames(made, coral_stic
     assert said[-1].at_stake
 
 
+def test_an_order_to_use_it_touches_nothing_until_the_next_tick(made, coral_stick):
+    """Whoever waits for credit may be the one that hears it, while a frame runs."""
+    coral_stick.is_now("gone")
+    said = []
+    engine = made(said)
+    before = len(said)
+    engine.use_accelerator()
+    told_at_once = len(said) - before
+    tried_at_once = "retake" in {thread.name for thread in threading.enumerate()}
+    while len(said) < before + 2:
+        engine.tick()
+        time.sleep(0.01)
+
+    assert (told_at_once, tried_at_once) == (0, False)
+
+
 def test_a_device_that_does_not_come_back_is_told(made, coral_stick):
     """It is at stake while it is tried, and then it is not."""
     coral_stick.is_now("gone")
@@ -177,6 +194,7 @@ def test_a_device_that_does_not_come_back_is_told(made, coral_stick):
     before = len(said)
     engine.use_accelerator()
     while len(said) < before + 2:
+        engine.tick()
         time.sleep(0.01)
 
     assert [one.at_stake for one in said[before:]] == [True, False]

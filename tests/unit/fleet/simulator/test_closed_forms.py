@@ -2,7 +2,8 @@
 
 import pytest
 
-from fleet.simulator.pipeline import Kill
+from fleet.simulator.pipeline import Kill, Load
+from fleet.simulator.simulation import Simulation
 from tests.unit.fleet.simulator.pipelines import chain, simulated, use, worker
 
 THREE = chain(
@@ -94,6 +95,15 @@ def test_a_worker_is_at_most_one_frame_ahead_of_what_it_sends():
     assert steady.frames_per_second.value == about(50)
     assert use(steady, "a").busy.value == about(0.25)
     assert use(steady, "a").blocked == about(0.75)
+
+
+def test_what_comes_after_a_frame_was_computed_waits_until_that_one_has_left():
+    """Whoever computed it sends it then, though it had to wait for the one before to leave."""
+    pipeline = chain(worker("a", 0.010, send_seconds=0.040, sends_beside=True))
+
+    endings = Simulation(pipeline, Load(window=8, rate=40, frames=4)).run().endings
+
+    assert [ending.ended for ending in endings] == pytest.approx([0.050, 0.100, 0.140, 0.190])
 
 
 def test_without_credit_one_frame_more_is_computed_and_waits():

@@ -93,6 +93,46 @@ def test_every_frame_is_accounted_for_at_every_instant(made, window, rate, polic
     assert all(e.latency_seconds <= deadline + 1e-9 for e in simulation.trace.endings)
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    made=pipelines(chance=True, replicas=2, sending=True),
+    window=st.integers(1, 30),
+    deadline=st.floats(0.05, 5),
+    data=st.data(),
+)
+def test_a_worker_does_one_thing_at_a_time(made, window, deadline, data):
+    """It computes, or waits with what was computed, or neither."""
+    pipeline, devices = made
+    dying = data.draw(st.lists(st.sampled_from(devices), max_size=1))
+    kills = tuple(Kill(device, 0.3) for device in dying)
+    load = Load(window=window, frames=100, deadline_seconds=deadline, seed=window, kills=kills)
+
+    trace = Simulation(pipeline, load).run()
+
+    for device in devices:
+        spans = sorted(trace.busy[device,] + trace.blocked[device,])
+        assert all(span.began <= span.ended for span in spans)
+        assert all(before.ended <= after.began for before, after in pairwise(spans))
+
+
+@settings(max_examples=30, deadline=None)
+@given(run_seconds=SECONDS, send_seconds=SECONDS, rate=st.floats(5, 100), seed=st.integers(0, 1000))
+def test_what_is_sent_beside_leaves_when_a_worker_lets_it(run_seconds, send_seconds, rate, seed):
+    """As threads do it: where no other frame waits when one was computed, its thread sends it."""
+    alone = worker("a", run_seconds, send_seconds=send_seconds, sends_beside=True, inbox_frames=999)
+    load = Load(window=999, rate=rate, arrivals="poisson", frames=100, seed=seed)
+    endings = Simulation(chain(alone), load).run().endings
+
+    free_at, left_at = 0.0, []
+    for ending, after in pairwise(endings):
+        computed_at = max(ending.submitted, free_at) + run_seconds
+        began_to_leave_at = max(computed_at, left_at[-1] if left_at else 0.0)
+        left_at.append(began_to_leave_at + send_seconds)
+        free_at = began_to_leave_at if after.submitted <= computed_at else left_at[-1]
+
+    assert [ending.ended for ending in endings[:-1]] == pytest.approx(left_at)
+
+
 @settings(max_examples=40, deadline=None)
 @given(made=pipelines(replicas=3), window=st.integers(1, 12), data=st.data())
 def test_a_death_loses_no_frame_where_a_replica_is_left(made, window, data):
