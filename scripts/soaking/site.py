@@ -32,6 +32,8 @@ SMALL_DISK_BYTES: Final = 48 << 20
 MEMORY: Final = Path("/dev/shm")
 """A file system that writes to no disk."""
 MAX_PACKET_BYTES: Final = 8 << 20
+IMPORTED: Final = "agent.supervisor.daemon, agent.worker.process, agent.runtimes.onnx_cpu"
+"""What agents and workers are made of."""
 
 
 class Soaked:
@@ -66,6 +68,7 @@ class Soaked:
 
     def start(self) -> None:
         """Start everything, deploy every pipeline, and start its client."""
+        _compile()
         self.broker.start()
         origin = self._serve_artifacts()
         for device in plan.DEVICES:
@@ -222,3 +225,12 @@ class Soaked:
             thread.start()
         for thread in ending:
             thread.join()
+
+
+def _compile() -> None:
+    """Have Python write down what it compiles of agents and workers.
+
+    In a fresh environment the first worker would, and when it is reaped the kernel counts its
+    half megabyte as written by the supervisor: 14 MB a day, by an hour's measure.
+    """
+    subprocess.run([sys.executable, "-c", f"import {IMPORTED}"], check=True)
