@@ -228,9 +228,8 @@ class Soaked:
 
 
 def _compile() -> None:
-    """Have Python write down what it compiles of agents and workers.
+    """Have Python write down what it compiles of agents and workers, which they would else write.
 
-    In a fresh environment the first worker would, and when it is reaped the kernel counts its
-    half megabyte as written by the supervisor: 14 MB a day, by an hour's measure.
+    When a worker is reaped the kernel counts what it has written as its supervisor's.
     """
     subprocess.run([sys.executable, "-c", f"import {IMPORTED}"], check=True)
