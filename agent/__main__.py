@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if command == LINK:
         from agent.linking import child  # noqa: PLC0415
 
-        return child.main(argv)
+        return child.main(argv[1:])
     from agent import service  # noqa: PLC0415
 
     return service.main(argv)

@@ -5,7 +5,6 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 
@@ -17,16 +16,14 @@ from agent.profiling import NICE
 from wire.errors import CodedError
 from wire.reports import Failure, FailureReport
 
-COMMAND: Final = "link"
 
-
-def main(argv: Sequence[str] = (COMMAND,)) -> int:
-    """Be one end; returns the exit code. ``argv`` begins with the command."""
+def main(arguments: Sequence[str] = ()) -> int:
+    """Be one end; returns the exit code. ``arguments``: none but --help."""
     argparse.ArgumentParser(
-        prog=f"python -I -m agent {COMMAND}",
+        prog="python -I -m agent link",
         description="One end of a link that is measured: reads its setup from stdin, as the agent"
         " writes it. People use paceline link DEVICE DEVICE.",
-    ).parse_args(argv[1:])
+    ).parse_args(arguments)
     line = sys.stdin.buffer.readline()
     try:
         setup = msgspec.json.decode(line, type=Setup, dec_hook=lambda kind, text: kind(text))

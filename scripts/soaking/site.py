@@ -32,8 +32,6 @@ SMALL_DISK_BYTES: Final = 48 << 20
 MEMORY: Final = Path("/dev/shm")
 """A file system that writes to no disk."""
 MAX_PACKET_BYTES: Final = 8 << 20
-IMPORTED: Final = "agent.supervisor.daemon, agent.worker.process, agent.runtimes.onnx_cpu"
-"""What agents and workers are made of."""
 
 
 class Soaked:
@@ -68,7 +66,6 @@ class Soaked:
 
     def start(self) -> None:
         """Start everything, deploy every pipeline, and start its client."""
-        _compile()
         self.broker.start()
         origin = self._serve_artifacts()
         for device in plan.DEVICES:
@@ -225,11 +222,3 @@ class Soaked:
             thread.start()
         for thread in ending:
             thread.join()
-
-
-def _compile() -> None:
-    """Have Python write down what it compiles of agents and workers, which they would else write.
-
-    When a worker is reaped the kernel counts what it has written as its supervisor's.
-    """
-    subprocess.run([sys.executable, "-c", f"import {IMPORTED}"], check=True)

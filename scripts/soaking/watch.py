@@ -70,14 +70,26 @@ class Watch:
         self._thread.join()
 
     def written_bytes(self, begin: float) -> dict[str, int]:
-        """Return what was written since, by each role's first two words, its processes added."""
+        """Return what was written since, by each role's first two words, its processes added.
+
+        What a worker has written in all its life the kernel adds to its supervisor's when it is
+        reaped: there it is taken off again.
+        """
         found: dict[str, int] = defaultdict(int)
-        for process in self.processes.values():
-            samples = process.samples
-            if samples and samples[-1].at > begin:
-                before = [s.written_bytes for s in samples if s.at < begin][-1:] or [0]
-                role = " ".join(process.role.split()[:2])
-                found[role] += samples[-1].written_bytes - before[0]
+        reaped: dict[str, int] = defaultdict(int)
+        watched = [process for process in self.processes.values() if process.samples]
+        until = max((process.samples[-1].at for process in watched), default=0.0)
+        for process in watched:
+            last = process.samples[-1]
+            if last.at > begin:
+                before = [s.written_bytes for s in process.samples if s.at < begin][-1:] or [0]
+                kind, *device = process.role.split()[:2]
+                found[" ".join((kind, *device))] += last.written_bytes - before[0]
+                if kind == "worker" and last.at < until - 2 * SAMPLE_SECONDS:
+                    reaped[" ".join(("supervisor", *device))] += last.written_bytes
+        for supervisor, size_bytes in reaped.items():
+            if supervisor in found:  # else it ended, too, and reaped nobody
+                found[supervisor] = max(0, found[supervisor] - size_bytes)
         return dict(found)
 
     def save(self, file: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from scripts.soaking import judge, picture
 from scripts.soaking.book import Told
 from scripts.soaking.judge import Blow
-from scripts.soaking.watch import Sample, Watched
+from scripts.soaking.watch import Sample, Watch, Watched
 
 HOUR = 3600.0
 
@@ -26,6 +26,22 @@ def word(**changes):
     counts = {"submitted": 10, "results": 9, "drops": 0, "in_flight": 0, "lost": 0}
     said = {"end": True, "errors": {"worker.lost": 1}, "largest_difference": 0.0}
     return {**counts, **said, "checks": {**checks, **changes.pop("checks", {})}, **changes}
+
+
+def test_what_a_worker_wrote_is_counted_once():
+    """And not at all if it was before; its supervisor has all of it added when it is reaped."""
+    watch = Watch(dict)
+    wrote = {
+        "supervisor d1": [(0, 100), (10, 100), (20, 107 + 50 + 6), (30, 107 + 50 + 6)],
+        "worker d1 calm.1-0": [(0, 50), (10, 50), (16, 56)],
+        "worker d1 calm.1-1": [(0, 9), (10, 9), (20, 11), (30, 11)],
+        "broker": [(0, 0), (30, 4)],
+    }
+    for pid, (role, seen) in enumerate(wrote.items()):
+        samples = [Sample(float(at), 0, 0, 0, 0, written) for at, written in seen]
+        watch.processes[pid] = Watched(pid, role, samples)
+
+    assert watch.written_bytes(12.0) == {"supervisor d1": 7, "worker d1": 6 + 2, "broker": 4}
 
 
 @pytest.mark.parametrize(("mb_per_hour", "passed"), [(0.0, True), (0.9, True), (1.1, False)])
