@@ -193,7 +193,7 @@ class Pipeline:
                     max_packet_bytes=options.max_packet_bytes,
                 ),
             )
-            plane = DataPlane(self._site.topics, self.name, client, link)
+            plane = DataPlane(self._site.topics, self.name, client, link, usual=self._site.link)
             try:
                 plane.start(CONNECT_SECONDS)
                 self._plane = plane

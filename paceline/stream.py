@@ -215,7 +215,8 @@ class Stream:
 
     def account(self, pipeline: str) -> Account:
         """Return the accounting as it is published."""
-        return self._ledger.account(pipeline, self._plane.client, self.number)
+        plane = self._plane
+        return self._ledger.account(pipeline, plane.client, self.number, plane.links)
 
     # what the reader thread brings (paceline.dataplane.Recipient)
 

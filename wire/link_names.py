@@ -17,7 +17,7 @@ AUTO: Final = "auto"
 BROKERED: Final = (DEFAULT, "paho")
 """Those that go through the broker: whoever speaks one understands the other."""
 DIRECT: Final = frozenset({AUTO, "tcp", "uds"})
-"""Those that begin on the broker's link and fall back to it; see `agent.worker.paths`."""
+"""Those that begin on the broker's link and fall back to it; see `wire.direct.paths`."""
 _WITHIN_ONE_PROCESS: Final = "memory"
 
 

@@ -319,6 +319,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     """The same frame by the client's clock."""
     latency: dict[str, Any] = {}
     """From submitting to the result, since the stream began: see `wire.histogram`."""
+    links: dict[str, str] = {}
+    """How frames go to each device of the entry; answers come by the broker."""
     schema: int = SCHEMA
 
 

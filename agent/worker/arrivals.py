@@ -1,4 +1,4 @@
-"""Direct connections from the stage before: opened when it asks, closed to everybody else.
+"""Direct connections from whoever sends to us: opened when one asks, closed to everybody else.
 
 Frames come in by the broker and by direct connections, one at a time; grants go back the way their
 sender was heard last, so that they reach it when a connection is dead and nobody noticed.
@@ -17,11 +17,13 @@ from agent.channel import DirectAccess
 from agent.worker import own_addresses
 from agent.worker.stage import Stage
 from agent.worker.stats import Stats
+from wire import link_names
 from wire.buffers import Buffer
 from wire.direct import endpoint, pinned, sockets
 from wire.direct.connection import Connection, Events
-from wire.direct.endpoint import Endpoint, Tcp, Uds
+from wire.direct.endpoint import LOOPBACK, Endpoint, Tcp, Uds
 from wire.direct.errors import EndpointError, HandshakeError
+from wire.direct.handshake import client_token
 from wire.direct.proving import Arrival, Door
 from wire.direct.server import Server
 from wire.errors import LinkDownError
@@ -30,6 +32,8 @@ from wire.reading import Work
 
 log = structlog.get_logger()
 
+MAX_CLIENTS: Final = 32
+"""Connected at once; more of them go by the broker."""
 _NOBODY: Final = 0
 
 
@@ -89,8 +93,9 @@ class Arrivals:
 
     def send(self, sender: str, buffers: Sequence[Buffer]) -> bool:
         """Send a grant to the sender of our lane; False: it has to go through the broker."""
-        if self._thread == threading.get_ident():
-            self._note(sender, self._by)  # it asked, and is answered where it asked
+        by = self._by
+        if self._thread == threading.get_ident() and (by is None or by.peer == sender):
+            self._note(sender, by)  # it asked, and is answered where it asked
         connection = self._heard.get(sender)
         if connection is None:
             return False
@@ -100,12 +105,19 @@ class Arrivals:
             return False
         return True
 
-    def offers(self) -> list[Any]:
-        """Return where the stage before can connect to; opened when this is first asked."""
+    def offers(self, sender: str) -> dict[str, Any]:
+        """Return what tells a sender where it can connect to; opened when this is first asked.
+
+        A client is told its token, too: whoever hears this may send to us anyway.
+        """
         with self._changing:
             if self._offers is None and not self._closed:
                 self._offers = self._opened()
-            return endpoint.to_meta([self._now(offer) for offer in self._offers or ()])
+            offers = [self._now(offer) for offer in self._offers or ()]
+        told: dict[str, Any] = {"offers": endpoint.to_meta(offers)}
+        if offers and not self._stage.upstream:
+            told["token"] = client_token(self._stage.assignment.peers.token, sender)
+        return told
 
     def close(self) -> None:
         """Close everything; closing twice is harmless."""
@@ -124,33 +136,40 @@ class Arrivals:
     def _opened(self) -> list[Endpoint]:
         access, assignment = self._access, self._stage.assignment
         senders = {peer.device: pinned.der(peer.certificate) for peer in assignment.peers.upstream}
-        if access is None or not senders or not assignment.peers.token:
+        wanted = assignment.transfer.link if not senders else link_names.AUTO
+        if access is None or not assignment.peers.token or wanted not in link_names.DIRECT:
             return []
         door = Door(
             address=self._stage.inbox_address(),
             token=assignment.peers.token,
             senders=senders,
             own_file=access.certificate_file,
+            clients=not senders,
         )
         host = self._stage.clock
         made: list[Endpoint] = []
-        with self._told():
-            self._serve(sockets.listen_uds(access.folder, door.address), door)
-            made.append(Uds(folder=str(access.folder), host=host))
-        if access.host is not None:
+        if wanted != "tcp":
             with self._told():
-                listener = sockets.listen_tcp(access.host, access.first_port, access.last_port)
+                self._serve(sockets.listen_uds(access.folder, door.address), door)
+                made.append(Uds(folder=str(access.folder), host=host))
+        if access.host is not None and wanted != "uds":
+            at = access.host if senders else LOOPBACK
+            with self._told():
+                listener = sockets.listen_tcp(at, access.first_port, access.last_port)
                 port = self._serve(listener, door)
-                addresses = access.addresses or own_addresses.of(access.host)
-                made.append(Tcp(addresses=addresses, port=port, host=host))
+                made.append(Tcp(addresses=self._addresses(access), port=port, host=host))
         return made
+
+    def _addresses(self, access: DirectAccess) -> tuple[str, ...]:
+        if not self._stage.upstream:  # clients have no certificates: they come from this host alone
+            return (LOOPBACK,)
+        return access.addresses or own_addresses.of(access.host or LOOPBACK)
 
     def _now(self, offer: Endpoint) -> Endpoint:
         """Return an offer with the addresses that this device has by now."""
-        access = self._access
-        if not isinstance(offer, Tcp) or access is None or access.host is None or access.addresses:
+        if not isinstance(offer, Tcp) or self._access is None:
             return offer
-        return msgspec.structs.replace(offer, addresses=own_addresses.of(access.host))
+        return msgspec.structs.replace(offer, addresses=self._addresses(self._access))
 
     def _serve(self, listener: socket.socket, door: Door) -> int:
         server = Server(listener, door, self._arrived, self._refused)
@@ -178,15 +197,19 @@ class Arrivals:
         )
         with self._changing:
             before = self._standing.get(arrival.sender)
-            self._standing[arrival.sender] = connection
-            closed = self._closed
+            crowded = not self._stage.upstream and len(self._standing) >= MAX_CLIENTS
+            closed = self._closed or (crowded and before is None)
+            if not closed:
+                self._standing[arrival.sender] = connection
         if before is not None:
             before.close()  # its sender has given it up, or it would not come again
         try:
-            connection.start()
-        except RuntimeError:  # no memory for a thread: its sender stays on the broker's link
+            if not closed:
+                connection.start()
+        except RuntimeError:  # no memory for a thread
             closed = True
-        if closed:
+        if closed:  # its sender stays on the broker's link
+            self._ended(connection, "")
             connection.close()
 
     def _refused(self, error: HandshakeError) -> None:

@@ -8,18 +8,18 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from agent.worker.custody import Custody, FrameKey, Kept
 from agent.worker.hops import MAX_CLIENTS, Hops
-from agent.worker.paths import Paths
 from agent.worker.stage import Stage
 from agent.worker.stats import Stats
 from wire import frame as frames
 from wire.buffers import Buffer
+from wire.direct.paths import Paths
 from wire.errors import FrameError, LinkDownError
 from wire.frame import NO_DEADLINE, Frame, Kind
 from wire.hop import Grant, Lost, Position
@@ -114,7 +114,7 @@ class Outbound:
         with contextlib.suppress(LinkDownError):
             self._paths.send(self._grant_address(sender), buffers)
 
-    def take_credit(self, _address: str, data: Buffer) -> None:
+    def take_credit(self, data: Buffer) -> None:
         """Take a grant, in a reader thread."""
         try:
             frame = frames.decode(data)
@@ -188,18 +188,11 @@ class Outbound:
             self._send_answer(self._answers.popleft())
 
     def _climb(self, now: float) -> None:
-        """Do what direct connections need; see `agent.worker.paths`."""
-        for address in self._hops.suspects(now):
-            self._paths.doubt(address)
-        self._switch_ready(now)
-        for told in self._paths.due(now) if self._paths.broker_up else ():
+        """Do what direct connections need; see `wire.direct.paths`."""
+        for told in self._paths.tend(now, self._hops.suspects(now), self._hops.all_arrived):
             meta = {"hop": list(self._hops.position(told.address))}
             asked = {"offers": True} if told.offers else {}
             self._try_send(told.address, self._credit_frame(meta | asked))
-
-    def _switch_ready(self, now: float) -> None:
-        for address in self._paths.ready():
-            self._paths.switch(address, now, partial(self._hops.all_arrived, address))
 
     def _flushed(self) -> bool:
         """Send what waits, first what is sent again; False: something has to wait longer.
@@ -241,7 +234,7 @@ class Outbound:
         if not self._paths.up:
             return False
         if self._paths.some_ready:
-            self._switch_ready(time.monotonic())
+            self._paths.switch_ready(time.monotonic(), self._hops.all_arrived)
         taken = self._hops.take(kept, kept.size_bytes, alone=kept.alone)
         if taken is None:
             return False

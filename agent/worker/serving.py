@@ -14,7 +14,7 @@ from agent.worker.engine import Engine
 from agent.worker.inbox import Inbox
 from agent.worker.intake import Intake
 from agent.worker.outbound import Outbound
-from agent.worker.paths import Paths
+from agent.worker.paths import to_next_stage
 from agent.worker.stage import Stage
 from agent.worker.stats import Stats
 from wire import broker_url, link_names
@@ -70,7 +70,7 @@ class Serving:
             OVER_WINDOW * order.inbox_frames + MAX_SENDERS, OVER_WINDOW * order.inbox_bytes
         )
         self._link = link or _open_link(stage, order, self._fault)
-        self._paths = Paths(
+        self._paths = to_next_stage(
             stage,
             self._link,
             order.direct,
@@ -125,7 +125,7 @@ class Serving:
             BrokerRefusedError: It will not have us.
         """
         self._link.listen(self._stage.inbox_address(), self._arrivals.take)
-        self._link.listen(self._stage.credit_address(), self._outbound.take_credit)
+        self._link.listen(self._stage.credit_address(), lambda _, data: self._take_credit(data))
         try:
             self._link.start(OPEN_SECONDS)
         except (BrokerUnreachableError, AccessFileError) as error:
@@ -213,8 +213,8 @@ class Serving:
         self._outbound.answer(frame, code, message)
         self._inbox.wake()
 
-    def _take_credit(self, address: str, data: Buffer) -> None:
-        self._outbound.take_credit(address, data)
+    def _take_credit(self, data: Buffer) -> None:
+        self._outbound.take_credit(data)
 
     def _send_grant(self, sender: str, grant: Grant, **meta: Any) -> None:
         buffers = self._outbound.grant_frame(grant, **meta)
@@ -222,7 +222,7 @@ class Serving:
             self._outbound.send_grant(sender, buffers)
 
     def _send_offers(self, sender: str, grant: Grant) -> None:
-        self._send_grant(sender, grant, offers=self._arrivals.offers())
+        self._send_grant(sender, grant, **self._arrivals.offers(sender))
 
     def _settle(self, position: Position) -> None:
         self._intake.settle(position)

@@ -29,6 +29,8 @@ from wire.topics import Lane, Site
 PATIENCE_SECONDS = 60.0
 """Nothing waits so long unless it is broken."""
 HOSTS = itertools.count()
+HOST = "c" * 16
+"""Where the workers are."""
 X = TensorSpec(name="x", dtype=1, shape=("n",))
 
 
@@ -226,7 +228,7 @@ class Fleet:
             weights="prepacked", inbox_frames=limits[0], inbox_bytes=limits[1],
             max_frame_bytes=of.get("max_frame_bytes", 64 << 20), direct=of.get("direct"),
         )  # fmt: skip
-        stage = Stage(device, self.site, assignment, random_number(), clock="c" * 16)
+        stage = Stage(device, self.site, assignment, random_number(), clock=HOST)
         worker = Worker(stage, order, self.link(f"{device}.p"), runtime)
         self._ending.insert(0, worker.kill)
         self.workers.append(worker)
@@ -287,10 +289,11 @@ class Fleet:
         self.routes.append(route)
         return route, workers
 
-    def client(self, route, name="client-a"):
-        """Connect a client."""
+    def client(self, route, name="client-a", *, host=None):
+        """Connect a client, by default from another host than the workers'."""
         link = self.link(f"c:{name}")
-        plane = DataPlane(self.site, route.pipeline, name, link)
+        plane = DataPlane(self.site, route.pipeline, name, link, host=host)
+        self._ending.append(plane.close)
         plane.start(1)
         return Client(plane, link, route)
 

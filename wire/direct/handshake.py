@@ -1,4 +1,4 @@
-"""How two workers prove to each other that they know their generation's token. No I/O.
+"""How a sender and a receiver prove to each other that they know the sender's token. No I/O.
 
     sender    -> receiver   hello: version, lane, sender, a nonce
     receiver  -> sender     its nonce, and its proof
@@ -12,12 +12,14 @@ that is none gets one proof of its own hello, which fits nothing else.
 
 Both sides say how many bytes they need next and turn them into what to send: everything is of a
 fixed size, but for the names, whose sizes are bounded.
+
+Workers know their generation's token; each client has one that is made of it (`client_token`).
 """
 
 import hashlib
 import hmac
 import struct
-from collections.abc import Collection
+from collections.abc import Callable
 from typing import Final
 
 from wire.direct.errors import HandshakeError
@@ -32,16 +34,27 @@ MIN_TOKEN_CHARACTERS: Final = 32
 
 _HELLO: Final = struct.Struct(f"<4sBBH{NONCE_BYTES}s")
 """Magic, version, bytes of the sender's name, bytes of the lane's, nonce; then the names."""
+_CLIENT: Final = b"client"
 _RECEIVER: Final = b"receiver"
 _SENDER: Final = b"sender"
 _WELCOME: Final = b"welcome"
+
+
+def client_token(token: str, client: str) -> str:
+    """Return what a client proves itself with to an entry of this token's generation.
+
+    Empty: that token is too short to prove anything with.
+    """
+    if len(token) < MIN_TOKEN_CHARACTERS:
+        return ""
+    return hmac.digest(token.encode(), _CLIENT + b"\0" + client.encode(), hashlib.sha256).hex()
 
 
 class Sender:
     """The side that connects.
 
     Args:
-        token: The generation's.
+        token: Ours.
         address: The lane that frames shall go to.
         sender: Our id.
         nonce: 32 random bytes, never used before.
@@ -81,24 +94,20 @@ class Receiver:
     """The side that is connected to.
 
     Args:
-        token: The generation's.
         address: The lane that is served here.
-        senders: Who may send to it.
+        token_of: Returns the token of a sender; empty: it may not send here.
         nonce: 32 random bytes, never used before.
-
-    Raises:
-        HandshakeError: There is no token to prove ourselves with.
     """
 
-    def __init__(self, token: str, address: str, senders: Collection[str], nonce: bytes) -> None:
+    def __init__(self, address: str, token_of: Callable[[str], str], nonce: bytes) -> None:
         self.done = False
         self.needed = _HELLO.size
         """How many bytes to feed next; 0 when it is done."""
         self.sender = ""
         """Who connected; proved when it is done."""
-        self._key = _key(token)
+        self._key = b""
         self._address = address
-        self._senders = senders
+        self._token_of = token_of
         self._nonce = nonce
         self._hello = b""
         self._transcript = b""
@@ -108,7 +117,7 @@ class Receiver:
 
         Raises:
             HandshakeError: The other side speaks something else, wants another lane, may not send
-                here, or does not know the token.
+                here, or does not know its token.
         """
         _check_size(data, self.needed)
         if not self._hello:
@@ -139,9 +148,10 @@ class Receiver:
         sender = data[:sender_bytes].decode("utf-8", "replace")
         if data[sender_bytes:] != self._address.encode():
             raise HandshakeError("what connected wants another lane")
-        if not is_id(sender) or sender not in self._senders:
-            raise HandshakeError(f"{sender!r:.60} is no neighbour that sends here")
-        self.sender = sender
+        token = self._token_of(sender) if is_id(sender) else ""
+        if not token:
+            raise HandshakeError(f"{sender!r:.60} is nobody who sends here")
+        self._key, self.sender = _key(token), sender
 
 
 def _key(token: str) -> bytes:

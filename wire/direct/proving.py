@@ -6,7 +6,7 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,7 +15,7 @@ from wire.direct import pinned, sockets
 from wire.direct.arena import ArenaReader, ArenaWriter
 from wire.direct.endpoint import Way
 from wire.direct.errors import EndpointError, HandshakeError
-from wire.direct.handshake import NONCE_BYTES, Receiver, Sender
+from wire.direct.handshake import NONCE_BYTES, Receiver, Sender, client_token
 
 STALL_SECONDS: Final = 3.0
 """A neighbour that takes no byte for so long holds up its sender no longer."""
@@ -33,6 +33,14 @@ class Door:
     """By id: the certificate (DER) that it shows off this host; None: it cannot come from there."""
     own_file: Path | None = None
     """Our certificate and key (PEM); None: nobody can come from off this host."""
+    clients: bool = False
+    """Whether anybody of this host may come who knows a client's token."""
+
+    def token_of(self, sender: str) -> str:
+        """Return what a sender has to prove that it knows; empty: it may not come."""
+        if sender in self.senders:
+            return self.token
+        return client_token(self.token, sender) if self.clients else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,12 +118,12 @@ def admit(sock: socket.socket, door: Door, *, encrypted: bool, seconds: float) -
     """
     ends = time.monotonic() + seconds
     try:
-        senders = tuple(door.senders)
         if encrypted:
             sock = tls = _encrypted(_receiving_context(door), sock, ends, server_side=True)
             shown = pinned.shown(tls)
-            senders = tuple(name for name, known in door.senders.items() if known == shown)
-        side = Receiver(door.token, door.address, senders, secrets.token_bytes(NONCE_BYTES))
+            known = {name: one for name, one in door.senders.items() if one == shown}
+            door = replace(door, senders=known, clients=False)
+        side = Receiver(door.address, door.token_of, secrets.token_bytes(NONCE_BYTES))
         answer = b""
         while not side.done:
             if answer:

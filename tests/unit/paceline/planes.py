@@ -22,6 +22,7 @@ class Plane:
     """Takes so many frames, and keeps them."""
 
     client = "c"
+    links = {"d1": "mqtt"}
 
     def __init__(self, credit=1000):
         self.changed = News()

@@ -7,7 +7,7 @@ import pytest
 
 from agent.worker import hops, outbound
 from agent.worker.outbound import MAX_MESSAGE_CHARACTERS, Outbound
-from agent.worker.paths import Paths
+from agent.worker.paths import to_next_stage
 from agent.worker.stats import Stats
 from wire import frame
 from wire.errors import LinkDownError
@@ -46,7 +46,7 @@ class Desk:
         self.settled = []
         self.hops = {}
         self.outbound = Outbound(
-            stage, Paths(stage, self.wire), self.stats, lambda: self.stopping,
+            stage, to_next_stage(stage, self.wire), self.stats, lambda: self.stopping,
             settle=lambda position: self.settled.append(position.frames_before), **options,
         )  # fmt: skip
 
@@ -74,7 +74,7 @@ class Desk:
         arrived, ran = max(done, since, arrived), max(done, since, ran)
         grant = Grant(hop, receiver, since, arrived, done, ran, frames, 1 << 20, 1 << 16, gaps)
         credit = Frame(Kind.CREDIT, 0, 0, meta={"grant": grant.to_meta()})
-        self.outbound.take_credit("cr", made.joined(credit))
+        self.outbound.take_credit(made.joined(credit))
 
 
 @pytest.fixture
@@ -397,7 +397,7 @@ def test_noise_on_the_credit_topic_is_counted(made, desk, data):
     if data == "no grant":
         data = made.joined(Frame(Kind.CREDIT, 0, 0, meta={"grant": [1, 2]}))
 
-    desk.outbound.take_credit("cr", data)
+    desk.outbound.take_credit(data)
     counts = desk.stats.snapshot(pipeline="p", generation=7, stage=1, instance=9).counts
 
     assert counts.refused["frame.malformed"] == 1

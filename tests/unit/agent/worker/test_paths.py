@@ -12,12 +12,11 @@ import psutil
 import pytest
 
 from agent.channel import DirectAccess
-from agent.worker import paths
 from agent.worker.arrivals import Arrivals
-from agent.worker.paths import Paths
+from agent.worker.paths import to_next_stage
 from agent.worker.stats import Stats
 from wire import frame
-from wire.direct import sockets
+from wire.direct import paths, sockets
 from wire.errors import LinkDownError
 from wire.frame import Frame, Kind
 from wire.messages import Transfer
@@ -50,9 +49,9 @@ class Pair:
         self.changes = queue.Queue()
         sending = _linked(made.stage(1), link, token)
         self.address = sending.next_address(sending.downstream[0])
-        self.paths = Paths(
+        self.paths = to_next_stage(
             sending, self.wire, self.access,
-            receive=lambda address, data: self.grants.put((address, data)),
+            receive=self.grants.put,
             changed=lambda: self.changes.put(1),
         )  # fmt: skip
         stage = _linked(made.stage(2, upstream=("d1",), downstream=()), link, token)
@@ -69,14 +68,14 @@ class Pair:
         """Ask, answer, connect, switch."""
         (due,) = self.paths.due(time.monotonic() + 100)
         assert due.offers
-        self.paths.offered(self.address, self.arrivals.offers())
+        self.paths.offered(self.address, self.arrivals.offers("d1")["offers"])
         self.changes.get(timeout=SECONDS)
-        self.paths.switch(self.address, time.monotonic(), lambda: True)
+        self.paths.switch_ready(time.monotonic(), lambda _: True)
 
     def until_ready(self):
         """Wait for a connection that stands."""
         ends = time.monotonic() + SECONDS
-        while not self.paths.ready():
+        while not self.paths.some_ready:
             assert time.monotonic() < ends
             time.sleep(0.005)
 
@@ -143,7 +142,7 @@ def test_frames_and_grants_go_by_the_connection(pair):
 
     assert (may_work, data) == (True, b"".join(encoded(1)))
     assert granted
-    assert bytes(made.grants.get(timeout=SECONDS)[1]) == b"".join(encoded(2))
+    assert bytes(made.grants.get(timeout=SECONDS)) == b"".join(encoded(2))
     assert made.wire.sent == []
     assert made.link == "uds"
 
@@ -152,11 +151,11 @@ def test_it_changes_only_when_nothing_is_on_its_way(pair):
     """Else a frame could overtake another."""
     made = pair()
     made.paths.due(0)
-    made.paths.offered(made.address, made.arrivals.offers())
+    made.paths.offered(made.address, made.arrivals.offers("d1")["offers"])
     made.until_ready()
-    made.paths.switch(made.address, 0, lambda: False)
+    made.paths.switch_ready(0, lambda _: False)
     before = made.link
-    made.paths.switch(made.address, 0, lambda: True)
+    made.paths.switch_ready(0, lambda _: True)
 
     assert (before, made.link) == ("mqtt", "uds")
 
@@ -210,7 +209,7 @@ def test_questions_become_rarer(pair):
 def test_nobody_is_asked_where_links_are_the_brokers(pair, options):
     """And without a token nobody could prove itself."""
     made = pair(**options)
-    made.paths.offered(made.address, made.arrivals.offers())
+    made.paths.offered(made.address, made.arrivals.offers("d1")["offers"])
 
     assert made.paths.due(100.0) == []
     assert made.link == "mqtt"
@@ -234,12 +233,12 @@ def test_offers_that_lead_nowhere_leave_it_where_it_is(pair, offers):
 def test_an_address_that_the_device_gets_later_is_offered(pair, monkeypatch):
     """A cable is plugged in, or a lease ends: the next question is answered with what is now."""
     made = pair(host="0.0.0.0")
-    before = made.arrivals.offers()[-1]
+    before = made.arrivals.offers("d1")["offers"][-1]
     interfaces = psutil.net_if_addrs()
     new = interfaces["lo"][0]._replace(family=socket.AF_INET, address="192.0.2.7")
     monkeypatch.setattr(psutil, "net_if_addrs", lambda: {**interfaces, "lo": [new]})
 
-    after = made.arrivals.offers()[-1]
+    after = made.arrivals.offers("d1")["offers"][-1]
 
     assert "192.0.2.7" not in before["addresses"]
     assert "192.0.2.7" in after["addresses"]
@@ -250,7 +249,7 @@ def test_a_worker_that_nobody_asks_opens_nothing(pair):
     """Its sockets are made for the first question, and go with it."""
     made = pair()
     before = made.access.folder.exists()
-    made.arrivals.offers()
+    made.arrivals.offers("d1")
     during = list(made.access.folder.iterdir())
     made.end()
 
@@ -266,9 +265,9 @@ def test_a_sender_that_comes_again_replaces_its_old_connection(pair):
     made.paths.doubt(made.address)
     made.until_back()
     made.paths.due(time.monotonic() + 100)
-    made.paths.offered(made.address, made.arrivals.offers())
+    made.paths.offered(made.address, made.arrivals.offers("d1")["offers"])
     made.until_ready()
-    made.paths.switch(made.address, 0, lambda: True)
+    made.paths.switch_ready(0, lambda _: True)
     made.paths.send(made.address, encoded(1))
 
     made.taken.get(timeout=SECONDS)
@@ -294,7 +293,7 @@ def test_a_grant_is_answered_where_it_was_asked(pair):
 def test_strangers_at_the_socket_are_counted(pair, tmp_path):
     """They get nothing, and the device's telemetry shows them."""
     made = pair()
-    made.arrivals.offers()
+    made.arrivals.offers("d1")
     (path,) = made.access.folder.iterdir()
     way = sockets.Way("uds", str(path), 0, encrypted=False)
     with sockets.connect(way, SECONDS) as sock:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wire.direct.errors import HandshakeError
-from wire.direct.handshake import MAX_ADDRESS_BYTES, Receiver, Sender
+from wire.direct.handshake import MAX_ADDRESS_BYTES, Receiver, Sender, client_token
 
 TOKEN = "8f" * 32
 OTHER_TOKEN = "8e" * 32
@@ -18,8 +18,12 @@ def sides(*, token=TOKEN, address=LANE, sender="a", senders=("a", "c")):
     """Return a sender, made as the arguments say, and the receiver of LANE."""
     return (
         Sender(token, address, sender, b"s" * 32),
-        Receiver(TOKEN, LANE, senders, b"r" * 32),
+        Receiver(LANE, _tokens(senders), b"r" * 32),
     )
+
+
+def _tokens(senders, token=TOKEN):
+    return lambda sender: token if sender in senders else ""
 
 
 def said(sender, receiver, change=lambda index, data: data):
@@ -89,8 +93,11 @@ def test_without_a_token_there_is_no_handshake(token):
     """An assignment of an older deployer has none: an empty key would prove nothing."""
     with pytest.raises(HandshakeError):
         Sender(token, LANE, "a", b"s" * 32)
+    sender, _ = sides()
+    receiver = Receiver(LANE, _tokens(("a",), token), b"r" * 32)
     with pytest.raises(HandshakeError):
-        Receiver(token, LANE, ("a",), b"r" * 32)
+        said(sender, receiver)
+    assert client_token(token, "a") == ""
 
 
 MESSAGES = [len(message) for message in said(*sides())]
@@ -139,7 +146,7 @@ def test_no_bytes_confuse_a_receiver(data):
 def test_a_recorded_handshake_opens_nothing_again():
     """The receiver's next nonce is another one: what was proved then proves nothing now."""
     hello, _, proof, _ = said(*sides())
-    receiver = Receiver(TOKEN, LANE, ("a",), b"R" * 32)
+    receiver = Receiver(LANE, _tokens(("a",)), b"R" * 32)
     receiver.feed(hello[:40])
     receiver.feed(hello[40:])
 

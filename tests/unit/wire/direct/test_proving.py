@@ -114,7 +114,7 @@ def test_a_neighbour_cannot_be_another_one(device):
     )
 
     assert isinstance(arrival, HandshakeError)
-    assert "'a' is no neighbour" in str(arrival)
+    assert "'a' is nobody who sends here" in str(arrival)
     assert isinstance(failed, EndpointError)
 
 

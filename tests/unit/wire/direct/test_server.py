@@ -335,7 +335,7 @@ def test_a_receiver_that_shares_nothing_that_can_be_used_gets_all_by_the_socket(
         way = Way("uds", str(tmp_path / "socket"), 0, False)
         meeting = pool.submit(proving.connect, way, key, SECONDS)
         sock, _ = listener.accept()
-        side = Receiver(TOKEN, LANE, ["a"], secrets.token_bytes(32))
+        side = Receiver(LANE, lambda _: TOKEN, secrets.token_bytes(32))
         answer = b""
         while not side.done:
             sock.sendall(answer)

@@ -1,0 +1,230 @@
+"""Clients that find a direct connection to an entry on their host, lose it, and find it again."""
+
+import threading
+import time
+
+import msgspec
+import numpy as np
+import pytest
+
+from agent.channel import DirectAccess
+from agent.worker import arrivals
+from fleet.control import direct_links
+from wire.messages import Route, RouteStage, Transfer
+
+TOKEN = "8f" * 32
+HOST = "c" * 16
+
+
+class Place:
+    """One stage, or replicas of it, that may be reached directly, and its clients."""
+
+    def __init__(self, fleet, tools, folder, link="auto", devices=("d0",), **access):
+        self.fleet, self.tools, self.folder = fleet, tools, folder
+        self.access = {"host": "127.0.0.1", **access}
+        self.devices = devices
+        self.link = link
+        self.workers = []
+        self.serve(1)
+
+    def serve(self, generation):
+        """Start the workers of a generation; returns the route to them."""
+        agreed = self.tools.contract()
+        for device in self.devices:
+            (assignment,) = direct_links.linked(
+                [self.tools.chain_assignment(0, 1, agreed, generation)],
+                direct_links.Links(TOKEN[:-1] + str(generation)),
+            )
+            assignment = msgspec.structs.replace(assignment, transfer=Transfer(link=self.link))
+            direct = DirectAccess(folder=self.folder / device, **self.access)
+            self.workers.append(
+                self.fleet.worker(assignment, device, self.tools.Scripted(), direct=direct)
+            )
+        self.route = Route(
+            pipeline="p", generation=generation, epoch=1, manifest="m",
+            stages=tuple(
+                RouteStage(stage=0, device=device, segment="s", runtime="identity")
+                for device in self.devices
+            ),
+            receives=agreed.receives, outputs=agreed.sends,
+        )  # fmt: skip
+        return self.route
+
+    def client(self, name="client-a", host=HOST):
+        """Connect a client on the workers' host."""
+        return self.fleet.client(self.route, name, host=host)
+
+    def connected(self):
+        """Return which clients each worker has a connection of."""
+        return [sorted(worker.serving._arrivals._standing) for worker in self.workers]
+
+
+@pytest.fixture
+def place(fleet, tools, tmp_path):
+    """Make a place."""
+    return lambda link="auto", **options: Place(fleet, tools, tmp_path, link, **options)
+
+
+def frames_until(claim, least=0):
+    """Yield frames until ``claim()``, and so many at least; fail when it never is true."""
+    until = time.monotonic() + 60
+    number = 0
+    while number < least or not claim():
+        assert time.monotonic() < until, "it never came true"
+        yield {"x": np.full(3, number, np.float32)}
+        number += 1
+        time.sleep(0.001)
+
+
+def in_order(answers):
+    """Whether every frame has its answer, in order."""
+    assert [a.error for a in answers if a.error] == []
+    return [int(a.tensors["x"][0]) for a in answers] == list(range(len(answers)))
+
+
+def climbed(client, link, **expected):
+    """Run frames until the client's go by a link."""
+    wanted = expected or {"d0": link}
+    answers, _ = client.answers(frames_until(lambda: client.plane.links == wanted))
+    assert in_order(answers)
+
+
+@pytest.mark.parametrize(
+    ("link", "access", "expected"),
+    [
+        ("auto", {}, "uds"),
+        ("auto", {"host": None}, "uds"),
+        ("tcp", {}, "tcp"),
+        ("tcp", {"host": "0.0.0.0"}, "tcp"),
+        ("uds", {}, "uds"),
+    ],
+)
+def test_a_client_on_the_entrys_host_reaches_it_directly(place, tools, link, access, expected):
+    """As the pipeline's own links are chosen; nothing of its frames is at the broker any more."""
+    made = place(link, **access)
+    client = made.client()
+    climbed(client, expected)
+    client.link.lose = lambda address: "/in/" in address
+    answers, stream = client.answers(tools.numbered(50))
+
+    assert in_order(answers)
+    assert stream.account("p").links == {"d0": expected}
+    assert made.workers[0].serving._arrivals._servers[0]._listener.getsockname()[0] != "0.0.0.0"
+
+
+@pytest.mark.parametrize(
+    ("link", "access", "host"),
+    [
+        ("mqtt", {}, HOST),
+        ("paho", {}, HOST),
+        ("auto", {}, "another"),
+        ("tcp", {"host": None}, HOST),
+    ],
+)
+def test_frames_of_other_clients_go_through_the_broker(place, tools, link, access, host):
+    """By the pipeline's link, from another host, or where nothing is offered."""
+    made = place(link, **access)
+    client = made.client(host=host)
+    asked = []
+    entry_of = client.plane._made
+    client.plane._made = lambda devices: asked.append(entry_of(devices)) or asked[-1]
+    answers, _ = client.answers(frames_until(lambda: asked and asked[0].paths._thread))
+    more, _ = client.answers(tools.numbered(20))
+
+    assert in_order(answers)
+    assert in_order(more)
+    assert client.plane.links == {"d0": "mqtt"}
+    assert made.connected() == [[]]
+
+
+def test_a_running_stream_changes_its_link_and_loses_nothing(place):
+    """The connection is cut again and again under load."""
+    made = place()
+    client = made.client()
+    cuts, stop = [], threading.Event()
+
+    def cutting():
+        while not stop.wait(0.02):
+            for connection in list(made.workers[0].serving._arrivals._standing.values()):
+                connection._stream.close()
+                cuts.append(connection)
+
+    thread = threading.Thread(target=cutting)
+    thread.start()
+    try:
+        answers, stream = client.answers(frames_until(lambda: len(cuts) > 2, least=3000))
+    finally:
+        stop.set()
+        thread.join()
+
+    assert in_order(answers)
+    assert stream.accounting.results == len(answers)
+
+
+def test_the_route_moves_and_the_client_climbs_at_the_new_entry(place):
+    """Its connection to the old one goes with that."""
+    made = place()
+    client = made.client()
+    climbed(client, "uds")
+    before = made.workers[0]
+    client.route = made.serve(2)
+    first, _ = client.answers(frames_until(lambda: made.connected()[1] == ["client-a"]))
+    before.drain()
+    answers, _ = client.answers(frames_until(lambda: made.connected()[0] == [], least=20))
+
+    assert in_order(first)
+    assert in_order(answers)
+    assert client.plane.links == {"d0": "uds"}
+
+
+def test_replicas_are_reached_each_and_one_of_them_may_die(place):
+    """What the dead one had is sent to the other."""
+    made = place(devices=("d0", "d1"))
+    client = made.client()
+    climbed(client, "uds", d0="uds", d1="uds")
+    victim = made.workers[0]
+
+    def frames():
+        for number in range(600):
+            if number == 200:
+                threading.Thread(target=victim.kill).start()
+            yield {"x": np.full(3, number, np.float32)}
+
+    answers, stream = client.answers(frames())
+
+    assert in_order(answers)
+    assert stream.accounting.results == 600
+    assert client.plane.links["d1"] == "uds"
+
+
+def test_a_worker_keeps_no_connection_of_a_client_that_went(place, tools):
+    """And its clients, like itself, do without each other."""
+    made = place()
+    first, second = made.client("client-a"), made.client("client-b")
+    climbed(first, "uds")
+    climbed(second, "uds")
+    both = made.connected()
+    first.plane.close()
+    tools.eventually(lambda: made.connected() == [["client-b"]])
+    answers, _ = second.answers(tools.numbered(20))
+
+    assert both == [["client-a", "client-b"]]
+    assert in_order(answers)
+
+
+def test_more_clients_than_there_is_room_for_go_by_the_broker(place, tools, monkeypatch):
+    """Nobody is put out for them, and who goes makes room."""
+    monkeypatch.setattr(arrivals, "MAX_CLIENTS", 1)
+    made = place()
+    first, second = made.client("client-a"), made.client("client-b")
+    climbed(first, "uds")
+    refused = []
+    made.workers[0].serving._arrivals._ended = lambda *of: refused.append(of)
+    answers, _ = second.answers(frames_until(lambda: refused))
+    del made.workers[0].serving._arrivals._ended
+    more, _ = second.answers(tools.numbered(50))
+
+    assert in_order(answers)
+    assert in_order(more)
+    assert second.plane.links == {"d0": "mqtt"}
+    assert made.connected() == [["client-a"]]
