@@ -9,6 +9,7 @@ from rich.console import Console
 
 from paceline.answers import Answer
 from paceline.formatting import counted, seconds_text
+from wire import link_names
 from wire.accounting import DEADLINE
 from wire.errors import CodedError
 from wire.messages import Account, Route
@@ -174,6 +175,10 @@ def show(console: Console, summary: RunSummary) -> None:
         if summary.frames_per_second is not None:
             times += f"; {summary.frames_per_second:.1f} frames/s"
         console.print(times)
+    direct = {d: link for d, link in account.links.items() if link not in link_names.BROKERED}
+    if direct:
+        told = ", ".join(f"{device} by {link}" for device, link in direct.items())
+        console.print(f"frames went straight to {told}; answers came by the broker")
     _show_counts(console, "failed", summary.failed)
     _show_counts(console, "skipped", summary.skipped or {})
     if summary.unsent:

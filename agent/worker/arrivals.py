@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from agent.channel import DirectAccess
-from agent.worker import own_addresses
+from agent.worker import data_limit, own_addresses
 from agent.worker.stage import Stage
 from agent.worker.stats import Stats
 from wire import link_names
@@ -32,8 +32,10 @@ from wire.reading import Work
 
 log = structlog.get_logger()
 
-MAX_CLIENTS: Final = 32
+MAX_CLIENTS: Final = 4
 """Connected at once; more of them go by the broker."""
+_CLIENT_BYTES: Final = 2 * data_limit.NEAR_BYTES
+"""What has to be left under a limit to take a client: two threads' stacks, and as much again."""
 _NOBODY: Final = 0
 
 
@@ -197,8 +199,7 @@ class Arrivals:
         )
         with self._changing:
             before = self._standing.get(arrival.sender)
-            crowded = not self._stage.upstream and len(self._standing) >= MAX_CLIENTS
-            closed = self._closed or (crowded and before is None)
+            closed = self._closed or (before is None and not self._has_room())
             if not closed:
                 self._standing[arrival.sender] = connection
         if before is not None:
@@ -211,6 +212,12 @@ class Arrivals:
         if closed:  # its sender stays on the broker's link
             self._ended(connection, "")
             connection.close()
+
+    def _has_room(self) -> bool:
+        """Whether one more may connect: every neighbour may, and so many clients."""
+        if self._stage.upstream:
+            return True
+        return len(self._standing) < MAX_CLIENTS and data_limit.has_room(_CLIENT_BYTES)
 
     def _refused(self, error: HandshakeError) -> None:
         self._stats.refused(error.code)

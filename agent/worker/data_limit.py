@@ -47,8 +47,13 @@ def hold(limit_bytes: int | None) -> None:
 
 def is_near() -> bool:
     """Return whether what fails now may fail for want of memory: no thread's stack is left."""
+    return not has_room(NEAR_BYTES)
+
+
+def has_room(size_bytes: int) -> bool:
+    """Return whether the limit leaves so much; without one it does."""
     limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
-    return limit != _UNLIMITED and _held_bytes() + NEAR_BYTES > limit
+    return limit == _UNLIMITED or _held_bytes() + size_bytes <= limit
 
 
 def reached(error: MemoryError) -> str:

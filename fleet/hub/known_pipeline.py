@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from fleet.hub.account_book import AccountBook, Progress
 from fleet.hub.durations import added
@@ -10,8 +10,11 @@ from fleet.hub.recent import Recent
 from fleet.hub.stage_flow import Flow, StageFlow
 from fleet.hub.views import WINDOW_SECONDS
 from fleet.hub.waterfalls import Waterfalls
+from wire import link_names
 from wire.messages import Account, Route
 from wire.telemetry import StageLatency
+
+_LINKS: Final = frozenset(link_names.carriers())
 
 
 def _recent_progress() -> Recent[Progress]:
@@ -47,6 +50,7 @@ class KnownPipeline:
     flows: dict[StageKey, StageFlow] = field(default_factory=dict)
     _progress: Recent[Progress] = field(default_factory=_recent_progress)
     _paced_from: float | None = None
+    _entered_by: Recent[frozenset[str]] = field(default_factory=lambda: Recent(WINDOW_SECONDS))
 
     @property
     def fed(self) -> bool:
@@ -78,8 +82,13 @@ class KnownPipeline:
             self._paced_from = now
         if progress is not None:
             self._progress.add(now, progress)
+            self._entered_by.add(now, _LINKS.intersection(account.links.values()))
             self.waterfalls.take(account, self._stage_count, now, unix_ns)
         return progress
+
+    def entered_by(self, now: float) -> frozenset[str]:
+        """Return the links that clients' frames came by lately, as far as they told."""
+        return frozenset().union(*self._entered_by.within(now))
 
     @property
     def _stage_count(self) -> int:

@@ -163,7 +163,9 @@ def _link(
     return LinkView(
         source=names[0],
         target=names[1],
-        link=_used(known, generation, *working) if sources and targets else link_names.DEFAULT,
+        link=_used(known, generation, *working)
+        if sources and targets
+        else _used_by_clients(known, now, answers=not targets),
         state="error" if broken else "ok",
         bytes_per_frame=sum(size for size, _, _ in counts) / frames if frames else None,
         bits_per_second=sum(rates) if rates else None,
@@ -180,11 +182,17 @@ def _used(
     sources: Sequence[StageView],
     targets: Sequence[StageView],
 ) -> str | None:
-    """Return which links are used from one to the other; clients have only the broker's."""
+    """Return which links are used from one to the other."""
     flows = [known.flows.get(StageKey(one.device, generation, one.stage)) for one in sources]
     told = [flow.newest.links for flow in flows if flow is not None and flow.newest is not None]
     used = {links[one.device] for links in told for one in targets if one.device in links}
     return ", ".join(sorted(used)) or None
+
+
+def _used_by_clients(known: KnownPipeline, now: float, *, answers: bool) -> str:
+    """Return which links are used to the entry, or for answers, which have only the broker's."""
+    told = () if answers else known.entered_by(now)
+    return ", ".join(sorted(told)) or link_names.DEFAULT
 
 
 def _reported(

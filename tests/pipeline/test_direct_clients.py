@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from agent.channel import DirectAccess
-from agent.worker import arrivals
+from agent.worker import arrivals, data_limit
 from fleet.control import direct_links
 from wire.messages import Route, RouteStage, Transfer
 
@@ -212,12 +212,16 @@ def test_a_worker_keeps_no_connection_of_a_client_that_went(place, tools):
     assert in_order(answers)
 
 
-def test_more_clients_than_there_is_room_for_go_by_the_broker(place, tools, monkeypatch):
-    """Nobody is put out for them, and who goes makes room."""
-    monkeypatch.setattr(arrivals, "MAX_CLIENTS", 1)
+@pytest.mark.parametrize("scarce", ["connections", "memory"])
+def test_more_clients_than_there_is_room_for_go_by_the_broker(place, tools, monkeypatch, scarce):
+    """Nobody is put out for them."""
     made = place()
     first, second = made.client("client-a"), made.client("client-b")
     climbed(first, "uds")
+    if scarce == "connections":
+        monkeypatch.setattr(arrivals, "MAX_CLIENTS", 1)
+    else:
+        monkeypatch.setattr(data_limit, "has_room", lambda size_bytes: size_bytes < 1 << 20)
     refused = []
     made.workers[0].serving._arrivals._ended = lambda *of: refused.append(of)
     answers, _ = second.answers(frames_until(lambda: refused))

@@ -22,7 +22,6 @@ class Plane:
     """Takes so many frames, and keeps them."""
 
     client = "c"
-    links = {"d1": "mqtt"}
 
     def __init__(self, credit=1000):
         self.changed = News()
@@ -33,6 +32,7 @@ class Plane:
         self.fits = True
         self.forgotten = []
         self.waiting = []
+        self.links = {"d1": "mqtt"}
 
     def register(self, recipient):
         """Return the stream's number."""

@@ -26,19 +26,20 @@ def answer(sequence, reason=None):
     return Answer(sequence, tensors, error, began, began, began + 10_000_000)
 
 
-def account(results, errors):
+def account(results, errors, links):
     """Return the account that belongs to it."""
     return Account(
         pipeline="p", client="c", stream=1, submitted=results + sum(errors.values()),
-        results=results, errors=errors, drops=0, in_flight=0, lost=0, sent_unix_ns=0,
+        results=results, errors=errors, drops=0, in_flight=0, lost=0, sent_unix_ns=0, links=links,
     )  # fmt: skip
 
 
-def said(answers, error=None, output="y.npz"):
+def said(answers, error=None, output="y.npz", links=None):
     """Return what is printed as JSON, and for people."""
     results = sum(each.error is None for each in answers)
     errors = {each.error.reason: 1 for each in answers if each.error}
-    made = run_summary.summary(Tally(answers), account(results, errors), ROUTE, output, None, error)
+    told = account(results, errors, links or {"d1": "mqtt"})
+    made = run_summary.summary(Tally(answers), told, ROUTE, output, None, error)
     text = io.StringIO()
     run_summary.show(Console(file=text, width=200), made)
     return json.loads(json_line(made)), text.getvalue()
@@ -54,6 +55,14 @@ def test_all_is_well():
     assert plain["frames_per_second"] == pytest.approx(2 / 0.11)
     assert "2 submitted = 2 results + 0 errors + 0 drops + 0 in flight; lost: 0" in text
     assert "The first result is in y.npz" in text
+    assert "straight" not in text
+
+
+def test_how_frames_went_to_the_entry():
+    """A word of it where it was not the broker."""
+    _, text = said([answer(0)], links={"d1": "uds", "d2": "mqtt", "d3": "tcp"})
+
+    assert "straight to d1 by uds, d3 by tcp; answers came by the broker" in text
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def route_over(*replicas, pipeline="p", generation=7):
     return TOPICS.topic("route", pipeline=pipeline), told
 
 
-def account(results, *, client="c", in_flight=0, errors=None, pipeline="p", timings=(), frame=None):
+def account(results, *, client="c", in_flight=0, errors=None, pipeline="p", **values):
     """Return a client's account."""
     histogram, errors = Histogram(), errors or {}
     for _ in range(results):
@@ -136,9 +136,8 @@ def account(results, *, client="c", in_flight=0, errors=None, pipeline="p", timi
         in_flight=in_flight,
         lost=0,
         sent_unix_ns=0,
-        timings=timings,
-        frame=frame,
         latency=histogram.to_message(),
+        **values,
     )
     return TOPICS.topic("acct", pipeline=pipeline, client=client), told
 
