@@ -118,10 +118,12 @@ class Peers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Transfer(msgspec.Struct, frozen=True, kw_only=True):
-    """How frames leave a worker for the next stage."""
+    """How frames travel to and from a worker."""
 
     link: str = "mqtt"
-    """A plugin of `wire.links`, or ``auto``: the best that both sides can reach."""
+    """To the next stage: a plugin of `wire.links`, or ``auto``, the best that both can reach."""
+    entry: str = "mqtt"
+    """The same from clients on this host to the first stage; all others go by the broker."""
     codec: str = "raw"
     """A codec of `wire.codecs`."""
 

@@ -138,7 +138,7 @@ class Arrivals:
     def _opened(self) -> list[Endpoint]:
         access, assignment = self._access, self._stage.assignment
         senders = {peer.device: pinned.der(peer.certificate) for peer in assignment.peers.upstream}
-        wanted = assignment.transfer.link if not senders else link_names.AUTO
+        wanted = link_names.AUTO if senders else assignment.transfer.entry
         if access is None or not assignment.peers.token or wanted not in link_names.DIRECT:
             return []
         door = Door(

@@ -41,7 +41,7 @@ class Means:
     batching: Batching = ONE_BY_ONE
     """Of every segment that can run several frames at once."""
     links: Sequence[str] = ()
-    """Of each stage, carries what it sends (see `fleet.edge_links`); none: the broker does."""
+    """One for each edge (see `fleet.edge_links`); none: the broker carries all."""
     runtimes: Sequence[Chosen] = ()
     """Of each assignment (see `fleet.runtime_choice`); none: the processor's."""
 
@@ -141,13 +141,18 @@ def assignments(
                         downstream=next(iter(peers[stage + 1 :]), ()),
                     ),
                     transfer=Transfer(
-                        link=next(iter(means.links[stage:]), link_names.DEFAULT),
+                        entry=link_names.DEFAULT if stage else _link(means, 0),
+                        link=_link(means, stage + 1),
                         codec=next(iter(means.codecs[stage + 1 :]), DEFAULT),
                     ),
                     batching=means.batching,
                 )
             )
     return tuple(made)
+
+
+def _link(means: Means, edge: int) -> str:
+    return means.links[edge] if edge < len(means.links) else link_names.DEFAULT
 
 
 def route(

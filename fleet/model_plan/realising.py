@@ -9,7 +9,10 @@ from wire import codec_names, link_names
 
 
 def deploy_options(chosen: Candidate) -> DeployOptions:
-    """Return what makes a candidate real; between the client and the stages is always a broker."""
+    """Return what makes a candidate real.
+
+    It counts on the broker for what clients send; where all links are alike, that may go so, too.
+    """
     sent = [
         [hop for hop in chosen.hops if hop.into == into] for into in range(1, len(chosen.groups))
     ]
@@ -18,10 +21,11 @@ def deploy_options(chosen: Candidate) -> DeployOptions:
     coded = [f"{stage}={name}" for stage, name in enumerate(codecs) if name != codec_names.DEFAULT]
     runtimes = {s.device: s.runtime for s in chosen.stages if s.says_runtime}
     said = [link or link_names.DEFAULT for link in links]
+    for_all = said[0] if len(set(said)) == 1 else link_names.DEFAULT
     return DeployOptions(
         to=chosen.to,
         codec=",".join(coded) or None,
-        link=edge_links.text(said) if any(links) else None,
+        link=edge_links.text([for_all, *said, for_all]) if any(links) else None,
         runtime=",".join(f"{device}={name}" for device, name in runtimes.items()) or None,
     )
 

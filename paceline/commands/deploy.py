@@ -74,7 +74,8 @@ def deploy(  # noqa: PLR0913 one for each option
             (entry: how clients send; 0: what stage 0 sends). Else that of the settings, or raw.
         link: What carries tensors from stage to stage: mqtt (through the broker, where any client
             sees them), paho (the same by another library, much slower), tcp or uds (direct), or
-            auto (the best that both devices reach); one for what each stage sends: 0=tcp,1=mqtt.
+            auto (the best that both devices reach); one for what each stage sends: 0=tcp,1=mqtt;
+            auto,entry=mqtt keeps to the broker what clients on the first device send.
             Else that of the settings, or mqtt.
         runtime: What runs the segments: auto (the best that each device has proved: a Coral for
             what was compiled for it, a GPU, OpenVINO, else the processor), a runtime such as

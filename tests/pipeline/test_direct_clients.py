@@ -35,7 +35,7 @@ class Place:
                 [self.tools.chain_assignment(0, 1, agreed, generation)],
                 direct_links.Links(TOKEN[:-1] + str(generation)),
             )
-            assignment = msgspec.structs.replace(assignment, transfer=Transfer(link=self.link))
+            assignment = msgspec.structs.replace(assignment, transfer=Transfer(entry=self.link))
             direct = DirectAccess(folder=self.folder / device, **self.access)
             self.workers.append(
                 self.fleet.worker(assignment, device, self.tools.Scripted(), direct=direct)

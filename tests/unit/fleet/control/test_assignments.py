@@ -200,7 +200,7 @@ def test_every_stage_is_told_the_link():
     """MQTT, unless another is asked for."""
     devices = ("a", "b", "c")
     usual = assignments.assignments(manifest(3), "p", 4, devices)
-    made = assignments.assignments(manifest(3), "p", 4, devices, Means(links=("auto",) * 3))
+    made = assignments.assignments(manifest(3), "p", 4, devices, Means(links=("auto",) * 4))
 
     assert {one.transfer.link for one in usual} == {"mqtt"}
     assert {one.transfer.link for one in made} == {"auto"}
