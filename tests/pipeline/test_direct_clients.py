@@ -137,6 +137,18 @@ def test_frames_of_other_clients_go_through_the_broker(place, tools, link, acces
     assert made.connected() == [[]]
 
 
+def test_a_client_that_cannot_enter_the_agents_folder_takes_the_port(place):
+    """Another user's: the folder is the agent's own, loopback is everybody's."""
+    made = place()
+    entry = made.workers[0].serving._arrivals
+    entry.offers("client-b")  # as if another one had asked
+    (made.folder / "d0").rename(made.folder / "elsewhere")
+    client = made.client()
+    climbed(client, "tcp")
+
+    assert made.connected() == [["client-a"]]
+
+
 def test_a_running_stream_changes_its_link_and_loses_nothing(place):
     """The connection is cut again and again under load."""
     made = place()

@@ -1,6 +1,8 @@
 """Direct connections between real agents: found, cut under load, and found again."""
 
 import contextlib
+import os
+import signal
 
 import psutil
 import pytest
@@ -57,6 +59,41 @@ def test_stages_on_one_host_find_the_unix_socket(place, chain):
 
     assert feeding.errors == {}
     assert changes(place, "d1")[-1][1] == "uds"
+
+
+def test_a_client_on_the_first_devices_host_reaches_it_directly(place, pair):
+    """It climbs beside its stream, and again after the worker that it was connected to died."""
+    start(place)
+    place.deploy(pair.folder, "d1", "d2", link="auto")
+    pipeline = place.site.pipeline("p")
+
+    def is_by(link):
+        return lambda: pipeline.account is not None and pipeline.account.links == {"d1": link}
+
+    with Feeding(pipeline, pair) as feeding:
+        until(is_by("uds"), "the client's own direct link")
+        feeding.more(100)
+        (worker,) = place.workers("d1")
+        os.kill(worker, signal.SIGKILL)
+        until(is_by("mqtt"), "the broker's link")
+        until(is_by("uds"), "the direct link to the next worker")
+        feeding.more(100)
+
+    assert feeding.errors == {}
+    assert [a.sequence for a in feeding.answers] == list(range(len(feeding.answers)))
+
+
+def test_what_clients_send_can_be_kept_to_the_broker(place, pair):
+    """`entry=mqtt`: every frame that enters is to be seen there, between stages none."""
+    start(place)
+    place.deploy(pair.folder, "d1", "d2", link="auto,entry=mqtt")
+    pipeline = place.site.pipeline("p")
+    with Feeding(pipeline, pair) as feeding:
+        until(lambda: link(place, "d1", "d2") == "uds", "the direct link between the stages")
+        feeding.more(100)
+
+    assert pipeline.account.links == {"d1": "mqtt"}
+    assert feeding.errors == {}
 
 
 def test_a_direct_connection_that_is_cut_again_and_again(place, pair, proxy):
