@@ -88,15 +88,12 @@ class Machine:
             sys.exit(f"paceline {arguments[0]} ended with {done.returncode}")
         return done.stdout
 
-    def deploy(
-        self, parts: str, name: str, site: str, devices: Sequence[str] | None = None
-    ) -> None:
-        """Put a split model on all devices of a site, or on some."""
-        to = ",".join(devices or self._sites[site])
+    def deploy(self, parts: str, name: str, site: str, *options: str) -> None:
+        """Put a split model on all devices of a site."""
+        to = ",".join(self._sites[site])
         where = ("--site", site) if len(self._sites) > 1 else ()
-        self.paceline(
-            "deploy", parts, "--to", to, "--name", name, *where, "--serve", self._artifacts
-        )
+        given = ("--to", to, "--name", name, *where, *options, "--serve", self._artifacts)
+        self.paceline("deploy", parts, *given)
 
     @contextlib.contextmanager
     def running(self, *arguments: object) -> Iterator["subprocess.Popen[str]"]:

@@ -140,6 +140,7 @@ class Site(Closing):
         name: str | None = None,
         serve: str | None = None,
         codec: str = "raw",
+        link: str = link_names.DEFAULT,
         runtime: str = "auto",
     ) -> "Pipeline":
         """Cut ``model`` into one segment for each device, deploy them, and return the pipeline.
@@ -153,6 +154,9 @@ class Site(Closing):
                 broker on this machine, else of every interface.
             codec: How stages send tensors to each other, such as ``fp16``; or one for each edge,
                 such as ``entry=fp16,0=int8_channel``.
+            link: What carries tensors to and between stages: ``mqtt``, the broker; ``auto``, the
+                best that both sides reach, also for clients on the first device; or one for each
+                edge, such as ``auto,entry=mqtt``.
             runtime: What runs the segments, such as ``onnx_cpu``; or one for a stage or a device,
                 such as ``auto,1=onnx_cuda``. ``auto``: the best that each device has proved.
 
@@ -165,7 +169,7 @@ class Site(Closing):
         from paceline.deploying import deploy_model  # noqa: PLC0415 the graph tools are an extra
 
         self.check_open()
-        how = {"name": name, "serve": serve, "codec": codec, "runtime": runtime}
+        how = {"name": name, "serve": serve, "codec": codec, "link": link, "runtime": runtime}
         return deploy_model(self, model, devices, **how)
 
     def deploy_submodel(
@@ -175,6 +179,7 @@ class Site(Closing):
         *,
         name: str | None = None,
         serve: str | None = None,
+        link: str = link_names.DEFAULT,
         runtime: str = "auto",
     ) -> "Pipeline":
         """Deploy one segment's folder to one device as a pipeline of its own.
@@ -184,6 +189,7 @@ class Site(Closing):
             device: Where to.
             name: The pipeline's name; None: made from the split's and the segment's.
             serve: As for ``deploy_model``.
+            link: As for ``deploy_model``: what clients on that device send by.
             runtime: As for ``deploy_model``.
 
         Raises:
@@ -195,7 +201,8 @@ class Site(Closing):
         from paceline.deploying import deploy_submodel  # noqa: PLC0415 the graph tools are an extra
 
         self.check_open()
-        return deploy_submodel(self, segment, device, name=name, serve=serve, runtime=runtime)
+        how = {"name": name, "serve": serve, "link": link, "runtime": runtime}
+        return deploy_submodel(self, segment, device, **how)
 
     def check_open(self) -> None:
         """Check that the site was not closed.

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from fleet import artifacts, edge_codecs, keys, runtime_choice, split
+from fleet import artifacts, edge_codecs, edge_links, keys, runtime_choice, split
 from fleet.artifact_server import ListenError
 from fleet.control.assignments import placement
 from fleet.control.deploy import DeployRequest, deploy
@@ -22,7 +22,7 @@ from paceline import arguments, record
 from paceline.cache import measured_folder
 from paceline.errors import BadArgumentError, CannotServeError
 from paceline.serving import listen_address
-from wire import codec_names, ids
+from wire import codec_names, ids, link_names
 from wire.session import Session
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 CONNECT_SECONDS: Final = 10.0
 
 
-def deploy_model(
+def deploy_model(  # noqa: PLR0913 one for each option
     site: "Site",
     model: Any,
     devices: Any,
@@ -40,6 +40,7 @@ def deploy_model(
     name: Any = None,
     serve: Any = None,
     codec: Any = codec_names.DEFAULT,
+    link: Any = link_names.DEFAULT,
     runtime: Any = AUTO,
 ) -> "Pipeline":
     """Cut ``model`` into one segment for each device, deploy them, and return the pipeline.
@@ -52,14 +53,15 @@ def deploy_model(
     """
     source, names = arguments.path("model", model), arguments.devices(devices)
     name, address = _name(name), _address(site, serve)
-    codecs, runtimes = _codecs(codec, len(names)), _runtimes(runtime, names)
+    codecs, links = _codecs(codec, len(names)), _links(link, len(names))
+    runtimes = _runtimes(runtime, names)
     with tempfile.TemporaryDirectory(prefix="paceline-") as place:
         folder = Path(place, "split")
         cut = CutRequest(stages=len(names), memory=measured_folder(os.environ))
         split.split(source, folder, cut, Presentation(name=name))
         request = DeployRequest(
             topics=site.topics, folder=folder, devices=names, serve=address, codecs=codecs,
-            runtime=runtimes,
+            link=links, runtime=runtimes,
         )  # fmt: skip
         return _deployed(site, request, source)
 
@@ -71,6 +73,7 @@ def deploy_submodel(
     *,
     name: Any = None,
     serve: Any = None,
+    link: Any = link_names.DEFAULT,
     runtime: Any = AUTO,
 ) -> "Pipeline":
     """Deploy one segment's folder, ``DIR/segments/NAME``, as a pipeline of its own.
@@ -90,6 +93,7 @@ def deploy_submodel(
         topics=site.topics,
         folder=folder,
         devices=devices,
+        link=_links(link, 1),
         runtime=_runtimes(runtime, devices),
         name=_name(name),
         segment=source.name,
@@ -108,6 +112,15 @@ def _codecs(codec: Any, stages: int) -> str:
         expected = "a codec's name, or one for each edge, such as 'entry=fp16,0=int8_channel'"
         raise BadArgumentError("codec", codec, expected)
     return edge_codecs.text(edge_codecs.parsed(codec, stages))
+
+
+def _links(link: Any, stages: int) -> str:
+    """Return what shall carry frames, checked before the model is cut."""
+    if not isinstance(link, str):
+        expected = "a link's name, or one for each edge, such as 'auto,entry=mqtt'"
+        raise BadArgumentError("link", link, expected)
+    edge_links.parsed(link, stages)
+    return link
 
 
 def _runtimes(runtime: Any, devices: Sequence[str]) -> str:

@@ -49,7 +49,7 @@ def main() -> None:
             "split", "model.onnx", "--stages", 2, "--out", "parts", "--name", "red-light",
             "--preprocess", "in.json", "--postprocess", "out.json", "--balance", "flops",
         )  # fmt: skip
-        machine.deploy("parts", "red-light", "default")
+        machine.deploy("parts", "red-light", "default", "--link", "auto")
         # late and dropped frames are what this is about: they are counted, and no failure
         seen = "--source", "drive.mp4", "--policy", "drop_oldest", "--deadline", DEADLINE_SECONDS
         with machine.running("run", "red-light", *seen, "--json") as run:
@@ -82,6 +82,7 @@ def tell(summary: dict[str, Any]) -> None:
         f" + {account['drops']} dropped + {errors} late or failed;"
         f" latency p50 {latency['p50'] * 1000:.0f} ms, p95 {latency['p95'] * 1000:.0f} ms"
     )
+    print("frames came to", *(f"{device} by {link}" for device, link in account["links"].items()))
     ended = account["results"] + account["drops"] + errors
     if not account["results"] or account["submitted"] != ended or account["in_flight"]:
         sys.exit("not every frame is accounted for")

@@ -220,6 +220,9 @@ def test_a_port_in_use_is_named(site, whole):
         ({"serve": "8788"}, BadArgumentError),
         ({"codec": 16}, BadArgumentError),
         ({"codec": "0=fp16"}, CodedError),
+        ({"link": 1}, BadArgumentError),
+        ({"link": "pigeon"}, CodedError),
+        ({"link": "0=tcp"}, CodedError),
         ({"runtime": 1}, BadArgumentError),
         ({"runtime": "3=onnx_cpu"}, CodedError),
         ({"model": "nothing.onnx"}, CodedError),
@@ -238,6 +241,7 @@ def test_wrong_deploys(site, whole, arguments, error):
         ({"segment": "nothing"}, BadArgumentError),
         ({"device": ["d1"]}, BadIdError),
         ({"name": 3}, BadIdError),
+        ({"link": "0=tcp"}, CodedError),
         ({"serve": f"127.0.0.1:{free_port()}x"}, BadArgumentError),
     ],
 )

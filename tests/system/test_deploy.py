@@ -61,12 +61,15 @@ def test_the_python_interface(place, chain, monkeypatch, tmp_path):
         until(lambda device=device: place.ear.last("info", device), f"info of {device}")
 
     with paceline.connect(place.broker.url) as site:
-        pipeline = site.deploy_model(chain.model, devices=DEVICES[:2], name="model", serve=address)
+        pipeline = site.deploy_model(
+            chain.model, devices=DEVICES[:2], name="model", serve=address, link="auto"
+        )
         numbers = range(5)
         answers = list(pipeline.stream(chain.inputs(n) for n in numbers))
         segment = chain.folder / SEGMENTS_FOLDER / chain.manifest.segments[0].name
-        head = site.deploy_submodel(segment, DEVICES[0], name="head", serve=address)
+        head = site.deploy_submodel(segment, DEVICES[0], name="head", serve=address, link="uds")
         given = head.run(chain.inputs(0))
+        until(lambda: head.run(chain.inputs(0)) and head.account.links == {DEVICES[0]: "uds"})
         whole = pipeline.run(chain.inputs(1))
 
     assert [chain.right(n, a.tensors) for n, a in zip(numbers, answers, strict=True)] == [True] * 5
