@@ -1,17 +1,17 @@
 """One client's connection to one pipeline: frames to the entry lane, answers back, both counted.
 
 The caller's thread sends; the link's reader thread takes grants and answers and wakes the caller.
-So positions leave in order and no lock is held while sending. Frames go by the broker, or directly
-to an entry on this host that offers it (`wire.direct.paths`); answers come by the broker.
+So positions leave in order and no lock is held while sending. Frames go and answers come by the
+broker, or directly where the first or the last stage runs on this host (`paceline.ways`).
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from paceline.entry import Entry, random_number
 from paceline.news import News
+from paceline.ways import Client, Ways, random_number
 from wire import frame as frames
 from wire import link_names
 from wire.buffers import Buffer
@@ -20,6 +20,7 @@ from wire.errors import FrameError, LinkDownError
 from wire.frame import Frame, Kind
 from wire.hop import Grant, Lost, Position, new_position
 from wire.hop.receiver import HopReceiver
+from wire.ids import is_id
 from wire.links import Link
 from wire.messages import Route
 from wire.topics import Lane, Site
@@ -54,7 +55,7 @@ class DataPlane:
         client: This client's id.
         link: Not yet started; this object listens on it and closes it.
         usual: Its name.
-        host: What names this machine and its boot; None: as it is.
+        host: What names this machine and its boot; empty: as it is.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class DataPlane:
         client: str,
         link: Link,
         usual: str = link_names.DEFAULT,
-        host: str | None = None,
+        host: str = "",
     ) -> None:
         self.client = client
         self.changed = News()
@@ -72,27 +73,30 @@ class DataPlane:
         self._site = site
         self._pipeline = pipeline
         self._link = link
-        self._made = partial(
-            Entry,
-            client,
+        self._us = Client(
+            name=client,
             link=link,
             usual=usual,
-            receive=self._take_credit,
+            granted=self._take_credit,
+            answered=partial(self._answer, direct=True),
             changed=self.changed.tell,
             host=host,
         )
-        self._entries: dict[tuple[str, ...], Entry] = {}
-        self._forgotten: list[Entry] = []
+        self._ways: dict[tuple[str, ...], Ways] = {}
+        """By the lanes of the first stage."""
+        self._forgotten: list[Ways] = []
         """To be closed by the sending thread."""
         self._route: Route | None = None
-        self._newest = self._made({})
-        """The entry of ``_route``."""
+        self._newest = Ways(self._us, {}, {})
+        """Those of ``_route``."""
         self._room_wanted = False
         """Whether a frame waits for credit."""
         self._results = HopReceiver(random_number(), _MANY, _MANY_BYTES, told_every=RESULTS_UNTOLD)
         self._recipients: dict[int, Recipient] = {}
         self._credit_address = lru_cache(maxsize=64)(self._credit_address_of)
-        link.listen(site.topic("out", pipeline=pipeline, client=client), self._answer)
+        link.listen(
+            site.topic("out", pipeline=pipeline, client=client), lambda _, data: self._answer(data)
+        )
         link.listen(
             site.topic("client_credit", pipeline=pipeline, client=client),
             lambda _, data: self._take_credit(data),
@@ -101,7 +105,12 @@ class DataPlane:
     @property
     def links(self) -> dict[str, str]:
         """How frames go to each device of the entry; empty before the first one."""
-        return self._newest.paths.links()
+        return self._newest.there.links()
+
+    @property
+    def links_back(self) -> dict[str, str]:
+        """How answers come from each device of the last stage."""
+        return self._newest.back.links()
 
     def start(self, timeout_seconds: float) -> None:
         """Connect; see ``Link.start``."""
@@ -113,8 +122,8 @@ class DataPlane:
             last = self._results.farewell(time.monotonic())
         for address, grant in last:
             self._grant(address, grant)
-        for entry in (*self._entries.values(), *self._forgotten):
-            entry.paths.close()
+        for ways in (*self._ways.values(), *self._forgotten):
+            ways.close()
         self._link.close()
 
     def register(self, recipient: Recipient) -> int:
@@ -132,7 +141,7 @@ class DataPlane:
     def never_fits(self, route: Route, size_bytes: int) -> bool:
         """Whether the entry takes no frame of this size at all."""
         with self.changed.lock:
-            return self._entry(route).replicas.never_fits(size_bytes)
+            return self._ways_of(route).replicas.never_fits(size_bytes)
 
     def send(
         self,
@@ -157,16 +166,16 @@ class DataPlane:
         size = frames.reckoned_bytes(frame)
         if route is not self._route:
             with self.changed.lock:
-                self._entry(route)
-        entry = self._newest
-        if entry.paths.some_ready:
-            entry.paths.switch_ready(time.monotonic(), partial(self._all_arrived, entry))
+                self._ways_of(route)
+        ways = self._newest
+        if ways.there.some_ready:
+            ways.there.switch_ready(time.monotonic(), partial(self._all_arrived, ways))
         with self.changed.lock:
-            taken = entry.replicas.take(frame, size, alone=alone) if self._link.up else None
+            taken = ways.replicas.take(frame, size, alone=alone) if ways.up else None
             if taken is None:
                 self._room_wanted = True
                 return False
-        self._try_send(taken.address, finished(frame, taken.position), entry)
+        self._try_send(taken.address, finished(frame, taken.position), ways.there)
         return True
 
     def tick(self, route: Route | None, *, waiting: bool) -> None:
@@ -176,51 +185,65 @@ class DataPlane:
         """
         now = time.monotonic()
         with self.changed.lock:
-            entry = self._entry(route) if route is not None else None
+            newest = self._ways_of(route) if route is not None else None
             told = [
-                (one, one.replicas.due(now, waiting=waiting and one is entry, up=self._link.up))
-                for one in self._entries.values()
+                (ways, ways.replicas.due(now, waiting=waiting and ways is newest, up=ways.up))
+                for ways in self._ways.values()
             ]
             forgotten, self._forgotten = self._forgotten, []
-        for one, due in told:
+        for ways, due in told:
             self._tell(due.lost)
             for address, position in due.probes:
-                self._tell_position(one, address, position)
-        if entry is not None:
-            self._climb(entry, now)
-        for one in forgotten:
-            one.paths.close()
+                self._tell_position(ways, address, position)
+        if newest is not None:
+            self._climb(newest, now)
+        for ways in forgotten:
+            ways.close()
 
-    def _climb(self, entry: Entry, now: float) -> None:
-        """Do what a direct connection to the entry needs; see `wire.direct.paths`."""
+    def _climb(self, ways: Ways, now: float) -> None:
+        """Do what direct connections need; see `wire.direct.paths`."""
         with self.changed.lock:
-            suspects = entry.replicas.suspects
-        for told in entry.paths.tend(now, suspects, partial(self._all_arrived, entry)):
+            suspects = ways.replicas.suspects
+        for told in ways.there.tend(now, suspects, partial(self._all_arrived, ways)):
             with self.changed.lock:
-                position = entry.replicas.position(told.address)
-            self._tell_position(entry, told.address, position, asks=told.offers)
+                position = ways.replicas.position(told.address)
+            self._tell_position(ways, told.address, position, asks=told.offers)
+        for told in ways.back.tend(now, (), _always):
+            if told.offers:
+                meta = {"offers": True, "client": self.client}
+                self._try_send(told.address, Frame(Kind.CREDIT, 0, 0, meta=meta))
 
-    def _all_arrived(self, entry: Entry, address: str) -> bool:
+    def _all_arrived(self, ways: Ways, address: str) -> bool:
         with self.changed.lock:
-            return entry.replicas.all_arrived(address)
+            return ways.replicas.all_arrived(address)
 
     def _tell_position(
-        self, entry: Entry, address: str, position: Position, *, asks: bool = False
+        self, ways: Ways, address: str, position: Position, *, asks: bool = False
     ) -> None:
         meta = {"hop": list(position), "client": self.client} | ({"offers": True} if asks else {})
-        self._try_send(address, Frame(Kind.CREDIT, 0, 0, meta=meta), entry)
+        self._try_send(address, Frame(Kind.CREDIT, 0, 0, meta=meta), ways.there)
 
-    def _entry(self, route: Route) -> Entry:
+    def _ways_of(self, route: Route) -> Ways:
         if route is self._route:
             return self._newest
-        devices = _entry_devices(self._site, route)
-        entry = self._entries.get(tuple(devices))
-        if entry is None:
-            entry = self._entries[tuple(devices)] = self._made(devices)
-            for old in list(self._entries)[:-_MAX_ENTRIES]:
-                self._forgotten.append(self._entries.pop(old))
-        self._route, self._newest = route, entry
-        return entry
+        first = self._devices(route, 0, self._site.lane)
+        ways = self._ways.get(tuple(first))
+        if ways is None:
+            last = self._devices(route, max(s.stage for s in route.stages), self._site.credit)
+            ways = self._ways[tuple(first)] = Ways(self._us, first, last)
+            for old in list(self._ways)[:-_MAX_ENTRIES]:
+                self._forgotten.append(self._ways.pop(old))
+        self._route, self._newest = route, ways
+        return ways
+
+    @staticmethod
+    def _devices(
+        route: Route, number: int, address: Callable[[str, str, Lane], str]
+    ) -> dict[str, str]:
+        """Return the devices of a stage by an address of theirs."""
+        lane = Lane(route.generation, number)
+        found = [stage.device for stage in route.stages if stage.stage == number]
+        return {address(device, route.pipeline, lane): device for device in found}
 
     def _take_credit(self, data: Buffer) -> None:
         try:
@@ -229,18 +252,25 @@ class DataPlane:
         except FrameError:
             return
         with self.changed.lock:
-            entries = tuple(self._entries.values())
-            lost = [loss for one in entries for loss in one.replicas.granted(grant).lost]
+            known = tuple(self._ways.values())
+            lost = [loss for ways in known for loss in ways.replicas.granted(grant).lost]
             wanted, self._room_wanted = self._room_wanted, False
         if "offers" in frame.meta:
-            self._offered(entries, grant, frame.meta)
+            for ways in known:
+                with self.changed.lock:
+                    address = ways.replicas.address(grant.hop)
+                if address is not None:
+                    ways.there.offered(address, frame.meta["offers"], frame.meta.get("token"))
         self._tell(lost)
         if wanted or lost:
             self.changed.tell()
 
-    def _answer(self, _address: str, data: Buffer) -> None:
+    def _answer(self, data: Buffer, *, direct: bool = False) -> None:
         try:
             frame = frames.decode(data)
+            if "offers" in frame.meta and frame.kind is _CREDIT:
+                self._offered(frame)
+                return
             position = Position.from_meta(frame.meta.get("hop"))
         except FrameError:
             return  # it will show as a gap
@@ -255,6 +285,8 @@ class DataPlane:
             return
         with self.changed.lock:
             new, grant = self._results.passed(position, memoryview(data).nbytes, now)
+            if grant is None and not direct and self._newest.back.is_direct(address):
+                grant = self._results.grant(hop, now)  # what is to come changes over when all came
             recipient = self._recipients.get(frame.stream)
         if grant is not None:
             self._grant(address, grant)
@@ -262,18 +294,19 @@ class DataPlane:
             recipient.answered(frame)
         self.changed.tell()
 
-    def _offered(self, entries: tuple[Entry, ...], grant: Grant, meta: Mapping[str, Any]) -> None:
-        for entry in entries:
-            with self.changed.lock:
-                address = entry.replicas.address(grant.hop)
-            if address is not None:
-                entry.paths.offered(address, meta["offers"], meta.get("token"))
+    def _offered(self, frame: Frame) -> None:
+        """Take what a last stage offers for answers: the one whose frame this says it is."""
+        device = frame.meta.get("device")
+        if is_id(device):
+            address = self._credit_address(device, frame.generation, frame.stage)
+            self._newest.back.offered(address, frame.meta["offers"], frame.meta.get("token"))
 
     def _credit_address_of(self, device: str, generation: int, stage: int) -> str:
         return self._site.credit(device, self._pipeline, Lane(generation, stage))
 
     def _grant(self, address: str, grant: Grant) -> None:
-        self._try_send(address, Frame(Kind.CREDIT, 0, 0, meta={"grant": grant.to_meta()}))
+        frame = Frame(Kind.CREDIT, 0, 0, meta={"grant": grant.to_meta()})
+        self._try_send(address, frame, self._newest.back)
 
     def _tell(self, lost: list[Lost]) -> None:
         for loss in lost:
@@ -283,16 +316,14 @@ class DataPlane:
             if recipient is not None:
                 recipient.lost(loss)
 
-    def _try_send(self, address: str, frame: Frame, entry: Entry | None = None) -> None:
-        way: Link | Paths = self._link if entry is None else entry.paths
+    def _try_send(self, address: str, frame: Frame, paths: Paths | None = None) -> None:
+        way: Link | Paths = paths or self._link
         try:
             way.send(address, frames.encode(frame))
         except LinkDownError:
             return
 
 
-def _entry_devices(site: Site, route: Route) -> dict[str, str]:
-    """Return the devices of the first stage by the addresses of their lanes."""
-    lane = Lane(route.generation, 0)
-    first = [stage.device for stage in route.stages if stage.stage == 0]
-    return {site.lane(device, route.pipeline, lane): device for device in first}
+def _always(_address: str) -> bool:
+    """What tells that answers came needs no order."""
+    return True

@@ -159,8 +159,8 @@ class Ledger:
             self._drops_taken += answer.dropped
         return answer
 
-    def account(self, pipeline: str, client: str, stream: int, links: Mapping[str, str]) -> Account:
-        """Return the accounting as it is published; ``links``: how frames go to the entry."""
+    def account(self, pipeline: str, client: str, stream: int, **values: Any) -> Account:
+        """Return the accounting as it is published; ``values`` are of the message, and not ours."""
         with self._lock:
             kept = self.accounting
             return Account(
@@ -179,7 +179,7 @@ class Ledger:
                 ),
                 frame=_client_times(*self._last) if self._last else None,
                 latency=self._latency.to_message(),
-                links=dict(links),
+                **values,
             )
 
     def _answer(

@@ -175,10 +175,10 @@ def show(console: Console, summary: RunSummary) -> None:
         if summary.frames_per_second is not None:
             times += f"; {summary.frames_per_second:.1f} frames/s"
         console.print(times)
-    direct = {d: link for d, link in account.links.items() if link not in link_names.BROKERED}
-    if direct:
-        told = ", ".join(f"{device} by {link}" for device, link in direct.items())
-        console.print(f"frames went straight to {told}; answers came by the broker")
+    ways = [("frames went straight to", account.links), ("answers came from", account.links_back)]
+    said = [f"{words} {', '.join(found)}" for words, links in ways if (found := _direct(links))]
+    if said:
+        console.print("; ".join(said))
     _show_counts(console, "failed", summary.failed)
     _show_counts(console, "skipped", summary.skipped or {})
     if summary.unsent:
@@ -188,6 +188,10 @@ def show(console: Console, summary: RunSummary) -> None:
     if summary.output is not None:
         many = summary.source is not msgspec.UNSET
         console.print(f"{'The answers are' if many else 'The first result is'} in {summary.output}")
+
+
+def _direct(links: Mapping[str, str]) -> list[str]:
+    return [f"{d} by {link}" for d, link in links.items() if link not in link_names.BROKERED]
 
 
 def _show_counts(console: Console, what: str, counts: Mapping[str, int]) -> None:

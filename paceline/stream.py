@@ -216,7 +216,8 @@ class Stream:
     def account(self, pipeline: str) -> Account:
         """Return the accounting as it is published."""
         plane = self._plane
-        return self._ledger.account(pipeline, plane.client, self.number, plane.links)
+        ways = {"links": plane.links, "links_back": plane.links_back}
+        return self._ledger.account(pipeline, plane.client, self.number, **ways)
 
     # what the reader thread brings (paceline.dataplane.Recipient)
 

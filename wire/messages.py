@@ -121,9 +121,10 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     """How frames travel to and from a worker."""
 
     link: str = "mqtt"
-    """To the next stage: a plugin of `wire.links`, or ``auto``, the best that both can reach."""
+    """To the next stage: a plugin of `wire.links`, or ``auto``, the best that both can reach. From
+    the last stage: to clients on this host; all others are answered by the broker."""
     entry: str = "mqtt"
-    """The same from clients on this host to the first stage; all others go by the broker."""
+    """The same from clients on this host to the first stage."""
     codec: str = "raw"
     """A codec of `wire.codecs`."""
 
@@ -322,7 +323,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     latency: dict[str, Any] = {}
     """From submitting to the result, since the stream began: see `wire.histogram`."""
     links: dict[str, str] = {}
-    """How frames go to each device of the entry; answers come by the broker."""
+    """How frames go to each device of the entry."""
+    links_back: dict[str, str] = {}
+    """How answers come from each device of the last stage."""
     schema: int = SCHEMA
 
 

@@ -4,28 +4,22 @@ Frames come in by the broker and by direct connections, one at a time; grants go
 sender was heard last, so that they reach it when a connection is dead and nobody noticed.
 """
 
-import contextlib
-import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
-import msgspec
 import structlog
 
 from agent.channel import DirectAccess
-from agent.worker import data_limit, own_addresses
+from agent.worker import data_limit
+from agent.worker.doorway import Doorway
 from agent.worker.stage import Stage
 from agent.worker.stats import Stats
 from wire import link_names
 from wire.buffers import Buffer
-from wire.direct import endpoint, pinned, sockets
+from wire.direct import pinned
 from wire.direct.connection import Connection, Events
-from wire.direct.endpoint import LOOPBACK, Endpoint, Tcp, Uds
-from wire.direct.errors import EndpointError, HandshakeError
-from wire.direct.handshake import client_token
 from wire.direct.proving import Arrival, Door
-from wire.direct.server import Server
 from wire.errors import LinkDownError
 from wire.links import Link
 from wire.reading import Work
@@ -34,8 +28,6 @@ log = structlog.get_logger()
 
 MAX_CLIENTS: Final = 4
 """Connected at once; more of them go by the broker."""
-_CLIENT_BYTES: Final = 2 * data_limit.NEAR_BYTES
-"""What has to be left under a limit to take a client: two threads' stacks, and as much again."""
 _NOBODY: Final = 0
 
 
@@ -71,8 +63,6 @@ class Arrivals:
     ) -> None:
         self._stage = stage
         self._link = link
-        self._access = access
-        self._stats = stats
         self._take = take
         self._max_frame_bytes = max_frame_bytes
         self._events = Events(receive=self._take_by, ended=self._ended, fault=fault)
@@ -85,9 +75,17 @@ class Arrivals:
         """What each sender was heard by last; not here: the broker."""
         self._changing = threading.Lock()
         self._standing: dict[str, Connection] = {}  # one for each sender
-        self._servers: list[Server] = []
-        self._offers: list[Endpoint] | None = None
         self._closed = False
+        peers, transfer = stage.assignment.peers, stage.assignment.transfer
+        door = Door(
+            address=stage.inbox_address(),
+            token=peers.token,
+            senders={peer.device: pinned.der(peer.certificate) for peer in peers.upstream},
+            own_file=access.certificate_file if access is not None else None,
+            clients=not peers.upstream,
+        )
+        wanted = link_names.AUTO if peers.upstream else transfer.entry
+        self._doorway = Doorway(door, access, wanted, stage.clock, stats, self._arrived)
 
     def take(self, _address: str, data: Buffer) -> Work | None:
         """Take one frame's bytes from the broker's link; see `wire.links.Receive`."""
@@ -112,80 +110,18 @@ class Arrivals:
 
         A client is told its token, too: whoever hears this may send to us anyway.
         """
-        with self._changing:
-            if self._offers is None and not self._closed:
-                self._offers = self._opened()
-            offers = [self._now(offer) for offer in self._offers or ()]
-        told: dict[str, Any] = {"offers": endpoint.to_meta(offers)}
-        if offers and not self._stage.upstream:
-            told["token"] = client_token(self._stage.assignment.peers.token, sender)
-        return told
+        if self._stage.upstream:
+            return {"offers": self._doorway.offers()}
+        return self._doorway.offers_to_client(sender)
 
     def close(self) -> None:
         """Close everything; closing twice is harmless."""
         with self._changing:
             self._closed = True
             standing = list(self._standing.values())
-        for server in self._servers:
-            server.close()
+        self._doorway.close()
         for connection in standing:
             connection.close()
-        if self._servers and self._access is not None:
-            path = self._access.folder / endpoint.socket_name(self._stage.inbox_address())
-            with contextlib.suppress(OSError):
-                path.unlink()
-
-    def _opened(self) -> list[Endpoint]:
-        access, assignment = self._access, self._stage.assignment
-        senders = {peer.device: pinned.der(peer.certificate) for peer in assignment.peers.upstream}
-        wanted = link_names.AUTO if senders else assignment.transfer.entry
-        if access is None or not assignment.peers.token or wanted not in link_names.DIRECT:
-            return []
-        door = Door(
-            address=self._stage.inbox_address(),
-            token=assignment.peers.token,
-            senders=senders,
-            own_file=access.certificate_file,
-            clients=not senders,
-        )
-        host = self._stage.clock
-        made: list[Endpoint] = []
-        if wanted != "tcp":
-            with self._told():
-                self._serve(sockets.listen_uds(access.folder, door.address), door)
-                made.append(Uds(folder=str(access.folder), host=host))
-        if access.host is not None and wanted != "uds":
-            at = access.host if senders else LOOPBACK
-            with self._told():
-                listener = sockets.listen_tcp(at, access.first_port, access.last_port)
-                port = self._serve(listener, door)
-                made.append(Tcp(addresses=self._addresses(access), port=port, host=host))
-        return made
-
-    def _addresses(self, access: DirectAccess) -> tuple[str, ...]:
-        if not self._stage.upstream:  # clients have no certificates: they come from this host alone
-            return (LOOPBACK,)
-        return access.addresses or own_addresses.of(access.host or LOOPBACK)
-
-    def _now(self, offer: Endpoint) -> Endpoint:
-        """Return an offer with the addresses that this device has by now."""
-        if not isinstance(offer, Tcp) or self._access is None:
-            return offer
-        return msgspec.structs.replace(offer, addresses=self._addresses(self._access))
-
-    def _serve(self, listener: socket.socket, door: Door) -> int:
-        server = Server(listener, door, self._arrived, self._refused)
-        self._servers.append(server)
-        server.start()
-        return server.port
-
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Go on without what cannot be opened: there is always the broker."""
-        try:
-            yield
-        except EndpointError as error:
-            log.warning("link.not_offered", reason=str(error))
 
     def _arrived(self, arrival: Arrival) -> None:
         connection = Connection(
@@ -217,10 +153,7 @@ class Arrivals:
         """Whether one more may connect: every neighbour may, and so many clients."""
         if self._stage.upstream:
             return True
-        return len(self._standing) < MAX_CLIENTS and data_limit.has_room(_CLIENT_BYTES)
-
-    def _refused(self, error: HandshakeError) -> None:
-        self._stats.refused(error.code)
+        return len(self._standing) < MAX_CLIENTS and data_limit.has_room(data_limit.CLIENT_BYTES)
 
     def _take_by(self, connection: Connection | None, data: Buffer) -> Work | None:
         with self._taking:  # while a sender changes its link, what it sent by both may come

@@ -15,6 +15,8 @@ from agent.memory_limit import Mechanism
 
 NEAR_BYTES: Final = 16 << 20
 """Two stacks of threads: glibc maps 8 MiB for each."""
+CLIENT_BYTES: Final = 2 * NEAR_BYTES
+"""What has to be left to take a client's connection: two threads' stacks, and as much again."""
 _UNLIMITED: Final = resource.RLIM_INFINITY
 
 

@@ -57,6 +57,12 @@ class Hops:
         with self._lock:
             return self._next.all_arrived(address)
 
+    def nothing_on_its_way_to_client(self, address: str) -> bool:
+        """Whether a client has told that all came that it was sent."""
+        with self._lock:
+            hop = self._clients.get(address)
+            return hop is None or hop.all_arrived
+
     def position(self, address: str) -> Position:
         """Return how far we are with a replica of the next stage."""
         with self._lock:

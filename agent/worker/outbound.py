@@ -7,22 +7,25 @@ threads bring grants and leave what has to be sent, or sent again. So positions 
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from agent.worker.answering import Ready
 from agent.worker.custody import Custody, FrameKey, Kept
 from agent.worker.hops import MAX_CLIENTS, Hops
 from agent.worker.stage import Stage
 from agent.worker.stats import Stats
 from wire import frame as frames
 from wire.buffers import Buffer
+from wire.direct.connection import Connection
 from wire.direct.paths import Paths
 from wire.errors import FrameError, LinkDownError
 from wire.frame import NO_DEADLINE, Frame, Kind
 from wire.hop import Grant, Lost, Position
+from wire.ids import is_id
 
 MAX_ANSWERS: Final = 1024
 """Errors waiting to be sent; when full, the oldest is dropped and ends at its client's deadline."""
@@ -81,6 +84,10 @@ class Outbound:
         self._alone: deque[Kept] = deque()  # the same: sent again, one after the other
         self._answers: deque[Answer] = deque(maxlen=MAX_ANSWERS)
         self._look_at = 0.0
+        self.ready: Callable[[str], Ready | None] = lambda _: None
+        """Returns the direct connection to the client whose answers have an address."""
+        self.asked: Callable[[str], dict[str, Any]] = lambda _: {"offers": []}
+        """Returns what is told a client that asks how else it can be reached."""
 
     @property
     def settled(self) -> bool:
@@ -118,6 +125,9 @@ class Outbound:
         """Take a grant, in a reader thread."""
         try:
             frame = frames.decode(data)
+            if frame.meta.get("offers") is True:
+                self._tell_client(frame.meta.get("client"))
+                return
             grant = Grant.from_meta(frame.meta.get("grant"))
         except FrameError as error:
             self._stats.refused(error.code)
@@ -132,6 +142,14 @@ class Outbound:
         self._lost(heard.lost)
         if self._sends_again:
             self._wake()
+
+    def _tell_client(self, client: Any) -> None:
+        """Tell a client that asks where it can connect to for its answers."""
+        if self._is_last and is_id(client):
+            meta = {**self.asked(client), "device": self._stage.device}
+            told = frames.encode(self._credit_frame(meta))
+            with contextlib.suppress(LinkDownError):
+                self._paths.send(self._client_address(client), told)
 
     def leave(self) -> None:
         """Tell the next stage that nothing more comes from us."""
@@ -184,8 +202,11 @@ class Outbound:
             self._try_send(address, self._credit_frame({"hop": list(position)}))
         if self._paths.climb:
             self._climb(now)
-        while self._answers and self._paths.broker_up:
-            self._send_answer(self._answers.popleft())
+        while self._answers:
+            answer = self._answers.popleft()
+            if not self._sent_answer(answer):
+                self._answers.appendleft(answer)
+                return
 
     def _climb(self, now: float) -> None:
         """Do what direct connections need; see `wire.direct.paths`."""
@@ -228,9 +249,7 @@ class Outbound:
     def _sent(self, kept: Kept) -> bool:
         """Send a frame; False: the next stage has no room for it."""
         if self._is_last or kept.tells_an_error:
-            if self._paths.broker_up:
-                self._send_to_client(kept)
-            return self._paths.broker_up
+            return self._sent_to_client(kept)
         if not self._paths.up:
             return False
         if self._paths.some_ready:
@@ -241,10 +260,40 @@ class Outbound:
         self._send(taken.address, kept, taken.position, taken.forgotten)
         return True
 
-    def _send_to_client(self, kept: Kept) -> None:
-        if kept.key is not None:
-            address = self._client_address(kept.key.client)
-            self._send(address, kept, *self._hops.sent_to_client(address, kept, kept.size_bytes))
+    def _sent_to_client(self, kept: Kept) -> bool:
+        """Send an answer, directly or by the broker; False: neither can be used now."""
+        if kept.key is None:
+            return self._paths.broker_up
+        address = self._client_address(kept.key.client)
+        if self._direct(address) is None and not self._paths.broker_up:
+            return False
+        self._send(address, kept, *self._hops.sent_to_client(address, kept, kept.size_bytes))
+        return True
+
+    def _direct(self, address: str) -> Connection | None:
+        """Return the connection that a client's answers go by; None: they go by the broker.
+
+        They change over when none is on its way. What the broker's link lost is sent again anyway.
+        """
+        ready = self.ready(address)
+        if ready is None:
+            return None
+        if not ready.used:
+            arrived = self._hops.nothing_on_its_way_to_client(address)
+            ready.used = arrived or not self._paths.broker_up
+        return ready.connection if ready.used else None
+
+    def _carry(self, address: str, buffers: Sequence[Buffer]) -> None:
+        """Send to a client or a neighbour the way that is used now.
+
+        Raises:
+            LinkDownError: It was not sent, or may not have arrived.
+        """
+        direct = self._direct(address) if self._is_last else None
+        if direct is None:
+            self._paths.send(address, buffers)
+        else:
+            direct.send(buffers)
 
     def _send(self, address: str, kept: Kept, position: Position, forgotten: list[Kept]) -> None:
         frame = kept.frame
@@ -258,7 +307,7 @@ class Outbound:
         meta = {**frame.meta, "hop": list(position)}
         leaving = msgspec.structs.replace(frame, deadline_ms=left_ms, meta=meta)
         try:
-            self._paths.send(address, frames.encode(leaving))
+            self._carry(address, frames.encode(leaving))
         except LinkDownError:
             pass  # its position is spent all the same: the receiver will see the gap
         except FrameError as error:
@@ -291,7 +340,8 @@ class Outbound:
         if key is not None:
             self._answers.append(Answer(key, code, message[:MAX_MESSAGE_CHARACTERS]))
 
-    def _send_answer(self, answer: Answer) -> None:
+    def _sent_answer(self, answer: Answer) -> bool:
+        """Send an error; False: it has to wait for the link."""
         lane = self._stage.lane
         error = {
             "code": answer.code,
@@ -307,8 +357,11 @@ class Outbound:
             stage=lane.stage,
             meta={"client": answer.key.client, "error": error},
         )
-        self._stats.failed(answer.code)
-        self._send_to_client(Kept(frame, answer.key, frames.HEAD_BYTES, tells_an_error=True))
+        kept = Kept(frame, answer.key, frames.HEAD_BYTES, tells_an_error=True)
+        sent = self._sent_to_client(kept)
+        if sent:
+            self._stats.failed(answer.code)
+        return sent
 
     def _credit_frame(self, meta: dict[str, Any]) -> Frame:
         lane = self._stage.lane
@@ -316,6 +369,6 @@ class Outbound:
 
     def _try_send(self, address: str, frame: Frame) -> None:
         try:
-            self._paths.send(address, frames.encode(frame))
+            self._carry(address, frames.encode(frame))
         except LinkDownError:
             return

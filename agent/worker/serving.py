@@ -8,6 +8,7 @@ import structlog
 
 from agent.channel import BrokerAccess, Load
 from agent.runtimes import Runtime
+from agent.worker.answering import Answering
 from agent.worker.arrivals import Arrivals
 from agent.worker.compute import Compute
 from agent.worker.engine import Engine
@@ -106,6 +107,10 @@ class Serving:
             self._fault,
             order.max_frame_bytes,
         )
+        self._answering = Answering(
+            stage, order.direct, self._stats, self._take_credit, self._fault
+        )
+        self._outbound.ready, self._outbound.asked = self._answering.to, self._answering.offers
         self._compute = Compute(
             stage, self._runtime, self._inbox, self._intake, self._outbound, self._stats
         )
@@ -157,6 +162,7 @@ class Serving:
         if self._link.up and not self._overdue():
             self._intake.farewell()
         self._arrivals.close()
+        self._answering.close()
         self._paths.close()
         self._link.close()
         self._runtime.close()

@@ -50,7 +50,9 @@ class KnownPipeline:
     flows: dict[StageKey, StageFlow] = field(default_factory=dict)
     _progress: Recent[Progress] = field(default_factory=_recent_progress)
     _paced_from: float | None = None
-    _entered_by: Recent[frozenset[str]] = field(default_factory=lambda: Recent(WINDOW_SECONDS))
+    _by_clients: Recent[tuple[frozenset[str], frozenset[str]]] = field(
+        default_factory=lambda: Recent(WINDOW_SECONDS)
+    )
 
     @property
     def fed(self) -> bool:
@@ -82,13 +84,15 @@ class KnownPipeline:
             self._paced_from = now
         if progress is not None:
             self._progress.add(now, progress)
-            self._entered_by.add(now, _LINKS.intersection(account.links.values()))
+            told = account.links, account.links_back
+            there, back = (_LINKS.intersection(links.values()) for links in told)
+            self._by_clients.add(now, (there, back))
             self.waterfalls.take(account, self._stage_count, now, unix_ns)
         return progress
 
-    def entered_by(self, now: float) -> frozenset[str]:
-        """Return the links that clients' frames came by lately, as far as they told."""
-        return frozenset().union(*self._entered_by.within(now))
+    def used_by_clients(self, now: float, *, answers: bool) -> frozenset[str]:
+        """Return the links of clients' frames, or their answers, lately, as far as they told."""
+        return frozenset().union(*(told[answers] for told in self._by_clients.within(now)))
 
     @property
     def _stage_count(self) -> int:

@@ -190,9 +190,8 @@ def _used(
 
 
 def _used_by_clients(known: KnownPipeline, now: float, *, answers: bool) -> str:
-    """Return which links are used to the entry, or for answers, which have only the broker's."""
-    told = () if answers else known.entered_by(now)
-    return ", ".join(sorted(told)) or link_names.DEFAULT
+    """Return which links are used to the entry, or for answers; the broker's, if none is told."""
+    return ", ".join(sorted(known.used_by_clients(now, answers=answers))) or link_names.DEFAULT
 
 
 def _reported(

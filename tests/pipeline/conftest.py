@@ -289,7 +289,7 @@ class Fleet:
         self.routes.append(route)
         return route, workers
 
-    def client(self, route, name="client-a", *, host=None):
+    def client(self, route, name="client-a", *, host=""):
         """Connect a client, by default from another host than the workers'."""
         link = self.link(f"c:{name}")
         plane = DataPlane(self.site, route.pipeline, name, link, host=host)

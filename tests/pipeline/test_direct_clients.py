@@ -1,4 +1,4 @@
-"""Clients that find a direct connection to an entry on their host, lose it, and find it again."""
+"""Clients that find direct connections to stages on their host, lose them, and find them again."""
 
 import threading
 import time
@@ -10,20 +10,32 @@ import pytest
 from agent.channel import DirectAccess
 from agent.worker import arrivals, data_limit
 from fleet.control import direct_links
+from wire import codecs
+from wire.direct import endpoint, proving
+from wire.direct.endpoint import Way
+from wire.direct.proving import Key
+from wire.frame import Frame, Kind
 from wire.messages import Route, RouteStage, Transfer
+from wire.topics import Lane
 
 TOKEN = "8f" * 32
 HOST = "c" * 16
+LISTENS = "0.0.0.0"
 
 
 class Place:
-    """One stage, or replicas of it, that may be reached directly, and its clients."""
+    """One stage, or replicas of it, that may be reached directly, and its clients.
 
-    def __init__(self, fleet, tools, folder, link="auto", devices=("d0",), **access):
+    Frames come by ``link``, answers go by ``answers``.
+    """
+
+    def __init__(
+        self, fleet, tools, folder, link="auto", devices=("d0",), answers="mqtt", **access
+    ):
         self.fleet, self.tools, self.folder = fleet, tools, folder
         self.access = {"host": "127.0.0.1", **access}
         self.devices = devices
-        self.link = link
+        self.transfer = Transfer(entry=link, link=answers)
         self.workers = []
         self.serve(1)
 
@@ -35,7 +47,7 @@ class Place:
                 [self.tools.chain_assignment(0, 1, agreed, generation)],
                 direct_links.Links(TOKEN[:-1] + str(generation)),
             )
-            assignment = msgspec.structs.replace(assignment, transfer=Transfer(entry=self.link))
+            assignment = msgspec.structs.replace(assignment, transfer=self.transfer)
             direct = DirectAccess(folder=self.folder / device, **self.access)
             self.workers.append(
                 self.fleet.worker(assignment, device, self.tools.Scripted(), direct=direct)
@@ -53,6 +65,25 @@ class Place:
     def client(self, name="client-a", host=HOST):
         """Connect a client on the workers' host."""
         return self.fleet.client(self.route, name, host=host)
+
+    def answers_directly(self, client="client-a"):
+        """Whether each worker's answers to a client go directly now."""
+        address = self.fleet.site.topic("out", pipeline="p", client=client)
+        found = [worker.serving._answering.to(address) for worker in self.workers]
+        return all(ready is not None and ready.used for ready in found)
+
+    def cut(self):
+        """End every direct connection; returns how many."""
+        ends = [worker.serving for worker in self.workers]
+        found = [c for end in ends for c in list(end._arrivals._standing.values())]
+        found += [r.connection for end in ends for r in list(end._answering._ready.values())]
+        for connection in found:
+            connection._stream.close()
+        return len(found)
+
+    def servers(self):
+        """Return what listens for those who send frames."""
+        return [s for worker in self.workers for s in worker.serving._arrivals._doorway._servers]
 
     def connected(self):
         """Return which clients each worker has a connection of."""
@@ -95,7 +126,7 @@ def climbed(client, link, **expected):
         ("auto", {}, "uds"),
         ("auto", {"host": None}, "uds"),
         ("tcp", {}, "tcp"),
-        ("tcp", {"host": "0.0.0.0"}, "tcp"),
+        ("tcp", {"host": LISTENS}, "tcp"),
         ("uds", {}, "uds"),
     ],
 )
@@ -109,7 +140,7 @@ def test_a_client_on_the_entrys_host_reaches_it_directly(place, tools, link, acc
 
     assert in_order(answers)
     assert stream.account("p").links == {"d0": expected}
-    assert made.workers[0].serving._arrivals._servers[0]._listener.getsockname()[0] != "0.0.0.0"
+    assert LISTENS not in [s._listener.getsockname()[0] for s in made.servers()]
 
 
 @pytest.mark.parametrize(
@@ -125,10 +156,7 @@ def test_frames_of_other_clients_go_through_the_broker(place, tools, link, acces
     """By the pipeline's link, from another host, or where nothing is offered."""
     made = place(link, **access)
     client = made.client(host=host)
-    asked = []
-    entry_of = client.plane._made
-    client.plane._made = lambda devices: asked.append(entry_of(devices)) or asked[-1]
-    answers, _ = client.answers(frames_until(lambda: asked and asked[0].paths._thread))
+    answers, _ = client.answers(frames_until(lambda: client.plane._newest.there._thread))
     more, _ = client.answers(tools.numbered(20))
 
     assert in_order(answers)
@@ -149,22 +177,68 @@ def test_a_client_that_cannot_enter_the_agents_folder_takes_the_port(place):
     assert made.connected() == [["client-a"]]
 
 
-def test_a_running_stream_changes_its_link_and_loses_nothing(place):
-    """The connection is cut again and again under load."""
-    made = place()
+@pytest.mark.parametrize("answers", ["auto", "tcp", "uds"])
+def test_answers_to_a_client_on_the_host_come_directly(place, tools, answers):
+    """By a connection of their own; nothing of them is at the broker any more."""
+    made = place("mqtt", answers=answers)
+    client = made.client()
+    first, _ = client.answers(frames_until(made.answers_directly))
+    made.workers[0].link.lose = lambda address: "/out/" in address
+    more, _ = client.answers(tools.numbered(50))
+
+    assert in_order(first)
+    assert in_order(more)
+    assert client.plane.links == {"d0": "mqtt"}
+    assert client.plane.links_back == {"d0": "tcp" if answers == "tcp" else "uds"}
+
+
+@pytest.mark.parametrize(("answers", "host"), [("mqtt", HOST), ("auto", "another")])
+def test_answers_to_other_clients_come_by_the_broker(place, tools, answers, host):
+    """By the pipeline's link, or to another host; frames may go directly all the same."""
+    made = place("auto", answers=answers)
+    client = made.client(host=host)
+    first, _ = client.answers(frames_until(lambda: client.plane._newest.back._thread))
+    more, _ = client.answers(tools.numbered(20))
+
+    assert in_order(first)
+    assert in_order(more)
+    assert client.plane.links_back == {"d0": "mqtt"}
+    assert not made.answers_directly()
+
+
+def test_without_a_broker_it_goes_on(place, tools):
+    """Where frames and answers go directly; what came before it was gone is answered, too."""
+    made = place(answers="auto")
+    client = made.client()
+    both = {"d0": "uds"}
+    first, _ = client.answers(
+        frames_until(lambda: client.plane.links == both and made.answers_directly())
+    )
+    for link in (client.link, made.workers[0].link):
+        link.close()
+    more, stream = client.answers(tools.numbered(200))
+
+    assert in_order(first)
+    assert in_order(more)
+    assert stream.accounting.results == 200
+    assert not client.link.up
+
+
+@pytest.mark.parametrize("answers", ["mqtt", "auto"])
+def test_a_running_stream_changes_its_link_and_loses_nothing(place, answers):
+    """The connections are cut again and again under load."""
+    made = place(answers=answers)
     client = made.client()
     cuts, stop = [], threading.Event()
 
     def cutting():
         while not stop.wait(0.02):
-            for connection in list(made.workers[0].serving._arrivals._standing.values()):
-                connection._stream.close()
-                cuts.append(connection)
+            cuts.append(made.cut())
 
     thread = threading.Thread(target=cutting)
     thread.start()
     try:
-        answers, stream = client.answers(frames_until(lambda: len(cuts) > 2, least=3000))
+        answers, stream = client.answers(frames_until(lambda: sum(cuts) > 4, least=3000))
     finally:
         stop.set()
         thread.join()
@@ -174,15 +248,19 @@ def test_a_running_stream_changes_its_link_and_loses_nothing(place):
 
 
 def test_the_route_moves_and_the_client_climbs_at_the_new_entry(place):
-    """Its connection to the old one goes with that."""
-    made = place()
+    """Its connections to the old one go with that."""
+    made = place(answers="auto")
     client = made.client()
     climbed(client, "uds")
-    before = made.workers[0]
+    before = made.workers.pop()
     client.route = made.serve(2)
-    first, _ = client.answers(frames_until(lambda: made.connected()[1] == ["client-a"]))
+    first, _ = client.answers(
+        frames_until(lambda: made.connected() == [["client-a"]] and made.answers_directly())
+    )
     before.drain()
-    answers, _ = client.answers(frames_until(lambda: made.connected()[0] == [], least=20))
+    answers, _ = client.answers(
+        frames_until(lambda: not before.serving._arrivals._standing, least=20)
+    )
 
     assert in_order(first)
     assert in_order(answers)
@@ -191,7 +269,7 @@ def test_the_route_moves_and_the_client_climbs_at_the_new_entry(place):
 
 def test_replicas_are_reached_each_and_one_of_them_may_die(place):
     """What the dead one had is sent to the other."""
-    made = place(devices=("d0", "d1"))
+    made = place(devices=("d0", "d1"), answers="auto")
     client = made.client()
     climbed(client, "uds", d0="uds", d1="uds")
     victim = made.workers[0]
@@ -221,6 +299,29 @@ def test_a_worker_keeps_no_connection_of_a_client_that_went(place, tools):
     answers, _ = second.answers(tools.numbered(20))
 
     assert both == [["client-a", "client-b"]]
+    assert in_order(answers)
+
+
+def test_a_client_that_takes_no_answers_holds_up_the_others_for_a_moment(place, fleet, tools):
+    """One that is stopped, say: its connection is given up, and its answers go to the broker."""
+    made = place("mqtt", answers="uds")
+    client, sleeper = made.client("client-a"), fleet.stranger("sleeper")
+    told = made.workers[0].serving._answering.offers("sleeper")
+    lane = fleet.site.credit("d0", "p", Lane(1, 0))
+    way = Way("uds", f"{made.folder}/d0/{endpoint.socket_name(lane)}", 0, False)
+    key = Key(address=lane, token=told["token"], sender="sleeper")
+    asleep = proving.connect(way, key, 20)
+    address = fleet.site.topic("out", pipeline="p", client="sleeper")
+    answering = made.workers[0].serving._answering
+    tools.eventually(lambda: answering.to(address))
+    large = codecs.tensors({"x": np.zeros(16_000, np.float32)})
+    for sequence in range(40):
+        data = Frame(Kind.DATA, 7, sequence, generation=1, tensors=large)
+        sleeper.send_frame(fleet.lane(), data)
+    answers, _ = client.answers(tools.numbered(50))
+    tools.eventually(lambda: answering.to(address) is None)
+    asleep.stream.close()
+
     assert in_order(answers)
 
 

@@ -40,14 +40,16 @@ _SENDER: Final = b"sender"
 _WELCOME: Final = b"welcome"
 
 
-def client_token(token: str, client: str) -> str:
-    """Return what a client proves itself with to an entry of this token's generation.
+def client_token(token: str, address: str, client: str) -> str:
+    """Return what a client proves itself with at the lane of a worker of this token's generation.
 
     Empty: that token is too short to prove anything with.
     """
     if len(token) < MIN_TOKEN_CHARACTERS:
         return ""
-    return hmac.digest(token.encode(), _CLIENT + b"\0" + client.encode(), hashlib.sha256).hex()
+    return hmac.digest(
+        token.encode(), b"\0".join((_CLIENT, address.encode(), client.encode())), hashlib.sha256
+    ).hex()
 
 
 class Sender:

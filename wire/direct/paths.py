@@ -160,6 +160,11 @@ class Paths:
         used = [path.used for path in self._paths.values()]
         return bool(used) and None not in used
 
+    def is_direct(self, address: str) -> bool:
+        """Whether a direct connection to this address is used."""
+        path = self._paths.get(address)
+        return path is not None and path.used is not None
+
     def links(self) -> dict[str, str]:
         """Return which link is used to each device of the next stage."""
         usual = self._ours.usual

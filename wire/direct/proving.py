@@ -29,18 +29,20 @@ class Door:
     """The lane's."""
     token: str
     """The generation's."""
-    senders: Mapping[str, bytes | None]
+    senders: Mapping[str, bytes | None] = field(default_factory=dict)
     """By id: the certificate (DER) that it shows off this host; None: it cannot come from there."""
     own_file: Path | None = None
     """Our certificate and key (PEM); None: nobody can come from off this host."""
     clients: bool = False
     """Whether anybody of this host may come who knows a client's token."""
+    stall_seconds: float = STALL_SECONDS
+    """Who takes no byte of ours for so long is given up."""
 
     def token_of(self, sender: str) -> str:
         """Return what a sender has to prove that it knows; empty: it may not come."""
         if sender in self.senders:
             return self.token
-        return client_token(self.token, sender) if self.clients else ""
+        return client_token(self.token, self.address, sender) if self.clients else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +135,7 @@ def admit(sock: socket.socket, door: Door, *, encrypted: bool, seconds: float) -
         arena = _sent_with_arena(sock, answer, ends) if link == "uds" else None
         if arena is None:
             _send(sock, answer, ends)
-        stream = ByteStream(sock, side.sender, send_seconds=STALL_SECONDS)
+        stream = ByteStream(sock, side.sender, send_seconds=door.stall_seconds)
         return Arrival(stream, side.sender, link, arena)
     except OSError as error:
         sock.close()

@@ -33,6 +33,7 @@ class Plane:
         self.forgotten = []
         self.waiting = []
         self.links = {"d1": "mqtt"}
+        self.links_back = {"d2": "mqtt"}
 
     def register(self, recipient):
         """Return the stream's number."""

@@ -31,6 +31,8 @@ class Wire:
     def __init__(self):
         self.up = True
         self.sent = []
+        self.asked = []
+        """Questions for direct links."""
         self.listening = {}
 
     def listen(self, address, receive):
@@ -42,7 +44,8 @@ class Wire:
         if not self.up:
             raise LinkDownError("test")
         data = b"".join(memoryview(b).cast("B") for b in buffers)
-        self.sent.append((address, frame.decode(data)))
+        made = frame.decode(data)
+        (self.asked if "offers" in made.meta else self.sent).append((address, made))
 
     def bring(self, address, made):
         """Deliver a frame."""
@@ -123,6 +126,41 @@ def test_credit_is_asked_for_before_anything_is_sent(desk):
     assert not sent
     assert address == "paceline/v1/default/d/d0/in/p/1-0"
     assert (probe.kind, probe.meta["client"], probe.meta["hop"][3]) == (Kind.CREDIT, "c", "c")
+
+
+def test_first_and_last_stage_are_asked_how_else_they_can_be_reached(desk):
+    """The one where frames come in, with our position; the other where it hears what came."""
+    desk.plane.tick(route(), waiting=False)
+    first, last = desk.wire.asked
+    desk.plane.tick(route(), waiting=False)
+
+    assert first[0] == "paceline/v1/default/d/d0/in/p/1-0"
+    assert first[1].meta["hop"][3] == "c"
+    assert last[0] == "paceline/v1/default/d/d0/cr/p/1-0"
+    assert last[1].meta == {"offers": True, "client": "c"}
+    assert len(desk.wire.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"offers": [], "device": "d0"},
+        {"offers": 5, "device": "d0", "token": 7},
+        {"offers": [{"link": "uds", "folder": "/nowhere", "host": "x"}], "device": "d0"},
+        {"offers": [{"link": "tcp"}], "device": "d/#", "token": "x" * 64},
+        {"offers": True, "device": ["d0"]},
+        {"offers": None},
+    ],
+)
+def test_offers_that_are_none(desk, meta):
+    """Whatever is told in a last stage's name, answers stay where they are."""
+    desk.plane.tick(route(), waiting=False)
+    desk.wire.bring(OUT, Frame(Kind.CREDIT, 0, 0, generation=1, stage=0, meta=meta))
+    desk.answer(0, 0)
+
+    assert desk.plane.links_back == {"d0": "mqtt"}
+    assert desk.stream.heard == [(Kind.RESULT, 0)]
+    desk.plane._newest.close()
 
 
 def test_what_was_granted_may_be_sent(desk):

@@ -28,7 +28,7 @@ def test_account_tells_the_latency_of_results_and_the_newest_one_by_the_clients_
     ledger.error(1, "worker.lost", "gone")
     ledger.result(2, {}, _meta(0, 1))
 
-    told = ledger.account("p", "c", 7, {"d1": "uds"})
+    told = ledger.account("p", "c", 7, links={"d1": "uds"})
     answers = {answer.sequence: answer for answer in (ledger.take() for _ in range(3))}
 
     latency = Histogram.from_message(told.latency)
@@ -36,6 +36,7 @@ def test_account_tells_the_latency_of_results_and_the_newest_one_by_the_clients_
     assert latency.sum_ns == sum(
         answers[number].answered_ns - answers[number].submitted_ns for number in (0, 2)
     )
+    assert told.links == {"d1": "uds"}
     assert [entry["device"] for entry in told.timings] == ["d0", "d1"]
     assert told.frame is not None
     assert (told.frame.sequence, told.frame.answered) == (2, answers[2].answered_ns)
@@ -44,7 +45,7 @@ def test_account_tells_the_latency_of_results_and_the_newest_one_by_the_clients_
 
 def test_account_before_the_first_result_has_no_frame():
     """Nothing is made up."""
-    told = Ledger(threading.Condition()).account("p", "c", 7, {})
+    told = Ledger(threading.Condition()).account("p", "c", 7)
 
     assert told.frame is None
     assert told.timings == ()

@@ -100,7 +100,7 @@ def test_replicas_are_one_stage_and_one_link():
 
 
 def test_a_link_is_what_the_senders_say_that_they_use():
-    """Not known until they say so; between replicas several; answers have only the broker's."""
+    """Not known until they say so; between replicas several."""
     state = SiteState(telling.TOPICS)
     state.connected(0.0)
     for device, number in (("d1", 0), ("d2", 1), ("d3", 1)):
@@ -125,18 +125,20 @@ def test_a_link_is_what_the_senders_say_that_they_use():
     assert none.links[1].link is None
 
 
-def test_how_clients_reach_the_entry_is_what_they_say():
+def test_how_clients_reach_the_entry_and_are_answered_is_what_they_say():
     """Of lately, and of links that there are; who says nothing goes by the broker."""
     state = SiteState(telling.TOPICS)
     state.connected(0.0)
     take(state, telling.route("d1"), 1.0)
     seen = []
     for second, links in enumerate(({}, {"d1": "uds"}, {"d1": "tcp"}, {"d1": "<b>"}), start=5):
-        take(state, telling.account(second, links=links), float(second))
-        seen.append(_pipeline(state, float(second)).links[0].link)
+        told = telling.account(second, links=links, links_back={"d1": "uds"} if links else {})
+        take(state, told, float(second))
+        seen.append([link.link for link in _pipeline(state, float(second)).links])
     after = _pipeline(state, 60.0)
 
-    assert seen == ["mqtt", "uds", "tcp, uds", "tcp, uds"]
+    assert [there for there, _ in seen] == ["mqtt", "uds", "tcp, uds", "tcp, uds"]
+    assert [back for _, back in seen] == ["mqtt", "uds", "uds", "uds"]
     assert [link.link for link in after.links] == ["mqtt", "mqtt"]
 
 

@@ -97,7 +97,7 @@ def test_without_a_token_there_is_no_handshake(token):
     receiver = Receiver(LANE, _tokens(("a",), token), b"r" * 32)
     with pytest.raises(HandshakeError):
         said(sender, receiver)
-    assert client_token(token, "a") == ""
+    assert client_token(token, LANE, "a") == ""
 
 
 MESSAGES = [len(message) for message in said(*sides())]

@@ -1,0 +1,128 @@
+"""A lane's door to direct connections: opened when somebody asks for it."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from agent.channel import DirectAccess
+from agent.worker import own_addresses
+from agent.worker.stats import Stats
+from wire import link_names
+from wire.direct import endpoint, sockets
+from wire.direct.endpoint import LOOPBACK, Endpoint, Tcp, Uds
+from wire.direct.errors import EndpointError, HandshakeError
+from wire.direct.handshake import client_token
+from wire.direct.proving import Arrival, Door
+from wire.direct.server import Server
+
+log = structlog.get_logger()
+
+_KINDS: Final = {"auto": ("uds", "tcp"), "uds": ("uds",), "tcp": ("tcp",)}
+
+
+class Doorway:
+    """Where those who may can connect to.
+
+    Args:
+        door: The lane, and who may connect.
+        access: Where it may be opened on this device; None: nowhere.
+        wanted: ``auto``, or the one link that is offered; of the broker: none is.
+        host: `wire.clock.clock_id`.
+        stats: What is counted: whoever is refused.
+        arrived: Called with whoever has proved itself, in a thread of its own.
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        access: DirectAccess | None,
+        wanted: str,
+        host: str,
+        stats: Stats,
+        arrived: Callable[[Arrival], None],
+    ) -> None:
+        self._door = door
+        self._access = access if wanted in link_names.DIRECT and door.token else None
+        self._kinds = _KINDS.get(wanted, ())
+        self._host = host
+        self._stats = stats
+        self._arrived = arrived
+        self._opening = threading.Lock()
+        self._servers: list[Server] = []
+        self._offers: list[Endpoint] | None = None
+        self._closed = False
+
+    def offers(self) -> list[Any]:
+        """Return where one can connect to, as a frame's meta says it; opened when first asked."""
+        with self._opening:
+            if self._offers is None and not self._closed:
+                self._offers = self._opened()
+            return endpoint.to_meta([self._now(offer) for offer in self._offers or ()])
+
+    def offers_to_client(self, client: str) -> dict[str, Any]:
+        """Return the meta of what answers a client that asks: the offers, and its token."""
+        offers = self.offers()
+        told = {"token": client_token(self._door.token, self._door.address, client)}
+        return {"offers": offers, **(told if offers else {})}
+
+    def close(self) -> None:
+        """Let nobody else in; who is in stays. Closing twice is harmless."""
+        with self._opening:
+            self._closed = True
+        for server in self._servers:
+            server.close()
+        if self._servers and self._access is not None:
+            path = self._access.folder / endpoint.socket_name(self._door.address)
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+    def _opened(self) -> list[Endpoint]:
+        access = self._access
+        if access is None:
+            return []
+        made: list[Endpoint] = []
+        if "uds" in self._kinds:
+            with _told():
+                self._serve(sockets.listen_uds(access.folder, self._door.address))
+                made.append(Uds(folder=str(access.folder), host=self._host))
+        if "tcp" in self._kinds and access.host is not None:
+            # clients have no certificates: they come from this host alone
+            at = LOOPBACK if self._door.clients else access.host
+            with _told():
+                port = self._serve(sockets.listen_tcp(at, access.first_port, access.last_port))
+                made.append(Tcp(addresses=self._addresses(access), port=port, host=self._host))
+        return made
+
+    def _addresses(self, access: DirectAccess) -> tuple[str, ...]:
+        if self._door.clients or access.host is None:
+            return (LOOPBACK,)
+        return access.addresses or own_addresses.of(access.host)
+
+    def _now(self, offer: Endpoint) -> Endpoint:
+        """Return an offer with the addresses that this device has by now."""
+        if not isinstance(offer, Tcp) or self._access is None:
+            return offer
+        return msgspec.structs.replace(offer, addresses=self._addresses(self._access))
+
+    def _serve(self, listener: socket.socket) -> int:
+        server = Server(listener, self._door, self._arrived, self._refused)
+        self._servers.append(server)
+        server.start()
+        return server.port
+
+    def _refused(self, error: HandshakeError) -> None:
+        self._stats.refused(error.code)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Go on without what cannot be opened: there is always the broker."""
+    try:
+        yield
+    except EndpointError as error:
+        log.warning("link.not_offered", reason=str(error))

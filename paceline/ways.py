@@ -1,0 +1,83 @@
+"""How a client reaches one generation of a pipeline, and is reached by it.
+
+All begins at the broker. What runs on the client's own host may be reached directly: the first
+stage, by a connection for frames, and the last one, by another for answers (`wire.direct.paths`).
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from wire import link_names
+from wire.buffers import Buffer
+from wire.clock import clock_id
+from wire.direct.paths import Neighbour, Ours, Paths
+from wire.hop.replicas import Replicas
+from wire.links import Link
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Who sends and is answered.
+
+    Args:
+        name: Its id.
+        link: The broker's.
+        usual: Its name.
+        granted: Takes credit that comes by a direct connection.
+        answered: The same of answers.
+        changed: Called, in any thread, when there is something to tend.
+        host: What names this machine and its boot.
+    """
+
+    name: str
+    link: Link
+    usual: str = link_names.DEFAULT
+    granted: Callable[[Buffer], None] = lambda _: None
+    answered: Callable[[Buffer], None] = lambda _: None
+    changed: Callable[[], None] = lambda: None
+    host: str = ""
+
+
+class Ways:
+    """The ways to the first stage, and from the last one.
+
+    Args:
+        client: Who sends.
+        first: The devices of the first stage, by the addresses of their lanes.
+        last: Those of the last one, by where they hear what came.
+    """
+
+    def __init__(self, client: Client, first: Mapping[str, str], last: Mapping[str, str]) -> None:
+        self.replicas = Replicas(client.name, first, random_number)
+        """The first stage's; guarded by their owner's lock."""
+        self.there = _paths(client, first, client.granted)
+        """What frames take."""
+        self.back = _paths(client, last, client.answered)
+        """What answers take, and what tells that they came."""
+
+    @property
+    def up(self) -> bool:
+        """Whether frames can be sent and answered now."""
+        return self.there.up and self.back.up
+
+    def close(self) -> None:
+        """Close what is direct; closing twice is harmless."""
+        self.there.close()
+        self.back.close()
+
+
+def _paths(client: Client, devices: Mapping[str, str], receive: Callable[[Buffer], None]) -> Paths:
+    ours = Ours(
+        sender=client.name,
+        host=client.host or clock_id(),
+        usual=client.usual,
+        wanted=link_names.AUTO,
+    )
+    neighbours = {address: Neighbour(device) for address, device in devices.items()}
+    return Paths(client.link, neighbours, ours, receive=receive, changed=client.changed)
+
+
+def random_number() -> int:
+    """Return a number that nobody else draws."""
+    return random.SystemRandom().getrandbits(63)
