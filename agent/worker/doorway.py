@@ -91,12 +91,15 @@ class Doorway:
                 self._serve(sockets.listen_uds(access.folder, self._door.address))
                 made.append(Uds(folder=str(access.folder), host=self._host))
         if "tcp" in self._kinds and access.host is not None:
-            # clients have no certificates: they come from this host alone
-            at = LOOPBACK if self._door.clients else access.host
             with _told():
-                port = self._serve(sockets.listen_tcp(at, access.first_port, access.last_port))
+                port = self._serve(self._listen_tcp(access, access.host))
                 made.append(Tcp(addresses=self._addresses(access), port=port, host=self._host))
         return made
+
+    def _listen_tcp(self, access: DirectAccess, host: str) -> socket.socket:
+        if self._door.clients:  # without certificates they come from this host alone
+            return sockets.listen_tcp(LOOPBACK, 0, 0)
+        return sockets.listen_tcp(host, access.first_port, access.last_port)
 
     def _addresses(self, access: DirectAccess) -> tuple[str, ...]:
         if self._door.clients or access.host is None:

@@ -82,7 +82,8 @@ def tell(summary: dict[str, Any]) -> None:
         f" + {account['drops']} dropped + {errors} late or failed;"
         f" latency p50 {latency['p50'] * 1000:.0f} ms, p95 {latency['p95'] * 1000:.0f} ms"
     )
-    print("frames came to", *(f"{device} by {link}" for device, link in account["links"].items()))
+    for words, links in ("frames to", account["links"]), ("answers from", account["links_back"]):
+        print(words, *(f"{device}: {link}" for device, link in links.items()))
     ended = account["results"] + account["drops"] + errors
     if not account["results"] or account["submitted"] != ended or account["in_flight"]:
         sys.exit("not every frame is accounted for")

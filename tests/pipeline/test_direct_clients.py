@@ -182,14 +182,16 @@ def test_answers_to_a_client_on_the_host_come_directly(place, tools, answers):
     """By a connection of their own; nothing of them is at the broker any more."""
     made = place("mqtt", answers=answers)
     client = made.client()
-    first, _ = client.answers(frames_until(made.answers_directly))
+    expected = {"d0": "tcp" if answers == "tcp" else "uds"}
+    first, _ = client.answers(
+        frames_until(lambda: made.answers_directly() and client.plane.links_back == expected)
+    )
     made.workers[0].link.lose = lambda address: "/out/" in address
     more, _ = client.answers(tools.numbered(50))
 
     assert in_order(first)
     assert in_order(more)
     assert client.plane.links == {"d0": "mqtt"}
-    assert client.plane.links_back == {"d0": "tcp" if answers == "tcp" else "uds"}
 
 
 @pytest.mark.parametrize(("answers", "host"), [("mqtt", HOST), ("auto", "another")])
@@ -222,6 +224,16 @@ def test_without_a_broker_it_goes_on(place, tools):
     assert in_order(more)
     assert stream.accounting.results == 200
     assert not client.link.up
+
+
+def test_ports_that_were_set_are_left_to_neighbours(place):
+    """A worker that may have one has it for the stage before it."""
+    made = place("tcp", answers="tcp", first_port=1, last_port=1)
+    client = made.client()
+    first, _ = client.answers(frames_until(lambda: client.plane.links_back == {"d0": "tcp"}))
+
+    assert in_order(first)
+    assert client.plane.links == {"d0": "tcp"}
 
 
 @pytest.mark.parametrize("answers", ["mqtt", "auto"])

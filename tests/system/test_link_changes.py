@@ -83,6 +83,32 @@ def test_a_client_on_the_first_devices_host_reaches_it_directly(place, pair):
     assert [a.sequence for a in feeding.answers] == list(range(len(feeding.answers)))
 
 
+def test_on_one_host_it_goes_on_without_a_broker(place, pair):
+    """Frames, what is between the stages, and answers all go directly: nothing waits for it."""
+    start(place)
+    place.deploy(pair.folder, "d1", "d2", link="auto")
+    pipeline = place.site.pipeline("p")
+
+    def is_direct():
+        told = pipeline.account
+        return (
+            told is not None
+            and (told.links, told.links_back) == ({"d1": "uds"}, {"d2": "uds"})
+            and link(place, "d1", "d2") == "uds"
+        )
+
+    with Feeding(pipeline, pair) as feeding:
+        until(is_direct, "direct links all the way")
+        feeding.more(50)
+        place.broker.stop()
+        feeding.more(300)
+        place.broker.start()
+        feeding.more(50)
+
+    assert feeding.errors == {}
+    assert [a.sequence for a in feeding.answers] == list(range(len(feeding.answers)))
+
+
 def test_what_clients_send_can_be_kept_to_the_broker(place, pair):
     """`entry=mqtt`: every frame that enters is to be seen there, between stages none."""
     start(place)
