@@ -11,7 +11,6 @@ from typing import Any, Final, Protocol
 import structlog
 
 from agent.channel import DirectAccess
-from agent.worker import data_limit
 from agent.worker.doorway import Doorway
 from agent.worker.stage import Stage
 from agent.worker.stats import Stats
@@ -19,15 +18,13 @@ from wire import link_names
 from wire.buffers import Buffer
 from wire.direct import pinned
 from wire.direct.connection import Connection, Events
-from wire.direct.proving import Arrival, Door
+from wire.direct.proving import Door
 from wire.errors import LinkDownError
 from wire.links import Link
 from wire.reading import Work
 
 log = structlog.get_logger()
 
-MAX_CLIENTS: Final = 4
-"""Connected at once; more of them go by the broker."""
 _NOBODY: Final = 0
 
 
@@ -64,8 +61,6 @@ class Arrivals:
         self._stage = stage
         self._link = link
         self._take = take
-        self._max_frame_bytes = max_frame_bytes
-        self._events = Events(receive=self._take_by, ended=self._ended, fault=fault)
         self._taking = threading.Lock()
         self._thread = _NOBODY
         """The thread that is in ``take``."""
@@ -73,9 +68,6 @@ class Arrivals:
         """What the frame in ``take`` came by; None: the broker."""
         self._heard: dict[str, Connection] = {}
         """What each sender was heard by last; not here: the broker."""
-        self._changing = threading.Lock()
-        self._standing: dict[str, Connection] = {}  # one for each sender
-        self._closed = False
         peers, transfer = stage.assignment.peers, stage.assignment.transfer
         door = Door(
             address=stage.inbox_address(),
@@ -85,7 +77,10 @@ class Arrivals:
             clients=not peers.upstream,
         )
         wanted = link_names.AUTO if peers.upstream else transfer.entry
-        self._doorway = Doorway(door, access, wanted, stage.clock, stats, self._arrived)
+        events = Events(receive=self._take_by, ended=self._ended, fault=fault)
+        self._doorway = Doorway(
+            door, access, wanted, stage.clock, stats, events, max_frame_bytes, works=True
+        )
 
     def take(self, _address: str, data: Buffer) -> Work | None:
         """Take one frame's bytes from the broker's link; see `wire.links.Receive`."""
@@ -116,44 +111,7 @@ class Arrivals:
 
     def close(self) -> None:
         """Close everything; closing twice is harmless."""
-        with self._changing:
-            self._closed = True
-            standing = list(self._standing.values())
         self._doorway.close()
-        for connection in standing:
-            connection.close()
-
-    def _arrived(self, arrival: Arrival) -> None:
-        connection = Connection(
-            arrival.stream,
-            arrival.link,
-            arrival.sender,
-            self._events,
-            self._max_frame_bytes,
-            works=True,
-            arena=arrival.arena,
-        )
-        with self._changing:
-            before = self._standing.get(arrival.sender)
-            closed = self._closed or (before is None and not self._has_room())
-            if not closed:
-                self._standing[arrival.sender] = connection
-        if before is not None:
-            before.close()  # its sender has given it up, or it would not come again
-        try:
-            if not closed:
-                connection.start()
-        except RuntimeError:  # no memory for a thread
-            closed = True
-        if closed:  # its sender stays on the broker's link
-            self._ended(connection, "")
-            connection.close()
-
-    def _has_room(self) -> bool:
-        """Whether one more may connect: every neighbour may, and so many clients."""
-        if self._stage.upstream:
-            return True
-        return len(self._standing) < MAX_CLIENTS and data_limit.has_room(data_limit.CLIENT_BYTES)
 
     def _take_by(self, connection: Connection | None, data: Buffer) -> Work | None:
         with self._taking:  # while a sender changes its link, what it sent by both may come
@@ -176,8 +134,5 @@ class Arrivals:
             self._heard[sender] = connection
 
     def _ended(self, connection: Connection, _reason: str) -> None:
-        with self._changing:
-            if self._standing.get(connection.peer) is connection:
-                del self._standing[connection.peer]
         if self._heard.get(connection.peer) is connection:
             self._heard.pop(connection.peer, None)

@@ -1,19 +1,24 @@
-"""A lane's door to direct connections: opened when somebody asks for it."""
+"""A lane's door to direct connections, and those that came in by it.
+
+Opened when somebody asks for it; one connection for each sender, and few for clients.
+"""
 
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
 import structlog
 
 from agent.channel import DirectAccess
-from agent.worker import own_addresses
+from agent.worker import data_limit, own_addresses
 from agent.worker.stats import Stats
 from wire import link_names
 from wire.direct import endpoint, sockets
+from wire.direct.connection import Connection, Events
 from wire.direct.endpoint import LOOPBACK, Endpoint, Tcp, Uds
 from wire.direct.errors import EndpointError, HandshakeError
 from wire.direct.handshake import client_token
@@ -25,6 +30,12 @@ log = structlog.get_logger()
 _KINDS: Final = {"auto": ("uds", "tcp"), "uds": ("uds",), "tcp": ("tcp",)}
 
 
+MAX_CLIENTS: Final = 4
+"""Connected at once; more of them go by the broker."""
+CLIENT_STALL_SECONDS: Final = 0.5
+"""A client that takes no byte for so long goes by the broker: others wait behind it."""
+
+
 class Doorway:
     """Where those who may can connect to.
 
@@ -34,32 +45,43 @@ class Doorway:
         wanted: ``auto``, or the one link that is offered; of the broker: none is.
         host: `wire.clock.clock_id`.
         stats: What is counted: whoever is refused.
-        arrived: Called with whoever has proved itself, in a thread of its own.
+        events: Of the connections.
+        max_frame_bytes: A larger frame ends its connection.
+        works: Whether what is received may return work.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 what a door has to know
         self,
         door: Door,
         access: DirectAccess | None,
         wanted: str,
         host: str,
         stats: Stats,
-        arrived: Callable[[Arrival], None],
+        events: Events,
+        max_frame_bytes: int,
+        *,
+        works: bool = False,
     ) -> None:
+        if door.clients:
+            door = replace(door, stall_seconds=CLIENT_STALL_SECONDS)
         self._door = door
         self._access = access if wanted in link_names.DIRECT and door.token else None
         self._kinds = _KINDS.get(wanted, ())
         self._host = host
         self._stats = stats
-        self._arrived = arrived
-        self._opening = threading.Lock()
+        self._told_end = events.ended
+        self._events = replace(events, ended=self._ended)
+        self._max_frame_bytes = max_frame_bytes
+        self._works = works
+        self._changing = threading.Lock()
+        self._standing: dict[str, Connection] = {}
         self._servers: list[Server] = []
         self._offers: list[Endpoint] | None = None
         self._closed = False
 
     def offers(self) -> list[Any]:
         """Return where one can connect to, as a frame's meta says it; opened when first asked."""
-        with self._opening:
+        with self._changing:
             if self._offers is None and not self._closed:
                 self._offers = self._opened()
             return endpoint.to_meta([self._now(offer) for offer in self._offers or ()])
@@ -70,12 +92,19 @@ class Doorway:
         told = {"token": client_token(self._door.token, self._door.address, client)}
         return {"offers": offers, **(told if offers else {})}
 
+    def connection(self, sender: str) -> Connection | None:
+        """Return the connection of a sender."""
+        return self._standing.get(sender)
+
     def close(self) -> None:
-        """Let nobody else in; who is in stays. Closing twice is harmless."""
-        with self._opening:
+        """Close it, and every connection; closing twice is harmless."""
+        with self._changing:
             self._closed = True
+            standing = list(self._standing.values())
         for server in self._servers:
             server.close()
+        for connection in standing:
+            connection.close()
         if self._servers and self._access is not None:
             path = self._access.folder / endpoint.socket_name(self._door.address)
             with contextlib.suppress(OSError):
@@ -117,6 +146,47 @@ class Doorway:
         self._servers.append(server)
         server.start()
         return server.port
+
+    def _arrived(self, arrival: Arrival) -> None:
+        connection = Connection(
+            arrival.stream,
+            arrival.link,
+            arrival.sender,
+            self._events,
+            self._max_frame_bytes,
+            works=self._works,
+            arena=arrival.arena,
+        )
+        with self._changing:
+            before = self._standing.get(arrival.sender)
+            taken = not self._closed and (before is not None or self._has_room())
+            if taken:
+                self._standing[arrival.sender] = connection
+        if before is not None:
+            before.close()  # its sender has given it up, or it would not come again
+        try:
+            if taken:
+                connection.start()
+        except RuntimeError:  # no memory for a thread
+            taken = False
+        if not taken:  # its sender stays on the broker's link
+            connection.close()
+            self._forget(connection)
+
+    def _has_room(self) -> bool:
+        """Whether one more may connect: every neighbour may, and so many clients."""
+        if not self._door.clients:
+            return True
+        return len(self._standing) < MAX_CLIENTS and data_limit.has_room(data_limit.CLIENT_BYTES)
+
+    def _ended(self, connection: Connection, reason: str) -> None:
+        self._forget(connection)
+        self._told_end(connection, reason)
+
+    def _forget(self, connection: Connection) -> None:
+        with self._changing:
+            if self._standing.get(connection.peer) is connection:
+                del self._standing[connection.peer]
 
     def _refused(self, error: HandshakeError) -> None:
         self._stats.refused(error.code)

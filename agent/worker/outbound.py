@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from agent.worker.answering import Ready
+from agent.worker.answering import Answering
 from agent.worker.custody import Custody, FrameKey, Kept
 from agent.worker.hops import MAX_CLIENTS, Hops
 from agent.worker.stage import Stage
@@ -84,10 +84,8 @@ class Outbound:
         self._alone: deque[Kept] = deque()  # the same: sent again, one after the other
         self._answers: deque[Answer] = deque(maxlen=MAX_ANSWERS)
         self._look_at = 0.0
-        self.ready: Callable[[str], Ready | None] = lambda _: None
-        """Returns the direct connection to the client whose answers have an address."""
-        self.asked: Callable[[str], dict[str, Any]] = lambda _: {"offers": []}
-        """Returns what is told a client that asks how else it can be reached."""
+        self.answering: Answering | None = None
+        """Of a last stage: direct connections to clients."""
 
     @property
     def settled(self) -> bool:
@@ -145,8 +143,8 @@ class Outbound:
 
     def _tell_client(self, client: Any) -> None:
         """Tell a client that asks where it can connect to for its answers."""
-        if self._is_last and is_id(client):
-            meta = {**self.asked(client), "device": self._stage.device}
+        if self.answering is not None and is_id(client):
+            meta = {**self.answering.offers(client), "device": self._stage.device}
             told = frames.encode(self._credit_frame(meta))
             with contextlib.suppress(LinkDownError):
                 self._paths.send(self._client_address(client), told)
@@ -271,17 +269,13 @@ class Outbound:
         return True
 
     def _direct(self, address: str) -> Connection | None:
-        """Return the connection that a client's answers go by; None: they go by the broker.
+        """Return the connection that a client's answers go by; None: they go by the broker."""
+        answering = self.answering
+        return None if answering is None else answering.to(address, self._may_change)
 
-        They change over when none is on its way. What the broker's link lost is sent again anyway.
-        """
-        ready = self.ready(address)
-        if ready is None:
-            return None
-        if not ready.used:
-            arrived = self._hops.nothing_on_its_way_to_client(address)
-            ready.used = arrived or not self._paths.broker_up
-        return ready.connection if ready.used else None
+    def _may_change(self, address: str) -> bool:
+        """Whether nothing is on its way to a client, or lost, and then it is sent again anyway."""
+        return self._hops.nothing_on_its_way_to_client(address) or not self._paths.broker_up
 
     def _carry(self, address: str, buffers: Sequence[Buffer]) -> None:
         """Send to a client or a neighbour the way that is used now.
@@ -289,7 +283,7 @@ class Outbound:
         Raises:
             LinkDownError: It was not sent, or may not have arrived.
         """
-        direct = self._direct(address) if self._is_last else None
+        direct = self._direct(address)
         if direct is None:
             self._paths.send(address, buffers)
         else:

@@ -110,7 +110,7 @@ class Serving:
         self._answering = Answering(
             stage, order.direct, self._stats, self._take_credit, self._fault
         )
-        self._outbound.ready, self._outbound.asked = self._answering.to, self._answering.offers
+        self._outbound.answering = None if stage.downstream else self._answering
         self._compute = Compute(
             stage, self._runtime, self._inbox, self._intake, self._outbound, self._stats
         )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from agent.channel import DirectAccess
-from agent.worker import arrivals, data_limit
+from agent.worker import data_limit, doorway
 from fleet.control import direct_links
 from wire import codecs
 from wire.direct import endpoint, proving
@@ -68,15 +68,12 @@ class Place:
 
     def answers_directly(self, client="client-a"):
         """Whether each worker's answers to a client go directly now."""
-        address = self.fleet.site.topic("out", pipeline="p", client=client)
-        found = [worker.serving._answering.to(address) for worker in self.workers]
-        return all(ready is not None and ready.used for ready in found)
+        return all(client in worker.serving._answering._used for worker in self.workers)
 
     def cut(self):
         """End every direct connection; returns how many."""
-        ends = [worker.serving for worker in self.workers]
-        found = [c for end in ends for c in list(end._arrivals._standing.values())]
-        found += [r.connection for end in ends for r in list(end._answering._ready.values())]
+        ends = [e for w in self.workers for e in (w.serving._arrivals, w.serving._answering)]
+        found = [c for end in ends for c in list(end._doorway._standing.values())]
         for connection in found:
             connection._stream.close()
         return len(found)
@@ -87,7 +84,7 @@ class Place:
 
     def connected(self):
         """Return which clients each worker has a connection of."""
-        return [sorted(worker.serving._arrivals._standing) for worker in self.workers]
+        return [sorted(worker.serving._arrivals._doorway._standing) for worker in self.workers]
 
 
 @pytest.fixture
@@ -271,7 +268,7 @@ def test_the_route_moves_and_the_client_climbs_at_the_new_entry(place):
     )
     before.drain()
     answers, _ = client.answers(
-        frames_until(lambda: not before.serving._arrivals._standing, least=20)
+        frames_until(lambda: not before.serving._arrivals._doorway._standing, least=20)
     )
 
     assert in_order(first)
@@ -323,15 +320,14 @@ def test_a_client_that_takes_no_answers_holds_up_the_others_for_a_moment(place, 
     way = Way("uds", f"{made.folder}/d0/{endpoint.socket_name(lane)}", 0, False)
     key = Key(address=lane, token=told["token"], sender="sleeper")
     asleep = proving.connect(way, key, 20)
-    address = fleet.site.topic("out", pipeline="p", client="sleeper")
     answering = made.workers[0].serving._answering
-    tools.eventually(lambda: answering.to(address))
+    tools.eventually(lambda: answering._doorway.connection("sleeper"))
     large = codecs.tensors({"x": np.zeros(16_000, np.float32)})
     for sequence in range(40):
         data = Frame(Kind.DATA, 7, sequence, generation=1, tensors=large)
         sleeper.send_frame(fleet.lane(), data)
     answers, _ = client.answers(tools.numbered(50))
-    tools.eventually(lambda: answering.to(address) is None)
+    tools.eventually(lambda: answering._doorway.connection("sleeper") is None)
     asleep.stream.close()
 
     assert in_order(answers)
@@ -344,13 +340,13 @@ def test_more_clients_than_there_is_room_for_go_by_the_broker(place, tools, monk
     first, second = made.client("client-a"), made.client("client-b")
     climbed(first, "uds")
     if scarce == "connections":
-        monkeypatch.setattr(arrivals, "MAX_CLIENTS", 1)
+        monkeypatch.setattr(doorway, "MAX_CLIENTS", 1)
     else:
         monkeypatch.setattr(data_limit, "has_room", lambda size_bytes: size_bytes < 1 << 20)
     refused = []
-    made.workers[0].serving._arrivals._ended = lambda *of: refused.append(of)
+    made.workers[0].serving._arrivals._doorway._forget = refused.append
     answers, _ = second.answers(frames_until(lambda: refused))
-    del made.workers[0].serving._arrivals._ended
+    del made.workers[0].serving._arrivals._doorway._forget
     more, _ = second.answers(tools.numbered(50))
 
     assert in_order(answers)

@@ -271,7 +271,7 @@ def test_a_sender_that_comes_again_replaces_its_old_connection(pair):
     made.paths.send(made.address, encoded(1))
 
     made.taken.get(timeout=SECONDS)
-    assert len(made.arrivals._standing) == 1
+    assert len(made.arrivals._doorway._standing) == 1
 
 
 def test_a_grant_is_answered_where_it_was_asked(pair):
