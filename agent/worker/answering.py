@@ -17,6 +17,8 @@ from wire.buffers import Buffer
 from wire.direct.connection import Connection, Events
 from wire.direct.proving import Door
 
+STALL_SECONDS: Final = 0.5
+"""A client that takes no byte for so long goes by the broker: others wait behind it."""
 _MAX_GRANT_BYTES: Final = 1 << 20
 
 
@@ -40,7 +42,9 @@ class Answering:
         fault: Callable[[Exception], None],
     ) -> None:
         token = stage.assignment.peers.token
-        door = Door(address=stage.credit_address(), token=token, clients=True)
+        door = Door(
+            address=stage.credit_address(), token=token, clients=True, stall_seconds=STALL_SECONDS
+        )
         wanted = link_names.DEFAULT if stage.downstream else stage.assignment.transfer.link
         events = Events(receive=lambda _, data: granted(data), ended=self._ended, fault=fault)
         self._doorway = Doorway(door, access, wanted, stage.clock, stats, events, _MAX_GRANT_BYTES)

@@ -18,13 +18,15 @@ from wire import link_names
 from wire.buffers import Buffer
 from wire.direct import pinned
 from wire.direct.connection import Connection, Events
-from wire.direct.proving import Door
+from wire.direct.proving import STALL_SECONDS, Door
 from wire.errors import LinkDownError
 from wire.links import Link
 from wire.reading import Work
 
 log = structlog.get_logger()
 
+CLIENT_STALL_SECONDS: Final = 0.01
+"""Grants are small: a client that leaves no room for the next reads none, and others wait."""
 _NOBODY: Final = 0
 
 
@@ -75,6 +77,7 @@ class Arrivals:
             senders={peer.device: pinned.der(peer.certificate) for peer in peers.upstream},
             own_file=access.certificate_file if access is not None else None,
             clients=not peers.upstream,
+            stall_seconds=STALL_SECONDS if peers.upstream else CLIENT_STALL_SECONDS,
         )
         wanted = link_names.AUTO if peers.upstream else transfer.entry
         events = Events(receive=self._take_by, ended=self._ended, fault=fault)

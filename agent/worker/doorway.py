@@ -27,13 +27,9 @@ from wire.direct.server import Server
 
 log = structlog.get_logger()
 
-_KINDS: Final = {"auto": ("uds", "tcp"), "uds": ("uds",), "tcp": ("tcp",)}
-
-
 MAX_CLIENTS: Final = 4
 """Connected at once; more of them go by the broker."""
-CLIENT_STALL_SECONDS: Final = 0.5
-"""A client that takes no byte for so long goes by the broker: others wait behind it."""
+_KINDS: Final = {"auto": ("uds", "tcp"), "uds": ("uds",), "tcp": ("tcp",)}
 
 
 class Doorway:
@@ -62,8 +58,6 @@ class Doorway:
         *,
         works: bool = False,
     ) -> None:
-        if door.clients:
-            door = replace(door, stall_seconds=CLIENT_STALL_SECONDS)
         self._door = door
         self._access = access if wanted in link_names.DIRECT and door.token else None
         self._kinds = _KINDS.get(wanted, ())

@@ -1,5 +1,7 @@
 """Clients that find direct connections to stages on their host, lose them, and find them again."""
 
+import contextlib
+import socket
 import threading
 import time
 
@@ -10,13 +12,12 @@ import pytest
 from agent.channel import DirectAccess
 from agent.worker import data_limit, doorway
 from fleet.control import direct_links
-from wire import codecs
+from wire import codecs, frame
 from wire.direct import endpoint, proving
-from wire.direct.endpoint import Way
 from wire.direct.proving import Key
 from wire.frame import Frame, Kind
 from wire.messages import Route, RouteStage, Transfer
-from wire.topics import Lane
+from wire.stream_errors import StreamClosedError
 
 TOKEN = "8f" * 32
 HOST = "c" * 16
@@ -65,6 +66,16 @@ class Place:
     def client(self, name="client-a", host=HOST):
         """Connect a client on the workers' host."""
         return self.fleet.client(self.route, name, host=host)
+
+    def connect(self, end, name):
+        """Connect as a client, with the token that it is told, to one end of the first worker."""
+        told = end.offers(name)
+        address = end._doorway._door.address
+        way, *_ = endpoint.ways(
+            endpoint.from_meta(told["offers"]), address, link="auto", host=HOST,
+            has_certificates=False,
+        )  # fmt: skip
+        return proving.connect(way, Key(address=address, token=told["token"], sender=name), 60)
 
     def answers_directly(self, client="client-a"):
         """Whether each worker's answers to a client go directly now."""
@@ -223,14 +234,44 @@ def test_without_a_broker_it_goes_on(place, tools):
     assert not client.link.up
 
 
-def test_ports_that_were_set_are_left_to_neighbours(place):
-    """A worker that may have one has it for the stage before it."""
-    made = place("tcp", answers="tcp", first_port=1, last_port=1)
-    client = made.client()
-    first, _ = client.answers(frames_until(lambda: client.plane.links_back == {"d0": "tcp"}))
+def test_what_clients_connect_to_takes_no_port_that_others_may_need(place):
+    """Those in `direct.listen` are for neighbours, and perhaps few."""
+    with socket.socket() as kept:
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        port = kept.getsockname()[1]
+        made = place("tcp", answers="tcp", first_port=port, last_port=port)
+        client = made.client()
+        climbed(client, "tcp")
+        client.answers(frames_until(lambda: client.plane.links_back == {"d0": "tcp"}))
 
-    assert in_order(first)
-    assert client.plane.links == {"d0": "tcp"}
+        socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_a_client_that_reads_none_of_its_grants_holds_up_nobody(place, tools):
+    """It is let go when no more goes in; sending to a neighbour may wait for longer than that."""
+    made = place()
+    client = made.client()
+    climbed(client, "uds")
+    silent = made.connect(made.workers[0].serving._arrivals, "mallory").stream
+    credit = Frame(Kind.CREDIT, 0, 0, meta={"hop": [5, 0, 0, "mallory"], "client": "mallory"})
+
+    def asking():
+        with contextlib.suppress(StreamClosedError):
+            while True:
+                silent.send(frame.encode(credit))
+
+    thread = threading.Thread(target=asking)
+    thread.start()
+    try:
+        frames = frames_until(lambda: not thread.is_alive(), least=20)
+        answers, _ = client.answers(frames, deadline_seconds=proving.STALL_SECONDS / 2)
+    finally:
+        silent.close()
+        thread.join()
+
+    assert in_order(answers)
+    tools.eventually(lambda: made.connected() == [["client-a"]])
 
 
 @pytest.mark.parametrize("answers", ["mqtt", "auto"])
@@ -315,12 +356,8 @@ def test_a_client_that_takes_no_answers_holds_up_the_others_for_a_moment(place, 
     """One that is stopped, say: its connection is given up, and its answers go to the broker."""
     made = place("mqtt", answers="uds")
     client, sleeper = made.client("client-a"), fleet.stranger("sleeper")
-    told = made.workers[0].serving._answering.offers("sleeper")
-    lane = fleet.site.credit("d0", "p", Lane(1, 0))
-    way = Way("uds", f"{made.folder}/d0/{endpoint.socket_name(lane)}", 0, False)
-    key = Key(address=lane, token=told["token"], sender="sleeper")
-    asleep = proving.connect(way, key, 20)
     answering = made.workers[0].serving._answering
+    asleep = made.connect(answering, "sleeper").stream
     tools.eventually(lambda: answering._doorway.connection("sleeper"))
     large = codecs.tensors({"x": np.zeros(16_000, np.float32)})
     for sequence in range(40):
@@ -328,7 +365,7 @@ def test_a_client_that_takes_no_answers_holds_up_the_others_for_a_moment(place, 
         sleeper.send_frame(fleet.lane(), data)
     answers, _ = client.answers(tools.numbered(50))
     tools.eventually(lambda: answering._doorway.connection("sleeper") is None)
-    asleep.stream.close()
+    asleep.close()
 
     assert in_order(answers)
 
