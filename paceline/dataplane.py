@@ -89,6 +89,10 @@ class DataPlane:
         self._route: Route | None = None
         self._newest = Ways(self._us, {}, {})
         """Those of ``_route``."""
+        self._went: dict[str, str] = {}
+        """The ``links`` that there were when it was closed."""
+        self._came: dict[str, str] = {}
+        """The ``links_back``."""
         self._room_wanted = False
         """Whether a frame waits for credit."""
         self._results = HopReceiver(random_number(), _MANY, _MANY_BYTES, told_every=RESULTS_UNTOLD)
@@ -104,13 +108,13 @@ class DataPlane:
 
     @property
     def links(self) -> dict[str, str]:
-        """How frames go to each device of the entry; empty before the first one."""
-        return self._newest.there.links()
+        """How frames go, or went, to each device of the entry; empty before the first one."""
+        return self._went or self._newest.there.links()
 
     @property
     def links_back(self) -> dict[str, str]:
-        """How answers come from each device of the last stage."""
-        return self._newest.back.links()
+        """How answers come, or came, from each device of the last stage."""
+        return self._came or self._newest.back.links()
 
     def start(self, timeout_seconds: float) -> None:
         """Connect; see ``Link.start``."""
@@ -118,6 +122,7 @@ class DataPlane:
 
     def close(self) -> None:
         """Tell the last stages what has come, so that they do not wait for us, and disconnect."""
+        self._went, self._came = self.links, self.links_back
         with self.changed.lock:
             last = self._results.farewell(time.monotonic())
         for address, grant in last:

@@ -81,8 +81,13 @@ class Doorway:
             return endpoint.to_meta([self._now(offer) for offer in self._offers or ()])
 
     def offers_to_client(self, client: str) -> dict[str, Any]:
-        """Return the meta of what answers a client that asks: the offers, and its token."""
-        offers = self.offers()
+        """Return the meta of what answers a client that asks: the offers, and its token.
+
+        Where it would find no room nothing is opened for it.
+        """
+        with self._changing:
+            fits = client in self._standing or self._has_room()
+        offers = self.offers() if fits else []
         told = {"token": client_token(self._door.token, self._door.address, client)}
         return {"offers": offers, **(told if offers else {})}
 
@@ -137,8 +142,12 @@ class Doorway:
 
     def _serve(self, listener: socket.socket) -> int:
         server = Server(listener, self._door, self._arrived, self._refused)
+        try:
+            server.start()
+        except RuntimeError as error:  # no memory for a thread
+            server.close()
+            raise EndpointError(self._door.address, str(error)) from error
         self._servers.append(server)
-        server.start()
         return server.port
 
     def _arrived(self, arrival: Arrival) -> None:

@@ -380,13 +380,61 @@ def test_more_clients_than_there_is_room_for_go_by_the_broker(place, tools, monk
         monkeypatch.setattr(doorway, "MAX_CLIENTS", 1)
     else:
         monkeypatch.setattr(data_limit, "has_room", lambda size_bytes: size_bytes < 1 << 20)
-    refused = []
-    made.workers[0].serving._arrivals._doorway._forget = refused.append
-    answers, _ = second.answers(frames_until(lambda: refused))
-    del made.workers[0].serving._arrivals._doorway._forget
+    answers, _ = second.answers(frames_until(lambda: second.plane._newest.there._thread))
     more, _ = second.answers(tools.numbered(50))
 
     assert in_order(answers)
     assert in_order(more)
     assert second.plane.links == {"d0": "mqtt"}
     assert made.connected() == [["client-a"]]
+
+
+def test_where_there_is_no_room_a_client_is_told_of_nothing_and_nothing_is_opened(
+    place, monkeypatch
+):
+    """What waits for connections takes memory, too: two threads."""
+    made = place()
+    entry = made.workers[0].serving._arrivals
+    with monkeypatch.context() as scarce:
+        scarce.setattr(data_limit, "has_room", lambda _size_bytes: False)
+        told = entry.offers("client-a")
+        opened = list(entry._doorway._servers)
+    climbed(made.client(), "uds")
+
+    assert told == {"offers": []}
+    assert opened == []
+
+
+def test_who_is_told_of_an_entry_and_comes_when_it_is_full_is_sent_away(place, monkeypatch):
+    """It may have been told while there was room."""
+    made = place()
+    entry = made.workers[0].serving._arrivals
+    first = made.connect(entry, "client-a").stream
+    second = None
+    try:
+        told = entry.offers("client-b")
+        monkeypatch.setattr(doorway, "MAX_CLIENTS", 1)
+        monkeypatch.setattr(entry, "offers", lambda _client: told)
+        second = made.connect(entry, "client-b").stream
+        with pytest.raises(StreamClosedError):
+            second.recv_some(memoryview(bytearray(1)))
+
+        assert made.connected() == [["client-a"]]
+    finally:
+        first.close()
+        if second is not None:
+            second.close()
+
+
+def test_an_account_tells_how_frames_went_after_all_is_closed(place, tools):
+    """Who reads it behind `with paceline.connect()` has no connection any more."""
+    made = place(answers="auto")
+    client = made.client()
+    climbed(client, "uds")
+    _, stream = client.answers(frames_until(lambda: client.plane.links_back == {"d0": "uds"}))
+    there, back = client.plane._newest.there, client.plane._newest.back
+    client.plane.close()
+    tools.eventually(lambda: there.links() == {"d0": "mqtt"} == back.links())
+
+    account = stream.account("p")
+    assert account.links == account.links_back == {"d0": "uds"}

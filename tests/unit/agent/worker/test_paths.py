@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import queue
 import socket
+import threading
 import time
 from dataclasses import replace
 
@@ -317,3 +318,24 @@ def _send_until_refused(made):
         made.paths.send(made.address, encoded(3))
         if made.link == "mqtt":
             raise LinkDownError("back")
+
+
+def test_who_cannot_be_let_in_for_want_of_a_thread_is_told_of_nothing(pair, monkeypatch):
+    """It stays on the broker's link, and no socket is left open for it."""
+    made = pair(host="127.0.0.1")
+    start, listen, listening = threading.Thread.start, socket.socket.listen, []
+
+    def scarce(thread):
+        if thread.name == "direct server":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    def noted(sock, *of):
+        listening.append(sock)
+        listen(sock, *of)
+
+    monkeypatch.setattr(socket.socket, "listen", noted)
+    monkeypatch.setattr(threading.Thread, "start", scarce)
+
+    assert made.arrivals.offers("d1")["offers"] == []
+    assert [sock.fileno() for sock in listening] == [-1, -1]
