@@ -216,7 +216,7 @@ class LinkChoiceError(CodedError):
     def __str__(self) -> str:
         return (
             f"--link {self.text}: {self.problem}; write a link for all stages, or one for what each"
-            " sends, such as 0=tcp,1=mqtt"
+            " sends, such as 0=tcp,1=mqtt, or for what clients send: entry=mqtt"
         )
 
 

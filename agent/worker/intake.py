@@ -148,7 +148,7 @@ class Intake:
         with self._lock:
             grant = self._receiver.probed(position, time.monotonic())
         self._tell(position.sender, grant, asks=frame.meta.get("offers") is True)
-        if frame.meta.get("leaves") is True:
+        if frame.meta.get("leaves") is True and position.sender in self._stage.upstream:
             self._left.add(position.sender)
 
     def _arrived(

@@ -168,7 +168,8 @@ class Paths:
     def links(self) -> dict[str, str]:
         """Return which link is used to each device of the next stage."""
         usual = self._ours.usual
-        direct = {path.peer.device: path.used.link for path in self._paths.values() if path.used}
+        standing = [(path.peer.device, path.used) for path in self._paths.values()]
+        direct = {device: used.link for device, used in standing if used is not None}
         return {peer.device: direct.get(peer.device, usual) for peer in self._neighbours.values()}
 
     def send(self, address: str, buffers: Sequence[Buffer]) -> None:
@@ -261,7 +262,8 @@ class Paths:
 
     def close(self) -> None:
         """Close every connection; closing twice is harmless."""
-        self._closed = True
+        with self._lock:
+            self._closed = True
         if self._thread is not None:
             with contextlib.suppress(queue.Full):
                 self._offered.put_nowait(None)
@@ -313,7 +315,12 @@ class Paths:
                 arena=met.arena,
             )
             with self._lock:
-                path.ready, path.trouble = connection, ""
+                late = self._closed  # while it was tried
+                if not late:
+                    path.ready, path.trouble = connection, ""
+            if late:
+                connection.close()
+                return
             try:
                 connection.start()
             except RuntimeError as error:  # no memory for a thread
