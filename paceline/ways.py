@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from wire import link_names
 from wire.buffers import Buffer
 from wire.clock import clock_id
-from wire.direct.paths import Neighbour, Ours, Paths
+from wire.direct.paths import MAX_GRANT_BYTES, Neighbour, Ours, Paths
+from wire.frame import MAX_FRAME_BYTES
 from wire.hop.replicas import Replicas
 from wire.links import Link
 
@@ -51,9 +52,9 @@ class Ways:
     def __init__(self, client: Client, first: Mapping[str, str], last: Mapping[str, str]) -> None:
         self.replicas = Replicas(client.name, first, random_number)
         """The first stage's; guarded by their owner's lock."""
-        self.there = _paths(client, first, client.granted)
+        self.there = _paths(client, first, client.granted, MAX_GRANT_BYTES)
         """What frames take."""
-        self.back = _paths(client, last, client.answered)
+        self.back = _paths(client, last, client.answered, MAX_FRAME_BYTES)
         """What answers take, and what tells that they came."""
 
     @property
@@ -67,7 +68,12 @@ class Ways:
         self.back.close()
 
 
-def _paths(client: Client, devices: Mapping[str, str], receive: Callable[[Buffer], None]) -> Paths:
+def _paths(
+    client: Client,
+    devices: Mapping[str, str],
+    receive: Callable[[Buffer], None],
+    max_frame_bytes: int,
+) -> Paths:
     ours = Ours(
         sender=client.name,
         host=client.host or clock_id(),
@@ -75,7 +81,14 @@ def _paths(client: Client, devices: Mapping[str, str], receive: Callable[[Buffer
         wanted=link_names.AUTO,
     )
     neighbours = {address: Neighbour(device) for address, device in devices.items()}
-    return Paths(client.link, neighbours, ours, receive=receive, changed=client.changed)
+    return Paths(
+        client.link,
+        neighbours,
+        ours,
+        receive=receive,
+        changed=client.changed,
+        max_frame_bytes=max_frame_bytes,
+    )
 
 
 def random_number() -> int:

@@ -15,11 +15,11 @@ from agent.worker.stats import Stats
 from wire import link_names
 from wire.buffers import Buffer
 from wire.direct.connection import Connection, Events
+from wire.direct.paths import MAX_GRANT_BYTES
 from wire.direct.proving import Door
 
 STALL_SECONDS: Final = 0.5
 """A client that takes no byte for so long goes by the broker: others wait behind it."""
-_MAX_GRANT_BYTES: Final = 1 << 20
 
 
 class Answering:
@@ -47,7 +47,7 @@ class Answering:
         )
         wanted = link_names.DEFAULT if stage.downstream else stage.assignment.transfer.link
         events = Events(receive=lambda _, data: granted(data), ended=self._ended, fault=fault)
-        self._doorway = Doorway(door, access, wanted, stage.clock, stats, events, _MAX_GRANT_BYTES)
+        self._doorway = Doorway(door, access, wanted, stage.clock, stats, events, MAX_GRANT_BYTES)
         self._client_of = lru_cache(maxsize=256)(
             lambda address: stage.site.parse(address).names.get("client", "")
         )

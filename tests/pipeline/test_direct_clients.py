@@ -31,8 +31,9 @@ class Place:
     """
 
     def __init__(
-        self, fleet, tools, folder, link="auto", devices=("d0",), answers="mqtt", **access
+        self, fleet, tools, folder, link="auto", devices=("d0",), answers="mqtt", run=None, **access
     ):
+        self.made = (run,) if run else ()
         self.fleet, self.tools, self.folder = fleet, tools, folder
         self.access = {"host": "127.0.0.1", **access}
         self.devices = devices
@@ -51,7 +52,9 @@ class Place:
             assignment = msgspec.structs.replace(assignment, transfer=self.transfer)
             direct = DirectAccess(folder=self.folder / device, **self.access)
             self.workers.append(
-                self.fleet.worker(assignment, device, self.tools.Scripted(), direct=direct)
+                self.fleet.worker(
+                    assignment, device, self.tools.Scripted(*self.made), direct=direct
+                )
             )
         self.route = Route(
             pipeline="p", generation=generation, epoch=1, manifest="m",
@@ -232,6 +235,26 @@ def test_without_a_broker_it_goes_on(place, tools):
     assert in_order(more)
     assert stream.accounting.results == 200
     assert not client.link.up
+
+
+def test_answers_come_directly_however_large_they_are(place, tools):
+    """An image in, a mask of some megabytes out."""
+
+    def enlarged(arrays):
+        return {"x": np.full(600_000, arrays["x"][0], np.float32)}
+
+    made = place(answers="auto", run=enlarged)
+    client = made.client()
+    both = {"d0": "uds"}
+    client.answers(
+        frames_until(lambda: client.plane.links_back == both and made.answers_directly())
+    )
+    for link in (client.link, made.workers[0].link):
+        link.close()
+    answers, _ = client.answers(tools.numbered(20), window=4)
+
+    assert in_order(answers)
+    assert client.plane.links_back == both
 
 
 def test_what_clients_connect_to_takes_no_port_that_others_may_need(place):

@@ -33,6 +33,8 @@ _LONGEST_SECONDS: Final = 60.0
 _STEADY_SECONDS: Final = 60.0
 """A connection that stood for so long is a good one: after it, waiting begins anew."""
 _WAITING_OFFERS: Final = 64
+MAX_GRANT_BYTES: Final = 1 << 20
+"""Of what comes back, where that is grants."""
 
 
 def _delays() -> Iterator[float]:
@@ -126,7 +128,7 @@ class Paths:
         receive: Callable[[Buffer], None] = lambda _: None,
         changed: Callable[[], None] = lambda: None,
         say: Say = lambda _event, /, **_values: None,
-        max_frame_bytes: int = 1 << 20,
+        max_frame_bytes: int = MAX_GRANT_BYTES,
     ) -> None:
         self._link = link
         self._neighbours = neighbours
