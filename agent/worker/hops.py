@@ -36,14 +36,20 @@ class Hops:
         self._next = Replicas(stage.device, addresses, random_number)
         self._clients: OrderedDict[str, HopSender] = OrderedDict()
         self._clients_by_hop: dict[int, HopSender] = {}
+        self._without_broker: dict[str, HopSender] = {}
+        """Those of clients that were sent something which no broker keeps for them."""
         self._remembered = 0
         self._looked_at = float("-inf")
 
     @property
     def settled(self) -> bool:
-        """Whether the next stage has finished all that it was sent."""
+        """Whether the next stage has finished all, and clients have what they were sent directly.
+
+        Not who is silent for long: it has gone, or hears it when it is too late.
+        """
         with self._lock:
-            return not self._next.outstanding
+            awaited = any(hop.awaited for hop in self._without_broker.values())
+            return not (self._next.outstanding or awaited)
 
     def suspects(self, now: float) -> tuple[str, ...]:
         """Return the addresses of neighbours that do not answer."""
@@ -86,7 +92,9 @@ class Hops:
         with self._lock:
             return self._next.take(key, size_bytes, alone=alone)
 
-    def sent_to_client(self, address: str, key: Any, size_bytes: int) -> tuple[Position, list[Any]]:
+    def sent_to_client(
+        self, address: str, key: Any, size_bytes: int, *, directly: bool = False
+    ) -> tuple[Position, list[Any]]:
         """Register a frame to a client; returns its position and keys now forgotten."""
         with self._lock:
             hop = self._clients.get(address)
@@ -94,12 +102,15 @@ class Hops:
                 hop = HopSender(random_number(), self._device, credited=False)
                 self._clients[address] = self._clients_by_hop[hop.hop] = hop
             self._clients.move_to_end(address)
+            if directly:
+                self._without_broker[address] = hop
             position = hop.sent(key, size_bytes)
             gone = hop.forgotten(beyond=REMEMBERED_RESULTS)
             self._remembered += 1 - len(gone)
             while len(self._clients) > MAX_CLIENTS or self._remembered > REMEMBERED_IN_ALL:
-                _, idle = self._clients.popitem(last=False)
+                gone_address, idle = self._clients.popitem(last=False)
                 del self._clients_by_hop[idle.hop]
+                self._without_broker.pop(gone_address, None)
                 self._remembered -= idle.outstanding
                 gone += idle.forgotten(beyond=0)
             return position, gone

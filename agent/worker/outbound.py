@@ -89,7 +89,7 @@ class Outbound:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing waits to be sent and the next stage has finished all it was sent."""
+        """Whether nothing waits to be sent, and what was sent needs us no longer."""
         waits = self._answers or self._sends_again or self._waiting
         return not waits and self._hops.settled
 
@@ -263,9 +263,12 @@ class Outbound:
         if kept.key is None:
             return self._paths.broker_up
         address = self._client_address(kept.key.client)
-        if self._direct(address) is None and not self._paths.broker_up:
+        directly = self._direct(address) is not None
+        if not (directly or self._paths.broker_up):
             return False
-        self._send(address, kept, *self._hops.sent_to_client(address, kept, kept.size_bytes))
+        size_bytes = kept.size_bytes
+        sent = self._hops.sent_to_client(address, kept, size_bytes, directly=directly)
+        self._send(address, kept, *sent)
         return True
 
     def _direct(self, address: str) -> Connection | None:

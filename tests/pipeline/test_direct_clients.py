@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from agent.channel import DirectAccess
-from agent.worker import data_limit, doorway
+from agent.worker import data_limit, doorway, serving
 from fleet.control import direct_links
 from wire import codecs, frame
 from wire.direct import endpoint, proving
 from wire.direct.proving import Key
 from wire.frame import Frame, Kind
+from wire.hop import Grant
 from wire.messages import Route, RouteStage, Transfer
 from wire.stream_errors import StreamClosedError
 
@@ -122,6 +123,26 @@ def in_order(answers):
     """Whether every frame has its answer, in order."""
     assert [a.error for a in answers if a.error] == []
     return [int(a.tensors["x"][0]) for a in answers] == list(range(len(answers)))
+
+
+def next_frame(stream, kind):
+    """Read a connection up to the next frame of a kind."""
+    head = memoryview(bytearray(frame.HEAD_BYTES))
+    while True:
+        stream.recv_exactly(head)
+        data = memoryview(bytearray(frame.announced_bytes(head)))
+        data[: frame.HEAD_BYTES] = head
+        stream.recv_exactly(data[frame.HEAD_BYTES :])
+        made = frame.decode(data)
+        if made.kind is kind:
+            return made
+
+
+def tell(stream, probe, gaps=()):
+    """Answer a worker's probe: all came but for the gaps."""
+    hop, sent, *_ = probe.meta["hop"]
+    grant = Grant(hop, 1, 0, sent, sent, sent, sent, 1 << 20, 1 << 20, gaps)
+    stream.send(frame.encode(Frame(Kind.CREDIT, 0, 0, meta={"grant": grant.to_meta()})))
 
 
 def climbed(client, link, **expected):
@@ -391,6 +412,33 @@ def test_a_client_that_takes_no_answers_holds_up_the_others_for_a_moment(place, 
     asleep.close()
 
     assert in_order(answers)
+
+
+def test_a_worker_stays_until_its_last_direct_answers_have_come(place, fleet, tools, monkeypatch):
+    """No broker keeps them: what its client has missed is sent again before it ends."""
+    monkeypatch.setattr(serving, "DRAIN_QUIET_SECONDS", 0.0)
+    gate = threading.Event()
+    made = place("mqtt", answers="uds", run=lambda arrays: arrays if gate.wait(60) else {})
+    (worker,) = made.workers
+    stranger = fleet.stranger("client-b")
+    stream = made.connect(worker.serving._answering, "client-b").stream
+    tools.eventually(lambda: worker.serving._answering._doorway.connection("client-b"))
+    stranger.send_frame(fleet.lane(), tools.data_frame(np.zeros(3, np.float32)))
+    tools.eventually(lambda: worker.runtime.runs)
+    worker._closing.set()
+    gate.set()
+
+    result, probe = (next_frame(stream, kind) for kind in (Kind.RESULT, Kind.CREDIT))
+    tell(stream, probe, gaps=((0, 1),))
+    again = next_frame(stream, Kind.RESULT)
+    while probe.meta["hop"][1] < 2:
+        probe = next_frame(stream, Kind.CREDIT)
+    tell(stream, probe)
+    worker.join()
+    stream.close()
+
+    assert result.sequence == again.sequence
+    assert [made.meta["hop"][1] for made in (result, again)] == [0, 1]
 
 
 @pytest.mark.parametrize("scarce", ["connections", "memory"])

@@ -84,6 +84,12 @@ class HopSender:
         return self._grant is not None and self._grant.arrived >= self.sent_frames
 
     @property
+    def awaited(self) -> bool:
+        """Whether the neighbour may still have to tell that it has what it was sent last."""
+        newest = next(reversed(self._outstanding.values()), None)
+        return newest is not None and not newest.arrived
+
+    @property
     def known(self) -> bool:
         """Whether the neighbour was ever heard."""
         return self._grant is not None
@@ -250,8 +256,7 @@ class HopSender:
 
     def given_up(self) -> list[Any]:
         """Count what was sent as arrived; returns keys: nobody need keep it for us any longer."""
-        newest = next(reversed(self._outstanding.values()), None)
-        return [] if newest is None or newest.arrived else self._arrived(self.sent_frames)
+        return self._arrived(self.sent_frames) if self.awaited else []
 
     def forgotten(self, beyond: int) -> list[Any]:
         """Forget the oldest frames until ``beyond`` are left; returns their keys."""
