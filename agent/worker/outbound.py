@@ -83,6 +83,8 @@ class Outbound:
         self._again: deque[Kept] = deque()  # at most what was outstanding
         self._alone: deque[Kept] = deque()  # the same: sent again, one after the other
         self._answers: deque[Answer] = deque(maxlen=MAX_ANSWERS)
+        self._for_broker: deque[Answer] = deque(maxlen=MAX_ANSWERS)
+        """Those that only the broker can take, while it is away."""
         self._look_at = 0.0
         self.answering: Answering | None = None
         """Of a last stage: direct connections to clients."""
@@ -90,7 +92,7 @@ class Outbound:
     @property
     def settled(self) -> bool:
         """Whether nothing waits to be sent, and what was sent needs us no longer."""
-        waits = self._answers or self._sends_again or self._waiting
+        waits = self._answers or self._for_broker or self._sends_again or self._waiting
         return not waits and self._hops.settled
 
     @property
@@ -187,6 +189,9 @@ class Outbound:
 
         Called after each departure and now and then, by one thread at a time.
         """
+        if self._for_broker and self._paths.broker_up:
+            self._answers.extend(self._for_broker)
+            self._for_broker.clear()
         now = time.monotonic()
         if now < self._look_at and not (self._sends_again or self._waiting or self._answers):
             return
@@ -203,8 +208,7 @@ class Outbound:
         while self._answers:
             answer = self._answers.popleft()
             if not self._sent_answer(answer):
-                self._answers.appendleft(answer)
-                return
+                self._for_broker.append(answer)
 
     def _climb(self, now: float) -> None:
         """Do what direct connections need; see `wire.direct.paths`."""

@@ -441,6 +441,39 @@ def test_a_worker_stays_until_its_last_direct_answers_have_come(place, fleet, to
     assert [made.meta["hop"][1] for made in (result, again)] == [0, 1]
 
 
+def test_without_a_broker_errors_for_others_hold_up_nobodys(place, tools):
+    """Of a client that is reached by the broker alone; it is told when that is back."""
+    gate, heard = threading.Event(), []
+
+    def failing(arrays):
+        if len(arrays["x"]) == 3:
+            return arrays
+        gate.wait(60)
+        raise tools.failure("too long")
+
+    made = place(answers="auto", run=failing)
+    (worker,) = made.workers
+    near, far = made.client("near"), made.client("far", host="another")
+    near.answers(
+        frames_until(
+            lambda: (
+                near.plane.links_back == {"d0": "uds"} == near.plane.links
+                and made.answers_directly("near")
+            )
+        )
+    )
+    waiting = threading.Thread(target=lambda: heard.extend(far.answers(tools.numbered(1, 4))[0]))
+    waiting.start()
+    tools.eventually(lambda: len(worker.runtime.runs[-1]["x"]) == 4)
+    worker.link._up = False
+    gate.set()
+    found, _ = near.answers(tools.numbered(20, 4), deadline_seconds=10)
+    worker.link._up = True
+    waiting.join()
+
+    assert {answer.error.reason for answer in (*found, *heard)} == {"runtime.failed"}
+
+
 @pytest.mark.parametrize("scarce", ["connections", "memory"])
 def test_more_clients_than_there_is_room_for_go_by_the_broker(place, tools, monkeypatch, scarce):
     """Nobody is put out for them."""
