@@ -72,6 +72,9 @@ class Answering:
         if not may_change(address):
             return None
         self._used[client] = connection
+        if not connection.up:  # it ended meanwhile, and its end may have been told before
+            self._used.pop(client, None)
+            return None
         return connection
 
     def close(self) -> None:

@@ -441,6 +441,25 @@ def test_a_worker_stays_until_its_last_direct_answers_have_come(place, fleet, to
     assert [made.meta["hop"][1] for made in (result, again)] == [0, 1]
 
 
+def test_a_connection_that_ends_as_answers_change_over_to_it_is_not_kept(place, fleet, tools):
+    """They stay on the broker's link."""
+    made = place("mqtt", answers="uds")
+    (worker,) = made.workers
+    answering = worker.serving._answering
+    stream = made.connect(answering, "client-b").stream
+    tools.eventually(lambda: answering._doorway.connection("client-b"))
+    readers = answering._doorway.connection("client-b").readers
+
+    def ending(_address):
+        stream.close()
+        return readers.over.wait(60)
+
+    by = answering.to(fleet.site.topic("out", pipeline="p", client="client-b"), ending)
+
+    assert by is None
+    assert answering._used == {}
+
+
 def test_without_a_broker_errors_for_others_hold_up_nobodys(place, tools):
     """Of a client that is reached by the broker alone; it is told when that is back."""
     gate, heard = threading.Event(), []
