@@ -174,7 +174,12 @@ class DataPlane:
                 self._ways_of(route)
         ways = self._newest
         if ways.there.some_ready:
-            ways.there.switch_ready(time.monotonic(), partial(self._all_arrived, ways))
+            now = time.monotonic()
+            ways.there.switch_ready(now, partial(self._all_arrived, ways))
+            if ways.there.hold(now):
+                with self.changed.lock:
+                    self._room_wanted = True
+                return False
         with self.changed.lock:
             taken = ways.replicas.take(frame, size, alone=alone) if ways.up else None
             if taken is None:

@@ -43,7 +43,11 @@ class Answering:
     ) -> None:
         token = stage.assignment.peers.token
         door = Door(
-            address=stage.credit_address(), token=token, clients=True, stall_seconds=STALL_SECONDS
+            address=stage.credit_address(),
+            token=token,
+            clients=True,
+            arena=False,
+            stall_seconds=STALL_SECONDS,
         )
         wanted = link_names.DEFAULT if stage.downstream else stage.assignment.transfer.link
         events = Events(receive=lambda _, data: granted(data), ended=self._ended, fault=fault)

@@ -255,7 +255,10 @@ class Outbound:
         if not self._paths.up:
             return False
         if self._paths.some_ready:
-            self._paths.switch_ready(time.monotonic(), self._hops.all_arrived)
+            now = time.monotonic()
+            self._paths.switch_ready(now, self._hops.all_arrived)
+            if self._paths.hold(now):
+                return False
         taken = self._hops.take(kept, kept.size_bytes, alone=kept.alone)
         if taken is None:
             return False

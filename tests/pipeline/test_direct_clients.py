@@ -1,6 +1,7 @@
 """Clients that find direct connections to stages on their host, lose them, and find them again."""
 
 import contextlib
+import queue
 import socket
 import threading
 import time
@@ -117,6 +118,21 @@ def frames_until(claim, least=0):
         yield {"x": np.full(3, number, np.float32)}
         number += 1
         time.sleep(0.001)
+
+
+def slow(link, seconds):
+    """Let what comes by a link take so long, however much is under way."""
+    coming, arrived = queue.SimpleQueue(), link.take
+    link.take = lambda *of: coming.put((time.monotonic() + seconds, of))
+
+    def deliver():
+        while link.up:
+            with contextlib.suppress(queue.Empty):
+                at, of = coming.get(timeout=0.1)
+                time.sleep(max(0.0, at - time.monotonic()))
+                arrived(*of)
+
+    threading.Thread(target=deliver, daemon=True).start()
 
 
 def in_order(answers):
@@ -276,6 +292,19 @@ def test_answers_come_directly_however_large_they_are(place, tools):
 
     assert in_order(answers)
     assert client.plane.links_back == both
+
+
+def test_on_a_slow_broker_a_steady_stream_changes_over(place, tools):
+    """Grants come too late for any moment without a frame on its way; so one is made."""
+    made = place()
+    client = made.client()
+    for link in (client.link, made.workers[0].link):
+        slow(link, 0.02)
+    answers, _ = client.answers(frames_until(lambda: client.plane.links == {"d0": "uds"}))
+    more, _ = client.answers(tools.numbered(50))
+
+    assert in_order(answers)
+    assert in_order(more)
 
 
 def test_what_clients_connect_to_takes_no_port_that_others_may_need(place):

@@ -32,6 +32,11 @@ _FIRST_SECONDS: Final = 1.0
 _LONGEST_SECONDS: Final = 60.0
 _STEADY_SECONDS: Final = 60.0
 """A connection that stood for so long is a good one: after it, waiting begins anew."""
+HOLD_AFTER_SECONDS: Final = 1.0
+"""So long a connection that stands waits for a moment when nothing is on its way."""
+HOLD_SECONDS: Final = 1.0
+"""So long, at most, nothing more is sent then, so that there is one."""
+_HOLD_AGAIN_SECONDS: Final = 30.0
 _WAITING_OFFERS: Final = 64
 MAX_GRANT_BYTES: Final = 1 << 20
 """Of what comes back, where that is grants."""
@@ -87,9 +92,12 @@ class _Path:
     ready: Connection | None = None
     used: Connection | None = None
     used_since: float = 0.0
+    hold_at: float = 0.0
+    """When to send nothing more for a while; monotonic seconds."""
+    holds: bool = False
     ask_at: float = 0.0
     """When to ask for offers; monotonic seconds."""
-    broke: bool = False
+    tells: bool = False
     """Whether the receiver has to be told, on the broker's link, how far we are."""
     doubt: str = ""
     """Why we ended it ourselves."""
@@ -209,8 +217,8 @@ class Paths:
             asks = path.used is None and path.ready is None and now >= path.ask_at
             if asks:
                 path.ask_at = now + next(path.asking)
-            if asks or path.broke:
-                path.broke = False
+            if asks or path.tells:
+                path.tells = False
                 found.append(Due(address, asks))
         return found
 
@@ -236,6 +244,25 @@ class Paths:
         for address, path in self._paths.items():
             if path.ready is not None and all_arrived(address):
                 self._switch(path, now)
+
+    def hold(self, now: float) -> bool:
+        """Whether to send nothing more, so that what is ready can be used; the sender asks.
+
+        Where frames follow each other quicker than grants come back, something is always on its
+        way. So the receiver is asked how far it is, and until it answers nothing follows.
+        """
+        found = False
+        for path in self._paths.values():
+            if path.ready is None or now < path.hold_at:
+                continue
+            if not path.holds:
+                path.holds = path.tells = True
+                path.hold_at = now
+            if now < path.hold_at + HOLD_SECONDS:
+                found = True
+            else:  # it does not answer so soon: frames go on, and are held once more later
+                path.hold_at, path.holds = now + _HOLD_AGAIN_SECONDS, False
+        return found
 
     def _switch(self, path: _Path, now: float) -> None:
         with self._lock:
@@ -320,6 +347,7 @@ class Paths:
                 late = self._closed  # while it was tried
                 if not late:
                     path.ready, path.trouble = connection, ""
+                    path.hold_at, path.holds = time.monotonic() + HOLD_AFTER_SECONDS, False
             if late:
                 connection.close()
                 return
@@ -345,7 +373,7 @@ class Paths:
                 if was_used:
                     if now - path.used_since >= _STEADY_SECONDS:
                         path.breaking = _delays()
-                    path.used, path.broke = None, True
+                    path.used, path.tells = None, True
                     path.ask_at = now + next(path.breaking)
                 elif path.ready is connection:
                     path.ready = None

@@ -35,6 +35,8 @@ class Door:
     """Our certificate and key (PEM); None: nobody can come from off this host."""
     clients: bool = False
     """Whether anybody of this host may come who knows a client's token."""
+    arena: bool = True
+    """Whether frames come by it, perhaps large ones: on one host through memory that both see."""
     stall_seconds: float = STALL_SECONDS
     """Who takes no byte of ours for so long is given up."""
 
@@ -132,7 +134,8 @@ def admit(sock: socket.socket, door: Door, *, encrypted: bool, seconds: float) -
                 _send(sock, answer, ends)
             answer = side.feed(_received(sock, side.needed, ends))
         link = "uds" if sock.family == socket.AF_UNIX else "tcp"
-        arena = _sent_with_arena(sock, answer, ends) if link == "uds" else None
+        shares = link == "uds" and door.arena
+        arena = _sent_with_arena(sock, answer, ends) if shares else None
         if arena is None:
             _send(sock, answer, ends)
         stream = ByteStream(sock, side.sender, send_seconds=door.stall_seconds)

@@ -161,6 +161,25 @@ def test_it_changes_only_when_nothing_is_on_its_way(pair):
     assert (before, made.link) == ("mqtt", "uds")
 
 
+def test_where_something_is_always_on_its_way_it_is_held_back_for_a_moment(pair):
+    """The receiver is asked how far it is; without an answer frames go on after a second."""
+    made = pair()
+    now = time.monotonic()
+    made.paths.due(now)
+    made.paths.offered(made.address, made.arrivals.offers("d1")["offers"])
+    made.until_ready()
+    later = time.monotonic() + paths.HOLD_AFTER_SECONDS
+    held = [made.paths.hold(now), made.paths.hold(later)]
+    (told,) = made.paths.due(now)
+    held += [made.paths.hold(later + at) for at in (0.5, paths.HOLD_SECONDS + 0.1, 2.0)]
+    again = made.paths.due(now)
+
+    assert held == [False, True, True, False, False]
+    assert (told.address, told.offers) == (made.address, False)
+    assert again == []
+    assert made.paths.hold(later + 60)
+
+
 def test_after_a_break_it_is_on_the_brokers_link_and_says_how_far_it_is(pair):
     """The receiver must learn at once what it misses; the next question comes later."""
     made = pair()
