@@ -27,6 +27,7 @@ from paceline.bench.messages import Setup
 from paceline.bench.pair import Pair, PairOptions
 from paceline.demo.broker_kinds import MAX_PACKET_BYTES
 from tests.system.place import Place, until
+from wire import link_names
 
 CHILD = str(Path(__file__).with_name("two_stage_child.py"))
 CLIENT = ", client"
@@ -273,6 +274,13 @@ class Real:
         """Milliseconds of each busy frame's two runs."""
         for _ in range(WARM_UP_FRAMES):
             self.pipeline.run(self.inputs)
+        if link in link_names.DIRECT:
+            until(self._is_direct, "direct links from the client and to it")
+
+    def _is_direct(self):
+        self.pipeline.run(self.inputs)
+        told = self.pipeline.account
+        return not {*told.links.values(), *told.links_back.values()} & {*link_names.BROKERED}
 
     def alone(self, frames):
         self.hops = []
