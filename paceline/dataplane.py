@@ -116,6 +116,11 @@ class DataPlane:
         """How answers come, or came, from each device of the last stage."""
         return self._came or self._newest.back.links()
 
+    @property
+    def both_links(self) -> dict[str, dict[str, str]]:
+        """``links`` and ``links_back``, as a client's account tells them."""
+        return {"links": self.links, "links_back": self.links_back}
+
     def start(self, timeout_seconds: float) -> None:
         """Connect; see ``Link.start``."""
         self._link.start(timeout_seconds)

@@ -216,8 +216,7 @@ class Stream:
     def account(self, pipeline: str) -> Account:
         """Return the accounting as it is published."""
         plane = self._plane
-        ways = {"links": plane.links, "links_back": plane.links_back}
-        return self._ledger.account(pipeline, plane.client, self.number, **ways)
+        return self._ledger.account(pipeline, plane.client, self.number, **plane.both_links)
 
     # what the reader thread brings (paceline.dataplane.Recipient)
 

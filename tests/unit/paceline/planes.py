@@ -32,8 +32,7 @@ class Plane:
         self.fits = True
         self.forgotten = []
         self.waiting = []
-        self.links = {"d1": "mqtt"}
-        self.links_back = {"d2": "mqtt"}
+        self.both_links = {"links": {"d1": "mqtt"}, "links_back": {"d2": "mqtt"}}
 
     def register(self, recipient):
         """Return the stream's number."""
