@@ -186,7 +186,8 @@ class DataPlane:
                     self._room_wanted = True
                 return False
         with self.changed.lock:
-            taken = ways.replicas.take(frame, size, alone=alone) if ways.up else None
+            up = self._link.up or ways.up
+            taken = ways.replicas.take(frame, size, alone=alone) if up else None
             if taken is None:
                 self._room_wanted = True
                 return False

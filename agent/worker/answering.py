@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from agent.channel import DirectAccess
 from agent.worker.doorway import Doorway
+from agent.worker.hops import MAX_CLIENTS
 from agent.worker.stage import Stage
 from agent.worker.stats import Stats
-from wire import link_names
 from wire.buffers import Buffer
 from wire.direct.connection import Connection, Events
 from wire.direct.paths import MAX_GRANT_BYTES
@@ -49,10 +49,10 @@ class Answering:
             arena=False,
             stall_seconds=STALL_SECONDS,
         )
-        wanted = link_names.DEFAULT if stage.downstream else stage.assignment.transfer.link
+        wanted = stage.assignment.transfer.link
         events = Events(receive=lambda _, data: granted(data), ended=self._ended, fault=fault)
         self._doorway = Doorway(door, access, wanted, stage.clock, stats, events, MAX_GRANT_BYTES)
-        self._client_of = lru_cache(maxsize=256)(
+        self._client_of = lru_cache(MAX_CLIENTS)(
             lambda address: stage.site.parse(address).names.get("client", "")
         )
         self._used: dict[str, Connection] = {}

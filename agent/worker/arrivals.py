@@ -8,8 +8,6 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
-import structlog
-
 from agent.channel import DirectAccess
 from agent.worker.doorway import Doorway
 from agent.worker.stage import Stage
@@ -22,8 +20,6 @@ from wire.direct.proving import STALL_SECONDS, Door
 from wire.errors import LinkDownError
 from wire.links import Link
 from wire.reading import Work
-
-log = structlog.get_logger()
 
 CLIENT_STALL_SECONDS: Final = 0.01
 """Grants are small: a client that leaves no room for the next reads none, and others wait."""

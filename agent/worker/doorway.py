@@ -29,7 +29,6 @@ log = structlog.get_logger()
 
 MAX_CLIENTS: Final = 4
 """Connected at once; more of them go by the broker."""
-_KINDS: Final = {"auto": ("uds", "tcp"), "uds": ("uds",), "tcp": ("tcp",)}
 
 
 class Doorway:
@@ -60,7 +59,7 @@ class Doorway:
     ) -> None:
         self._door = door
         self._access = access if wanted in link_names.DIRECT and door.token else None
-        self._kinds = _KINDS.get(wanted, ())
+        self._wanted = wanted
         self._host = host
         self._stats = stats
         self._told_end = events.ended
@@ -88,8 +87,10 @@ class Doorway:
         with self._changing:
             fits = client in self._standing or self._has_room()
         offers = self.offers() if fits else []
-        told = {"token": client_token(self._door.token, self._door.address, client)}
-        return {"offers": offers, **(told if offers else {})}
+        if not offers:
+            return {"offers": []}
+        token = client_token(self._door.token, self._door.address, client)
+        return {"offers": offers, "token": token}
 
     def connection(self, sender: str) -> Connection | None:
         """Return the connection of a sender."""
@@ -114,11 +115,11 @@ class Doorway:
         if access is None:
             return []
         made: list[Endpoint] = []
-        if "uds" in self._kinds:
+        if self._wanted in {link_names.AUTO, "uds"}:
             with _told():
                 self._serve(sockets.listen_uds(access.folder, self._door.address))
                 made.append(Uds(folder=str(access.folder), host=self._host))
-        if "tcp" in self._kinds and access.host is not None:
+        if self._wanted in {link_names.AUTO, "tcp"} and access.host is not None:
             with _told():
                 port = self._serve(self._listen_tcp(access, access.host))
                 made.append(Tcp(addresses=self._addresses(access), port=port, host=self._host))

@@ -270,12 +270,12 @@ class Outbound:
         if kept.key is None:
             return self._paths.broker_up
         address = self._client_address(kept.key.client)
-        directly = self._direct(address) is not None
-        if not (directly or self._paths.broker_up):
+        direct = self._direct(address)
+        if direct is None and not self._paths.broker_up:
             return False
-        size_bytes = kept.size_bytes
-        sent = self._hops.sent_to_client(address, kept, size_bytes, directly=directly)
-        self._send(address, kept, *sent)
+        directly = direct is not None
+        sent = self._hops.sent_to_client(address, kept, kept.size_bytes, directly=directly)
+        self._send(address, kept, *sent, direct)
         return True
 
     def _direct(self, address: str) -> Connection | None:
@@ -287,19 +287,27 @@ class Outbound:
         """Whether nothing is on its way to a client, or lost, and then it is sent again anyway."""
         return self._hops.nothing_on_its_way_to_client(address) or not self._paths.broker_up
 
-    def _carry(self, address: str, buffers: Sequence[Buffer]) -> None:
-        """Send to a client or a neighbour the way that is used now.
+    def _carry(
+        self, address: str, buffers: Sequence[Buffer], direct: Connection | None = None
+    ) -> None:
+        """Send to a client, perhaps by its ``direct`` connection, or to a neighbour.
 
         Raises:
             LinkDownError: It was not sent, or may not have arrived.
         """
-        direct = self._direct(address)
         if direct is None:
             self._paths.send(address, buffers)
         else:
             direct.send(buffers)
 
-    def _send(self, address: str, kept: Kept, position: Position, forgotten: list[Kept]) -> None:
+    def _send(
+        self,
+        address: str,
+        kept: Kept,
+        position: Position,
+        forgotten: list[Kept],
+        direct: Connection | None = None,
+    ) -> None:
         frame = kept.frame
         assert frame is not None, "what waits is whole"
         self._custody.keep(kept)
@@ -311,7 +319,7 @@ class Outbound:
         meta = {**frame.meta, "hop": list(position)}
         leaving = msgspec.structs.replace(frame, deadline_ms=left_ms, meta=meta)
         try:
-            self._carry(address, frames.encode(leaving))
+            self._carry(address, frames.encode(leaving), direct)
         except LinkDownError:
             pass  # its position is spent all the same: the receiver will see the gap
         except FrameError as error:
@@ -373,6 +381,6 @@ class Outbound:
 
     def _try_send(self, address: str, frame: Frame) -> None:
         try:
-            self._carry(address, frames.encode(frame))
+            self._carry(address, frames.encode(frame), self._direct(address))
         except LinkDownError:
             return

@@ -107,10 +107,11 @@ class Serving:
             self._fault,
             order.max_frame_bytes,
         )
-        self._answering = Answering(
-            stage, order.direct, self._stats, self._take_credit, self._fault
+        self._answering = self._outbound.answering = (
+            None
+            if stage.downstream
+            else Answering(stage, order.direct, self._stats, self._take_credit, self._fault)
         )
-        self._outbound.answering = None if stage.downstream else self._answering
         self._compute = Compute(
             stage, self._runtime, self._inbox, self._intake, self._outbound, self._stats
         )
@@ -162,7 +163,8 @@ class Serving:
         if self._link.up and not self._overdue():
             self._intake.farewell()
         self._arrivals.close()
-        self._answering.close()
+        if self._answering is not None:
+            self._answering.close()
         self._paths.close()
         self._link.close()
         self._runtime.close()
