@@ -9,9 +9,19 @@ from numpy.typing import NDArray
 from paceline.errors import FrameFailedError
 from paceline.policies import DROPPED
 from wire import timings as waterfall
+from wire.frame import Frame
 from wire.timings import StageTimes
 
 Arrays = Mapping[str, NDArray[Any]]
+
+
+def told_error(frame: Frame) -> tuple[str, str, str | None]:
+    """Return the code, the sentence and the device of what an error frame says; it may be lies."""
+    raw = frame.meta.get("error")
+    told: dict[str, Any] = raw if isinstance(raw, dict) else {}
+    device = told.get("device")
+    code, message = str(told.get("code", "unknown"))[:64], str(told.get("message", ""))[:500]
+    return code, message, str(device)[:48] if device else None
 
 
 class Answer(msgspec.Struct, frozen=True, eq=False):

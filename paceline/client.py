@@ -155,8 +155,9 @@ class Site(Closing):
             codec: How stages send tensors to each other, such as ``fp16``; or one for each edge,
                 such as ``entry=fp16,0=int8_channel``.
             link: What carries tensors to and between stages: ``mqtt``, the broker; ``auto``, the
-                best that both sides reach, also for clients on the first device; or one for each
-                edge, such as ``auto,entry=mqtt``.
+                best that both sides reach, also for clients on the first device; ``direct``, the
+                best but for the broker, which sees none; or one for each edge, such as
+                ``auto,entry=mqtt``.
             runtime: What runs the segments, such as ``onnx_cpu``; or one for a stage or a device,
                 such as ``auto,1=onnx_cuda``. ``auto``: the best that each device has proved.
 

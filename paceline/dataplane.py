@@ -6,16 +6,16 @@ broker, or directly where the first or the last stage runs on this host (`paceli
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from typing import Final, Protocol
 
+from paceline.errors import NotDirectError
 from paceline.news import News
 from paceline.ways import Client, Ways, random_number
 from wire import frame as frames
 from wire import link_names
 from wire.buffers import Buffer
-from wire.direct.paths import Paths
 from wire.errors import FrameError, LinkDownError
 from wire.frame import Frame, Kind
 from wire.hop import Grant, Lost, Position, new_position
@@ -153,6 +153,15 @@ class DataPlane:
         with self.changed.lock:
             return self._ways_of(route).replicas.never_fits(size_bytes)
 
+    def not_direct(self, now: float) -> NotDirectError | None:
+        """Return why nothing can go, or be answered, where no broker may be used; None: it can.
+
+        Args:
+            now: Monotonic seconds.
+        """
+        why = self._newest.unreachable(now)
+        return NotDirectError(self._pipeline, why) if why else None
+
     def send(
         self,
         route: Route,
@@ -187,11 +196,13 @@ class DataPlane:
                 return False
         with self.changed.lock:
             up = self._link.up or ways.up
-            taken = ways.replicas.take(frame, size, alone=alone) if up else None
+            taken = (
+                ways.replicas.take(frame, size, alone=alone, reached=ways.reached) if up else None
+            )
             if taken is None:
                 self._room_wanted = True
                 return False
-        self._try_send(taken.address, finished(frame, taken.position), ways.there)
+        _try_send(ways.there.send, taken.address, finished(frame, taken.position))
         return True
 
     def tick(self, route: Route | None, *, waiting: bool) -> None:
@@ -227,7 +238,7 @@ class DataPlane:
         for told in ways.back.tend(now, (), _always):
             if told.offers:
                 meta = {"offers": True, "client": self.client}
-                self._try_send(told.address, Frame(Kind.CREDIT, 0, 0, meta=meta))
+                _try_send(self._link.send, told.address, Frame(Kind.CREDIT, 0, 0, meta=meta))
 
     def _all_arrived(self, ways: Ways, address: str) -> bool:
         with self.changed.lock:
@@ -237,7 +248,7 @@ class DataPlane:
         self, ways: Ways, address: str, position: Position, *, asks: bool = False
     ) -> None:
         meta = {"hop": list(position), "client": self.client} | ({"offers": True} if asks else {})
-        self._try_send(address, Frame(Kind.CREDIT, 0, 0, meta=meta), ways.there)
+        _try_send(ways.there.tell, address, Frame(Kind.CREDIT, 0, 0, meta=meta))
 
     def _ways_of(self, route: Route) -> Ways:
         if route is self._route:
@@ -246,7 +257,9 @@ class DataPlane:
         ways = self._ways.get(tuple(first))
         if ways is None:
             last = self._devices(route, max(s.stage for s in route.stages), self._site.credit)
-            ways = self._ways[tuple(first)] = Ways(self._us, first, last)
+            ways = self._ways[tuple(first)] = Ways(
+                self._us, first, last, route.entry_link, route.answers_link
+            )
             for old in list(self._ways)[:-_MAX_ENTRIES]:
                 self._forgotten.append(self._ways.pop(old))
         self._route, self._newest = route, ways
@@ -322,7 +335,7 @@ class DataPlane:
 
     def _grant(self, address: str, grant: Grant) -> None:
         frame = Frame(Kind.CREDIT, 0, 0, meta={"grant": grant.to_meta()})
-        self._try_send(address, frame, self._newest.back)
+        _try_send(self._newest.back.tell, address, frame)
 
     def _tell(self, lost: list[Lost]) -> None:
         for loss in lost:
@@ -332,12 +345,12 @@ class DataPlane:
             if recipient is not None:
                 recipient.lost(loss)
 
-    def _try_send(self, address: str, frame: Frame, paths: Paths | None = None) -> None:
-        way: Link | Paths = paths or self._link
-        try:
-            way.send(address, frames.encode(frame))
-        except LinkDownError:
-            return
+
+def _try_send(send: Callable[[str, Sequence[Buffer]], None], address: str, frame: Frame) -> None:
+    try:
+        send(address, frames.encode(frame))
+    except LinkDownError:
+        return
 
 
 def _always(_address: str) -> bool:

@@ -91,6 +91,25 @@ class PipelineUndeployedError(PipelineUnknownError):
         )
 
 
+class NotDirectError(CodedError):
+    """No broker may carry a pipeline's frames, and this client cannot reach it otherwise."""
+
+    code = "link.not_direct"
+    exit_code = 6
+
+    def __init__(self, pipeline: str, problem: str) -> None:
+        super().__init__(pipeline, problem)
+        self.pipeline = pipeline
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"pipeline {self.pipeline}: no broker may carry its frames or answers (`--link"
+            f" direct`), and none goes directly from here ({self.problem}); run this on the device"
+            " of its first and its last stage, or deploy it again with `--link auto`"
+        )
+
+
 class CannotServeError(CodedError):
     """The segments cannot be served to the agents from this process."""
 

@@ -8,10 +8,13 @@ def measured(text: str) -> tuple[str, ...]:
     """Return the links that ``text`` names, each once.
 
     Raises:
-        BadRequestError: One is ``auto``, a choice of workers, which nobody can measure.
+        BadRequestError: One is a choice of two workers, which nobody can measure.
         UnknownPluginError: There is no such link.
     """
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
-    if link_names.AUTO in names:
-        raise BadRequestError("--link auto", "is a choice of two workers; name one of its links")
+    for name in names:
+        if name in link_names.CHOICES:
+            raise BadRequestError(
+                f"--link {name}", "is a choice of two workers; name one of its links"
+            )
     return tuple(link_names.checked(name, link_names.carriers()) for name in names)

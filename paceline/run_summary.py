@@ -191,7 +191,8 @@ def show(console: Console, summary: RunSummary) -> None:
 
 
 def _direct(links: Mapping[str, str]) -> list[str]:
-    return [f"{d} by {link}" for d, link in links.items() if link not in link_names.BROKERED]
+    others = {*link_names.BROKERED, link_names.NONE}
+    return [f"{device} by {link}" for device, link in links.items() if link not in others]
 
 
 def _show_counts(console: Console, what: str, counts: Mapping[str, int]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from paceline.answers import Answer, Arrays
+from paceline.answers import Answer, Arrays, told_error
 from paceline.dataplane import DataPlane
 from paceline.errors import PipelineUndeployedError, PipelineUnknownError, SiteClosedError
 from paceline.feed import Feed
@@ -160,6 +160,8 @@ class Stream:
                 self._look_at = now + _LOOK_SECONDS
                 waits = bool(self._waiting or self._again or self._alone)
                 self._plane.tick(route, waiting=waits)
+                if waits and (error := self._plane.not_direct(now)) is not None:
+                    self._end_all(error, error.code, str(error))
         if now >= self._ledger.overdue_from:
             self._end_overdue(now)
 
@@ -246,16 +248,12 @@ class Stream:
             (self._alone if loss.alone else self._again).append(frame)
 
     def _take_error(self, frame: Frame) -> None:
-        raw = frame.meta.get("error")
-        told: dict[str, Any] = raw if isinstance(raw, dict) else {}
-        code = str(told.get("code", "unknown"))[:64]
+        code, message, device = told_error(frame)
         if code in _NOTICES:
             return
         with self._plane.changed.lock:
             self._refusals.refused(code, frame.generation, self._window, time.monotonic())
-        device = told.get("device")
-        where = str(device)[:48] if device else None
-        self._ledger.error(frame.sequence, code, str(told.get("message", ""))[:500], where)
+        self._ledger.error(frame.sequence, code, message, device)
 
     # the submitting thread's part
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from wire import link_names
 from wire.buffers import Buffer
 from wire.clock import clock_id
-from wire.direct.paths import MAX_GRANT_BYTES, Neighbour, Ours, Paths
+from wire.direct.path import Neighbour, Ours
+from wire.direct.paths import MAX_GRANT_BYTES, Paths
 from wire.frame import MAX_FRAME_BYTES
 from wire.hop.replicas import Replicas
 from wire.links import Link
@@ -47,20 +48,43 @@ class Ways:
         client: Who sends.
         first: The devices of the first stage, by the addresses of their lanes.
         last: Those of the last one, by where they hear what came.
+        entry: The pipeline's link for frames; empty: it is not known.
+        answers: The same for answers.
     """
 
-    def __init__(self, client: Client, first: Mapping[str, str], last: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        first: Mapping[str, str],
+        last: Mapping[str, str],
+        entry: str = "",
+        answers: str = "",
+    ) -> None:
         self.replicas = Replicas(client.name, first, random_number)
         """The first stage's; guarded by their owner's lock."""
-        self.there = _paths(client, first, client.granted, MAX_GRANT_BYTES)
+        self.there = _paths(client, first, entry, client.granted, MAX_GRANT_BYTES)
         """What frames take."""
-        self.back = _paths(client, last, client.answered, MAX_FRAME_BYTES)
+        self.back = _paths(client, last, answers, client.answered, MAX_FRAME_BYTES)
         """What answers take, and what tells that they came."""
+        only_direct = self.there.never_broker or self.back.never_broker
+        self.reached = self._reached if only_direct else None
+        """Whether a frame can go to an address and be answered; None: to each of them."""
 
     @property
     def up(self) -> bool:
         """Whether frames can be sent and answered now."""
         return self.there.up and self.back.up
+
+    def unreachable(self, now: float) -> str:
+        """Return why frames or answers that may not go by the broker cannot go; empty: they can.
+
+        Args:
+            now: Monotonic seconds.
+        """
+        return self.there.unreachable(now) or self.back.unreachable(now)
+
+    def _reached(self, address: str) -> bool:
+        return self.there.carries(address) and self.back.carries_some
 
     def close(self) -> None:
         """Close what is direct; closing twice is harmless."""
@@ -71,14 +95,15 @@ class Ways:
 def _paths(
     client: Client,
     devices: Mapping[str, str],
+    link: str,
     receive: Callable[[Buffer], None],
     max_frame_bytes: int,
 ) -> Paths:
     ours = Ours(
         sender=client.name,
         host=client.host or clock_id(),
-        usual=client.usual,
-        wanted=link_names.AUTO,
+        broker=client.usual,
+        wanted=link_names.NEVER_BROKER if link == link_names.NEVER_BROKER else link_names.AUTO,
     )
     neighbours = {address: Neighbour(device) for address, device in devices.items()}
     return Paths(

@@ -1,4 +1,4 @@
-"""Names of links: which of `wire/links/` carry frames between devices, and ``auto``.
+"""Names of links: which of `wire/links/` carry frames between devices, ``auto`` and ``direct``.
 
 Pure, and without numpy: the front door checks them.
 """
@@ -14,20 +14,27 @@ DEFAULT: Final = "mqtt"
 """A topic of the receiver: any MQTT client sees every frame."""
 AUTO: Final = "auto"
 """The best that both sides can reach."""
+NEVER_BROKER: Final = "direct"
+"""The best direct one that both sides can reach; frames wait for it, and the broker sees none."""
+CHOICES: Final = frozenset({AUTO, NEVER_BROKER})
+"""Those that two workers agree on one by."""
+NONE: Final = "none"
+"""What is used by a hop that may not use the broker's and has no other yet."""
 BROKERED: Final = (DEFAULT, "paho")
 """Those that go through the broker: whoever speaks one understands the other."""
-DIRECT: Final = frozenset({AUTO, "tcp", "uds"})
-"""Those that begin on the broker's link and fall back to it; see `wire.direct.paths`."""
+DIRECT: Final = frozenset({AUTO, NEVER_BROKER, "tcp", "uds"})
+"""Those of which a direct connection is wanted; see `wire.direct.paths`. But for ``direct`` they
+begin on the broker's link and fall back to it."""
 _WITHIN_ONE_PROCESS: Final = "memory"
 
 
 def names() -> tuple[str, ...]:
     """Return every link that an assignment may name."""
-    return (AUTO, *carriers())
+    return (AUTO, NEVER_BROKER, *carriers())
 
 
 def carriers() -> tuple[str, ...]:
-    """Return every link that carries frames itself: all but ``auto``."""
+    """Return every link that carries frames itself."""
     return tuple(name for name in plugins.names(PACKAGE) if name != _WITHIN_ONE_PROCESS)
 
 
@@ -45,6 +52,11 @@ def checked(name: str, known: Sequence[str] | None = None) -> str:
     if name not in known:
         raise UnknownPluginError(PACKAGE, name, known)
     return name
+
+
+def tries(name: str, carrier: str) -> bool:
+    """Whether who wants the link ``name`` tries a direct connection of this kind."""
+    return name in CHOICES or name == carrier
 
 
 def brokered(name: str) -> str:

@@ -121,8 +121,9 @@ class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     """How frames travel to and from a worker."""
 
     link: str = "mqtt"
-    """To the next stage: a plugin of `wire.links`, or ``auto``, the best that both can reach. From
-    the last stage: to clients on this host; all others are answered by the broker."""
+    """To the next stage: a plugin of `wire.links`, ``auto``, the best that both can reach, or
+    ``direct``, the best but for the broker. From the last stage: to clients on this host; but with
+    ``direct`` all others are answered by the broker."""
     entry: str = "mqtt"
     """The same from clients on this host to the first stage."""
     codec: str = "raw"
@@ -289,6 +290,10 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     postprocess: Answer | None = None
     codec: str = "raw"
     """How clients write the tensors of entering frames."""
+    entry_link: str = ""
+    """How their frames go to the first stage: see `Transfer.entry`; empty: it was not said."""
+    answers_link: str = ""
+    """How they are answered: see `Transfer.link` of the last stage."""
     schema: int = SCHEMA
 
 

@@ -40,7 +40,7 @@ async def link_run(
         BadIdError: A name of the order is no id.
         ChildReportError: It cannot be measured.
     """
-    known = [name for name in link_names.names() if name != link_names.AUTO]
+    known = [name for name in link_names.names() if name not in link_names.CHOICES]
     if order.link not in known:
         raise UnknownPluginError("wire.links", order.link, known)
     for name, what in ((order.peer, "device"), (order.pipeline, "pipeline")):

@@ -13,7 +13,7 @@ from agent.memory_limit import Mechanism
 from agent.supervisor import commands
 from agent.supervisor.child_report import ChildReportError, child_report
 from agent.supervisor.means import threads_of
-from wire import codec_names, plugins
+from wire import codec_names, link_names, plugins
 from wire.messages import Info, RuntimeInfo
 from wire.reports import ProbeReport
 
@@ -90,7 +90,7 @@ def info(
         cpu_count=len(os.sched_getaffinity(0)),
         memory_bytes=psutil.virtual_memory().total,
         memory_limit=mechanism.value,
-        links=plugins.names("wire.links"),
+        links=link_names.names(),
         codecs=codec_names.names(),
         inbox_frames=config.limits.inbox_frames,
         inbox_bytes=config.limits.inbox_bytes,

@@ -4,6 +4,7 @@ A client that asks is told where, and connects (`paceline.dataplane`). Its answe
 the connection when none is on its way, and are back on the broker's link in the moment it breaks.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
@@ -15,6 +16,7 @@ from agent.worker.stage import Stage
 from agent.worker.stats import Stats
 from wire.buffers import Buffer
 from wire.direct.connection import Connection, Events
+from wire.direct.path import PATIENCE_SECONDS
 from wire.direct.paths import MAX_GRANT_BYTES
 from wire.direct.proving import Door
 
@@ -55,6 +57,8 @@ class Answering:
         self._client_of = lru_cache(MAX_CLIENTS)(
             lambda address: stage.site.parse(address).names.get("client", "")
         )
+        self._missed: OrderedDict[str, float] = OrderedDict()
+        """Since when a client's answers wait for a connection of it; monotonic seconds."""
         self._used: dict[str, Connection] = {}
         """What each client's answers go by now; not here: the broker."""
 
@@ -80,6 +84,21 @@ class Answering:
             self._used.pop(client, None)
             return None
         return connection
+
+    def misses(self, client: str, now: float) -> bool:
+        """Whether a client's answers have waited too long for a connection of it.
+
+        Args:
+            client: Its id.
+            now: Monotonic seconds.
+        """
+        if self._doorway.connection(client) is not None:
+            self._missed.pop(client, None)
+            return False
+        since = self._missed.setdefault(client, now)
+        if len(self._missed) > MAX_CLIENTS:
+            self._missed.popitem(last=False)
+        return now - since >= PATIENCE_SECONDS
 
     def close(self) -> None:
         """Close everything; closing twice is harmless."""

@@ -81,6 +81,10 @@ class Arrivals:
             door, access, wanted, stage.clock, stats, events, max_frame_bytes, works=True
         )
 
+    def by_broker(self) -> bool:
+        """Whether the frame that is being taken came by the broker."""
+        return self._by is None
+
     def take(self, _address: str, data: Buffer) -> Work | None:
         """Take one frame's bytes from the broker's link; see `wire.links.Receive`."""
         return self._take_by(None, data)

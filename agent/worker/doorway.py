@@ -37,7 +37,7 @@ class Doorway:
     Args:
         door: The lane, and who may connect.
         access: Where it may be opened on this device; None: nowhere.
-        wanted: ``auto``, or the one link that is offered; of the broker: none is.
+        wanted: What says which are offered: see `wire.link_names`. Of the broker: none is.
         host: `wire.clock.clock_id`.
         stats: What is counted: whoever is refused.
         events: Of the connections.
@@ -115,11 +115,11 @@ class Doorway:
         if access is None:
             return []
         made: list[Endpoint] = []
-        if self._wanted in {link_names.AUTO, "uds"}:
+        if link_names.tries(self._wanted, "uds"):
             with _told():
                 self._serve(sockets.listen_uds(access.folder, self._door.address))
                 made.append(Uds(folder=str(access.folder), host=self._host))
-        if self._wanted in {link_names.AUTO, "tcp"} and access.host is not None:
+        if link_names.tries(self._wanted, "tcp") and access.host is not None:
             with _told():
                 port = self._serve(self._listen_tcp(access, access.host))
                 made.append(Tcp(addresses=self._addresses(access), port=port, host=self._host))

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from agent.worker.stage import Stage, random_number
 from wire.hop import Grant, Heard, Position
-from wire.hop.replicas import Due, Replicas, Taken
+from wire.hop.replicas import Due, Reached, Replicas, Taken
 from wire.hop.sender import HopSender
 
 MAX_CLIENTS: Final = 2048
@@ -84,13 +84,15 @@ class Hops:
         with self._lock:
             return self._next.never_fits(size_bytes)
 
-    def take(self, key: Any, size_bytes: int, *, alone: bool = False) -> Taken | None:
+    def take(
+        self, key: Any, size_bytes: int, *, alone: bool = False, reached: Reached | None = None
+    ) -> Taken | None:
         """Register a frame that is sent to the next stage now; None: no replica takes it.
 
-        ``alone``: See `wire.hop.replicas`.
+        ``alone``, ``reached``: See `wire.hop.replicas`.
         """
         with self._lock:
-            return self._next.take(key, size_bytes, alone=alone)
+            return self._next.take(key, size_bytes, alone=alone, reached=reached)
 
     def sent_to_client(
         self, address: str, key: Any, size_bytes: int, *, directly: bool = False

@@ -13,7 +13,7 @@ from typing import Final
 from agent.worker.inbox import Inbox, Waiting
 from agent.worker.stage import Stage
 from agent.worker.stats import Stats
-from wire import tensors
+from wire import link_names, tensors
 from wire.buffers import Buffer
 from wire.errors import CodedError, FrameError, LaneFullError, TensorSpecError
 from wire.frame import Frame, Kind, decode
@@ -86,12 +86,15 @@ class Intake:
         self._client: object = object()
         """Of the last frame that was a client's."""
         self._left: set[str] = set()
+        self._only_direct = stage.assignment.transfer.entry == link_names.NEVER_BROKER
         self.closed = False
         """Whether our senders were told to send nothing more."""
         self.arrived_at = time.monotonic()
         """When the last frame came, in monotonic seconds."""
         self.asked = grant
         """Called in the place of ``grant`` when a sender asks how else it can reach us."""
+        self.by_broker: Callable[[], bool] = lambda: False
+        """Asked, where only direct frames are taken, how the present one came."""
         self.claim: Callable[[Waiting], Work | None] = lambda _: None
         """Asked for what runs a frame at once; None: it has to wait in the inbox."""
 
@@ -255,6 +258,10 @@ class Intake:
             raise RefusedFrameError(
                 "frame.wrong_generation",
                 f"for generation {frame.generation}, stage {frame.stage} (here: {lane})",
+            )
+        if self._only_direct and self.by_broker():
+            raise RefusedFrameError(
+                "link.not_direct", "this stage takes no frame from the broker (--link direct)"
             )
         if not self._seen.first_time(frame.stream, frame.sequence):
             raise RefusedFrameError(DUPLICATE, f"sequence {frame.sequence} came twice")

@@ -7,7 +7,7 @@ threads bring grants and leave what has to be sent, or sent again. So positions 
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -32,6 +32,9 @@ MAX_ANSWERS: Final = 1024
 MAX_MESSAGE_CHARACTERS: Final = 500
 """Of an error's sentence: it may quote what came with the frame, and must fit into meta."""
 KEPT_BYTES: Final = 64 << 20
+NOT_DIRECT: Final = "link.not_direct"
+"""The code of what may not go by the broker, and cannot go otherwise."""
+TOO_LATE: Final = "too late when it could be sent on"
 _WAIT_SECONDS: Final = 0.05
 LOOK_SECONDS: Final = 0.05
 """How often neighbours are looked after, when nothing waits for them."""
@@ -75,6 +78,7 @@ class Outbound:
         self._stopping = stopping
         self._wake = wake
         self._is_last = not stage.downstream
+        self._reached = paths.carries if paths.never_broker and not self._is_last else None
         self._hops = Hops(stage)
         self._client_address = lru_cache(MAX_CLIENTS)(stage.client_address)
         self._grant_address = lru_cache(MAX_CLIENTS)(stage.grant_address)
@@ -119,7 +123,7 @@ class Outbound:
     def send_grant(self, sender: str, buffers: list[Buffer]) -> None:
         """Tell a sender of our lane its credit; any thread may call. A lost one is repeated."""
         with contextlib.suppress(LinkDownError):
-            self._paths.send(self._grant_address(sender), buffers)
+            self._paths.tell(self._grant_address(sender), buffers)
 
     def take_credit(self, data: Buffer) -> None:
         """Take a grant, in a reader thread."""
@@ -149,7 +153,7 @@ class Outbound:
             meta = {**self.answering.offers(client), "device": self._stage.device}
             told = frames.encode(self._credit_frame(meta))
             with contextlib.suppress(LinkDownError):
-                self._paths.send(self._client_address(client), told)
+                self._paths.tell(self._client_address(client), told)
 
     def leave(self) -> None:
         """Tell the next stage that nothing more comes from us."""
@@ -242,11 +246,21 @@ class Outbound:
         if kept.is_late():
             if kept.lost_as is not None:
                 return kept.lost_as, "lost by the next stage, and not sent again in time"
-            self._stats.refused("frame.deadline")
-            return "frame.deadline", "too late when it could be sent on"
+            why = self._paths.unreachable(time.monotonic())
+            code = NOT_DIRECT if why else "frame.deadline"
+            self._stats.refused(code)
+            return code, f"no direct connection to {why}" if why else TOO_LATE
         if self._hops.never_fits(kept.size_bytes):
             return "frame.too_large", f"{kept.size_bytes} bytes are more than stage takes"
+        if self._paths.never_broker and self._is_last and self._client_is_away(kept):
+            return NOT_DIRECT, "its client has no direct connection here, and none else may be used"
         return None
+
+    def _client_is_away(self, kept: Kept) -> bool:
+        """Whether an answer waits for a direct connection that its client does not make."""
+        if kept.tells_an_error or kept.key is None or self.answering is None:
+            return False
+        return self.answering.misses(kept.key.client, time.monotonic())
 
     def _sent(self, kept: Kept) -> bool:
         """Send a frame; False: the next stage has no room for it."""
@@ -259,7 +273,7 @@ class Outbound:
             self._paths.switch_ready(now, self._hops.all_arrived)
             if self._paths.hold(now):
                 return False
-        taken = self._hops.take(kept, kept.size_bytes, alone=kept.alone)
+        taken = self._hops.take(kept, kept.size_bytes, alone=kept.alone, reached=self._reached)
         if taken is None:
             return False
         self._send(taken.address, kept, taken.position, taken.forgotten)
@@ -271,7 +285,9 @@ class Outbound:
             return self._paths.broker_up
         address = self._client_address(kept.key.client)
         direct = self._direct(address)
-        if direct is None and not self._paths.broker_up:
+        if direct is None and (
+            not self._paths.broker_up or (self._paths.never_broker and not kept.tells_an_error)
+        ):
             return False
         directly = direct is not None
         sent = self._hops.sent_to_client(address, kept, kept.size_bytes, directly=directly)
@@ -286,19 +302,6 @@ class Outbound:
     def _may_change(self, address: str) -> bool:
         """Whether nothing is on its way to a client, or lost, and then it is sent again anyway."""
         return self._hops.nothing_on_its_way_to_client(address) or not self._paths.broker_up
-
-    def _carry(
-        self, address: str, buffers: Sequence[Buffer], direct: Connection | None = None
-    ) -> None:
-        """Send to a client, perhaps by its ``direct`` connection, or to a neighbour.
-
-        Raises:
-            LinkDownError: It was not sent, or may not have arrived.
-        """
-        if direct is None:
-            self._paths.send(address, buffers)
-        else:
-            direct.send(buffers)
 
     def _send(
         self,
@@ -319,7 +322,13 @@ class Outbound:
         meta = {**frame.meta, "hop": list(position)}
         leaving = msgspec.structs.replace(frame, deadline_ms=left_ms, meta=meta)
         try:
-            self._carry(address, frames.encode(leaving), direct)
+            buffers = frames.encode(leaving)
+            if direct is not None:
+                direct.send(buffers)
+            elif kept.tells_an_error:
+                self._paths.tell(address, buffers)
+            else:
+                self._paths.send(address, buffers)
         except LinkDownError:
             pass  # its position is spent all the same: the receiver will see the gap
         except FrameError as error:
@@ -380,7 +389,9 @@ class Outbound:
         return Frame(Kind.CREDIT, 0, 0, generation=lane.generation, stage=lane.stage, meta=meta)
 
     def _try_send(self, address: str, frame: Frame) -> None:
-        try:
-            self._carry(address, frames.encode(frame), self._direct(address))
-        except LinkDownError:
-            return
+        direct = self._direct(address)
+        with contextlib.suppress(LinkDownError):
+            if direct is not None:
+                direct.send(frames.encode(frame))
+            else:
+                self._paths.tell(address, frames.encode(frame))

@@ -9,7 +9,8 @@ from agent.worker.stage import Stage
 from wire import link_names
 from wire.buffers import Buffer
 from wire.direct import pinned
-from wire.direct.paths import Neighbour, Ours, Paths
+from wire.direct.path import Neighbour, Ours
+from wire.direct.paths import Paths
 from wire.links import Link
 
 log = structlog.get_logger()
@@ -33,12 +34,13 @@ def to_next_stage(
         changed: See `wire.direct.paths.Paths`.
     """
     wanted, token = stage.assignment.transfer.link, stage.assignment.peers.token
-    usual = link_names.brokered(wanted)
+    broker = link_names.brokered(wanted)
+    able = (access is not None and token) or wanted == link_names.NEVER_BROKER
     ours = Ours(
         sender=stage.device,
         host=stage.clock,
-        usual=usual,
-        wanted=wanted if access is not None and token else usual,
+        broker=broker,
+        wanted=wanted if able else broker,
         token=token,
         own_file=access.certificate_file if access is not None else None,
     )

@@ -107,6 +107,7 @@ class Serving:
             self._fault,
             order.max_frame_bytes,
         )
+        self._intake.by_broker = self._arrivals.by_broker
         self._answering = self._outbound.answering = (
             None
             if stage.downstream

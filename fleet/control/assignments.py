@@ -187,6 +187,8 @@ def route(
         preprocess=manifest.preprocess,
         postprocess=manifest.postprocess,
         codec=next(iter(means.codecs), DEFAULT),
+        entry_link=_link(means, 0),
+        answers_link=_link(means, len(manifest.segments)),
     )
 
 

@@ -49,9 +49,10 @@ def _inability(assignment: Assignment, info: Info, codecs: Sequence[str]) -> str
     if newest < WIRE_VERSIONS[0] or oldest > WIRE_VERSIONS[1]:
         ours = f"{WIRE_VERSIONS[0]} to {WIRE_VERSIONS[1]}"
         return f"speaks protocol versions {oldest} to {newest} (we speak {ours})"
-    if assignment.transfer.link not in {*info.links, link_names.AUTO, link_names.DEFAULT}:
-        has = ", ".join(name for name in info.links if name in link_names.names())
-        return f"has no link {assignment.transfer.link} (it has {has or link_names.DEFAULT})"
+    for link in (assignment.transfer.link, assignment.transfer.entry):
+        if link not in {*info.links, link_names.AUTO, link_names.DEFAULT}:
+            has = ", ".join(name for name in info.links if name in link_names.names())
+            return f"has no link {link} (it has {has or link_names.DEFAULT})"
     missing = [name for name in codecs if name not in {*info.codecs, DEFAULT}]
     if missing:
         return f"has no codec {missing[0]} (it has {', '.join(info.codecs) or DEFAULT})"

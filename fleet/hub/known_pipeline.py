@@ -14,7 +14,7 @@ from wire import link_names
 from wire.messages import Account, Route
 from wire.telemetry import StageLatency
 
-_LINKS: Final = frozenset(link_names.carriers())
+_LINKS: Final = frozenset({*link_names.carriers(), link_names.NONE})
 
 
 def _recent_progress() -> Recent[Progress]:

@@ -73,10 +73,11 @@ def deploy(  # noqa: PLR0913 one for each option
             int8_tensor, each perhaps +zstd; one for each edge: entry=fp16,0=int8_channel,1=raw
             (entry: how clients send; 0: what stage 0 sends). Else that of the settings, or raw.
         link: What carries tensors from stage to stage: mqtt (through the broker, where any client
-            sees them), paho (the same by another library, much slower), tcp or uds (direct), or
-            auto (the best that both reach); so for clients on the first and last device, too. One
-            for what each stage sends: 0=tcp,1=mqtt; auto,entry=mqtt keeps to the broker what
-            clients send. Else that of the settings, or mqtt.
+            sees them), paho (the same by another library, much slower), tcp or uds (direct), auto
+            (the best that both reach), or direct (the best but for the broker, which sees none of
+            them); so for clients on the first and last device, too. One for what each stage sends:
+            0=tcp,1=mqtt; auto,entry=mqtt keeps to the broker what clients send, auto,entry=direct
+            keeps it from there. Else that of the settings, or mqtt.
         runtime: What runs the segments: auto (the best that each device has proved: a Coral for
             what was compiled for it, a GPU, OpenVINO, else the processor), a runtime such as
             onnx_cpu, or one for a stage or a device: auto,1=onnx_tensorrt,d2=tflite_edgetpu@usb:1.

@@ -12,6 +12,9 @@ from tests.system.feeding import Feeding
 from tests.system.place import until
 from tests.system.proxy import Proxy
 from tests.system.test_network_faults import Wire
+from wire import frame
+from wire.errors import FrameError
+from wire.frame import Kind
 
 
 def link(place, device, neighbour):
@@ -107,6 +110,34 @@ def test_on_one_host_it_goes_on_without_a_broker(place, pair):
 
     assert feeding.errors == {}
     assert [a.sequence for a in feeding.answers] == list(range(len(feeding.answers)))
+
+
+def test_no_tensor_is_at_the_broker_where_none_may_be(place, pair):
+    """From the first frame on, through killed workers and another generation; none is lost."""
+    kinds = []
+
+    def heard(_topic, payload):
+        with contextlib.suppress(FrameError):
+            kinds.append(frame.decode(payload).kind)
+
+    place.ear.session.subscribe("#", 0, heard)
+    start(place)
+    place.deploy(pair.folder, "d1", "d2", link="direct")
+    pipeline = place.site.pipeline("p")
+
+    with Feeding(pipeline, pair, deadline_seconds=60) as feeding:
+        feeding.more(50)
+        for device in ("d1", "d2"):
+            (worker,) = place.workers(device)
+            os.kill(worker, signal.SIGKILL)
+            feeding.more(50)
+        place.deploy(pair.folder, "d2", "d1", link="direct")
+        feeding.more(50)
+
+    assert feeding.errors == {}
+    assert [a.sequence for a in feeding.answers] == list(range(len(feeding.answers)))
+    assert (pipeline.account.links, pipeline.account.links_back) == ({"d2": "uds"}, {"d1": "uds"})
+    assert set(kinds) == {Kind.CREDIT}
 
 
 def test_what_clients_send_can_be_kept_to_the_broker(place, pair):

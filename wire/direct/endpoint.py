@@ -13,6 +13,8 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from wire import link_names
+
 MAX_ADDRESSES: Final = 8
 MAX_OFFERS: Final = 8
 LOOPBACK: Final = "127.0.0.1"
@@ -77,12 +79,12 @@ def ways(
     Args:
         offers: What the other side said.
         address: The lane's.
-        link: ``auto``, or the one link that is wanted: ``uds`` or ``tcp``.
+        link: The link that is wanted: see `wire.link_names`.
         host: Our own `wire.clock.clock_id`.
         has_certificates: Whether both sides have one: without, nothing leaves the host.
     """
     found = [way for offer in offers for way in _ways(offer, address, host, has_certificates)]
-    wanted = [way for way in dict.fromkeys(found) if link in {"auto", way.link}]
+    wanted = [way for way in dict.fromkeys(found) if link_names.tries(link, way.link)]
     return tuple(sorted(wanted, key=lambda way: (way.link != "uds", way.encrypted)))
 
 

@@ -5,45 +5,35 @@ it offers, and a thread of its own tries that. A connection that stands is *read
 to it at a moment when nothing is on its way (`Grant.arrived`), so nothing can overtake. When it
 breaks, the hop is back on the broker's link at once; what was under way is found missing by its
 positions and sent again (docs/adr/0017), and later the hop climbs again.
+
+Where the broker is to see no frame, a hop has only its direct connection: while there is none, its
+frames wait, and what is said of them goes by the broker (docs/adr/0032).
 """
 
 import contextlib
 import queue
-import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from wire import backoff, link_names
+from wire import link_names
 from wire.buffers import Buffer
 from wire.direct import endpoint, proving
 from wire.direct.connection import Connection, Events
 from wire.direct.errors import EndpointError, HandshakeError
+from wire.direct.path import Neighbour, Ours, Path
 from wire.direct.proving import Key
+from wire.errors import LinkDownError
 from wire.links import Link
 
 TRY_SECONDS: Final = 2.0
 """For each way that is offered."""
 MAX_TRIES: Final = 8
-_FIRST_SECONDS: Final = 1.0
-_LONGEST_SECONDS: Final = 60.0
-_STEADY_SECONDS: Final = 60.0
-"""A connection that stood for so long is a good one: after it, waiting begins anew."""
-HOLD_AFTER_SECONDS: Final = 1.0
-"""So long a connection that stands waits for a moment when nothing is on its way."""
-HOLD_SECONDS: Final = 1.0
-"""So long, at most, nothing more is sent then, so that there is one."""
-_HOLD_AGAIN_SECONDS: Final = 30.0
 _WAITING_OFFERS: Final = 64
 MAX_GRANT_BYTES: Final = 1 << 20
 """Of what comes back, where that is grants."""
-
-
-def _delays() -> Iterator[float]:
-    return backoff.delays(_FIRST_SECONDS, _LONGEST_SECONDS, random.Random())  # noqa: S311 it spreads retries
 
 
 class Say(Protocol):
@@ -51,58 +41,6 @@ class Say(Protocol):
 
     def __call__(self, event: str, /, **values: Any) -> None:
         """Take an event and what there is to know of it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ours:
-    """Who we are to those who take our frames, and what we want."""
-
-    sender: str
-    """Our id: a device's, or a client's."""
-    host: str
-    """Our `wire.clock.clock_id`."""
-    usual: str
-    """How we speak to the broker."""
-    wanted: str
-    """``auto``, ``uds`` or ``tcp``; anything else: the broker's link alone."""
-    token: str = field(default="", repr=False)
-    """What all of them know; empty: each tells it with its offers."""
-    own_file: Path | None = None
-    """Our certificate and key (PEM); None: nothing goes off this host."""
-
-
-@dataclass(frozen=True, slots=True)
-class Neighbour:
-    """Who takes our frames."""
-
-    device: str
-    certificate: bytes | None = None
-    """What it shows off this host (DER); None: it is reached on this host alone."""
-
-
-@dataclass(slots=True)
-class _Path:
-    """One hop's."""
-
-    peer: Neighbour
-    asking: Iterator[float] = field(default_factory=_delays)
-    """Seconds between two questions."""
-    breaking: Iterator[float] = field(default_factory=_delays)
-    """Seconds from a break to the next question."""
-    ready: Connection | None = None
-    used: Connection | None = None
-    used_since: float = 0.0
-    hold_at: float = 0.0
-    """When to send nothing more for a while; monotonic seconds."""
-    holds: bool = False
-    ask_at: float = 0.0
-    """When to ask for offers; monotonic seconds."""
-    tells: bool = False
-    """Whether the receiver has to be told, on the broker's link, how far we are."""
-    doubt: str = ""
-    """Why we ended it ourselves."""
-    trouble: str = ""
-    """Why nothing could be reached; logged once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +84,9 @@ class Paths:
         self._max_frame_bytes = max_frame_bytes
         self._events = Events(receive=lambda _, data: receive(data), ended=self._ended)
         climbs = ours.wanted in link_names.DIRECT
-        self._paths = {a: _Path(peer) for a, peer in neighbours.items() if climbs}
+        self.never_broker = ours.wanted == link_names.NEVER_BROKER
+        """Whether frames wait for a direct connection, rather than go by the broker."""
+        self._paths = {a: Path(p, self.never_broker) for a, p in neighbours.items() if climbs}
         self._lock = threading.Lock()
         self._offered: queue.Queue[tuple[str, Any, str] | None] = queue.Queue(_WAITING_OFFERS)
         self._thread: threading.Thread | None = None
@@ -175,6 +115,25 @@ class Paths:
         path = self._paths.get(address)
         return path is not None and path.used is not None
 
+    def carries(self, address: str) -> bool:
+        """Whether a frame can go to this address: directly, or by the broker if it may."""
+        return not self.never_broker or self.is_direct(address)
+
+    @property
+    def carries_some(self) -> bool:
+        """Whether a frame can go to any address."""
+        return not self.never_broker or any(p.used is not None for p in self._paths.values())
+
+    def unreachable(self, now: float) -> str:
+        """Return why frames that may not go by the broker go nowhere; empty: they can, or may soon.
+
+        Args:
+            now: Monotonic seconds.
+        """
+        if not self.never_broker or not all(p.given_up(now) for p in self._paths.values()):
+            return ""
+        return "; ".join(f"{p.peer.device}: {p.trouble}" for p in self._paths.values())
+
     def links(self) -> dict[str, str]:
         """Return which link is used to each device of the next stage."""
         usual = self._ours.usual
@@ -190,10 +149,23 @@ class Paths:
         """
         path = self._paths.get(address)
         used = path.used if path is not None else None
-        if used is None:
-            self._link.send(address, buffers)
-        else:
+        if used is not None:
             used.send(buffers)
+        elif self.never_broker:
+            raise LinkDownError(link_names.NEVER_BROKER)
+        else:
+            self._link.send(address, buffers)
+
+    def tell(self, address: str, buffers: Sequence[Buffer]) -> None:
+        """Send what has no tensors the way that is used now, be that the broker's.
+
+        Raises:
+            LinkDownError: It was not sent, or may not have arrived.
+        """
+        if self.is_direct(address):
+            self.send(address, buffers)
+        else:
+            self._link.send(address, buffers)
 
     def tend(
         self, now: float, suspects: Iterable[str], all_arrived: Callable[[str], bool]
@@ -214,9 +186,7 @@ class Paths:
         """Return which receivers to tell our position on the broker's link."""
         found = []
         for address, path in self._paths.items():
-            asks = path.used is None and path.ready is None and now >= path.ask_at
-            if asks:
-                path.ask_at = now + next(path.asking)
+            asks = path.asks(now)
             if asks or path.tells:
                 path.tells = False
                 found.append(Due(address, asks))
@@ -251,27 +221,14 @@ class Paths:
         Where frames follow each other quicker than grants come back, something is always on its
         way. So the receiver is asked how far it is, and until it answers nothing follows.
         """
-        found = False
-        for path in self._paths.values():
-            if path.ready is None or now < path.hold_at:
-                continue
-            if not path.holds:
-                path.holds = path.tells = True
-                path.hold_at = now
-            if now < path.hold_at + HOLD_SECONDS:
-                found = True
-            else:  # it does not answer so soon: frames go on, and are held once more later
-                path.hold_at, path.holds = now + _HOLD_AGAIN_SECONDS, False
-        return found
+        held = [path.holds(now) for path in self._paths.values()]  # each of them is to ask
+        return True in held
 
-    def _switch(self, path: _Path, now: float) -> None:
+    def _switch(self, path: Path, now: float) -> None:
         with self._lock:
-            if path.ready is None:
-                return  # it has just ended
-            path.used, path.ready, path.used_since = path.ready, None, now
-            path.asking = _delays()
-            link = path.used.link
-        self._say(path, self._ours.usual, link, "it is reached directly")
+            used = path.switch(now)
+        if used is not None:
+            self._say(path, self._ours.usual, used.link, "it is reached directly")
 
     @property
     def some_ready(self) -> bool:
@@ -309,7 +266,7 @@ class Paths:
             if path.used is None and path.ready is None:
                 self._try(address, path, offers, token)
 
-    def _try(self, address: str, path: _Path, offers: Any, token: str) -> None:
+    def _try(self, address: str, path: Path, offers: Any, token: str) -> None:
         """Connect to the best that is offered and can be reached."""
         ours = self._ours
         key = Key(
@@ -346,8 +303,7 @@ class Paths:
             with self._lock:
                 late = self._closed  # while it was tried
                 if not late:
-                    path.ready, path.trouble = connection, ""
-                    path.hold_at, path.holds = time.monotonic() + HOLD_AFTER_SECONDS, False
+                    path.stands(connection, time.monotonic())
             if late:
                 connection.close()
                 return
@@ -361,27 +317,19 @@ class Paths:
             self._changed()
             return
         trouble = "; ".join(problems)[:500]
-        if trouble != path.trouble:
-            path.trouble = trouble
+        if path.failed(trouble, time.monotonic()):
             self._tell("link.not_reached", neighbour=path.peer.device, reason=trouble)
 
     def _ended(self, connection: Connection, reason: str) -> None:
         now = time.monotonic()
         for path in self._paths.values():
             with self._lock:
-                was_used = path.used is connection
-                if was_used:
-                    if now - path.used_since >= _STEADY_SECONDS:
-                        path.breaking = _delays()
-                    path.used, path.tells = None, True
-                    path.ask_at = now + next(path.breaking)
-                elif path.ready is connection:
-                    path.ready = None
+                was_used = path.ended(connection, now)
             if was_used and not self._closed:
                 self._say(path, connection.link, self._ours.usual, path.doubt or reason)
                 path.doubt = ""
         self._changed()
 
-    def _say(self, path: _Path, before: str, after: str, why: str) -> None:
+    def _say(self, path: Path, before: str, after: str, why: str) -> None:
         changed = {"from": before, "to": after}
         self._tell("link.changed", neighbour=path.peer.device, why=why, **changed)

@@ -8,7 +8,7 @@ No I/O, no clock: ``now`` is monotonic seconds. Not for two threads at once; the
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -17,6 +17,9 @@ from wire.hop.sender import HopSender
 
 MAX_OUTSTANDING: Final = 1024
 """Frames sent to one replica that are not done; the oldest beyond is forgotten."""
+
+
+Reached: TypeAlias = Callable[[str], bool]
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -83,27 +86,41 @@ class Replicas:
         """Whether none of them takes a frame of this size, however long one waits."""
         return bool(self._hops) and all(h.never_fits(size_bytes) for h in self._hops.values())
 
-    def roomy(self, size_bytes: int) -> str | None:
+    def roomy(self, size_bytes: int, reached: Reached | None = None) -> str | None:
         """Return the one to send to now; None: none takes it. Of those alike, the longest idle."""
         able = [
             (hop.outstanding, address)
             for address, hop in self._hops.items()
-            if hop.covers(size_bytes) and (not hop.suspect or len(self._hops) == 1)
+            if hop.covers(size_bytes)
+            and (not hop.suspect or len(self._hops) == 1)
+            and (reached is None or reached(address))
         ]
         return min(able, key=lambda item: item[0])[1] if able else None
 
-    def _idle(self, size_bytes: int) -> str | None:
-        return next((a for a, hop in self._hops.items() if hop.covers_alone(size_bytes)), None)
+    def _idle(self, size_bytes: int, reached: Reached | None) -> str | None:
+        able = (a for a, hop in self._hops.items() if hop.covers_alone(size_bytes))
+        return next((a for a in able if reached is None or reached(a)), None)
 
-    def take(self, key: Any, size_bytes: int, *, alone: bool = False) -> "Taken | None":
+    def take(
+        self,
+        key: Any,
+        size_bytes: int,
+        *,
+        alone: bool = False,
+        reached: Reached | None = None,
+    ) -> "Taken | None":
         """Register a frame that is sent to the one that is ``roomy``; None: none takes it now.
 
-        ``alone``: To one that has nothing else to run from us, and gets nothing else meanwhile.
+        Args:
+            key: What is told of when it is lost, or done.
+            size_bytes: Its size on the wire.
+            alone: To one that has nothing else to run from us, and gets nothing else meanwhile.
+            reached: Whether a frame can go to an address now; None: to each of them.
         """
-        if len(self._hops) == 1 and not alone:  # the usual case: nothing to choose from
+        if len(self._hops) == 1 and not alone and reached is None:  # the usual: nothing to choose
             [(address, hop)] = self._hops.items()
         else:
-            found = self._idle(size_bytes) if alone else self.roomy(size_bytes)
+            found = self._idle(size_bytes, reached) if alone else self.roomy(size_bytes, reached)
             if found is None:
                 return None
             address, hop = found, self._hops[found]

@@ -17,7 +17,7 @@ from agent.worker.arrivals import Arrivals
 from agent.worker.paths import to_next_stage
 from agent.worker.stats import Stats
 from wire import frame
-from wire.direct import paths, sockets
+from wire.direct import path, paths, sockets
 from wire.errors import LinkDownError
 from wire.frame import Frame, Kind
 from wire.messages import Transfer
@@ -168,10 +168,10 @@ def test_where_something_is_always_on_its_way_it_is_held_back_for_a_moment(pair)
     made.paths.due(now)
     made.paths.offered(made.address, made.arrivals.offers("d1")["offers"])
     made.until_ready()
-    later = time.monotonic() + paths.HOLD_AFTER_SECONDS
+    later = time.monotonic() + path.HOLD_AFTER_SECONDS
     held = [made.paths.hold(now), made.paths.hold(later)]
     (told,) = made.paths.due(now)
-    held += [made.paths.hold(later + at) for at in (0.5, paths.HOLD_SECONDS + 0.1, 2.0)]
+    held += [made.paths.hold(later + at) for at in (0.5, path.HOLD_SECONDS + 0.1, 2.0)]
     again = made.paths.due(now)
 
     assert held == [False, True, True, False, False]
