@@ -54,6 +54,10 @@ class Plane:
             self.alone.append(alone)
         return allowed
 
+    def not_direct(self, now):
+        """Every broker may be used."""
+        return
+
     def tick(self, route, *, waiting):
         """Note whether credit was asked for."""
         self.waiting.append(waiting)

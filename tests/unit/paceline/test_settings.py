@@ -111,7 +111,7 @@ def test_an_unknown_key_is_refused_with_the_nearest(tmp_path, write, text, where
         ("broker:\n  max_packet_bytes: true\n", "expected a number of bytes, got bool True"),
         ("broker:\n  max_packet_bytes: 3\n", "at least 1024"),
         ("codec: zip\n", "expected one of fp16, int8_channel"),
-        ("link: memory\n", "expected one of auto, mqtt, paho"),
+        ("link: memory\n", "expected one of auto, direct, mqtt, paho"),
         ("broker:\n  url: http://b\n", "an address that cannot be used"),
         ("broker:\n  password_file: [a]\n", "expected a path"),
     ],
