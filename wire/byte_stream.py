@@ -72,9 +72,9 @@ class ByteStream:
         self._sendmsg, self._recv_into = transport.sendmsg, transport.recv_into
         self.set_quiet(quiet_seconds)
 
-    def set_quiet(self, seconds: float | None) -> None:
-        """Call ``on_quiet`` whenever nothing came for so long, from now on; None: never."""
-        self._quiet_seconds = seconds
+    def set_quiet(self, seconds: float | None, call: Callable[[], None] | None = None) -> None:
+        """Call ``on_quiet``, or another, whenever nothing came for so long; None: never."""
+        self._quiet_seconds, self._on_quiet = seconds, call or self._on_quiet
         self._transport.limit_receiving(seconds)
 
     @property

@@ -3,9 +3,11 @@
 A frame's head says how large it is, so frames follow each other without anything between them.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from wire.buffers import Buffer
 from wire.byte_stream import ByteStream
@@ -15,6 +17,9 @@ from wire.frame import HEAD_BYTES, MAX_FRAME_BYTES, announced_bytes, total_bytes
 from wire.frame_memory import FrameMemory
 from wire.reading import Readers, Work
 from wire.stream_errors import StreamClosedError, StreamStalledError
+
+RECEIVE_SECONDS: Final = 10.0
+"""How long nothing may come of a frame that has begun: its memory is held for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,8 @@ class Connection:
         self._max_frame_bytes = max_frame_bytes
         self._writing = threading.Lock()
         self._head = memoryview(bytearray(HEAD_BYTES))
+        self._amid = False
+        """Whether the rest of a frame is to come."""
         self._memory = FrameMemory()
         self._fill: Callable[[memoryview], None] | None = None
         self._works = works
@@ -77,6 +84,8 @@ class Connection:
         Raises:
             RuntimeError: There is no memory for a thread.
         """
+        with contextlib.suppress(OSError):  # it is closed already, as its reader will find
+            self._stream.set_quiet(RECEIVE_SECONDS, self._none_came)
         self.readers.start(self._until_work, works=self._works)
 
     def send(self, buffers: Sequence[Buffer]) -> None:
@@ -116,7 +125,9 @@ class Connection:
                     size = announced_bytes(head, max_frame_bytes=self._max_frame_bytes)
                     frame = memory.take(size)
                     frame[:HEAD_BYTES] = head
+                    self._amid = True
                     fill(frame[HEAD_BYTES:])
+                    self._amid = False
                 try:
                     work = self._events.receive(self, frame)
                 except Exception as error:  # noqa: BLE001 a link outlives what its callee does
@@ -132,6 +143,12 @@ class Connection:
         except MemoryError:
             self._over("no memory for a frame")
         return None
+
+    def _none_came(self) -> None:
+        """Nothing came for `RECEIVE_SECONDS`: between two frames that may be."""
+        if self._amid:
+            reason = f"nothing of a frame came for {RECEIVE_SECONDS:g} s"
+            raise StreamClosedError(self.peer, reason)
 
     def _over(self, reason: str) -> None:
         if self._fill is not None:

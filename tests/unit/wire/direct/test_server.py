@@ -169,6 +169,28 @@ def test_a_frame_that_is_too_large_ends_the_connection_before_it_takes_memory(se
     assert "at most" in ended.get(timeout=SECONDS) + ended.get(timeout=SECONDS)
 
 
+def test_a_frame_that_is_begun_and_not_ended_ends_the_connection(served, monkeypatch):
+    """Its memory is not held for ever; between two frames silence is nothing, nor is a slow one."""
+    monkeypatch.setattr("wire.direct.connection.RECEIVE_SECONDS", 1.5)
+    ended = queue.Queue()
+    stream = served.connect()
+    arrival = served.accepted.get(timeout=SECONDS)
+    came = queue.Queue()
+    events = Events(lambda _, data: came.put(data), lambda _, reason: ended.put(reason))
+    Connection(arrival.stream, served.way.link, "a", events).start()
+    whole = b"".join(bytes(b) for b in frame(1, 100_000))
+    time.sleep(2)
+    for at in range(0, len(whole), 20_000):
+        stream.send([whole[at : at + 20_000]])
+        time.sleep(0.4)
+    assert bytes(came.get(timeout=SECONDS)) == whole
+    stream.send([whole[:-1]])
+
+    assert ended.get(timeout=SECONDS) == "nothing of a frame came for 1.5 s"
+    assert came.empty()
+    stream.close()
+
+
 def test_strangers_do_not_get_in(served):
     """Without the token; and whoever comes after them does."""
     with pytest.raises(HandshakeError):
