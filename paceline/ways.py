@@ -103,7 +103,7 @@ def _paths(
         sender=client.name,
         host=client.host or clock_id(),
         broker=client.usual,
-        wanted=link_names.NEVER_BROKER if link == link_names.NEVER_BROKER else link_names.AUTO,
+        wanted=link or link_names.AUTO,
     )
     neighbours = {address: Neighbour(device) for address, device in devices.items()}
     return Paths(

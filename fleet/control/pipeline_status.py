@@ -1,13 +1,13 @@
 """How a pipeline is, from its route and what its devices report. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from fleet.control.device_state import DeviceState
 from fleet.edge_codecs import ENTRY
-from wire import messages
+from wire import codec_names, messages
 from wire.errors import MessageError
 from wire.messages import Assignment, Desired, Reason, ReportedAssignment, Route
 
@@ -40,14 +40,17 @@ class StageStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the device allows a broker without credentials or TLS."""
 
 
+ANSWERS: Final = "answers"
+"""The edge from the last stage to clients."""
+
+
 class EdgeStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How tensors get from one stage to the next."""
+    """How tensors get from one stage to the next, in and out."""
 
     edge: str
-    """``entry``, or the stage that sends."""
+    """``entry``, the stage that sends, or ``answers``."""
     link: str | None
-    """As ordered: ``auto`` is a choice of the workers. None: clients choose it, or it is not
-    known."""
+    """As ordered: ``auto`` is a choice of the workers. None: it is not known."""
     codec: str | None
     """None: it is not known, for the broker has lost the orders."""
 
@@ -114,11 +117,13 @@ def _edges(route: Route, states: Mapping[str, DeviceState]) -> tuple[EdgeStatus,
         for assignment in _ordered(state)
         if (assignment.pipeline, assignment.generation) == (route.pipeline, route.generation)
     }
-    edges = [EdgeStatus(edge=ENTRY, link=None, codec=route.codec)]
+    edges = [EdgeStatus(edge=ENTRY, link=route.entry_link or None, codec=route.codec)]
     for stage in sorted({stage.stage for stage in route.stages})[:-1]:
         how = ordered.get(stage)
         link, codec = (how.link, how.codec) if how else (None, None)
         edges.append(EdgeStatus(edge=str(stage), link=link, codec=codec))
+    if route.answers_link:
+        edges.append(EdgeStatus(edge=ANSWERS, link=route.answers_link, codec=codec_names.DEFAULT))
     return tuple(edges)
 
 

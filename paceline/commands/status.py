@@ -16,7 +16,6 @@ from fleet.control.pipeline_status import (
     StageStatus,
     pipeline_status,
 )
-from fleet.edge_codecs import ENTRY
 from fleet.simulator.predicting import Prediction
 from paceline import record
 from paceline.connection import connected
@@ -196,8 +195,8 @@ def _show_pipeline(console: Console, pipeline: PipelineStatus, now_unix_ns: int)
 
 
 def _edge(edge: EdgeStatus) -> str:
-    """Return how tensors travel there: ``entry: raw``, ``0 → 1: tcp, fp16``."""
-    name = edge.edge if edge.edge == ENTRY else f"{edge.edge} → {int(edge.edge) + 1}"
+    """Return how tensors travel there: ``entry mqtt raw``, ``0 → 1 tcp fp16``."""
+    name = f"{edge.edge} → {int(edge.edge) + 1}" if edge.edge.isdecimal() else edge.edge
     return f"{name} {' '.join(filter(None, (edge.link, edge.codec))) or 'not known'}"
 
 

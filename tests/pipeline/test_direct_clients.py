@@ -213,6 +213,21 @@ def test_frames_of_other_clients_go_through_the_broker(place, tools, link, acces
     assert made.connected() == [[]]
 
 
+def test_a_client_that_is_told_that_all_goes_by_the_broker_asks_nothing(place, tools):
+    """The route says so, whatever the stages would offer."""
+    made = place(answers="auto")
+    made.route = msgspec.structs.replace(made.route, entry_link="mqtt", answers_link="paho")
+    client = made.client()
+    answers, _ = client.answers(tools.numbered(100))
+
+    assert in_order(answers)
+    assert [ways.climb for ways in (client.plane._newest.there, client.plane._newest.back)] == [
+        False,
+        False,
+    ]
+    assert made.servers() == []
+
+
 def test_a_client_that_cannot_enter_the_agents_folder_takes_the_port(place):
     """Another user's: the folder is the agent's own, loopback is everybody's."""
     made = place()

@@ -206,6 +206,19 @@ def test_every_stage_is_told_the_link():
     assert {one.transfer.link for one in made} == {"auto"}
 
 
+def test_clients_are_told_theirs():
+    """What enters, and how answers go: by the route."""
+    links = Means(links=("direct", "tcp", "auto"))
+    routes = [
+        assignments.route(manifest(2), "p", 4, 1, ("a", "b"), means) for means in (Means(), links)
+    ]
+
+    assert [(r.entry_link, r.answers_link) for r in routes] == [
+        ("mqtt", "mqtt"),
+        ("direct", "auto"),
+    ]
+
+
 def test_each_stage_sends_with_its_codec():
     """The entry's is the route's; what goes to clients is raw."""
     codecs, devices = ("fp16", "int8_channel", "raw+zstd"), ("a", "b", "c")

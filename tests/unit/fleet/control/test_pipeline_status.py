@@ -151,7 +151,7 @@ def ordered(state, link, codec):
 
 
 def test_an_edge_says_how_tensors_travel():
-    """Link and codec as ordered; of the entry the codec, for clients choose their link."""
+    """Link and codec as ordered; of an earlier deployer's route clients' links are not known."""
     states = {"a": ordered(device("a", running(0)), "tcp", "fp16"), "b": device("b", running(1))}
     found = pipeline_status("p", msgspec.structs.replace(ROUTE, codec="int8_channel"), states)
 
@@ -159,6 +159,16 @@ def test_an_edge_says_how_tensors_travel():
         EdgeStatus(edge="entry", link=None, codec="int8_channel"),
         EdgeStatus(edge="0", link="tcp", codec="fp16"),
     )
+
+
+def test_how_clients_send_and_are_answered_is_told_by_the_route():
+    """Answers are always raw."""
+    route = msgspec.structs.replace(ROUTE, entry_link="direct", answers_link="auto")
+    states = {"a": device("a", running(0)), "b": device("b", running(1))}
+    entry, _, answers = pipeline_status("p", route, states).edges
+
+    assert entry == EdgeStatus(edge="entry", link="direct", codec="raw")
+    assert answers == EdgeStatus(edge="answers", link="auto", codec="raw")
 
 
 @pytest.mark.parametrize("lost", [None, b"{}"])
