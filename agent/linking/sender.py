@@ -229,14 +229,15 @@ class Sender(Closing):
             own_file=setup.direct.certificate_file,
             certificate=pinned.der(order.peer_certificate),
         )
+        offered = endpoint.from_meta(list(order.offers))
         ways = endpoint.ways(
-            endpoint.from_meta(list(order.offers)),
+            offered,
             setup.frame_address,
             link=order.link,
             host=clock_id(),
             has_certificates=bool(key.own_file and key.certificate),
         )
-        problems = [] if ways else ["nothing is offered that could be tried from here"]
+        problems = [] if ways else [endpoint.why_none(offered, clock_id())]
         for way in ways:
             try:
                 met = proving.connect(way, key, CONNECT_SECONDS)

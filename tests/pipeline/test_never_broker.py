@@ -145,7 +145,7 @@ def test_a_client_on_another_host_is_told_why_it_cannot(place, tools, monkeypatc
     made = place(entry=entry, link=link)
     stream = made.client(host="another").stream()
     answers = []
-    with pytest.raises(NotDirectError, match=r"d0a: nothing is offered .* `--link auto`"):
+    with pytest.raises(NotDirectError, match=r"d0a: it is on another host.* `--link auto`"):
         answers.extend(stream.run(tools.numbered(1000), None))
     stream.close()
 

@@ -88,6 +88,20 @@ def ways(
     return tuple(sorted(wanted, key=lambda way: (way.link != "uds", way.encrypted)))
 
 
+def why_none(offers: Sequence[Endpoint], host: str) -> str:
+    """Return why there is nothing to try.
+
+    Args:
+        offers: What the other side said.
+        host: Our own `wire.clock.clock_id`.
+    """
+    if not offers:
+        return "it offers no direct connection"
+    if all(offer.host != host for offer in offers):
+        return "it is on another host, and not both sides have a certificate for that"
+    return "nothing that it offers can be used from here"
+
+
 def socket_name(address: str) -> str:
     """Return the file name of the socket that serves ``address``."""
     return f"{hashlib.sha256(address.encode()).hexdigest()[:24]}.sock"

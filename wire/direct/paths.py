@@ -276,14 +276,15 @@ class Paths:
             own_file=ours.own_file,
             certificate=path.peer.certificate,
         )
+        offered = endpoint.from_meta(offers)
         ways = endpoint.ways(
-            endpoint.from_meta(offers),
+            offered,
             address,
             link=ours.wanted,
             host=ours.host,
             has_certificates=bool(key.own_file and key.certificate),
         )
-        problems = [] if ways else ["nothing is offered that could be tried"]
+        problems = [] if ways else [endpoint.why_none(offered, ours.host)]
         for way in ways[:MAX_TRIES]:
             if self._closed:
                 return

@@ -53,6 +53,19 @@ def test_without_certificates_nothing_leaves_the_host():
     assert not any(way.encrypted for way in tried(has_certificates=False))
 
 
+@pytest.mark.parametrize(
+    ("offers", "host", "reason"),
+    [
+        ((), HERE, "offers no direct"),
+        (OFFERS, THERE, "another host"),
+        (OFFERS[1:], HERE, "can be used from here"),
+    ],
+)
+def test_why_there_is_nothing_to_try(offers, host, reason):
+    """So that who reads it knows what to change."""
+    assert reason in endpoint.why_none(offers, host)
+
+
 @pytest.mark.parametrize("link", ["uds", "tcp"])
 def test_one_link_may_be_wanted(link):
     """`--link tcp` never uses a socket, and the other way round."""
