@@ -116,7 +116,7 @@ def test_when_connections_are_cut_frames_wait_and_none_goes_by_the_broker(place)
     cuts, stop = [], threading.Event()
 
     def cutting():
-        while not stop.wait(0.3):
+        while not stop.wait(0.5):
             cuts.append(made.cut())
 
     def frames():

@@ -111,7 +111,7 @@ class Path:
         """A connection ended, perhaps one of ours; whether it was used."""
         was_used = self.used is connection
         if was_used:
-            if now - self._used_since >= _STEADY_SECONDS:
+            if self.alone or now - self._used_since >= _STEADY_SECONDS:
                 self._breaking = self._delays()
             self.used, self.tells = None, True
             self._ask_at = now + next(self._breaking)
