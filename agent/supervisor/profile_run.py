@@ -1,6 +1,7 @@
 """One profile: fetch the segment as an assignment's is, and measure it in a child as in service."""
 
 import asyncio
+import dataclasses
 import os
 import threading
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from agent.artifacts.fetch import Fetcher
+from agent.artifacts.fetch import Fetcher, Patience
 from agent.supervisor.child_report import child_report
 from agent.supervisor.means import Means
 from wire import plugins
@@ -22,6 +23,10 @@ GRACE_SECONDS: Final = 120.0
 """For loading the model three times, beside its runs."""
 SLOWER: Final = 3.0
 """Runs may take so many times what was asked: each part runs a few times at least."""
+
+
+PATIENCE: Final = Patience(attempts=4)
+"""Somebody waits for the answer, and serves the segment meanwhile: it is there at once, or not."""
 
 
 async def profile_run(
@@ -69,7 +74,7 @@ def _fetched(
     cancel: threading.Event,
     progress: Callable[[Progress], None],
 ) -> Path:
-    return fetcher.obtain(
+    return dataclasses.replace(fetcher, patience=PATIENCE).obtain(
         order.segment,
         order.files,
         cancel=cancel,

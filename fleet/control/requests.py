@@ -283,4 +283,6 @@ def _advice(code: str) -> str:
             return "; add your key to the device's trust.keys: `paceline key show` prints it"
         case "worker.out_of_memory":
             return "; measure it in more parts with --parts"
+        case "artifact.not_served" | "artifact.unreachable":
+            return " or --serve: they have to be one place"
     return ""

@@ -155,6 +155,20 @@ def test_requests_that_are_not_obeyed(place, tmp_path):
     assert len(place.log("d1", "measurement.begun")) == begun
 
 
+def test_a_model_served_elsewhere_than_devices_fetch(place, command, model, cached):
+    """They say so soon, not after the minute that a deployment gives its origin."""
+    place.start("d1")
+    until(lambda: place.status("d1"))
+    elsewhere = f"127.0.0.1:{place.port()}"
+    code, told = command("profile", str(model), "--serve", elsewhere, "--on", "d1")
+    failure = told["failures"]["d1"]
+
+    assert place.log("d1", "artifact.not_fetched")
+    assert (code, failure["code"]) == (6, "artifact.not_served")
+    assert "after 4 attempts" in failure["message"]
+    assert failure["message"].endswith("artifacts.origin or --serve: they have to be one place")
+
+
 def test_an_agent_that_is_too_old_is_not_asked(place):
     """It does not list the request in its info."""
     old = Info(device="old", version="0.1", runtimes=())
