@@ -28,7 +28,7 @@ from agent.config.errors import ConfigError, ConfigValueError
 from agent.config.listening import Addresses, Listen
 from agent.config.source import Given
 from agent.config.values import BrokerAddress, FrameSize, Name, Origin, Seconds, Size, UserName
-from wire import broker_url, ids
+from wire import broker_url, clock, ids
 
 PREFIX: Final = "PACELINE_"
 
@@ -264,7 +264,9 @@ def variable(key: str) -> str:
 KINDS: Final[Mapping[str, Any]] = MappingProxyType(dict(config_tree.kinds(Config)))
 """Every dotted key and its annotation."""
 _VARIABLES: Final = {variable(key): key for key in KINDS}
-_KNOWN: Final = _VARIABLES.keys() | {coral.LIBRARY_VARIABLE, coral.SYSFS_VARIABLE}
+_KNOWN: Final = _VARIABLES.keys() | {
+    coral.LIBRARY_VARIABLE, coral.SYSFS_VARIABLE, clock.VARIABLE,
+}  # fmt: skip
 
 
 def _defaults(

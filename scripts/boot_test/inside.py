@@ -5,8 +5,10 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +17,9 @@ import numpy as np
 
 import paceline
 from fleet.control.deploy import DeployRequest, deploy
-from wire import broker_url, messages, signing
+from wire import broker_url, frame, messages, signing
+from wire.clock import clock_id
+from wire.frame import Kind
 from wire.messages import Info, Reason, Reported
 from wire.session import Session
 from wire.topics import Site
@@ -25,6 +29,8 @@ HERE = Path("/boot-test")
 RESULTS = HERE / "results.jsonl"
 UNIT = "paceline-agent.service"
 CGROUP = Path("/sys/fs/cgroup/system.slice", UNIT)
+PYTHON = "/var/lib/paceline/slots/current/bin/python"
+"""The agent's."""
 BROKER = "mqtt://127.0.0.1:1883"
 PATIENCE_SECONDS = 90.0
 STOP_SECONDS = 30.0
@@ -73,21 +79,26 @@ class Place:
         self.info: Info | None = None
         self.reported: Reported | None = None
         self.reasons: list[tuple[str, Reason]] = []
+        self.frames: Counter[tuple[str, str]] = Counter()
+        """How many of a pipeline's frames of a kind were at the broker."""
         self.session = Session(broker_url.parse(BROKER), "h:boottest")
         self.session.subscribe(self.topics.filter("info"), 1, self._hear_info)
         self.session.subscribe(self.topics.filter("reported"), 1, self._hear_reported)
+        for kind in ("lane", "out"):
+            self.session.subscribe(self.topics.filter(kind), 0, self._hear_frame)
         self.session.start()
         self.session.wait_up(PATIENCE_SECONDS)
         self.client = paceline.connect(BROKER)
 
-    def deploy(self, name: str) -> None:
-        """Deploy one of the two pipelines."""
+    def deploy(self, name: str, *, stages: int = 1, link: str = "mqtt") -> None:
+        """Deploy one of the pipelines."""
         key = signing.private_key((HERE / "signing.key").read_bytes(), "the test's key")
         request = DeployRequest(
             topics=self.topics,
             folder=HERE / name,
-            devices=("d1",),
+            devices=("d1",) * stages,
             name=name,
+            link=link,
             serve="127.0.0.1:8788",
             ready_seconds=PATIENCE_SECONDS,
         )
@@ -114,6 +125,14 @@ class Place:
         except Exception as error:  # noqa: BLE001 whatever it is, it is told
             return f"{type(error).__name__}: {error}"
 
+    def heard(self, name: str) -> dict[str, int]:
+        """Return how many frames of each kind a pipeline had at the broker."""
+        return {kind: count for (of, kind), count in self.frames.items() if of == name}
+
+    def _hear_frame(self, topic: str, payload: bytes) -> None:
+        kind = frame.decode_head(payload).kind
+        self.frames[self.topics.parse(topic).names["pipeline"], kind.name] += 1
+
     def _hear_info(self, _: str, payload: bytes) -> None:
         self.info = messages.decode("info", payload, Info)
 
@@ -136,7 +155,7 @@ def sandbox(_: Place) -> None:
     """What the unit may write: its state folder, its cgroup, and nothing else."""
     drop_in = Path(f"/run/systemd/system/{UNIT}.d/probe.conf")
     drop_in.parent.mkdir(parents=True, exist_ok=True)
-    drop_in.write_text("[Service]\nExecStartPre=/usr/bin/python3 -I /boot-test/probe.py\n")
+    drop_in.write_text(f"[Service]\nExecStartPre={PYTHON} -I /boot-test/probe.py\n")
     run("systemctl", "daemon-reload")
     run("systemctl", "restart", UNIT)
     drop_in.unlink()
@@ -147,6 +166,8 @@ def sandbox(_: Place) -> None:
     say("the state folder can be written", found["state"], holds=found["state"] == "done")
     say("memory that is written and run is refused", maps, holds=maps != "done")
     say("credentials reach the unit", secrets, holds=bool(secrets))
+    clocks = {"in the unit": found["clock"], "outside": clock_id()}
+    say("the unit and others name one clock", clocks, holds=len({*clocks.values()}) == 1)
     if (CGROUP / "cgroup.controllers").exists():
         others, own = found["cgroups"].values()
         holds = (others != "done", own == "done") == (True, True)
@@ -207,6 +228,29 @@ def frozen(place: Place) -> None:
     say("it takes up what it served", evidence, holds=isinstance(quiet, dict))
 
 
+def another_user(place: Place) -> None:
+    """Who may not enter the agent's folder reaches both ends of a pipeline by loopback."""
+    place.deploy("direct", stages=2, link="direct")
+    command = [sys.executable, "-I", str(HERE / "client.py"), BROKER, "direct"]
+    ended = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=PATIENCE_SECONDS,
+        user="nobody", group="nogroup", extra_groups=[],
+    )  # fmt: skip
+    told = json.loads(ended.stdout) if ended.returncode == 0 else {}
+    evidence = told or ended.stderr[-600:]
+    ways = [told.get("links"), told.get("links_back")]
+    say("another user reaches both ends directly", evidence, holds=ways == [{"d1": "tcp"}] * 2)
+    right = told and told["right"] == told["submitted"]
+    say("each of its frames is answered", told.get("right"), holds=bool(right))
+    results = place.frames["quiet", Kind.RESULT.name]
+    place.run("quiet", (1, 8))
+    until(lambda: place.frames["quiet", Kind.RESULT.name] > results)
+    other, own = place.heard("quiet"), place.heard("direct")
+    say("the broker sees frames of another pipeline", other, holds={"DATA", "RESULT"} <= {*other})
+    tensors = {"DATA", "RESULT", "CHUNK"} & {*own}
+    say("of this one it sees no tensor", own, holds=bool(own) and not tensors)
+
+
 def stopped(place: Place) -> None:
     """`systemctl stop` drains: frames in flight are answered, and it ends in time by itself."""
     pipeline, over = place.client.pipeline("quiet"), threading.Event()
@@ -247,7 +291,7 @@ def main() -> None:
     version = run("systemctl", "--version").splitlines()[0]
     say("machine", f"{version}; Linux {os.uname().release}")
     place = Place()
-    for step in (ready, sandbox, serving, bomb, frozen, stopped):
+    for step in (ready, sandbox, serving, bomb, frozen, another_user, stopped):
         try:
             step(place)
         except Exception as error:  # noqa: BLE001 the next steps may still tell something

@@ -1,5 +1,6 @@
-"""The two pipelines of the test: one does little, the other takes the square of its input."""
+"""The pipelines of the test: two double their input, once or twice; one takes its square."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +18,18 @@ def write(share: Path) -> None:
     share.mkdir()
     key = keys.load_or_make(share / "signing.key")
     (share / "trusted.pub").write_bytes(signing.public_pem(key))
-    for name, model in (("quiet", _quiet()), ("greedy", _greedy())):
+    made = (("quiet", _double(1), 1), ("direct", _double(2), 2), ("greedy", _greedy(), 1))
+    for name, model, stages in made:
         onnx.save(model, share / f"{name}.onnx")
-        request = CutRequest(stages=1, balance="flops")
+        request = CutRequest(stages=stages, balance="flops")
         split(share / f"{name}.onnx", share / name, request, Presentation(name=name))
 
 
-def _quiet() -> onnx.ModelProto:
+def _double(times: int) -> onnx.ModelProto:
     weights = numpy_helper.from_array(np.eye(8, dtype=np.float32) * 2, "w")
-    return _model([helper.make_node("MatMul", ["x", "w"], ["y"])], [1, 8], [1, 8], [weights])
+    names = ["x", *(f"x{time}" for time in range(1, times)), "y"]
+    nodes = [helper.make_node("MatMul", [a, "w"], [b]) for a, b in itertools.pairwise(names)]
+    return _model(nodes, [1, 8], [1, 8], [weights])
 
 
 def _greedy() -> onnx.ModelProto:

@@ -7,6 +7,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from wire.clock import clock_id
+
 
 def tried(act: Callable[[], object]) -> str:
     """Return how an attempt ended."""
@@ -46,6 +48,7 @@ found = {
     },
     "state": written("/var/lib/paceline/x"),
     "cgroups": {path: made(f"/sys/fs/cgroup{path}/x") for path in ("/system.slice", cgroup)},
+    "clock": clock_id(),
     "credentials": [],
     "executable_memory": tried(
         lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)

@@ -40,7 +40,7 @@ def install(root: Path, share: Path, machine: str) -> None:
     limits = f"limits: {{worker_memory_bytes: {LIMITS[machine]}}}\nruntime: {{threads: 1}}\n"
     _install_agent(root, share, limits)
     (root / "boot-test").mkdir(exist_ok=True)
-    for file in ("inside.py", "probe.py"):
+    for file in ("inside.py", "probe.py", "client.py"):
         shutil.copy(Path(__file__).with_name(file), share / file)
     units = root / "etc/systemd/system"
     for name in MASKED:

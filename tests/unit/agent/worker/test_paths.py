@@ -1,6 +1,7 @@
 """Which way frames go: the broker's link first, a direct connection when nothing is on its way."""
 
 import contextlib
+import ipaddress
 import itertools
 import queue
 import socket
@@ -13,11 +14,13 @@ import psutil
 import pytest
 
 from agent.channel import DirectAccess
+from agent.worker import own_addresses
 from agent.worker.arrivals import Arrivals
 from agent.worker.paths import to_next_stage
 from agent.worker.stats import Stats
 from wire import frame
 from wire.direct import path, paths, sockets
+from wire.direct.endpoint import LOOPBACK, MAX_ADDRESSES
 from wire.errors import LinkDownError
 from wire.frame import Frame, Kind
 from wire.messages import Transfer
@@ -250,18 +253,36 @@ def test_offers_that_lead_nowhere_leave_it_where_it_is(pair, offers):
     assert made.paths.due(100.0)
 
 
-def test_an_address_that_the_device_gets_later_is_offered(pair, monkeypatch):
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_addresses_are_those_that_netlink_tells(host):
+    """It is not asked: the unit does not let it be."""
+    families = {socket.AF_INET} if host == "0.0.0.0" else {socket.AF_INET, socket.AF_INET6}
+    told = psutil.net_if_addrs()
+    addresses = {
+        entry.address
+        for name, state in psutil.net_if_stats().items()
+        for entry in told.get(name, ())
+        if state.isup and entry.family in families and "%" not in entry.address
+    }
+    expected = {LOOPBACK, *(a for a in addresses if not ipaddress.ip_address(a).is_loopback)}
+    found = own_addresses.of(host)
+
+    assert set(found) <= expected
+    assert len(found) == min(len(expected), MAX_ADDRESSES)
+
+
+def test_an_address_that_the_device_gets_later_is_offered(pair, tmp_path, monkeypatch):
     """A cable is plugged in, or a lease ends: the next question is answered with what is now."""
-    made = pair(host="0.0.0.0")
+    seen = tmp_path / "if_inet6"
+    monkeypatch.setattr(own_addresses, "IPV6", seen)
+    made = pair(host="::")
     before = made.arrivals.offers("d1")["offers"][-1]
-    interfaces = psutil.net_if_addrs()
-    new = interfaces["lo"][0]._replace(family=socket.AF_INET, address="192.0.2.7")
-    monkeypatch.setattr(psutil, "net_if_addrs", lambda: {**interfaces, "lo": [new]})
+    seen.write_text("20010db8000000000000000000000007 01 80 00 80       lo\n")
 
     after = made.arrivals.offers("d1")["offers"][-1]
 
-    assert "192.0.2.7" not in before["addresses"]
-    assert "192.0.2.7" in after["addresses"]
+    assert "2001:db8::7" not in before["addresses"]
+    assert "2001:db8::7" in after["addresses"]
     assert after["port"] == before["port"]
 
 
