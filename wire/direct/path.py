@@ -15,6 +15,8 @@ HOLD_SECONDS: Final = 1.0
 """So long, at most, nothing more is sent then, so that there is one."""
 PATIENCE_SECONDS: Final = 5.0
 """So long a receiver that must be reached directly may fail to be, until that is told."""
+_PAUSE_SECONDS: Final = 5.0
+"""Twice what there is between two tries: who says nothing for so long may be starting."""
 _HOLD_AGAIN_SECONDS: Final = 30.0
 _SECONDS: Final = (1.0, 60.0)
 """From one try to the next: the first, and the longest."""
@@ -71,8 +73,10 @@ class Path:
     tells: bool = False
     """Whether the receiver has to be told, on the broker's link, how far we are."""
     trouble: str = ""
-    """Why nothing could be reached; logged once."""
+    """Why nothing could be reached, until something is used; logged once."""
     _troubled_at: float = 0.0
+    """When that began without a pause; monotonic seconds."""
+    _failed_at: float = 0.0
     _asking: Iterator[float] = field(init=False)
     """Seconds between two questions."""
     _breaking: Iterator[float] = field(init=False)
@@ -96,7 +100,7 @@ class Path:
 
     def stands(self, connection: Connection, now: float) -> None:
         """A connection stands that was not used yet."""
-        self.ready, self.trouble = connection, ""
+        self.ready = connection
         self._hold_at, self._holds = now + HOLD_AFTER_SECONDS, False
 
     def switch(self, now: float) -> Connection | None:
@@ -104,6 +108,7 @@ class Path:
         if self.ready is None:
             return None
         self.used, self.ready, self._used_since = self.ready, None, now
+        self.trouble = ""
         self._asking = self._delays()
         return self.used
 
@@ -119,17 +124,18 @@ class Path:
             self.ready = None
         return was_used
 
-    def failed(self, trouble: str, now: float) -> bool:
-        """Nothing could be reached; whether that is news."""
-        if not self.trouble:
+    def failed(self, trouble: str, began: float, now: float) -> bool:
+        """Nothing could be reached of what was tried since ``began``; whether that is news."""
+        if not self.trouble or began - self._failed_at > _PAUSE_SECONDS:
             self._troubled_at = now
+        self._failed_at = now
         news, self.trouble = trouble != self.trouble, trouble
         return news
 
-    def given_up(self, now: float) -> bool:
-        """Whether it is no longer likely that it will be reached directly."""
+    def given_up(self, since: float) -> bool:
+        """Whether it was tried for so long, not counting before ``since``, and never reached."""
         fails = self.used is None and self.ready is None and bool(self.trouble)
-        return fails and now - self._troubled_at >= PATIENCE_SECONDS
+        return fails and self._failed_at - max(self._troubled_at, since) >= PATIENCE_SECONDS
 
     def holds(self, now: float) -> bool:
         """Whether to send nothing more, so that what is ready can be used; see `Paths.hold`."""
