@@ -19,11 +19,10 @@ _PAUSE_SECONDS: Final = 5.0
 """Twice what there is between two tries: who says nothing for so long may be starting."""
 _HOLD_AGAIN_SECONDS: Final = 30.0
 _SECONDS: Final = (1.0, 60.0)
-"""From one try to the next: the first, and the longest."""
+"""From one try to the next: the first, and the longest. A connection that stood for as long as that
+is a good one: after it, waiting begins anew."""
 _SECONDS_WITHOUT: Final = (0.2, 2.0)
 """The same where there is no other way, and frames wait."""
-_STEADY_SECONDS: Final = 60.0
-"""A connection that stood for so long is a good one: after it, waiting begins anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +115,7 @@ class Path:
         """A connection ended, perhaps one of ours; whether it was used."""
         was_used = self.used is connection
         if was_used:
-            if now - self._used_since >= _STEADY_SECONDS:
+            if now - self._used_since >= self._seconds[1]:
                 self._breaking = self._delays()
             self.used, self.tells = None, True
             self._ask_at = now + next(self._breaking)
@@ -150,6 +149,9 @@ class Path:
         self._hold_at, self._holds = now + _HOLD_AGAIN_SECONDS, False
         return False
 
+    @property
+    def _seconds(self) -> tuple[float, float]:
+        return _SECONDS_WITHOUT if self.alone else _SECONDS
+
     def _delays(self) -> Iterator[float]:
-        first, longest = _SECONDS_WITHOUT if self.alone else _SECONDS
-        return backoff.delays(first, longest, random.Random())  # noqa: S311 it spreads retries
+        return backoff.delays(*self._seconds, random.Random())  # noqa: S311 it spreads retries

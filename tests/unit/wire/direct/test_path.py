@@ -51,3 +51,19 @@ def test_a_try_may_take_its_time(way):
     way.failed("no answer", 112, 122)
 
     assert way.given_up(0)
+
+
+@pytest.mark.parametrize(("lasted", "soon"), [(3.0, True), (0.5, False)])
+def test_after_a_connection_that_stood_for_a_while_it_is_asked_again_at_once(way, lasted, soon):
+    """Frames wait meanwhile; one that ends again and again is asked for less often."""
+    now, asked = 100.0, []
+    for _ in range(10):
+        connection = object()
+        way.stands(connection, now)
+        way.switch(now)
+        now += lasted
+        way.ended(connection, now)
+        asked.append(way.asks(now + 0.21))
+        now += 3
+
+    assert all(asked) is soon
