@@ -153,13 +153,13 @@ class DataPlane:
         with self.changed.lock:
             return self._ways_of(route).replicas.never_fits(size_bytes)
 
-    def not_direct(self, now: float) -> NotDirectError | None:
+    def not_direct(self, since: float) -> NotDirectError | None:
         """Return why nothing can go, or be answered, where no broker may be used; None: it can.
 
         Args:
-            now: Monotonic seconds.
+            since: What was found before does not count; monotonic seconds.
         """
-        why = self._newest.unreachable(now)
+        why = self._newest.unreachable(since)
         return NotDirectError(self._pipeline, why) if why else None
 
     def send(

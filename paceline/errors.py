@@ -106,7 +106,8 @@ class NotDirectError(CodedError):
         return (
             f"pipeline {self.pipeline}: no broker may carry its frames or answers (`--link"
             f" direct`), and none goes directly from here ({self.problem}); run this on the device"
-            " of its first and its last stage, or deploy it again with `--link auto`"
+            " of its first and its last stage, where four clients have room at once, or deploy it"
+            " again with `--link auto`"
         )
 
 

@@ -95,6 +95,7 @@ class Stream:
         self._alone: deque[Frame] = deque()
         """Those that may be what ended the entry's worker: sent again one after the other."""
         self._ledger = Ledger(plane.changed.lock)
+        self._began = time.monotonic()
         self.number = plane.register(self)
 
     @property
@@ -160,7 +161,7 @@ class Stream:
                 self._look_at = now + _LOOK_SECONDS
                 waits = bool(self._waiting or self._again or self._alone)
                 self._plane.tick(route, waiting=waits)
-                if waits and (error := self._plane.not_direct(now)) is not None:
+                if waits and (error := self._plane.not_direct(self._began)) is not None:
                     self._end_all(error, error.code, str(error))
         if now >= self._ledger.overdue_from:
             self._end_overdue(now)

@@ -75,13 +75,13 @@ class Ways:
         """Whether frames can be sent and answered now."""
         return self.there.up and self.back.up
 
-    def unreachable(self, now: float) -> str:
+    def unreachable(self, since: float) -> str:
         """Return why frames or answers that may not go by the broker cannot go; empty: they can.
 
         Args:
-            now: Monotonic seconds.
+            since: What was found before does not count; monotonic seconds.
         """
-        return self.there.unreachable(now) or self.back.unreachable(now)
+        return self.there.unreachable(since) or self.back.unreachable(since)
 
     def _reached(self, address: str) -> bool:
         return self.there.carries(address) and self.back.carries_some

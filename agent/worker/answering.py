@@ -83,6 +83,7 @@ class Answering:
         if not connection.up:  # it ended meanwhile, and its end may have been told before
             self._used.pop(client, None)
             return None
+        self._missed.pop(client, None)
         return connection
 
     def misses(self, client: str, now: float) -> bool:

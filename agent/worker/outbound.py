@@ -246,7 +246,7 @@ class Outbound:
         if kept.is_late():
             if kept.lost_as is not None:
                 return kept.lost_as, "lost by the next stage, and not sent again in time"
-            why = self._paths.unreachable(time.monotonic())
+            why = self._paths.unreachable()
             code = NOT_DIRECT if why else "frame.deadline"
             self._stats.refused(code)
             return code, f"no direct connection to {why}" if why else TOO_LATE
@@ -301,7 +301,8 @@ class Outbound:
 
     def _may_change(self, address: str) -> bool:
         """Whether nothing is on its way to a client, or lost, and then it is sent again anyway."""
-        return self._hops.nothing_on_its_way_to_client(address) or not self._paths.broker_up
+        alone = self._paths.never_broker or not self._paths.broker_up
+        return alone or self._hops.nothing_on_its_way_to_client(address)
 
     def _send(
         self,

@@ -94,6 +94,13 @@ class KnownPipeline:
         """Return the links of clients' frames, or their answers, lately, as far as they told."""
         return frozenset().union(*(told[answers] for told in self._by_clients.within(now)))
 
+    def usual_for_clients(self, *, answers: bool) -> str:
+        """Return what clients' frames, or their answers, use unless they are told otherwise."""
+        wanted = ""
+        if self.route is not None:
+            wanted = self.route.answers_link if answers else self.route.entry_link
+        return link_names.NONE if wanted == link_names.NEVER_BROKER else link_names.DEFAULT
+
     @property
     def _stage_count(self) -> int:
         return len({stage.stage for stage in self.route.stages}) if self.route else 0

@@ -19,7 +19,6 @@ from fleet.hub.views import (
     by_stage,
 )
 from fleet.hub.waterfalls import CLIENT
-from wire import link_names
 from wire.messages import ReportedAssignment, RouteStage
 
 SERVING: Final = "serving"
@@ -190,8 +189,9 @@ def _used(
 
 
 def _used_by_clients(known: KnownPipeline, now: float, *, answers: bool) -> str:
-    """Return which links are used to the entry, or for answers; the broker's, if none is told."""
-    return ", ".join(sorted(known.used_by_clients(now, answers=answers))) or link_names.DEFAULT
+    """Return which links are used to the entry, or for answers; if none is told, the usual one."""
+    used = ", ".join(sorted(known.used_by_clients(now, answers=answers)))
+    return used or known.usual_for_clients(answers=answers)
 
 
 def _reported(

@@ -11,9 +11,11 @@ from agent.channel import DirectAccess
 from fleet.control import direct_links
 from paceline.errors import NotDirectError
 from wire import frame
-from wire.direct import path
+from wire.direct import endpoint, path, proving
+from wire.direct.proving import Key
 from wire.frame import Frame, Kind
 from wire.messages import Peer, Peers, Route, RouteStage, Transfer
+from wire.topics import Lane
 
 TOKEN = "8f" * 32
 HOST = "c" * 16
@@ -116,12 +118,12 @@ def test_when_connections_are_cut_frames_wait_and_none_goes_by_the_broker(place)
     cuts, stop = [], threading.Event()
 
     def cutting():
-        while not stop.wait(0.5):
+        while not stop.wait(2.6):
             cuts.append(made.cut())
 
     def frames():
         until, number = time.monotonic() + 60, 0
-        while number < 200 or sum(map(bool, cuts)) < 4:
+        while number < 200 or sum(map(bool, cuts)) < 3:
             assert time.monotonic() < until, "it is never cut"
             yield {"x": np.full(3, number, np.float32)}
             number += 1
@@ -259,3 +261,85 @@ def test_a_frame_that_cannot_go_takes_no_credit(place):
 
     assert not sent
     assert plane._newest.replicas.outstanding == 0
+
+
+def test_a_client_that_was_given_up_and_came_back_is_waited_for_again(place, tools, monkeypatch):
+    """Its answers ended once for want of a connection: the next cut is another one."""
+    patience_seconds = 2.0
+    monkeypatch.setattr("agent.worker.answering.PATIENCE_SECONDS", patience_seconds)
+    cuts = []
+
+    def cutting(arrays):
+        if cuts and arrays["x"][0] == 3:
+            made.cut()
+            cuts.pop()
+        return arrays
+
+    made = place(entry="auto", runs=(cutting,))
+    away = made.client("client-b", host="another")
+    away.route = msgspec.structs.replace(made.route, answers_link="mqtt")
+    refused, _ = away.answers(tools.numbered(2))
+    away.plane.close()
+    client = made.client("client-b")
+    first, _ = client.answers(tools.numbered(2))
+    time.sleep(patience_seconds)
+    cuts.append(1)
+    answers, _ = client.answers(tools.numbered(6))
+
+    assert {a.error.reason for a in refused} == {"link.not_direct"}
+    assert in_order(first)
+    assert cuts == []
+    assert in_order(answers)
+
+
+def test_a_client_that_confirms_nothing_holds_up_nobody(place, fleet, tools):
+    """It never says what came by its last connection: the next one is used all the same."""
+    made = place(entry="auto")
+    mute = fleet.stranger("mute")
+    lane = fleet.site.lane("d0a", "p", Lane(1, 0))
+    door = made.workers[0].serving._answering
+
+    def connect():
+        told = door.offers("mute")
+        address = door._doorway._door.address
+        way, *_ = endpoint.ways(
+            endpoint.from_meta(told["offers"]), address, link="auto", host=HOST,
+            has_certificates=False,
+        )  # fmt: skip
+        before = door._doorway.connection("mute")
+        met = proving.connect(way, Key(address=address, token=told["token"], sender="mute"), 60)
+        tools.eventually(lambda: door._doorway.connection("mute") not in {None, before})
+        return met.stream
+
+    def send(sequence):
+        array = np.zeros(3, np.float32)
+        mute.send_frame(lane, tools.data_frame(array, sequence))
+
+    connections = [connect()]
+    send(0)
+    tools.eventually(lambda: "mute" in door._used)
+    connections.append(connect())
+    send(1)
+    tools.eventually(lambda: len(made.workers[0].runtime.runs) == 2)
+    others, _ = made.client().answers(tools.numbered(20), deadline_seconds=20)
+
+    assert in_order(others)
+    assert Kind.RESULT not in made.seen
+    for connection in connections:
+        connection.close()
+
+
+def test_a_stream_that_follows_one_that_could_not_reach_is_tried_anew(place, tools, monkeypatch):
+    """There was no room for the first one; for the next one there is."""
+    monkeypatch.setattr(path, "PATIENCE_SECONDS", 0.5)
+    made = place()
+    door = made.workers[0].serving._arrivals
+    offers, door.offers = door.offers, lambda _sender: {"offers": []}
+    client = made.client()
+    ended, stream = client.answers(tools.numbered(3))
+    door.offers = offers
+    answers, _ = client.answers(tools.numbered(3))
+
+    assert isinstance(stream.ended_by, NotDirectError)
+    assert {a.error.reason for a in ended} == {"link.not_direct"}
+    assert in_order(answers)

@@ -15,13 +15,14 @@ HOLD_SECONDS: Final = 1.0
 """So long, at most, nothing more is sent then, so that there is one."""
 PATIENCE_SECONDS: Final = 5.0
 """So long a receiver that must be reached directly may fail to be, until that is told."""
+_PAUSE_SECONDS: Final = 5.0
+"""Twice what there is between two tries: who says nothing for so long may be starting."""
 _HOLD_AGAIN_SECONDS: Final = 30.0
 _SECONDS: Final = (1.0, 60.0)
-"""From one try to the next: the first, and the longest."""
+"""From one try to the next: the first, and the longest. A connection that stood for as long as that
+is a good one: after it, waiting begins anew."""
 _SECONDS_WITHOUT: Final = (0.2, 2.0)
 """The same where there is no other way, and frames wait."""
-_STEADY_SECONDS: Final = 60.0
-"""A connection that stood for so long is a good one: after it, waiting begins anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +72,10 @@ class Path:
     tells: bool = False
     """Whether the receiver has to be told, on the broker's link, how far we are."""
     trouble: str = ""
-    """Why nothing could be reached; logged once."""
+    """Why nothing could be reached, until something is used; logged once."""
     _troubled_at: float = 0.0
+    """When that began without a pause; monotonic seconds."""
+    _failed_at: float = 0.0
     _asking: Iterator[float] = field(init=False)
     """Seconds between two questions."""
     _breaking: Iterator[float] = field(init=False)
@@ -96,7 +99,7 @@ class Path:
 
     def stands(self, connection: Connection, now: float) -> None:
         """A connection stands that was not used yet."""
-        self.ready, self.trouble = connection, ""
+        self.ready = connection
         self._hold_at, self._holds = now + HOLD_AFTER_SECONDS, False
 
     def switch(self, now: float) -> Connection | None:
@@ -104,6 +107,7 @@ class Path:
         if self.ready is None:
             return None
         self.used, self.ready, self._used_since = self.ready, None, now
+        self.trouble = ""
         self._asking = self._delays()
         return self.used
 
@@ -111,7 +115,7 @@ class Path:
         """A connection ended, perhaps one of ours; whether it was used."""
         was_used = self.used is connection
         if was_used:
-            if self.alone or now - self._used_since >= _STEADY_SECONDS:
+            if now - self._used_since >= self._seconds[1]:
                 self._breaking = self._delays()
             self.used, self.tells = None, True
             self._ask_at = now + next(self._breaking)
@@ -119,17 +123,18 @@ class Path:
             self.ready = None
         return was_used
 
-    def failed(self, trouble: str, now: float) -> bool:
-        """Nothing could be reached; whether that is news."""
-        if not self.trouble:
+    def failed(self, trouble: str, began: float, now: float) -> bool:
+        """Nothing could be reached of what was tried since ``began``; whether that is news."""
+        if not self.trouble or began - self._failed_at > _PAUSE_SECONDS:
             self._troubled_at = now
+        self._failed_at = now
         news, self.trouble = trouble != self.trouble, trouble
         return news
 
-    def given_up(self, now: float) -> bool:
-        """Whether it is no longer likely that it will be reached directly."""
+    def given_up(self, since: float) -> bool:
+        """Whether it was tried for so long, not counting before ``since``, and never reached."""
         fails = self.used is None and self.ready is None and bool(self.trouble)
-        return fails and now - self._troubled_at >= PATIENCE_SECONDS
+        return fails and self._failed_at - max(self._troubled_at, since) >= PATIENCE_SECONDS
 
     def holds(self, now: float) -> bool:
         """Whether to send nothing more, so that what is ready can be used; see `Paths.hold`."""
@@ -144,6 +149,9 @@ class Path:
         self._hold_at, self._holds = now + _HOLD_AGAIN_SECONDS, False
         return False
 
+    @property
+    def _seconds(self) -> tuple[float, float]:
+        return _SECONDS_WITHOUT if self.alone else _SECONDS
+
     def _delays(self) -> Iterator[float]:
-        first, longest = _SECONDS_WITHOUT if self.alone else _SECONDS
-        return backoff.delays(first, longest, random.Random())  # noqa: S311 it spreads retries
+        return backoff.delays(*self._seconds, random.Random())  # noqa: S311 it spreads retries

@@ -124,13 +124,13 @@ class Paths:
         """Whether a frame can go to any address."""
         return not self.never_broker or any(p.used is not None for p in self._paths.values())
 
-    def unreachable(self, now: float) -> str:
+    def unreachable(self, since: float = float("-inf")) -> str:
         """Return why frames that may not go by the broker go nowhere; empty: they can, or may soon.
 
         Args:
-            now: Monotonic seconds.
+            since: What was found before does not count; monotonic seconds.
         """
-        if not self.never_broker or not all(p.given_up(now) for p in self._paths.values()):
+        if not self.never_broker or not all(p.given_up(since) for p in self._paths.values()):
             return ""
         return "; ".join(f"{p.peer.device}: {p.trouble}" for p in self._paths.values())
 
@@ -203,7 +203,9 @@ class Paths:
             thread = threading.Thread(target=self._climb, daemon=True, name="direct paths")
             try:
                 thread.start()
-            except RuntimeError:  # no memory for one: it is asked again
+            except RuntimeError as error:  # no memory for one: it is asked again
+                now = time.monotonic()
+                self._failed(self._paths[address], str(error), now, now)
                 return
             self._thread = thread
         with contextlib.suppress(queue.Full):  # it is asked again
@@ -268,7 +270,7 @@ class Paths:
 
     def _try(self, address: str, path: Path, offers: Any, token: str) -> None:
         """Connect to the best that is offered and can be reached."""
-        ours = self._ours
+        ours, began = self._ours, time.monotonic()
         key = Key(
             address=address,
             token=ours.token or token,
@@ -317,8 +319,10 @@ class Paths:
                 break
             self._changed()
             return
-        trouble = "; ".join(problems)[:500]
-        if path.failed(trouble, time.monotonic()):
+        self._failed(path, "; ".join(problems)[:500], began, time.monotonic())
+
+    def _failed(self, path: Path, trouble: str, began: float, now: float) -> None:
+        if path.failed(trouble, began, now):
             self._tell("link.not_reached", neighbour=path.peer.device, reason=trouble)
 
     def _ended(self, connection: Connection, reason: str) -> None:

@@ -54,7 +54,7 @@ class Plane:
             self.alone.append(alone)
         return allowed
 
-    def not_direct(self, now):
+    def not_direct(self, since):
         """Every broker may be used."""
         return
 

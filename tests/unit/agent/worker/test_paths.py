@@ -379,3 +379,27 @@ def test_who_cannot_be_let_in_for_want_of_a_thread_is_told_of_nothing(pair, monk
 
     assert made.arrivals.offers("d1")["offers"] == []
     assert [sock.fileno() for sock in listening] == [-1, -1]
+
+
+@pytest.mark.parametrize("name", ["direct paths", "uds d2"])
+def test_who_has_no_thread_for_a_connection_says_so_where_no_broker_may_be_used(
+    pair, monkeypatch, name
+):
+    """It is tried again all the while, and whoever waits for it learns why in the end."""
+    made = pair(link="direct")
+    start = threading.Thread.start
+
+    def scarce(thread):
+        if thread.name.startswith(name):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(path, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(threading.Thread, "start", scarce)
+    ends = time.monotonic() + SECONDS
+    while not (why := made.paths.unreachable()):
+        assert time.monotonic() < ends, "it is never said"
+        made.paths.offered(made.address, made.arrivals.offers("d1")["offers"])
+        time.sleep(0.02)
+
+    assert "can't start new thread" in why

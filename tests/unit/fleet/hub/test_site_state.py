@@ -142,6 +142,17 @@ def test_how_clients_reach_the_entry_and_are_answered_is_what_they_say():
     assert [link.link for link in after.links] == ["mqtt", "mqtt"]
 
 
+def test_where_no_broker_may_carry_frames_it_is_not_shown_that_it_does():
+    """Clients that say nothing use none."""
+    state = SiteState(telling.TOPICS)
+    state.connected(0.0)
+    topic, route = telling.route("d1")
+    direct = msgspec.structs.replace(route, entry_link="direct", answers_link="auto")
+    take(state, (topic, direct), 1.0)
+
+    assert [link.link for link in _pipeline(state, 5.0).links] == ["none", "mqtt"]
+
+
 def test_late_and_repeated_telemetry_changes_nothing(served):
     """However often and in whatever order it comes once more."""
     told = [
