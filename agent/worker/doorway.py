@@ -76,7 +76,8 @@ class Doorway:
         """Return where one can connect to, as a frame's meta says it; opened when first asked."""
         with self._changing:
             if self._offers is None and not self._closed:
-                self._offers = self._opened()
+                self._offers = []  # whatever happens, it is opened once
+                self._open(self._offers)
             return endpoint.to_meta([self._now(offer) for offer in self._offers or ()])
 
     def offers_to_client(self, client: str) -> dict[str, Any]:
@@ -110,11 +111,10 @@ class Doorway:
             with contextlib.suppress(OSError):
                 path.unlink()
 
-    def _opened(self) -> list[Endpoint]:
+    def _open(self, made: list[Endpoint]) -> None:
         access = self._access
         if access is None:
-            return []
-        made: list[Endpoint] = []
+            return
         if link_names.tries(self._wanted, "uds"):
             with _told():
                 self._serve(sockets.listen_uds(access.folder, self._door.address))
@@ -123,7 +123,6 @@ class Doorway:
             with _told():
                 port = self._serve(self._listen_tcp(access, access.host))
                 made.append(Tcp(addresses=self._addresses(access), port=port, host=self._host))
-        return made
 
     def _listen_tcp(self, access: DirectAccess, host: str) -> socket.socket:
         if self._door.clients:  # without certificates they come from this host alone

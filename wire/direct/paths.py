@@ -10,10 +10,9 @@ Where the broker is to see no frame, a hop has only its direct connection: while
 frames wait, and what is said of them goes by the broker (docs/adr/0032).
 """
 
-import contextlib
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -88,8 +87,9 @@ class Paths:
         """Whether frames wait for a direct connection, rather than go by the broker."""
         self._paths = {a: Path(p, self.never_broker) for a, p in neighbours.items() if climbs}
         self._lock = threading.Lock()
-        self._offered: queue.Queue[tuple[str, Any, str] | None] = queue.Queue(_WAITING_OFFERS)
+        self._offered: deque[tuple[str, Any, str]] = deque(maxlen=_WAITING_OFFERS)
         self._thread: threading.Thread | None = None
+        """Tries what is offered; there while something is."""
         self._closed = False
 
     @property
@@ -197,19 +197,23 @@ class Paths:
 
         Tried in a thread of its own.
         """
-        if address not in self._paths or self._closed:
+        path = self._paths.get(address)
+        if path is None:
             return
-        if self._thread is None:
-            thread = threading.Thread(target=self._climb, daemon=True, name="direct paths")
-            try:
-                thread.start()
-            except RuntimeError as error:  # no memory for one: it is asked again
-                now = time.monotonic()
-                self._failed(self._paths[address], str(error), now, now)
-                return
-            self._thread = thread
-        with contextlib.suppress(queue.Full):  # it is asked again
-            self._offered.put_nowait((address, offers, token if isinstance(token, str) else ""))
+        try:
+            with self._lock:
+                if self._closed:
+                    return
+                told = token if isinstance(token, str) else ""
+                self._offered.append((address, offers, told))
+                if self._thread is None:
+                    thread = threading.Thread(target=self._climb, daemon=True, name="direct paths")
+                    thread.start()
+                    self._thread = thread
+        except RuntimeError as error:  # no memory for one: it is asked again
+            self._offered.clear()
+            now = time.monotonic()
+            self._failed(path, str(error), now, now)
 
     def switch_ready(self, now: float, all_arrived: Callable[[str], bool]) -> None:
         """Use what is ready wherever nothing is on its way; the sending thread calls it."""
@@ -251,19 +255,21 @@ class Paths:
     def close(self) -> None:
         """Close every connection; closing twice is harmless."""
         with self._lock:
-            self._closed = True
-        if self._thread is not None:
-            with contextlib.suppress(queue.Full):
-                self._offered.put_nowait(None)
-            self._thread.join(TRY_SECONDS)
+            self._closed, thread = True, self._thread
+        if thread is not None:
+            thread.join(TRY_SECONDS)
         with self._lock:
             standing = [c for p in self._paths.values() for c in (p.ready, p.used) if c is not None]
         for connection in standing:
             connection.close()
 
     def _climb(self) -> None:
-        while not self._closed and (item := self._offered.get()) is not None:
-            address, offers, token = item
+        while True:
+            with self._lock:
+                if self._closed or not self._offered:
+                    self._thread = None
+                    return
+                address, offers, token = self._offered.popleft()
             path = self._paths[address]
             if path.used is None and path.ready is None:
                 self._try(address, path, offers, token)

@@ -228,6 +228,19 @@ def test_questions_become_rarer(pair):
     assert all(b - a <= 61 for a, b in itertools.pairwise(asked))
 
 
+def test_no_thread_waits_for_offers(pair):
+    """It is there while something is tried: a client has had many routes after a while."""
+    made = pair()
+    made.paths.due(0)
+    made.paths.offered(made.address, [])
+    made.paths.offered(made.address, made.arrivals.offers("d1")["offers"])
+    made.until_ready()
+    until = time.monotonic() + SECONDS
+    while any(thread.name == "direct paths" for thread in threading.enumerate()):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize("options", [{"link": "mqtt"}, {"token": ""}])
 def test_nobody_is_asked_where_links_are_the_brokers(pair, options):
     """And without a token nobody could prove itself."""
@@ -269,6 +282,24 @@ def test_addresses_are_those_that_netlink_tells(host):
 
     assert set(found) <= expected
     assert len(found) == min(len(expected), MAX_ADDRESSES)
+
+
+def test_a_door_that_fails_half_way_is_opened_once(pair, monkeypatch):
+    """What nobody thought of must not cost two sockets and their threads for each question."""
+    made = pair(host="0.0.0.0")
+    doorway = made.arrivals._doorway
+
+    def fails(_host):
+        raise ArithmeticError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(own_addresses, "of", fails)
+        with pytest.raises(ArithmeticError):
+            made.arrivals.offers("d1")
+    offered = [made.arrivals.offers("d1")["offers"] for _ in range(5)]
+
+    assert {offer["link"] for offers in offered for offer in offers} == {"uds"}
+    assert len(doorway._servers) == 2
 
 
 def test_an_address_that_the_device_gets_later_is_offered(pair, tmp_path, monkeypatch):
