@@ -79,7 +79,7 @@ class Paths:
         self._neighbours = neighbours
         self._ours = ours
         self._changed = changed
-        self._tell = say
+        self._told = say
         self._max_frame_bytes = max_frame_bytes
         self._events = Events(receive=lambda _, data: receive(data), ended=self._ended)
         climbs = ours.wanted in link_names.DIRECT
@@ -329,7 +329,7 @@ class Paths:
 
     def _failed(self, path: Path, trouble: str, began: float, now: float) -> None:
         if path.failed(trouble, began, now):
-            self._tell("link.not_reached", neighbour=path.peer.device, reason=trouble)
+            self._told("link.not_reached", neighbour=path.peer.device, reason=trouble)
 
     def _ended(self, connection: Connection, reason: str) -> None:
         now = time.monotonic()
@@ -343,4 +343,4 @@ class Paths:
 
     def _say(self, path: Path, before: str, after: str, why: str) -> None:
         changed = {"from": before, "to": after}
-        self._tell("link.changed", neighbour=path.peer.device, why=why, **changed)
+        self._told("link.changed", neighbour=path.peer.device, why=why, **changed)
