@@ -11,12 +11,13 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from fleet import runtime_choice
+from fleet import edge_links, runtime_choice
 from fleet.control.deploy import Deployment
 from fleet.control.deploy_progress import Progress, StageProgress, Verdict
 from fleet.runtime_choice import AUTO, EDGETPU
 from paceline.formatting import seconds_text, size_text
 from paceline.output import Output
+from wire import link_names
 from wire.manifest import Manifest
 
 _STYLES: Final = {
@@ -81,6 +82,23 @@ def fallbacks(made: Deployment, manifest: Manifest, asked: str) -> Iterator[str]
                 " proved and free: the processor runs it (what is missing says"
                 f" `paceline doctor --device {stage.device}`; then deploy again)"
             )
+
+
+def clients_place(made: Deployment) -> str:
+    """Return where clients have to run that no broker may serve; empty: anywhere."""
+    last = max(stage.stage for stage in made.stages)
+    entry, *_, answers = edge_links.parsed(made.link, last + 1)
+    ends = [(0, entry, "frames enter"), (last, answers, "answers leave")]
+    told = {
+        what: " or ".join(stage.device for stage in made.stages if stage.stage == number)
+        for number, link, what in ends
+        if link == link_names.NEVER_BROKER
+    }
+    if len(set(told.values())) == 1:
+        [device] = {*told.values()}
+        return f"clients have to run on the machine of {device}: no other reaches it directly"
+    where = ", and on that of ".join(f"{device} ({what})" for what, device in told.items())
+    return f"clients have to run on the machine of {where}, which must be one" if where else ""
 
 
 def _table(stages: tuple[StageProgress, ...]) -> Table:

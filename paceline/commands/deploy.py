@@ -22,7 +22,7 @@ from fleet.simulator.predicting import Prediction
 from paceline import record
 from paceline.bound_options import BoundOptions
 from paceline.connection import connected
-from paceline.deploy_view import DeployView, fallbacks
+from paceline.deploy_view import DeployView, clients_place, fallbacks
 from paceline.formatting import prediction_text, seconds_text
 from paceline.options import OutputOptions, SiteOptions, Timeout
 from paceline.output import Output
@@ -210,8 +210,9 @@ def _show(
         codec = [made.codecs[stage.stage]] if coded else []
         table.add_row(f"  {stage.stage}", stage.device, stage.segment, stage.runtime, *codec)
     console.print(table)
-    for text in fallbacks(made, manifest, asked):
-        console.print(f"note: {text}", style="yellow")
+    for text in (*fallbacks(made, manifest, asked), clients_place(made)):
+        if text:
+            console.print(f"note: {text}", style="yellow")
     if predicted:
         console.print(
             f"predicted: {prediction_text(predicted)}; `paceline bench pipeline {made.pipeline}`"

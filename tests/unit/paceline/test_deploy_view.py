@@ -3,11 +3,12 @@
 import io
 from types import SimpleNamespace
 
+import pytest
 from rich.console import Console
 
 from fleet.control.deploy import Degraded
 from fleet.control.deploy_progress import Progress, StageProgress, Verdict
-from paceline.deploy_view import DeployView, drawn, fallbacks
+from paceline.deploy_view import DeployView, clients_place, drawn, fallbacks
 from paceline.output import Output
 from wire.manifest import File
 from wire.messages import Reason, RouteStage
@@ -82,3 +83,27 @@ def test_what_runs_on_less_than_it_could_is_said():
     assert degraded == "stage 1 on pi-2 is degraded: accelerator.missing: why"
     assert "00-head is compiled for an Edge TPU, and pi-1 has none" in unused
     assert list(fallbacks(made, manifest, "tflite_cpu")) == [degraded]
+
+
+@pytest.mark.parametrize(
+    ("link", "devices", "told"),
+    [
+        ("auto", ("a", "b"), ""),
+        ("0=direct", ("a", "b"), ""),
+        ("auto,entry=direct", ("a", "b"), "on the machine of a: no other"),
+        ("direct", ("a", "b"), "a (frames enter), and on that of b (answers leave), which must be"),
+        ("direct,entry=auto", ("a", "b"), "on the machine of b: no other"),
+        ("direct", ("a", "b", "a"), "on the machine of a: no other"),
+        ("direct", ("a",), "on the machine of a: no other"),
+    ],
+)
+def test_who_deploys_is_told_where_clients_have_to_run(link, devices, told):
+    """Where the broker may carry neither frames nor answers, or one of them."""
+    stages = tuple(
+        RouteStage(stage=number, device=device, segment="s", runtime="onnx_cpu")
+        for number, device in enumerate(devices)
+    )
+    text = clients_place(SimpleNamespace(stages=stages, link=link))
+
+    assert told in text
+    assert bool(told) is bool(text)
