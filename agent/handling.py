@@ -18,13 +18,14 @@ from typing import Any, Final
 from agent.channel import BrokerAccess, Load
 from agent.runtimes import Runtime, Tensors
 from agent.worker.serving import Serving
-from agent.worker.stage import Stage, random_number
+from agent.worker.stage import Stage
 from wire import codecs, frame
 from wire.buffers import Buffer
 from wire.frame import Frame, Kind
 from wire.hop.sender import HopSender
 from wire.links import Receive
 from wire.messages import Assignment, Contract
+from wire.random_number import random_number
 from wire.tensors import TensorSpec
 from wire.topics import Site
 

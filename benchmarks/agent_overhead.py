@@ -36,7 +36,7 @@ import numpy as np
 from agent.channel import BrokerAccess, Load
 from agent.runtimes.identity import IdentityRuntime
 from agent.worker.serving import Serving
-from agent.worker.stage import Stage, random_number
+from agent.worker.stage import Stage
 from agent.worker.stats import Stats
 from wire import codecs, frame, tensors, timings
 from wire.frame import Frame, Kind
@@ -45,6 +45,7 @@ from wire.hop.receiver import HopReceiver
 from wire.hop.sender import HopSender
 from wire.ids import is_id
 from wire.messages import Assignment, Contract, Peer, Peers
+from wire.random_number import random_number
 from wire.sequence import SeenStreams
 from wire.tensors import TensorSpec
 from wire.topics import Lane, Site

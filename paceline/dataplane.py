@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from paceline.errors import NotDirectError
 from paceline.news import News
-from paceline.ways import Client, Ways, random_number
+from paceline.ways import Client, Ways
 from wire import frame as frames
 from wire import link_names
 from wire.buffers import Buffer
@@ -23,6 +23,7 @@ from wire.hop.receiver import HopReceiver
 from wire.ids import is_id
 from wire.links import Link
 from wire.messages import Route
+from wire.random_number import random_number
 from wire.topics import Lane, Site
 
 _MANY: Final = 1 << 20

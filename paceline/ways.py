@@ -4,7 +4,6 @@ All begins at the broker. What runs on the client's own host may be reached dire
 stage, by a connection for frames, and the last one, by another for answers (`wire.direct.paths`).
 """
 
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from wire.direct.paths import MAX_GRANT_BYTES, Paths
 from wire.frame import MAX_FRAME_BYTES
 from wire.hop.replicas import Replicas
 from wire.links import Link
+from wire.random_number import random_number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +114,3 @@ def _paths(
         changed=client.changed,
         max_frame_bytes=max_frame_bytes,
     )
-
-
-def random_number() -> int:
-    """Return a number that nobody else draws."""
-    return random.SystemRandom().getrandbits(63)

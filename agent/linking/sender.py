@@ -2,7 +2,6 @@
 
 import os
 import queue
-import random
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +26,7 @@ from wire.frame import Frame, Kind
 from wire.link_report import LinkReport, SizeReport
 from wire.links import Link, open_link
 from wire.profile_report import Load, Spread
+from wire.random_number import random_number
 from wire.statistics import median_within, quantile
 
 WINDOW: Final = 4
@@ -80,7 +80,7 @@ class Sender(Closing):
         self._setup = setup
         self._answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()  # at most WINDOW wait
         self._sequence = 0
-        self._stream = random.SystemRandom().getrandbits(63)
+        self._stream = random_number()
         self._closing: Callable[[], None] = lambda: None
         self._send: Callable[[Sequence[Buffer]], None]
         if setup.order.link in link_names.BROKERED:
@@ -208,7 +208,7 @@ class Sender(Closing):
 
     def _tensor(self, size_bytes: int) -> "np.ndarray":
         """Return bytes that a network cannot make smaller."""
-        noise = np.frombuffer(random.SystemRandom().randbytes(_ENTROPY_BYTES), np.uint8)
+        noise = np.frombuffer(os.urandom(_ENTROPY_BYTES), np.uint8)
         return np.resize(noise, size_bytes)
 
     def _by_broker(self) -> Callable[[Sequence[Buffer]], None]:

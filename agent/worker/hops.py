@@ -8,10 +8,11 @@ import threading
 from collections import OrderedDict
 from typing import Any, Final
 
-from agent.worker.stage import Stage, random_number
+from agent.worker.stage import Stage
 from wire.hop import Grant, Heard, Position
 from wire.hop.replicas import Due, Reached, Replicas, Taken
 from wire.hop.sender import HopSender
+from wire.random_number import random_number
 
 MAX_CLIENTS: Final = 2048
 REMEMBERED_RESULTS: Final = 256

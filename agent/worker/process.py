@@ -28,11 +28,12 @@ from agent.opening import checked_segment
 from agent.worker import data_limit
 from agent.worker.engine import PACKAGE, Engine
 from agent.worker.serving import Serving
-from agent.worker.stage import Stage, random_number
+from agent.worker.stage import Stage
 from wire import plugins
 from wire.allocator import give_back, share_one_heap
 from wire.clock import clock_id
 from wire.errors import CodedError
+from wire.random_number import random_number
 from wire.topics import Site
 
 log = structlog.get_logger()

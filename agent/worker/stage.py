@@ -1,6 +1,5 @@
 """Which stage of which pipeline a worker is, and where its neighbours are."""
 
-import random
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -59,8 +58,3 @@ class Stage:
             return self.site.topic("client_credit", pipeline=pipeline, client=sender)
         before = {peer.device: peer.stage for peer in self.assignment.peers.upstream}
         return self.site.credit(sender, pipeline, Lane(self.lane.generation, before[sender]))
-
-
-def random_number() -> int:
-    """Return a number that no other process draws."""
-    return random.SystemRandom().getrandbits(63)

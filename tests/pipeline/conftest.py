@@ -13,7 +13,7 @@ import pytest
 from agent.channel import BrokerAccess, Load
 from agent.errors import RuntimeFailedError
 from agent.worker.serving import Serving
-from agent.worker.stage import Stage, random_number
+from agent.worker.stage import Stage
 from paceline import stream as streams
 from paceline.dataplane import DataPlane
 from paceline.stream import Stream
@@ -23,6 +23,7 @@ from wire.frame import Frame, Kind
 from wire.links import LinkOptions
 from wire.links.memory import MemoryLink
 from wire.messages import Assignment, Contract, Limits, Peer, Peers, Route, RouteStage
+from wire.random_number import random_number
 from wire.tensors import TensorSpec
 from wire.topics import Lane, Site
 

@@ -2,8 +2,6 @@
 
 import pytest
 
-from agent.worker import stage as place
-
 
 def test_addresses_of_a_middle_stage(made):
     """It listens on its own lane and credit topic, and sends to its neighbours'."""
@@ -29,8 +27,3 @@ def test_a_stranger_has_no_grant_address(made):
     """Grants go to neighbours alone."""
     with pytest.raises(KeyError):
         made.stage().grant_address("d7")
-
-
-def test_numbers():
-    """No two processes draw the same number."""
-    assert place.random_number() != place.random_number()
