@@ -206,7 +206,7 @@ class Paths:
                     return
                 told = token if isinstance(token, str) else ""
                 self._offered.append((address, offers, told))
-                if self._thread is None:
+                if self._thread is None or not self._thread.is_alive():
                     thread = threading.Thread(target=self._climb, daemon=True, name="direct paths")
                     thread.start()
                     self._thread = thread

@@ -241,6 +241,26 @@ def test_no_thread_waits_for_offers(pair):
         time.sleep(0.01)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_try_that_breaks_in_an_unknown_way_is_not_the_last(pair, monkeypatch):
+    """What nobody thought of ends one try, and the next offer is tried again."""
+    made = pair()
+    made.paths.due(0)
+    broken = threading.Event()
+
+    def fails(*_):
+        broken.set()
+        raise ArithmeticError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(paths.proving, "connect", fails)
+        made.paths.offered(made.address, made.arrivals.offers("d1")["offers"])
+        assert broken.wait(SECONDS)
+        made.paths._thread.join(SECONDS)
+    made.paths.offered(made.address, made.arrivals.offers("d1")["offers"])
+    made.until_ready()
+
+
 @pytest.mark.parametrize("options", [{"link": "mqtt"}, {"token": ""}])
 def test_nobody_is_asked_where_links_are_the_brokers(pair, options):
     """And without a token nobody could prove itself."""
