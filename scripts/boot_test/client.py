@@ -12,14 +12,14 @@ import paceline
 FRAMES = 20
 
 
-def main(broker: str, name: str) -> dict[str, Any]:
-    """Stream through a pipeline that gives four times what it takes."""
+def main(broker: str, name: str, factor: str) -> dict[str, Any]:
+    """Stream through a pipeline that gives ``factor`` times what it takes."""
     with paceline.connect(broker) as site:
         pipeline = site.pipeline(name)
         pipeline.wait_route(30.0)
         frames = ({"x": np.full((1, 8), number, np.float32)} for number in range(FRAMES))
         right = sum(
-            answer.error is None and bool((answer["y"] == 4 * number).all())
+            answer.error is None and bool((answer["y"] == int(factor) * number).all())
             for number, answer in enumerate(pipeline.stream(frames))
         )
         account = pipeline.account

@@ -1,4 +1,4 @@
-"""The pipelines of the test: two double their input, once or twice; one takes its square."""
+"""The pipelines of the test: three double their input, once or more; one takes its square."""
 
 import itertools
 from pathlib import Path
@@ -14,11 +14,16 @@ from wire import signing
 
 
 def write(share: Path) -> None:
-    """Write both split models, and a key to sign their deployment with."""
+    """Write the split models, and a key to sign their deployment with."""
     share.mkdir()
     key = keys.load_or_make(share / "signing.key")
     (share / "trusted.pub").write_bytes(signing.public_pem(key))
-    made = (("quiet", _double(1), 1), ("direct", _double(2), 2), ("greedy", _greedy(), 1))
+    made = (
+        ("quiet", _double(1), 1),
+        ("direct", _double(2), 2),
+        ("loop", _double(3), 3),
+        ("greedy", _greedy(), 1),
+    )
     for name, model, stages in made:
         onnx.save(model, share / f"{name}.onnx")
         request = CutRequest(stages=stages, balance="flops")

@@ -4,14 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 PACKAGES = "systemd,systemd-sysv,dbus,udev,python3,python3-venv,procps,util-linux,mosquitto"
 PYTHON = {"bookworm": "3.11", "trixie": "3.13"}
-BROKER = "mqtt://127.0.0.1:1883"
-ORIGIN = "http://127.0.0.1:8788"
-LIMITS = {"nspawn": "400MiB", "uml": "160MiB"}
+LIMITS = {"nspawn": "400MiB", "uml": "160MiB", "pair": "400MiB"}
 """A worker's. A process in User Mode Linux has 65,530 maps at most, that is scattered pages."""
 MASKED = ("systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount",
           "proc-sys-fs-binfmt_misc.mount", "systemd-networkd-wait-online.service",
@@ -35,12 +34,20 @@ def made(suite: str, root: Path) -> Path:
     return root
 
 
-def install(root: Path, share: Path, machine: str) -> None:
-    """Install the agent, and the test's own unit beside it."""
+def install(root: Path, share: Path, machine: str, device: str, addresses: Sequence[str]) -> None:
+    """Install the agent, and the test's own unit beside it.
+
+    Args:
+        root: Where.
+        share: What machine and host both see.
+        machine: Which kind it is.
+        device: The agent's id.
+        addresses: Of the machines; the first has the broker. Empty: there is one.
+    """
     limits = f"limits: {{worker_memory_bytes: {LIMITS[machine]}}}\nruntime: {{threads: 1}}\n"
-    _install_agent(root, share, limits)
+    _install_agent(root, share, limits, device, addresses[0] if addresses else "127.0.0.1")
     (root / "boot-test").mkdir(exist_ok=True)
-    for file in ("inside.py", "probe.py", "client.py"):
+    for file in ("inside.py", "pair.py", "place.py", "cable.py", "probe.py", "client.py"):
         shutil.copy(Path(__file__).with_name(file), share / file)
     units = root / "etc/systemd/system"
     for name in MASKED:
@@ -48,11 +55,15 @@ def install(root: Path, share: Path, machine: str) -> None:
         units.joinpath(name).symlink_to("/dev/null")
     mounts = f"none /boot-test hostfs defaults,{share} 0 0\n" if machine == "uml" else ""
     (root / "etc/fstab").write_text(mounts)
-    (units / "boot-test.service").write_text(_BOOT_TEST)
+    if addresses:
+        broker = root / "etc/mosquitto/conf.d/boot-test.conf"
+        broker.write_text("listener 1883\nallow_anonymous true\n")
+    test = " ".join(["pair.py", device, *addresses]) if addresses else "inside.py"
+    (units / "boot-test.service").write_text(_BOOT_TEST.format(test=test))
     _in(root, "systemctl", "enable", "boot-test.service", "mosquitto.service")
 
 
-def _install_agent(root: Path, share: Path, limits: str) -> None:
+def _install_agent(root: Path, share: Path, limits: str, device: str, broker: str) -> None:
     """Install as README's device install does: a virtual environment, `paceline agent install`."""
     _in(root, "python3", "-m", "venv", "/opt/environment")
     pip = ["/opt/environment/bin/pip", "install", "--quiet", "--no-index"]
@@ -62,8 +73,9 @@ def _install_agent(root: Path, share: Path, limits: str) -> None:
     (root / "opt/password").chmod(0o600)
     (root / "opt/image").symlink_to("/")  # by another name: nothing is started from in here
     command = ["/opt/environment/bin/paceline", "agent", "install", "--root", "/opt/image"]
-    given = ["--like", "x86", "--device", "d1", "--broker", BROKER, "--origin", ORIGIN]
-    secret = ["--password-file", "/opt/password", "--username", "d1"]
+    given = ["--like", "x86", "--device", device, "--broker", f"mqtt://{broker}:1883"]
+    given += ["--origin", f"http://{broker}:8788"]
+    secret = ["--password-file", "/opt/password", "--username", device]
     _in(root, *command, *given, *secret, "--trust", "/opt/trusted.pub")
     (root / "etc/paceline/agent.d").mkdir(exist_ok=True)
     (root / "etc/paceline/agent.d/boot-test.yaml").write_text(limits)
@@ -122,7 +134,7 @@ SuccessAction=poweroff
 
 [Service]
 Type=oneshot
-ExecStart=/opt/environment/bin/python -I /boot-test/inside.py
+ExecStart=/opt/environment/bin/python -I /boot-test/{test}
 TimeoutStartSec=400
 
 [Install]
