@@ -2,6 +2,7 @@
 
 import reprlib
 
+from wire import link_names
 from wire.errors import CodedError
 
 
@@ -94,7 +95,7 @@ class PipelineUndeployedError(PipelineUnknownError):
 class NotDirectError(CodedError):
     """No broker may carry a pipeline's frames, and this client cannot reach it otherwise."""
 
-    code = "link.not_direct"
+    code = link_names.NOT_DIRECT
     exit_code = 6
 
     def __init__(self, pipeline: str, problem: str) -> None:

@@ -1,7 +1,8 @@
 """How a client reaches one generation of a pipeline, and is reached by it.
 
-All begins at the broker. What runs on the client's own host may be reached directly: the first
-stage, by a connection for frames, and the last one, by another for answers (`wire.direct.paths`).
+All begins at the broker, unless no tensor may be there. What runs on the client's own host may be
+reached directly: the first stage, by a connection for frames, and the last one, by another for
+answers (`wire.direct.paths`).
 """
 
 from collections.abc import Callable, Mapping

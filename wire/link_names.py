@@ -18,6 +18,8 @@ NEVER_BROKER: Final = "direct"
 """The best direct one that both sides can reach; frames wait for it, and the broker sees none."""
 CHOICES: Final = frozenset({AUTO, NEVER_BROKER})
 """Those that two workers agree on one by."""
+NOT_DIRECT: Final = "link.not_direct"
+"""The code of what ``direct`` keeps from the broker, and cannot go otherwise."""
 NONE: Final = "none"
 """What is used by a hop that may not use the broker's and has no other yet."""
 BROKERED: Final = (DEFAULT, "paho")

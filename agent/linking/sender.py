@@ -230,14 +230,16 @@ class Sender(Closing):
             certificate=pinned.der(order.peer_certificate),
         )
         offered = endpoint.from_meta(list(order.offers))
+        certified = bool(key.own_file and key.certificate)
         ways = endpoint.ways(
             offered,
             setup.frame_address,
             link=order.link,
             host=clock_id(),
-            has_certificates=bool(key.own_file and key.certificate),
+            has_certificates=certified,
         )
-        problems = [] if ways else [endpoint.why_none(offered, clock_id())]
+        why = endpoint.why_none(offered, host=clock_id(), has_certificates=certified)
+        problems = [] if ways else [why]
         for way in ways:
             try:
                 met = proving.connect(way, key, CONNECT_SECONDS)

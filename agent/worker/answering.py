@@ -1,7 +1,8 @@
 """Direct connections to clients on this host: answers leave by them, grants come back.
 
 A client that asks is told where, and connects (`paceline.dataplane`). Its answers change over to
-the connection when none is on its way, and are back on the broker's link in the moment it breaks.
+the connection when none is on its way, and are back on the broker's link in the moment it breaks;
+or wait for the next one, where the broker may not carry them.
 """
 
 from collections import OrderedDict

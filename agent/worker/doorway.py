@@ -197,7 +197,7 @@ class Doorway:
 
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
-    """Go on without what cannot be opened: there is always the broker."""
+    """Go on without what cannot be opened."""
     try:
         yield
     except EndpointError as error:

@@ -261,7 +261,7 @@ class Intake:
             )
         if self._only_direct and self.by_broker():
             raise RefusedFrameError(
-                "link.not_direct", "this stage takes no frame from the broker (--link direct)"
+                link_names.NOT_DIRECT, "this stage takes no frame from the broker (--link direct)"
             )
         if not self._seen.first_time(frame.stream, frame.sequence):
             raise RefusedFrameError(DUPLICATE, f"sequence {frame.sequence} came twice")

@@ -19,6 +19,7 @@ from agent.worker.hops import MAX_CLIENTS, Hops
 from agent.worker.stage import Stage
 from agent.worker.stats import Stats
 from wire import frame as frames
+from wire import link_names
 from wire.buffers import Buffer
 from wire.direct.connection import Connection
 from wire.direct.paths import Paths
@@ -32,9 +33,6 @@ MAX_ANSWERS: Final = 1024
 MAX_MESSAGE_CHARACTERS: Final = 500
 """Of an error's sentence: it may quote what came with the frame, and must fit into meta."""
 KEPT_BYTES: Final = 64 << 20
-NOT_DIRECT: Final = "link.not_direct"
-"""The code of what may not go by the broker, and cannot go otherwise."""
-TOO_LATE: Final = "too late when it could be sent on"
 _WAIT_SECONDS: Final = 0.05
 LOOK_SECONDS: Final = 0.05
 """How often neighbours are looked after, when nothing waits for them."""
@@ -247,13 +245,15 @@ class Outbound:
             if kept.lost_as is not None:
                 return kept.lost_as, "lost by the next stage, and not sent again in time"
             why = self._paths.unreachable()
-            code = NOT_DIRECT if why else "frame.deadline"
+            code = link_names.NOT_DIRECT if why else "frame.deadline"
             self._stats.refused(code)
-            return code, f"no direct connection to {why}" if why else TOO_LATE
+            late = "too late when it could be sent on"
+            return code, f"no direct connection to {why}" if why else late
         if self._hops.never_fits(kept.size_bytes):
             return "frame.too_large", f"{kept.size_bytes} bytes are more than stage takes"
         if self._paths.never_broker and self._is_last and self._client_is_away(kept):
-            return NOT_DIRECT, "its client has no direct connection here, and none else may be used"
+            text = "its client has no direct connection here, and none else may be used"
+            return link_names.NOT_DIRECT, text
         return None
 
     def _client_is_away(self, kept: Kept) -> bool:

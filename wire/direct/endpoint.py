@@ -88,18 +88,19 @@ def ways(
     return tuple(sorted(wanted, key=lambda way: (way.link != "uds", way.encrypted)))
 
 
-def why_none(offers: Sequence[Endpoint], host: str) -> str:
+def why_none(offers: Sequence[Endpoint], *, host: str, has_certificates: bool) -> str:
     """Return why there is nothing to try.
 
     Args:
         offers: What the other side said.
         host: Our own `wire.clock.clock_id`.
+        has_certificates: Whether both sides have one.
     """
     if not offers:
         return "it offers no direct connection"
-    if all(offer.host != host for offer in offers):
-        return "it is on another host, and not both sides have a certificate for that"
-    return "nothing that it offers can be used from here"
+    if has_certificates or any(offer.host == host for offer in offers):
+        return "nothing that it offers can be used from here"
+    return "it is on another host, and not both sides have a certificate for that"
 
 
 def socket_name(address: str) -> str:

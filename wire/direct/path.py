@@ -1,4 +1,7 @@
-"""One hop's way to its receiver: what stands, what is used, and when it is asked for more. Pure."""
+"""One hop's way to its receiver: what stands, what is used, and when it is asked for more.
+
+No I/O, no clock.
+"""
 
 import random
 from collections.abc import Iterator

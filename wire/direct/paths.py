@@ -284,15 +284,12 @@ class Paths:
             own_file=ours.own_file,
             certificate=path.peer.certificate,
         )
-        offered = endpoint.from_meta(offers)
+        offered, certified = endpoint.from_meta(offers), bool(key.own_file and key.certificate)
         ways = endpoint.ways(
-            offered,
-            address,
-            link=ours.wanted,
-            host=ours.host,
-            has_certificates=bool(key.own_file and key.certificate),
+            offered, address, link=ours.wanted, host=ours.host, has_certificates=certified
         )
-        problems = [] if ways else [endpoint.why_none(offered, ours.host)]
+        why = endpoint.why_none(offered, host=ours.host, has_certificates=certified)
+        problems = [] if ways else [why]
         for way in ways[:MAX_TRIES]:
             if self._closed:
                 return

@@ -136,6 +136,7 @@ def test_both_ends_of_an_edge_need_its_codec(knows, entry, between, missing):
         (("memory", "mqtt", "paho"), "paho", None),
         (("memory", "mqtt", "paho"), "tcp", "has no link tcp (it has mqtt, paho)"),
         ((), "paho", "has no link paho (it has mqtt)"),
+        (("mqtt", "tcp", "uds"), "direct", "has no link direct (it has mqtt, tcp, uds)"),
     ],
 )
 def test_a_device_needs_the_link_that_is_asked_for(links, asked, problem):
@@ -155,3 +156,13 @@ def test_the_advice_for_an_absent_device_fits_every_command_that_needs_it():
     assert told.startswith("device a: has never been seen on this site; start their agents on")
     assert told.endswith("then try again")
     assert "deploy" not in told
+
+
+def test_a_device_of_an_earlier_version_is_not_sent_frames_that_no_broker_may_carry():
+    """What clients send to it counts, too: it would take them from the broker."""
+    enters = msgspec.structs.replace(ASSIGNMENT, transfer=Transfer(entry="direct"))
+    states = {"a": DeviceState("a", ONLINE, info(CPU, links=("mqtt", "tcp")))}
+
+    found = readiness.inabilities([enters], ["a"], states)
+
+    assert found == {"a": "has no link direct (it has mqtt, tcp)"}

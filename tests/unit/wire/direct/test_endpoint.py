@@ -54,16 +54,17 @@ def test_without_certificates_nothing_leaves_the_host():
 
 
 @pytest.mark.parametrize(
-    ("offers", "host", "reason"),
+    ("offers", "host", "certified", "reason"),
     [
-        ((), HERE, "offers no direct"),
-        (OFFERS, THERE, "another host"),
-        (OFFERS[1:], HERE, "can be used from here"),
+        ((), HERE, False, "offers no direct"),
+        (OFFERS, THERE, False, "another host"),
+        (OFFERS[1:], THERE, True, "can be used from here"),
+        (OFFERS[1:], HERE, False, "can be used from here"),
     ],
 )
-def test_why_there_is_nothing_to_try(offers, host, reason):
-    """So that who reads it knows what to change."""
-    assert reason in endpoint.why_none(offers, host)
+def test_why_there_is_nothing_to_try(offers, host, certified, reason):
+    """So that who reads it knows what to change: certificates are named only where none is."""
+    assert reason in endpoint.why_none(offers, host=host, has_certificates=certified)
 
 
 @pytest.mark.parametrize("link", ["uds", "tcp"])
